@@ -1,0 +1,37 @@
+"""minigen: from a Gaussian to Parallel WaveNet, generative models you can hear.
+
+One module a chapter, imported by name (``from minigen import gaussian``). Importing the package
+itself loads nothing heavy: neither torch nor numpy.
+"""
+
+from importlib.metadata import PackageNotFoundError, distribution
+
+__all__ = ["__version__", "BOOK"]
+
+__version__ = "0.1.0"
+
+#: What the set-up cell of every notebook looks for: this `minigen` is the book's.
+BOOK = "minigen-book"
+
+
+def _refuse_other_package() -> None:
+    """Stop when the index's unrelated `minigen` shares the environment with the book's package.
+
+    Both projects install into a folder called ``minigen``, so each overwrites files of the other.
+
+    Raises:
+        ImportError: when a distribution called ``minigen`` is installed.
+    """
+    try:
+        other = distribution("minigen")
+    except PackageNotFoundError:
+        return
+    raise ImportError(
+        f"Another project's package called `minigen` (version {other.version}) is installed here. "
+        f"It and {BOOK} both write into the folder `minigen`, so neither can be trusted now. "
+        f"Run `pip uninstall -y minigen {BOOK}`, then install {BOOK} again from the book's "
+        "repository (the first cell of every notebook shows the line) and restart Python."
+    )
+
+
+_refuse_other_package()
