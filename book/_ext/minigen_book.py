@@ -1,21 +1,33 @@
-"""What this book adds to Sphinx: the built site keeps only the parts of MathJax that its pages load."""
+"""What this book changes in the pages that Sphinx and its theme write. No library code.
+
+- MathJax: the built site keeps the parts its pages can load, about 6 of the wheel's 24 MB.
+- Thebe: Jupyter Book always adds its scripts, twice, which is an error in the console. They are for
+  live kernels, which this book does not offer, and they name another host.
+- The list of citations gets no `list` role, because its entries are not list items (ARIA).
+"""
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
+from typing import Any
 
+from docutils import nodes
 from sphinx.application import Sphinx
 
-__all__ = ["setup", "trim_mathjax"]
+__all__ = ["setup"]
 
-# tex-chtml.js is the whole of TeX input and HTML output in one file; it loads the fonts, and the
-# rest only when a reader opens its menu (right click on a formula).
+# tex-chtml.js is TeX input and HTML output in one file; it loads the fonts, and the rest only when
+# a reader opens the menu of a formula.
 MATHJAX_KEPT = ("tex-chtml.js", "output/chtml", "ui", "a11y", "sre", "input/tex/extensions")
+THEBE_IN_BODY = re.compile(
+    r'<script type="text/x-thebe-config">.*?</script>|<script>kernelName = .*?</script>', re.DOTALL
+)
 
 
 def trim_mathjax(app: Sphinx, error: Exception | None) -> None:
-    """Delete the MathJax bundles no page asks for: 24 MB become about 6."""
+    """Delete the MathJax bundles that no page asks for."""
     folder = Path(app.outdir, "_static", "mathjax")
     if error is not None or not folder.is_dir():
         return
@@ -27,7 +39,26 @@ def trim_mathjax(app: Sphinx, error: Exception | None) -> None:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
+def _is_thebe(script: Any) -> bool:
+    name = str(getattr(script, "filename", None) or "")
+    body = str(getattr(script, "attributes", {}).get("body") or "")
+    return "thebe" in name or "THEBE_JS_URL" in body
+
+
+def mend_page(
+    app: Sphinx, pagename: str, templatename: str, context: dict, doctree: nodes.document | None
+) -> None:
+    """Drop Thebe and mend the citation list in one page's template context."""
+    for key in ("script_files", "css_files"):
+        if key in context:
+            context[key] = [item for item in context[key] if not _is_thebe(item)]
+    if "body" in context:
+        body = THEBE_IN_BODY.sub("", context["body"])
+        context["body"] = body.replace('<div role="list" class="citation-list">', "<div>")
+
+
 def setup(app: Sphinx) -> dict[str, bool | str]:
-    """Register with Sphinx. MathJax is copied at priority 500, so this runs after it."""
+    """Register with Sphinx, after the extensions whose work is mended (their priority is 500)."""
     app.connect("build-finished", trim_mathjax, priority=900)
-    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
+    app.connect("html-page-context", mend_page, priority=900)
+    return {"version": "2", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,380 @@
+"""The built book in a real browser: every page, in light, in dark and at the width of a phone.
+
+One headless Chromium opens each page once and writes down what it saw (`look_at`); each test asks
+one question of those notes. The same function looks at a page with one planted fault of each kind,
+so a check that could not fail would be found out. Needs /usr/bin/chromium (Debian's package) or
+$CHROMIUM; without it, every test here is skipped and says so.
+
+The book is taken from $MINIGEN_SITE, or from `_build/html` if that is newer than its sources, or is
+built into a temporary folder.
+"""
+
+from __future__ import annotations
+
+import http.server
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from functools import partial
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--autoplay-policy=no-user-gesture-required",
+]
+PHONE = {"width": 390, "height": 844}
+DESK = {"width": 1280, "height": 900}
+
+pytestmark = [
+    pytest.mark.xdist_group("browser"),  # one browser, not one for each worker
+    pytest.mark.skipif(
+        not Path(CHROMIUM).exists(),
+        reason="no Chromium here: the browser test was NOT run (apt install chromium)",
+    ),
+]
+
+
+def pages_of_book() -> list[str]:
+    """Addresses below the site's root of every page in _toc.yml, the index first, then search."""
+    toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
+    found = [toc["root"]]
+
+    def walk(node: object) -> None:
+        if isinstance(node, dict):
+            if "file" in node:
+                found.append(node["file"])
+            for value in node.values():
+                walk(value)
+        elif isinstance(node, list):
+            for value in node:
+                walk(value)
+
+    walk(toc)
+    return [f"{name.removesuffix('.ipynb').removesuffix('.md')}.html" for name in found]
+
+
+def _newest(paths: list[Path]) -> float:
+    return max((p.stat().st_mtime for p in paths), default=0.0)
+
+
+def _sources() -> list[Path]:
+    sources = [ROOT / "_config.yml", ROOT / "_toc.yml"]
+    for folder, pattern in (("book", "**/*"), ("exercises", "*.ipynb")):
+        sources += [
+            p for p in (ROOT / folder).glob(pattern) if p.is_file() and "source" not in p.parts
+        ]
+    return [p for p in sources if "__pycache__" not in p.parts]
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory) -> Path:
+    """The folder of the built book."""
+    if "MINIGEN_SITE" in os.environ:
+        return Path(os.environ["MINIGEN_SITE"]).resolve()
+    html = ROOT / "_build" / "html"
+    built = [html / page for page in pages_of_book()]
+    stamp = html / ".buildinfo"  # Sphinx writes it at each build that changes anything
+    if all(page.is_file() for page in built) and stamp.is_file():
+        if max(_newest([stamp]), _newest(built)) >= _newest(_sources()):
+            return html
+    out = tmp_path_factory.mktemp("site")
+    command = [sys.executable, "-m", "jupyter_book.cli.main", "build", str(ROOT), "-W", "-n"]
+    run = subprocess.run(
+        [*command, "--keep-going", "--path-output", str(out)], capture_output=True, text=True
+    )
+    assert run.returncode == 0, (
+        f"the book does not build:\n{run.stdout[-2000:]}\n{run.stderr[-4000:]}"
+    )
+    return out / "_build" / "html"
+
+
+class _Quiet(http.server.SimpleHTTPRequestHandler):
+    """Serves files, with byte ranges for <audio>, and says nothing."""
+
+    def log_message(self, *args: object) -> None:
+        """Keep the test's output clean."""
+
+
+def _serve(folder: Path) -> tuple[http.server.ThreadingHTTPServer, str]:
+    server = http.server.ThreadingHTTPServer(
+        ("127.0.0.1", 0), partial(_Quiet, directory=str(folder))
+    )
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server, f"http://127.0.0.1:{server.server_port}"
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """One Chromium for all pages."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as p:
+        chromium = p.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
+# What the page is asked, in the page. Each answer is a list of complaints: empty is good.
+EQUATIONS = """() => {
+  const bad = [], all = [...document.querySelectorAll('.math')];
+  for (const m of all) {
+    if (!m.querySelector('mjx-container')) bad.push('not rendered: ' + m.textContent.slice(0, 60));
+    const e = m.querySelector('mjx-merror, [data-mjx-error]');
+    if (e) bad.push('error: ' + (e.getAttribute('data-mjx-error') || e.textContent).slice(0, 80));
+  }
+  return {count: all.length, bad};
+}"""
+
+IMAGES = """async () => {
+  const bad = [], all = [...document.querySelectorAll(
+    'main img, .bd-article svg:not([aria-hidden=true], [aria-hidden=true] *)')];
+  for (const i of all) {
+    const name = (i.currentSrc || i.src || 'svg').slice(-60);
+    const alt = i.getAttribute('alt') || i.getAttribute('aria-label')
+      || (i.querySelector && i.querySelector('title') || {}).textContent || '';
+    if (alt.trim().length < 8) bad.push('no alt text: ' + name + ' "' + alt + '"');
+    if (i.tagName === 'IMG') {
+      i.loading = 'eager';
+      await i.decode().catch(() => bad.push('does not load: ' + name));
+    }
+  }
+  return {count: all.length, bad};
+}"""
+
+AUDIO = """async () => {
+  const bad = [], all = [...document.querySelectorAll('audio')], context = new AudioContext();
+  const play = (a) => new Promise((done) => {
+    const timer = setTimeout(() => done('did not end in 10 s'), 10000);
+    const finish = (what) => { clearTimeout(timer); done(what); };
+    a.muted = true; a.playbackRate = 16; a.currentTime = 0;
+    a.addEventListener('ended', () => finish(''), {once: true});
+    a.addEventListener('error', () => finish('error ' + (a.error || {}).message), {once: true});
+    if (a.error) finish('error ' + a.error.message);
+    a.play().catch((e) => finish(String(e)));
+  });
+  const heard = async (a) => {
+    const bytes = await (await fetch(a.currentSrc || a.src)).arrayBuffer();
+    const x = (await context.decodeAudioData(bytes)).getChannelData(0);
+    let power = 0, peak = 0;
+    for (const v of x) { power += v * v; peak = Math.max(peak, Math.abs(v)); }
+    return {seconds: a.duration, rms: Math.sqrt(power / x.length), peak};
+  };
+  const clips = [];
+  for (const [n, a] of all.entries()) {
+    const label = a.getAttribute('aria-label') || (a.getAttribute('aria-labelledby') || '')
+      .split(/\\s+/).map((id) => (document.getElementById(id) || {}).textContent || '').join(' ');
+    const name = 'clip ' + n + ' "' + label.trim().slice(0, 40) + '": ';
+    if (label.trim().length < 8) bad.push(name + 'no label');
+    if (!a.controls) bad.push(name + 'no controls');
+    const trouble = await play(a);
+    if (trouble) { bad.push(name + trouble); continue; }
+    try {
+      const clip = await heard(a);
+      clips.push({label: label.trim(), ...clip});
+      if (!(clip.rms > 1e-4)) bad.push(name + 'silent');
+      if (clip.seconds > 12) bad.push(name + 'longer than 12 s');
+    } catch (e) { bad.push(name + 'cannot be decoded: ' + e); }
+  }
+  await context.close();
+  return {count: all.length, bad, clips};
+}"""
+
+OVERFLOW = """() => {
+  const wide = document.documentElement.scrollWidth, room = document.documentElement.clientWidth;
+  if (wide <= room) return [];
+  const guilty = [...document.querySelectorAll('main *')]
+    .filter((e) => e.getBoundingClientRect().right > room + 1).slice(0, 5)
+    .map((e) => e.tagName.toLowerCase() + '.' + e.className);
+  return ['page is ' + wide + ' px wide in ' + room + ': ' + guilty.join(', ')];
+}"""
+
+DARK = """() => {
+  const light = (c) => { const [r, g, b] = c.match(/[\\d.]+/g).map(Number); return r + g + b; };
+  const body = getComputedStyle(document.body), bad = [];
+  if (document.documentElement.dataset.theme !== 'dark') bad.push('the theme stays light');
+  if (light(body.backgroundColor) > 200) bad.push('background ' + body.backgroundColor);
+  if (light(body.color) < 450) bad.push('text ' + body.color);
+  return bad;
+}"""
+
+
+def _axe(page) -> list[str]:
+    """Serious and critical findings of axe-core, each with the first element it concerns."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    # preload: false, or axe itself asks for style sheets at addresses that do not exist
+    options = {"resultTypes": ["violations"], "preload": False}
+    found = Axe().run(page, options=options).response["violations"]
+    return [
+        f"{v['id']} ({v['impact']}, {len(v['nodes'])}×): {v['help']}: {v['nodes'][0]['html'][:160]}"
+        for v in found
+        if v["impact"] in ("serious", "critical")
+    ]
+
+
+def look_at(browser, url: str, home: str) -> dict[str, list[str]]:
+    """Open `url` and write down what is wrong with it, by kind. `home` is what the page may ask.
+
+    Kinds: load, console, external, equations, images, audio, axe_light, axe_dark, dark, phone. And
+    under `count_…` and `clips`, what there was to look at.
+    """
+    context = browser.new_context(viewport=DESK, color_scheme="light")
+    page = context.new_page()
+    notes: dict[str, list] = {"load": [], "console": [], "external": []}
+
+    def request(r) -> None:
+        if not r.url.startswith((home, "data:", "blob:", "about:")):
+            notes["external"].append(r.url[:200])
+
+    page.on("request", request)
+    page.on(
+        "console",
+        lambda m: notes["console"].append(m.text[:300]) if m.type == "error" else None,
+    )
+    page.on("pageerror", lambda e: notes["console"].append(str(e)[:300]))
+    page.on(
+        "response",
+        lambda r: notes["load"].append(f"{r.status} {r.url}") if r.status >= 400 else None,
+    )
+    try:
+        answer = page.goto(url, wait_until="load", timeout=60_000)
+        if answer is not None and answer.status >= 400:
+            notes["load"].append(f"{answer.status} {url}")
+        page.evaluate("() => window.MathJax && MathJax.startup && MathJax.startup.promise")
+        for kind, script in (("equations", EQUATIONS), ("images", IMAGES), ("audio", AUDIO)):
+            seen = page.evaluate(script)
+            notes[kind], notes[f"count_{kind}"] = seen["bad"], seen["count"]
+            if "clips" in seen:
+                notes["clips"] = seen["clips"]
+        notes["axe_light"] = _axe(page)
+        page.emulate_media(color_scheme="dark")
+        page.wait_for_timeout(300)  # the theme fades
+        notes["dark"] = page.evaluate(DARK)
+        notes["axe_dark"] = _axe(page)
+        page.set_viewport_size(PHONE)
+        page.wait_for_timeout(100)
+        notes["phone"] = page.evaluate(OVERFLOW)
+    finally:
+        context.close()
+    return notes
+
+
+@pytest.fixture(scope="session")
+def notes(browser, site) -> dict[str, dict[str, list[str]]]:
+    """What was seen on every page of the book, plus the search page."""
+    server, home = _serve(site)
+    try:
+        return {p: look_at(browser, f"{home}/{p}", home) for p in [*pages_of_book(), "search.html"]}
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+KINDS = {
+    "load": "every page and everything it needs is there",
+    "console": "no error in the console",
+    "external": "no request to another host",
+    "equations": "equations are rendered, without error",
+    "images": "every image loads and has alt text",
+    "audio": "every clip has a label and controls, plays to its end, and is not silent",
+    "axe_light": "axe-core: nothing serious or critical, in light",
+    "axe_dark": "axe-core: nothing serious or critical, in dark",
+    "dark": "dark mode is dark",
+    "phone": "no sideways scrolling at 390 px",
+}
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=KINDS.get)
+def test_every_page(kind, notes):
+    wrong = {page: seen[kind] for page, seen in notes.items() if seen[kind]}
+    assert not wrong, "\n".join(f"{p}: {w}" for p, all_ in wrong.items() for w in all_)
+
+
+def test_there_was_something_to_look_at(notes):
+    assert notes["book/index.html"]["count_audio"] >= 1
+    assert notes["book/notation.html"]["count_equations"] >= 50
+    for page, seen in notes.items():
+        if Path(page).name[:2].isdigit() and page.startswith("book/"):
+            assert seen["count_equations"] >= 5, f"{page}: a chapter without equations?"
+            assert seen["count_images"] >= 1, f"{page}: a chapter without a figure?"
+            assert seen["count_audio"] >= 1, f"{page}: a chapter without a sound?"
+
+
+PLANTED = """<!doctype html><html><head><title>planted</title>
+<link rel="stylesheet" href="https://fonts.example.org/font.css"></head><body>
+<main class="bd-article"><p style="width: 900px">wide</p><p style="color: #ccc">pale</p>
+<img src="missing.png"><audio src="broken.wav"></audio>
+<span class="math">\\(x^2\\)</span></main>
+<script>console.error("planted"); throw new Error("planted")</script></body></html>"""
+
+
+def test_planted_faults_are_seen(browser, tmp_path):
+    (tmp_path / "planted.html").write_text(PLANTED, encoding="utf-8")
+    (tmp_path / "broken.wav").write_bytes(b"RIFF....not a sound")
+    server, home = _serve(tmp_path)
+    try:
+        seen = look_at(browser, f"{home}/planted.html", home)
+    finally:
+        server.shutdown()
+        server.server_close()
+    blind = [kind for kind in KINDS if not seen[kind]]
+    assert not blind, f"these checks saw nothing on a page that has every fault: {blind}"
+    assert any("fonts.example.org" in url for url in seen["external"])
+    assert any("planted" in text for text in seen["console"])
+
+
+def test_book_opens_from_disk(browser, site):
+    """No server: a reader double-clicks the file. Formulas and sound still work."""
+    home = site.as_uri()
+    seen = look_at(browser, f"{home}/book/index.html", home)
+    asked = {k: seen[k] for k in ("external", "equations", "images") if seen[k]}
+    assert not asked
+    # A page on disk may not fetch(), so only this part of the audio check can be asked there.
+    assert [t for t in seen["audio"] if "cannot be decoded" not in t] == []
+
+
+def test_search_finds_a_page(browser, site):
+    server, home = _serve(site)
+    page = browser.new_page()
+    try:
+        page.goto(f"{home}/search.html?q=Cholesky")
+        page.wait_for_selector("#search-results li a", timeout=20_000)
+        found = page.eval_on_selector_all("#search-results li a", "l => l.map(a => a.href)")
+    finally:
+        page.close()
+        server.shutdown()
+        server.server_close()
+    assert any(urlsplit(link).path == "/book/notation.html" for link in found), found
+
+
+def test_colab_button_opens_the_notebook(browser, site):
+    """The button is a link and leads to the notebook of this page, not to its text source."""
+    chapters = [p for p in pages_of_book() if Path(p).name[:2].isdigit()]
+    if not chapters:
+        pytest.skip("no chapter in _toc.yml yet")
+    page = browser.new_page()
+    try:
+        for chapter in chapters:
+            page.goto((site / chapter).as_uri(), wait_until="domcontentloaded")
+            links = page.eval_on_selector_all(
+                "a[href^='https://colab.research.google.com/']", "l => l.map(a => a.href)"
+            )
+            notebook = chapter.replace(".html", ".ipynb")
+            assert any(link.endswith(f"/blob/main/{notebook}") for link in links), (chapter, links)
+    finally:
+        page.close()
