@@ -1,0 +1,71 @@
+"""Rules for every notebook of the book that can be read off the files, without running them.
+
+That they run, and print what is stored, is nbval's part (`make test` runs it on the same files).
+"""
+
+import json
+import re
+from pathlib import Path
+
+import notebooks
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+SOURCES = notebooks.sources()
+PAGES = sorted(path for source in SOURCES for path in notebooks.targets(source))
+
+
+def code_cells(path: Path) -> list[dict]:
+    """The code cells of a notebook, sources joined."""
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    return [c | {"source": "".join(c["source"])} for c in cells if c["cell_type"] == "code"]
+
+
+def name(path: Path) -> str:
+    """A path as it is read in the report."""
+    return str(path.relative_to(ROOT))
+
+
+def test_there_are_notebooks():
+    """Nothing below would be checked if the folders were empty or moved."""
+    assert SOURCES, "no MyST source in book/source or exercises/source"
+
+
+def test_sources_and_notebooks_agree():
+    """Notebook = source + outputs; blank = solution - marked regions; nothing without a source."""
+    assert notebooks.check() == []
+
+
+@pytest.mark.parametrize("path", PAGES, ids=name)
+def test_notebook_keeps_the_rules(path):
+    """Short cells, an install cell that touches nothing else, nothing hidden from nbval."""
+    cells = code_cells(path)
+    assert cells[0]["source"] == notebooks.setup_cell()
+    assert len(cells[0]["source"].splitlines()) <= 6
+    for cell in cells:
+        source, tags = cell["source"], set(cell["metadata"].get("tags", []))
+        assert len(source.splitlines()) <= 30, f"a cell of more than 30 lines:\n{source}"
+        hidden = {tag for tag in tags if tag.lower().startswith("nbval")}
+        assert not hidden, f"{hidden} would keep this cell from being compared:\n{source}"
+        assert not re.search(r"^\s*#\s*(NBVAL|PYTEST_VALIDATE)", source, re.MULTILINE), source
+        assert "myst_nb" not in source, f"Colab has no myst_nb:\n{source}"
+        if path.parent.name != "exercises":
+            assert "raises-exception" not in tags, f"only a blank may fail:\n{source}"
+
+
+@pytest.mark.parametrize("path", PAGES, ids=name)
+def test_outputs_name_no_place_on_this_machine(path):
+    """A stored path or home folder would be someone's, and differ on the next machine."""
+    outputs = json.dumps([cell["outputs"] for cell in code_cells(path)])
+    leaked = re.findall(r"(?<![\w/])/(?:home|root|tmp|Users|work)/[\w./-]{3,40}", outputs)
+    assert not leaked
+
+
+def test_every_page_is_in_the_table_of_contents():
+    """A notebook that no menu leads to would never be read (solutions are linked from pages)."""
+    toc = (ROOT / "_toc.yml").read_text(encoding="utf-8")
+    for path in PAGES:
+        if path.parent.name != "solutions":
+            assert re.search(
+                rf"file: {name(path).removesuffix('.ipynb')}\s*$", toc, re.MULTILINE
+            ), f"{name(path)} is not in _toc.yml"
