@@ -41,6 +41,7 @@ PHONE = {"width": 390, "height": 844}
 DESK = {"width": 1280, "height": 900}
 
 pytestmark = [
+    pytest.mark.browser,
     pytest.mark.xdist_group("browser"),  # one browser, not one for each worker
     pytest.mark.skipif(
         not Path(CHROMIUM).exists(),
