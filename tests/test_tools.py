@@ -1,0 +1,439 @@
+"""The tool chain proves itself: what it must refuse, it is shown here, and refuses."""
+
+import doctest
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+import address
+import nbformat
+import notebooks
+import pytest
+
+import conftest
+
+ROOT = Path(__file__).resolve().parent.parent
+FRONT = """\
+---
+jupytext:
+  text_representation: {extension: .md, format_name: myst}
+kernelspec: {display_name: Python 3, language: python, name: python3}
+accelerator: GPU
+---
+
+# A page
+
+```{code-cell} ipython3
+:tags: [hide-input]
+
+#@title Set-up (run me first) { display-mode: "form" }
+```
+"""
+PAGE = (
+    FRONT
+    + """
+One cell of each kind of output.
+
+```{code-cell} ipython3
+import math
+import time
+import matplotlib.pyplot as plt
+
+start = time.perf_counter()
+print(f"mean {math.pi:.10f}, gap {-math.e:.6f}, {3} clips, loud")
+print(f"took {time.perf_counter() - start:.6f} s")
+```
+
+```{code-cell} ipython3
+plt.plot([1, 2]);
+```
+
+```{code-cell} ipython3
+from IPython.display import HTML
+
+HTML(f'<audio controls src="data:audio/wav;base64,UklGR{time.time_ns():x}"></audio>')
+```
+"""
+)
+EXERCISE = (
+    FRONT
+    + '''
+## Exercise 7.2: double it
+
+```{code-cell} ipython3
+def double(x):
+    """Twice x."""
+    ### BEGIN SOLUTION
+    result = 2 * x
+    ### END SOLUTION
+    return result
+```
+
+```{code-cell} ipython3
+print(double(3))
+```
+'''
+)
+
+
+@pytest.fixture(scope="module")
+def book(tmp_path_factory):
+    """A book of one chapter and one exercise, run by the tool."""
+    root = tmp_path_factory.mktemp("book")
+    for folder, text in (("book", PAGE), ("exercises", EXERCISE)):
+        source = root / folder / "source" / "07_page.md"
+        source.parent.mkdir(parents=True)
+        source.write_text(text, encoding="utf-8")
+        notebooks.build(source, root=root)
+    return root
+
+
+def read(path: Path):
+    """A notebook from disk."""
+    return nbformat.read(path, as_version=4)
+
+
+# ---------------------------------------------------------------- comparing outputs
+
+
+def edit(text: str, old: str, new: str) -> str:
+    """Replace `old`, which must be there: a test that tampers with nothing proves nothing."""
+    assert old in text
+    return text.replace(old, new)
+
+
+def tamper_text(old, new):
+    """A change of what the first code cell after the set-up printed."""
+
+    def change(nb):
+        output = next(c for c in nb.cells if "mean" in str(c.get("outputs"))).outputs[0]
+        output.text = edit(output.text, old, new)
+
+    return change
+
+
+def drop_figure(nb):
+    """Take away the picture and leave its text."""
+    (figure,) = (
+        o for c in nb.cells for o in c.get("outputs", []) if "image/png" in o.get("data", {})
+    )
+    del figure.data["image/png"]
+
+
+def drop_sound(nb):
+    """Take away the player."""
+    cell = next(c for c in nb.cells if "audio/wav" in str(c.get("outputs")))
+    cell.outputs = []
+
+
+TAMPERED = {
+    "untouched": lambda nb: None,
+    "last_digit": tamper_text("3.1415926536", "3.1415926999"),
+    "time": tamper_text("took 0", "took 9"),
+    "value": tamper_text("3.1415926536", "3.1515926536"),
+    "sign": tamper_text("-2.718282", " 2.718282"),
+    "integer": tamper_text("3 clips", "4 clips"),
+    "word": tamper_text("loud", "quiet"),
+    "line": tamper_text("took", "\ntook"),
+    "figure": drop_figure,
+    "sound": drop_sound,
+}
+HARMLESS = {"untouched", "last_digit", "time"}
+
+
+@pytest.fixture(scope="module")
+def verdicts(book, tmp_path_factory):
+    """What nbval, run as `make test` runs it, says of each tampered copy of the page."""
+    folder = tmp_path_factory.mktemp("tampered")
+    for name, change in TAMPERED.items():
+        nb = read(book / "book" / "07_page.ipynb")
+        change(nb)
+        nbformat.write(nb, folder / f"{name}.ipynb")
+    report = folder / "report.xml"
+    arguments = ["-p", "conftest", "-c", ROOT / "pyproject.toml", "--rootdir", ROOT, "--nbval"]
+    subprocess.run(
+        [sys.executable, "-m", "pytest", *arguments, f"--junit-xml={report}", folder],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        check=False,
+    )
+    failed = {name: False for name in TAMPERED}
+    cases = list(ElementTree.parse(report).iter("testcase"))
+    assert len(cases) == 4 * len(TAMPERED)
+    for case in cases:
+        name = next(n for n in TAMPERED if n in case.get("classname").split("."))
+        failed[name] |= case.find("failure") is not None
+    return failed
+
+
+@pytest.mark.parametrize("name", TAMPERED)
+def test_nbval_sees_what_was_tampered_with(verdicts, name):
+    """Rounding and times pass; a value, a sign, a word, a figure, a sound do not."""
+    assert verdicts[name] is (name not in HARMLESS)
+
+
+@pytest.mark.parametrize(
+    ("stored", "printed", "same"),
+    [
+        ("0.3333333333", "0.3333333334", True),
+        ("1.25e-07 nats", "1.2501e-07 nats", True),
+        ("[1.    2.5  ]", "[1.   2.5 ]", True),
+        ("-0.00", "0.00", True),
+        ("0.9189 of 10", "0.9289 of 10", False),
+        ("0.919", "0.920", False),
+        ("-0.9189", "0.9189", False),
+        ("12 clips", "13 clips", False),
+        ("step 1000", "step 1001", False),
+        ("1.5 dB louder", "1.5 dB softer", False),
+        ("1.5 2.5", "1.5", False),
+        ("1.5", "nan", False),
+        ("torch 2.13.0", "torch 2.14.0", False),
+        ("2.0", "2", False),
+    ],
+)
+def test_printed_numbers(stored, printed, same):
+    """Floats by value, everything else by letter."""
+    assert (conftest.Printed(stored) == conftest.Printed(printed)) is same
+    assert (conftest.Printed(stored) != conftest.Printed(printed)) is not same
+
+
+# ---------------------------------------------------------------- writing notebooks
+
+
+def test_two_runs_are_byte_identical(book, tmp_path):
+    """Everything but the measured time and the sound's bytes, which this page varies on purpose."""
+    source = tmp_path / "exercises" / "source" / "07_page.md"
+    source.parent.mkdir(parents=True)
+    source.write_text(EXERCISE, encoding="utf-8")
+    made = notebooks.build(source, root=tmp_path)
+    assert [path.name for path in made] == ["07_page.ipynb"] * 2
+    for path in made:
+        again = path.read_bytes()
+        assert again == (book / path.relative_to(tmp_path)).read_bytes()
+    figures = []
+    for _ in range(2):
+        nb = notebooks.read_source(book / "book" / "source" / "07_page.md")
+        notebooks.execute(nb, tmp_path)
+        figures.append([c.outputs for c in nb.cells if "image/png" in str(c.get("outputs"))])
+    assert figures[0] == figures[1] != []
+
+
+def test_notebook_form(book):
+    """Counts 1..n, no times, no kernel version, fixed ids, the set-up cell, the GPU wish."""
+    nb = read(book / "book" / "07_page.ipynb")
+    code = [cell for cell in nb.cells if cell.cell_type == "code"]
+    assert [cell.execution_count for cell in code] == [1, 2, 3, 4]
+    assert code[0].source == notebooks.setup_cell()
+    assert address.address() in code[0].source
+    assert nb.metadata.accelerator == "GPU"
+    assert nb.metadata.kernelspec.name == "python3"
+    assert "version" not in nb.metadata.language_info
+    assert not any("execution" in cell.metadata for cell in nb.cells)
+    assert len({cell.id for cell in nb.cells}) == len(nb.cells)
+
+
+def test_only_what_changed_runs_again(book, tmp_path):
+    """A second run does nothing; a changed word in the text runs the page again."""
+    source = tmp_path / "book" / "source" / "07_page.md"
+    shutil.copytree(book / "book", tmp_path / "book")
+    assert notebooks.build(source, root=tmp_path) == []
+    source.write_text(edit(PAGE, "One cell", "A cell"), encoding="utf-8")
+    assert notebooks.check(root=tmp_path) != []
+    assert notebooks.build(source, root=tmp_path) == [tmp_path / "book" / "07_page.ipynb"]
+    assert notebooks.check(root=tmp_path) == []
+
+
+def test_exercise_is_blanked_and_solution_is_not(book):
+    """The blank raises with its number and is tagged; nothing else is."""
+    blank = read(book / "exercises" / "07_page.ipynb")
+    solution = read(book / "exercises" / "solutions" / "07_page.ipynb")
+    assert "2 * x" in str(solution) and "2 * x" not in str(blank)
+    assert 'raise NotImplementedError("Exercise 7.2: ' in blank.cells[3].source
+    assert blank.cells[3].source.endswith("return result")
+    assert [c.metadata.get("tags", []) for c in blank.cells] == [
+        [],
+        ["hide-input"],
+        [],
+        [],
+        ["raises-exception"],
+    ]
+    (output,) = blank.cells[4].outputs
+    assert (output.output_type, output.ename) == ("error", "NotImplementedError")
+    assert str(ROOT) not in str(output)
+    assert "raises-exception" not in str(solution)
+
+
+def change(book, tmp_path, path, edit_notebook):
+    """A copy of the book with one notebook changed, and what --check says about it."""
+    shutil.copytree(book, tmp_path, dirs_exist_ok=True)
+    nb = read(tmp_path / path)
+    edit_notebook(nb)
+    nbformat.write(nb, tmp_path / path)
+    return notebooks.check(root=tmp_path)
+
+
+def clear(nb):
+    """Outputs gone, as an editor's "clear all outputs" leaves it."""
+    for cell in nb.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+
+
+def set_attribute(index, name, value):
+    """Change one attribute of one cell."""
+    return lambda nb: setattr(nb.cells[index], name, value)
+
+
+@pytest.mark.parametrize(
+    ("path", "edit_notebook", "why"),
+    [
+        ("book/07_page.ipynb", clear, "no stored outputs"),
+        ("book/07_page.ipynb", clear, "execution counts"),
+        ("book/07_page.ipynb", set_attribute(2, "source", "Other prose."), "not what the source"),
+        ("book/07_page.ipynb", lambda nb: nb.cells.pop(), "cells, its source makes"),
+        ("book/07_page.ipynb", lambda nb: nb.metadata.pop("accelerator"), "metadata"),
+        ("exercises/07_page.ipynb", set_attribute(3, "source", "x = 1"), "not what the source"),
+        ("exercises/07_page.ipynb", set_attribute(4, "metadata", {}), "not those tagged"),
+        ("exercises/solutions/07_page.ipynb", set_attribute(3, "source", ""), "not what the"),
+    ],
+)
+def test_disagreement_is_named(book, tmp_path, path, edit_notebook, why):
+    """Source, notebook and blank must agree; the report names the notebook and the reason."""
+    rows = change(book, tmp_path, path, edit_notebook)
+    assert any(row.startswith(path) and why in row for row in rows), rows
+
+
+def test_missing_and_orphaned_notebooks_are_named(book, tmp_path):
+    """A source without its notebook, a notebook without its source."""
+    shutil.copytree(book, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "book" / "07_page.ipynb").rename(tmp_path / "book" / "08_other.ipynb")
+    assert notebooks.check(root=tmp_path) == [
+        "book/08_other.ipynb: no source makes this notebook",
+        "book/07_page.ipynb: it does not exist",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("code", "why"),
+    [
+        ("1 / 0", "ZeroDivisionError"),
+        ("object()", "memory address"),
+        ("import sys\nprint('careful', file=sys.stderr)", "stderr"),
+        ("raise NotImplementedError('Exercise 7.2: blank')", "NotImplementedError"),
+    ],
+)
+def test_page_that_must_not_be_published(tmp_path, code, why):
+    """A failing cell, an address, a warning, a blank in a chapter: refused, with the reason."""
+    source = tmp_path / "book" / "source" / "07_page.md"
+    source.parent.mkdir(parents=True)
+    source.write_text(f"{FRONT}\n```{{code-cell}} ipython3\n{code}\n```\n", encoding="utf-8")
+    with pytest.raises(notebooks.NotebookError, match=why):
+        notebooks.build(source, root=tmp_path)
+    assert not (tmp_path / "book" / "07_page.ipynb").exists()
+
+
+def test_blank_may_fail_for_its_blank_only(tmp_path):
+    """A cell of the blanked notebook that fails for want of a name is the author's mistake."""
+    source = tmp_path / "exercises" / "source" / "07_page.md"
+    source.parent.mkdir(parents=True)
+    text = edit(EXERCISE, "def double(x):", "value = 3\n\n\ndef double(x):")
+    text = edit(
+        text, "print(double(3))", "result = double(3)\n```\n\n```{code-cell} ipython3\nresult"
+    )
+    source.write_text(text, encoding="utf-8")
+    with pytest.raises(notebooks.NotebookError, match="(?s)only blanks may fail.*NameError"):
+        notebooks.build(source, root=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("source", "number", "why"),
+    [
+        ("### BEGIN SOLUTION\nx = 1", "1.1", "no ### END"),
+        ("x = 1\n### END SOLUTION", "1.1", "BEGIN is due"),
+        ("### BEGIN SOLUTION\n### BEGIN SOLUTION", "1.1", "END is due"),
+        ("### BEGIN SOLUTION\n### END SOLUTION", None, "no heading"),
+        ("x = 1  ### BEGIN SOLUTION", "1.1", "BEGIN is due"),
+    ],
+)
+def test_markers_that_do_not_match(source, number, why):
+    """Half a region would publish the answer."""
+    with pytest.raises(notebooks.NotebookError, match=why):
+        notebooks.strip_solutions(source, number)
+
+
+def test_source_without_its_setup_cell(tmp_path):
+    """Every notebook must begin with the cell that makes it run in Colab."""
+    path = tmp_path / "x.md"
+    path.write_text(edit(PAGE, "#@title Set-up (run me first)", "# set-up"), encoding="utf-8")
+    with pytest.raises(notebooks.NotebookError, match="first code cell"):
+        notebooks.read_source(path)
+
+
+def test_unknown_name_is_refused():
+    """A typing mistake must not look like "nothing changed"."""
+    with pytest.raises(notebooks.NotebookError, match="no_such_chapter"):
+        notebooks.sources(["no_such_chapter"])
+
+
+# ---------------------------------------------------------------- the address, the rest
+
+
+def test_address_agrees_everywhere():
+    """Set-up cells, badges, settings and links name the repository of pyproject.toml."""
+    assert address.disagreements() == []
+
+
+def test_address_moves(tmp_path):
+    """One command rewrites every mention, and a mention left behind is found."""
+    subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    old = address.address()
+    owner, name = address.slug()
+    links = (
+        f"{old} {old}/issues https://{owner}.github.io/{name}/x.html git+{old}@main "
+        f"https://colab.research.google.com/github/{owner}/{name}/blob/main/book/01_sound.ipynb "
+        "https://github.com/jik876/hifi-gan"
+    )
+    (tmp_path / "README.md").write_text(links, encoding="utf-8")
+    assert address.disagreements(tmp_path) == []
+    address.move("https://github.com/ada/waves", tmp_path)
+    moved = (tmp_path / "README.md").read_text(encoding="utf-8")
+    assert address.address(tmp_path) == "https://github.com/ada/waves"
+    assert moved == (
+        "https://github.com/ada/waves https://github.com/ada/waves/issues "
+        "https://ada.github.io/waves/x.html git+https://github.com/ada/waves@main "
+        "https://colab.research.google.com/github/ada/waves/blob/main/book/01_sound.ipynb "
+        "https://github.com/jik876/hifi-gan"
+    )
+    assert address.disagreements(tmp_path) == []
+    (tmp_path / "README.md").write_text("https://github.com/bob/waves", encoding="utf-8")
+    assert len(address.disagreements(tmp_path)) == 1
+    with pytest.raises(ValueError, match="OWNER/NAME"):
+        address.move("gitlab.com/ada/waves", tmp_path)
+
+
+def test_requirements_are_exact_and_cover_the_package():
+    """Each line pins one version, and each dependency of the package is among them."""
+    lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    pins = [line for line in lines if line and not line.startswith("#")]
+    assert all(re.fullmatch(r"[\w.-]+==[\w.]+", line) for line in pins)
+    pinned = {re.sub(r"[-_.]+", "-", line.split("==")[0]).lower() for line in pins}
+    project = address.tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))[
+        "project"
+    ]
+    for bound in project["dependencies"] + project["optional-dependencies"]["train"]:
+        name = re.match(r"[\w-]+", bound).group(0).lower()
+        assert re.fullmatch(r"[\w-]+>=[\d.]+", bound), f"{bound}: lower bounds only"
+        assert name in pinned, f"{name} is not pinned in requirements.txt"
+
+
+def test_doctests_of_the_tools():
+    """The examples in the tools' docstrings."""
+    for module in (address, notebooks, conftest):
+        result = doctest.testmod(module)
+        assert result.attempted > 0 and result.failed == 0, module.__name__
