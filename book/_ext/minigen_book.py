@@ -4,10 +4,13 @@
 - Thebe: Jupyter Book always adds its scripts, twice, which is an error in the console. They are for
   live kernels, which this book does not offer, and they name another host.
 - The list of citations gets no `list` role, because its entries are not list items (ARIA).
+- A changed style sheet or clip is copied even when no page changed; Sphinx would copy nothing.
+- The arrows that unfold a chapter in the menu get a name, for those who hear the page.
 """
 
 from __future__ import annotations
 
+import filecmp
 import re
 import shutil
 from pathlib import Path
@@ -39,6 +42,32 @@ def trim_mathjax(app: Sphinx, error: Exception | None) -> None:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
+ARROW = '<summary><span class="toctree-toggle"'
+NAMED_ARROW = ARROW.replace("<summary>", '<summary aria-label="Show or hide what is below">')
+
+
+def name_arrows(app: Sphinx, error: Exception | None) -> None:
+    """Name the menu's arrows. The theme writes the menu inside its templates, so this comes last."""
+    if error is not None:
+        return
+    for page in Path(app.outdir).rglob("*.html"):
+        text = page.read_text(encoding="utf-8")
+        if ARROW in text:
+            page.write_text(text.replace(ARROW, NAMED_ARROW), encoding="utf-8")
+
+
+def notice_static_files(app: Sphinx, env: Any, added: set, changed: set, removed: set) -> list[str]:
+    """Call the index page outdated when a static file differs from its copy in the site."""
+    for folder in app.config.html_static_path:
+        source = Path(app.srcdir, folder)
+        for path in source.rglob("*"):
+            copy = Path(app.outdir, "_static", path.relative_to(source))
+            same = copy.is_file() and filecmp.cmp(path, copy, shallow=False)
+            if path.is_file() and not same:
+                return [app.config.root_doc]
+    return []
+
+
 def _is_thebe(script: Any) -> bool:
     name = str(getattr(script, "filename", None) or "")
     body = str(getattr(script, "attributes", {}).get("body") or "")
@@ -59,6 +88,8 @@ def mend_page(
 
 def setup(app: Sphinx) -> dict[str, bool | str]:
     """Register with Sphinx, after the extensions whose work is mended (their priority is 500)."""
+    app.connect("env-get-outdated", notice_static_files)
     app.connect("build-finished", trim_mathjax, priority=900)
+    app.connect("build-finished", name_arrows, priority=901)
     app.connect("html-page-context", mend_page, priority=900)
     return {"version": "2", "parallel_read_safe": True, "parallel_write_safe": True}
