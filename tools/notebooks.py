@@ -43,7 +43,7 @@ import sys
 if "google.colab" in sys.modules:
     %pip install -q "minigen-book @ git+{address}@main"
 import minigen
-assert hasattr(minigen, "BOOK"), "another project's package: pip uninstall -y minigen, start again"\
+assert hasattr(minigen, "BOOK"), "another minigen is here: pip uninstall -y minigen minigen-book"\
 """
 
 #: What a notebook runs under, here and when pytest runs it again.

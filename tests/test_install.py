@@ -1,0 +1,271 @@
+"""Installing the package where others already chose the versions: Colab, emulated without network.
+
+The emulation is a virtual environment whose site-packages hold, for each package of Colab's list,
+the metadata pip reads (name and version) and nothing else. pip's resolver cannot tell it from the
+real thing, and with --no-index it must manage with what is there or fail.
+"""
+
+import os
+import re
+import subprocess
+import sys
+import sysconfig
+import venv
+import zipfile
+from pathlib import Path
+
+import address
+import notebooks
+import pytest
+
+import minigen
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# Colab's versions in August 2026.
+COLAB = {
+    "accelerate": "1.14.0",
+    "ipykernel": "6.17.1",
+    "ipython": "7.34.0",
+    "librosa": "0.11.0",
+    "matplotlib": "3.10.0",
+    "numba": "0.61.2",
+    "numpy": "2.1.3",
+    "pooch": "1.9.0",
+    "rich": "13.9.4",
+    "safetensors": "0.8.0",
+    "scikit-learn": "1.6.1",
+    "scipy": "1.16.3",
+    "soundfile": "0.14.0",
+    "statsmodels": "0.14.6",
+    "torch": "2.11.0+cu128",
+    "tqdm": "4.67.3",
+    "typer": "0.27.1",
+}
+# What the index's `minigen`, another project, puts into site-packages.
+OTHER = {"minigen/__init__.py": "from .tool import tool\n", "minigen/tool.py": "tool = None\n"}
+
+
+def pip(arguments: list, python: Path | str = sys.executable) -> subprocess.CompletedProcess:
+    """Run this environment's pip on the environment of `python`, deaf to local configuration."""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("PIP_", "PYTHONPATH"))}
+    command = [sys.executable, "-m", "pip", "--python", str(python), *map(str, arguments)]
+    return subprocess.run(
+        command,
+        env=environment | {"PIP_CONFIG_FILE": os.devnull, "PIP_DISABLE_PIP_VERSION_CHECK": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def environment_with(folder: Path, versions: dict[str, str]) -> Path:
+    """A virtual environment that has `versions` as far as pip can see; returns its python."""
+    venv.create(folder, with_pip=False, symlinks=True)
+    for name, version in versions.items():
+        add_metadata(folder, name, version)
+    return folder / "bin" / "python"
+
+
+def site_packages(folder: Path) -> Path:
+    """Where packages of the virtual environment lie."""
+    (found,) = folder.glob("lib/python*/site-packages")
+    return found
+
+
+def add_metadata(
+    folder: Path, name: str, version: str, files: dict[str, str] | None = None
+) -> None:
+    """Install a package that consists of its metadata and `files`."""
+    site = site_packages(folder)
+    info = site / f"{name.replace('-', '_')}-{version}.dist-info"
+    info.mkdir()
+    written = {
+        f"{info.name}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
+    }
+    written |= {f"{info.name}/INSTALLER": "pip\n"} | (files or {})
+    for path, text in written.items():
+        (site / path).parent.mkdir(exist_ok=True)
+        (site / path).write_text(text, encoding="utf-8")
+    record = "".join(f"{path},,\n" for path in [*written, f"{info.name}/RECORD"])
+    (info / "RECORD").write_text(record, encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    """The package as `pip install` from the repository would build it."""
+    folder = tmp_path_factory.mktemp("wheel")
+    built = pip(
+        ["wheel", "-q", "--no-deps", "--no-index", "--no-build-isolation", "-w", folder, ROOT]
+    )
+    assert built.returncode == 0, built.stdout + built.stderr
+    (path,) = folder.glob("*.whl")
+    return path
+
+
+def run_cell(python: Path, cell: str, wheel: Path | None) -> subprocess.CompletedProcess:
+    """Run a notebook's cell in IPython; with a `wheel`, as in Colab, where %pip installs it.
+
+    IPython itself comes from this environment, after everything the other one has.
+    """
+    script = f"""
+import subprocess, sys, types
+sys.path.append({sysconfig.get_paths()["purelib"]!r})
+from IPython.core.interactiveshell import InteractiveShell
+
+shell = InteractiveShell.instance()
+wheel = {str(wheel) if wheel else None!r}
+
+def pip(line):
+    '''What %pip would do with network: install the package of this address.'''
+    assert line == {f'install -q "minigen-book @ git+{address.address()}@main"'!r}, line
+    command = [{sys.executable!r}, "-m", "pip", "--python", sys.executable]
+    subprocess.run([*command, "install", "-q", "--no-index", wheel], check=True)
+
+if wheel:
+    google = types.ModuleType("google")
+    google.colab = types.ModuleType("google.colab")
+    sys.modules |= {{"google": google, "google.colab": google.colab}}
+    shell.register_magic_function(pip, "line", "pip")
+result = shell.run_cell({cell!r})
+result.raise_error()
+print("imported", sys.modules["minigen"].__file__)
+heavy = {{"torch", "numpy", "scipy", "matplotlib"}} & set(sys.modules)
+assert not heavy, heavy
+"""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("PIP_", "PYTHONPATH"))}
+    return subprocess.run(
+        [str(python), "-c", script],
+        env=environment | {"PIP_CONFIG_FILE": os.devnull},
+        cwd=wheel.parent if wheel else python.parent,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_wheel_holds_the_package_and_its_data(wheel):
+    """Code and data are in; tests, book and sources are not."""
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+    there = {
+        str(path.relative_to(ROOT))
+        for path in (ROOT / "minigen").rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    assert there - names == set()
+    assert {n.split("/")[0] for n in names} == {
+        "minigen",
+        wheel.name.split("-py3")[0] + ".dist-info",
+    }
+    assert any(name.endswith(".flac") for name in names)
+    assert wheel.stat().st_size < 12e6
+
+
+def test_colab_keeps_its_versions(wheel, tmp_path):
+    """In Colab pip would install this package and nothing else."""
+    python = environment_with(tmp_path / "colab", COLAB)
+    planned = pip(["install", "--dry-run", "--no-index", wheel], python)
+    assert planned.returncode == 0, planned.stdout + planned.stderr
+    (line,) = [row for row in planned.stdout.splitlines() if row.startswith("Would install")]
+    assert line == f"Would install minigen-book-{minigen.__version__}"
+
+
+@pytest.mark.parametrize(("name", "version"), [("numpy", "1.20.0"), ("torch", None)])
+def test_emulation_would_notice(wheel, tmp_path, name, version):
+    """Where a package is too old or missing, the emulated pip does want to install it."""
+    versions = {k: v for k, v in COLAB.items() if k != name} | ({name: version} if version else {})
+    planned = pip(
+        ["install", "--dry-run", "--no-index", wheel], environment_with(tmp_path / "v", versions)
+    )
+    assert planned.returncode != 0
+    assert f"No matching distribution found for {name}" in planned.stderr
+
+
+def first_cells() -> dict[str, str]:
+    """Each different first cell of the notebooks, and one notebook that begins with it."""
+    cells = {notebooks.setup_cell(): "the template"}
+    for source in notebooks.sources():
+        for path in notebooks.targets(source):
+            nb = notebooks.nbformat.read(path, as_version=4)
+            cells[next(c.source for c in nb.cells if c.cell_type == "code")] = path.name
+    return cells
+
+
+def test_first_cells_work_in_colab(wheel, tmp_path):
+    """From nothing installed to `import minigen`, importing neither torch nor numpy."""
+    for number, (cell, where) in enumerate(first_cells().items()):
+        python = environment_with(tmp_path / str(number), COLAB)
+        done = run_cell(python, cell, wheel)
+        assert done.returncode == 0, f"{where}: {done.stdout}{done.stderr}"
+        assert f"imported {site_packages(tmp_path / str(number))}" in done.stdout
+
+
+def test_only_the_other_package(tmp_path):
+    """Where `minigen` is the index's package, the first cell says so."""
+    python = environment_with(tmp_path / "v", COLAB)
+    add_metadata(tmp_path / "v", "minigen", "0.1.1", OTHER)
+    done = run_cell(python, notebooks.setup_cell(), wheel=None)
+    assert done.returncode != 0
+    assert "another minigen is here: pip uninstall -y minigen minigen-book" in done.stdout
+
+
+def test_both_packages_theirs_last(wheel, tmp_path):
+    """Their files lie over ours: the first cell says so."""
+    python = environment_with(tmp_path / "v", COLAB)
+    assert pip(["install", "-q", "--no-index", wheel], python).returncode == 0
+    add_metadata(tmp_path / "v", "minigen", "0.1.1", OTHER)
+    done = run_cell(python, notebooks.setup_cell(), wheel=None)
+    assert done.returncode != 0
+    assert "another minigen is here: pip uninstall -y minigen minigen-book" in done.stdout
+
+
+def test_both_packages_ours_last(wheel, tmp_path):
+    """Our files lie over theirs, as after the first cell in Colab: the import says so.
+
+    The line it advises then leads out of it.
+    """
+    python = environment_with(tmp_path / "v", COLAB)
+    add_metadata(tmp_path / "v", "minigen", "0.1.1", OTHER)
+    done = run_cell(python, notebooks.setup_cell(), wheel)
+    assert done.returncode != 0
+    assert "Another project's package called `minigen` (version 0.1.1)" in done.stdout
+    advice = re.search(r"`pip (uninstall -y [\w -]+)`", done.stdout).group(1)
+    assert pip(advice.split(), python).returncode == 0
+    assert run_cell(python, notebooks.setup_cell(), wheel).returncode == 0
+
+
+WRONG_INSTALL = re.compile(
+    r"pip3? install\b[^\n]*?[\s\"'`](minigen(?:-book)?)(?![-\w/.]| ?@ ?git\+)"
+)
+
+
+def test_nothing_tells_a_reader_to_install_the_other_package():
+    """The package comes from the repository's address; the index's name is another project's."""
+    for line, wrong in {
+        "pip install minigen": True,
+        "%pip install -q minigen": True,
+        "pip install -U 'minigen-book'": True,
+        'pip install "minigen-book @ git+https://…"': False,
+        "pip install git+https://github.com/OWNER/minigen": False,
+        "pip install -e .  # then import minigen": False,
+    }.items():
+        found = WRONG_INSTALL.search(line.split("#")[0])
+        assert bool(found) is wrong, line
+    for path in address.text_files(ROOT):
+        if path != Path(__file__).resolve():
+            text = path.read_text(encoding="utf-8")
+            wrong = WRONG_INSTALL.search(text)
+            assert wrong is None, f"{path.relative_to(ROOT)}: {wrong.group(0)}"
+
+
+def test_declared_pythons():
+    """3.11 to 3.13 are declared, and the workflow tests each."""
+    project = address.tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))[
+        "project"
+    ]
+    assert project["requires-python"] == ">=3.11"
+    workflow = (ROOT / ".github" / "workflows" / "tests.yml").read_text(encoding="utf-8")
+    for version in ("3.11", "3.12", "3.13"):
+        assert f"Programming Language :: Python :: {version}" in project["classifiers"]
+        assert f'"{version}"' in workflow
