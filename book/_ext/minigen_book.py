@@ -58,7 +58,8 @@ def name_arrows(app: Sphinx, error: Exception | None) -> None:
 
 def notice_static_files(app: Sphinx, env: Any, added: set, changed: set, removed: set) -> list[str]:
     """Call the index page outdated when a static file differs from its copy in the site."""
-    for folder in app.config.html_static_path:
+    ours = [f for f in app.config.html_static_path if not Path(f).is_absolute()]
+    for folder in ours:  # the others are those of extensions
         source = Path(app.srcdir, folder)
         for path in source.rglob("*"):
             copy = Path(app.outdir, "_static", path.relative_to(source))
