@@ -279,3 +279,17 @@ def test_built_pages_load_nothing_from_elsewhere():
             and not (page.parent / re.sub(r"[?#].*", "", u)).exists()
         ]
         assert not lost, f"{page.relative_to(SITE)} would load what is not there: {lost}"
+
+
+@pytest.mark.skipif(not SITE.is_dir(), reason="the book is not built (make book): not checked")
+def test_built_pages_are_mended():
+    """What book/_ext/minigen_book.py promises."""
+    for page in (p for p in SITE.rglob("*.html") if "_static" not in p.parts):
+        text = read(page)
+        assert "THEBE_JS_URL" not in text and "x-thebe-config" not in text, page
+        assert '<summary><span class="toctree-toggle"' not in text, page
+        assert 'role="list" class="citation-list"' not in text, page
+    mathjax = SITE / "_static" / "mathjax"
+    assert (mathjax / "tex-chtml.js").is_file() and not (mathjax / "tex-svg.js").exists()
+    assert list(mathjax.glob("output/chtml/fonts/**/*.woff*")), "MathJax has lost its fonts"
+    assert sum(p.stat().st_size for p in mathjax.rglob("*") if p.is_file()) < 10e6
