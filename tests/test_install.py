@@ -22,26 +22,12 @@ import minigen
 
 ROOT = Path(__file__).resolve().parent.parent
 
-# Colab's versions in August 2026.
-COLAB = {
-    "accelerate": "1.14.0",
-    "ipykernel": "6.17.1",
-    "ipython": "7.34.0",
-    "librosa": "0.11.0",
-    "matplotlib": "3.10.0",
-    "numba": "0.61.2",
-    "numpy": "2.1.3",
-    "pooch": "1.9.0",
-    "rich": "13.9.4",
-    "safetensors": "0.8.0",
-    "scikit-learn": "1.6.1",
-    "scipy": "1.16.3",
-    "soundfile": "0.14.0",
-    "statsmodels": "0.14.6",
-    "torch": "2.11.0+cu128",
-    "tqdm": "4.67.3",
-    "typer": "0.27.1",
-}
+COLAB = dict(
+    line.split("==")
+    for line in (ROOT / "tests" / "colab.txt").read_text(encoding="utf-8").splitlines()
+    if "==" in line
+)
+COLAB["torch"] += "+cu128"
 # What the index's `minigen`, another project, puts into site-packages.
 OTHER = {"minigen/__init__.py": "from .tool import tool\n", "minigen/tool.py": "tool = None\n"}
 
