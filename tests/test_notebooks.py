@@ -7,6 +7,7 @@ import json
 import re
 from pathlib import Path
 
+import address
 import notebooks
 import pytest
 
@@ -69,3 +70,14 @@ def test_every_page_is_in_the_table_of_contents():
             assert re.search(
                 rf"file: {name(path).removesuffix('.ipynb')}\s*$", toc, re.MULTILINE
             ), f"{name(path)} is not in _toc.yml"
+
+
+def test_readme_opens_each_chapter_in_colab():
+    """One badge a chapter, each to a notebook that exists."""
+    owner, repository = address.slug()
+    link = rf"colab\.research\.google\.com/github/{owner}/{repository}/blob/main/([\w/]+\.ipynb)"
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    linked = set(re.findall(link, readme))
+    assert linked - {name(path) for path in PAGES} == set()
+    chapters = {name(path) for path in PAGES if path.parent.name == "book"}
+    assert chapters - linked == set()
