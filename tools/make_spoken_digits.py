@@ -66,7 +66,9 @@ class Flite:
             for name in ("cmulex", "usenglish"):
                 c.CDLL(f"libflite_{name}.so.1", mode=c.RTLD_GLOBAL)
         except OSError as error:
-            raise SystemExit(f"flite's libraries are missing ({error}): apt install flite") from None
+            raise SystemExit(
+                f"flite's libraries are missing ({error}): apt install flite"
+            ) from None
         p, s, f = c.c_void_p, c.c_char_p, c.c_float
         for name, result, arguments in (
             ("flite_synth_text", p, [s, p]),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 
 import numpy as np
 import soundfile as sf
@@ -23,7 +23,7 @@ DIGIT_WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "e
 
 @cache
 def _corpus() -> tuple[Utterance, ...]:
-    folder = files("minigen.data") / "spoken_digits_corpus"
+    folder = Path(__file__).with_name("spoken_digits_corpus")
     manifest = json.loads((folder / "manifest.json").read_text())
     recordings = {}
     for speaker in SPEAKERS:
@@ -69,9 +69,7 @@ five, six, seven, eight, nine
                 f"no {what} {value!r} in spoken_digits: choose one of {', '.join(known)}"
             )
     return [
-        clip
-        for clip in _corpus()
-        if speaker in (None, clip.speaker) and word in (None, clip.text)
+        clip for clip in _corpus() if speaker in (None, clip.speaker) and word in (None, clip.text)
     ]
 
 

@@ -1,0 +1,96 @@
+"""The command `minigen`: speak, train, export. Errors of the user's are one line, not a traceback."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["main"]
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    help="From a Gaussian to Parallel WaveNet: train the book's digit voice and speak with it.",
+)
+
+
+class Kind(StrEnum):
+    teacher = "teacher"
+    student = "student"
+
+
+@app.command()
+def speak(
+    text: Annotated[str, typer.Argument(help='Digits, as words or figures: "three one four".')],
+    speaker: Annotated[str, typer.Option(help="slt, rms or awb.")] = "slt",
+    out: Annotated[Path, typer.Option(help="Where to write the WAV.")] = Path("spoken.wav"),
+    model: Annotated[
+        str, typer.Option(help="student, teacher, or a file of weights of a student.")
+    ] = "student",
+    pace: Annotated[float, typer.Option(help="2 is twice as fast.")] = 1.0,
+    pitch: Annotated[float, typer.Option(help="1.2 is 20 % higher.")] = 1.0,
+    temperature: Annotated[float, typer.Option(help="Scales the noise.")] = 1.0,
+    seed: Annotated[int, typer.Option(help="Of the noise.")] = 0,
+    compare: Annotated[
+        bool, typer.Option(help="Also time the teacher sample by sample, as a ratio.")
+    ] = False,
+) -> None:
+    """Say typed digits and write them to a WAV file."""
+    from . import audio, voice
+
+    spoken = voice.speak(text, speaker, model, pace, pitch, seed, temperature)
+    audio.save(out, spoken.audio, spoken.rate)
+    duration = len(spoken.audio) / spoken.rate
+    typer.echo(
+        f"{out}: {duration:.2f} s of sound in {spoken.seconds:.2f} s, "
+        f"{1 / spoken.real_time_factor:.1f} times real time"
+    )
+    if compare:
+        rate, naive = voice.samples_per_second("student"), voice.samples_per_second("teacher")
+        typer.echo(
+            f"student {rate:,.0f} samples/s, naive teacher {naive:,.0f} samples/s: "
+            f"{rate / naive:,.0f} times as fast"
+        )
+
+
+@app.command()
+def train(
+    kind: Annotated[Kind, typer.Argument(help="Which of the two networks.")],
+    config: Annotated[Path, typer.Option(help="A recipe: training/*.toml.")],
+    out: Annotated[Path, typer.Option(help="Folder for checkpoints and curves.")],
+    resume: Annotated[bool, typer.Option(help="Continue from the checkpoint in --out.")] = False,
+    until: Annotated[int | None, typer.Option(help="Stop early, at this step.")] = None,
+) -> None:
+    """Train a teacher or a student. Works under torchrun and accelerate launch, too."""
+    from . import voice
+
+    watched = voice.train(voice.read_recipe(config, kind.value), out, resume, until)
+    typer.echo("  ".join(f"{name} {value:.3f}" for name, value in watched.items()))
+
+
+@app.command()
+def export(
+    checkpoint: Annotated[Path, typer.Argument(help="checkpoint.safetensors of a run.")],
+    out: Annotated[Path, typer.Argument(help="The file of weights to write.")],
+) -> None:
+    """Keep of a checkpoint the averaged weights and the recipe."""
+    from . import voice
+
+    voice.export(checkpoint, out)
+    typer.echo(f"{out}: {out.stat().st_size / 1e6:.2f} MB")
+
+
+def main() -> None:
+    """Entry point: what the user did wrong is said in one line on stderr, with status 2."""
+    try:
+        app()
+    except (ValueError, TypeError, OSError, FloatingPointError) as error:
+        typer.secho(f"minigen: {error}", err=True, fg="red")
+        raise SystemExit(2) from None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,203 @@
+"""From text to what the network hears: words -> phones -> durations -> F0 -> features.
+
+Frames are 10 ms. Two kinds of features leave this file:
+
+- frame features (F, N): which phone, its neighbours, how far into it, how long it is, log F0;
+- phase features (6, T): where in its pitch period the voice is, at every sample.
+
+F0 says how often the vocal folds close, not when. Its running sum φ[t] = 2π Σ F0/rate does, and the
+network hears cos and sin of φ, 2φ and 4φ (as the neural source-filter models do with a sine). For
+recordings, φ is corrected to the phase the recording has; for new text the sum alone serves.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import cache
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from scipy.signal import firwin
+from torch import Tensor, nn
+
+from .data import Utterance
+from .data.spoken_digits import DIGIT_WORDS, spoken_digits
+
+__all__ = [
+    "FRAME_FEATURES",
+    "HOP",
+    "PHASE_FEATURES",
+    "PHONES",
+    "Upsampler",
+    "features",
+    "frame_features",
+    "phase",
+    "phase_features",
+    "plan",
+    "words_of",
+]
+
+HOP = 80  # samples in a frame of 10 ms at 8 kHz
+# fmt: off
+PHONES = (
+    "pau", "ah", "ao", "ax", "ay", "eh", "ey", "f", "ih", "iy", "k",
+    "n", "ow", "r", "s", "t", "th", "uw", "v", "w", "z",
+)
+# fmt: on
+FRAME_FEATURES = 3 * len(PHONES) + 5
+PHASE_FEATURES = 6
+
+
+def frame_features(phones: Sequence[tuple[str, float, float]], f0: np.ndarray) -> np.ndarray:
+    """Phones with their times in seconds, F0 in Hz a frame (N,) -> (F, N) float32.
+
+    Rows: one-hot phone, one-hot phone before, one-hot phone after, position in the phone from 0 to 1
+    and back (two rows), log of the phone's duration over 0.1 s, voiced (0 or 1), log of F0 over
+    130 Hz (0 where unvoiced).
+    """
+    names = ["pau", *(name for name, _, _ in phones), "pau"]
+    unknown = sorted(set(names) - set(PHONES))
+    if unknown:
+        raise ValueError(f"unknown phones {unknown}: this model knows {', '.join(PHONES)}")
+    codes = [PHONES.index(name) for name in names]
+    ends = np.array([end for _, _, end in phones])
+    centre = (np.arange(len(f0)) + 0.5) * 0.01
+    which = np.minimum(np.searchsorted(ends, centre), len(phones) - 1)  # (N,)
+    start, end = (np.array([phone[i] for phone in phones])[which] for i in (1, 2))
+    out = np.zeros((FRAME_FEATURES, len(f0)), dtype=np.float32)
+    for block, offset in enumerate((1, 0, 2)):
+        out[np.array(codes)[which + offset] + block * len(PHONES), np.arange(len(f0))] = 1
+    position = np.clip((centre - start) / np.maximum(end - start, 1e-3), 0, 1)
+    voiced = f0 > 0
+    out[-5], out[-4] = position, 1 - position
+    out[-3] = np.log(np.maximum(end - start, 1e-3) / 0.1)
+    out[-2] = voiced
+    out[-1] = np.where(voiced, np.log(np.where(voiced, f0, 130.0) / 130.0), 0)
+    return out
+
+
+def phase(f0: np.ndarray, rate: int, audio: np.ndarray | None = None) -> np.ndarray:
+    """The phase of the voice's fundamental at every sample, in radians, (T,) with T = N · HOP.
+
+    φ[t] = 2π Σ_{u<=t} F0[u] / rate. With `audio`, φ gets the slow correction that makes it the phase
+    of the recording's own fundamental: angle of the low-passed audio[t] e^{-iφ[t]}.
+    """
+    frames = np.arange(len(f0) * HOP) / HOP
+    voiced = f0 > 0
+    if not voiced.any():
+        return np.zeros(len(frames))
+    filled = np.interp(frames, np.flatnonzero(voiced), f0[voiced])  # Hz, also between voiced parts
+    phi = 2 * np.pi * np.cumsum(filled) / rate
+    if audio is not None:
+        taps = firwin(2 * rate // 100 + 1, 40.0, fs=rate)  # pass what varies slower than 40 Hz
+        slow = np.convolve(audio * np.exp(-1j * phi), taps, mode="same")
+        phi = phi + np.unwrap(np.angle(slow))
+    return phi
+
+
+def phase_features(phi: np.ndarray, f0: np.ndarray) -> np.ndarray:
+    """cos and sin of φ, 2φ, 4φ, faded to 0 where unvoiced: (6, T) float32."""
+    frames = (np.arange(len(phi)) + 0.5) / HOP - 0.5
+    voicing = np.interp(frames, np.arange(len(f0)), (f0 > 0).astype(float))
+    angles = np.outer([1, 2, 4], phi)
+    return (np.concatenate([np.cos(angles), np.sin(angles)]) * voicing).astype(np.float32)
+
+
+def features(utterance: Utterance, follow_audio: bool = True) -> tuple[np.ndarray, np.ndarray]:
+    """An utterance with phones and F0 -> frame features (F, N) and phase features (6, N · HOP)."""
+    if utterance.phones is None or utterance.f0 is None:
+        raise ValueError(f"{utterance.name or utterance.text!r} has no phone times or no F0")
+    audio = utterance.audio if follow_audio else None
+    phi = phase(utterance.f0, utterance.rate, audio)
+    return frame_features(utterance.phones, utterance.f0), phase_features(phi, utterance.f0)
+
+
+def words_of(text: str) -> list[str]:
+    """Digits and the names of digits -> words. Anything else is an error that names it.
+
+    >>> words_of("Three, one 42")
+    ['three', 'one', 'four', 'two']
+    """
+    words = []
+    for token in re.findall(r"[^\W\d_]+|\d|[^\s\w.,;:!?-]|_", text.lower()):
+        word = DIGIT_WORDS[int(token)] if token.isdecimal() and token.isascii() else token
+        if word not in DIGIT_WORDS:
+            raise ValueError(
+                f"the digit voice cannot say {word!r}: it knows {', '.join(DIGIT_WORDS)} and 0-9"
+            )
+        words.append(word)
+    if not words:
+        raise ValueError(f"nothing to say in {text!r}: write digits, like 'three one four' or 314")
+    return words
+
+
+@cache
+def _mean_word(speaker: str, word: str) -> tuple[list[str], np.ndarray, np.ndarray, np.ndarray]:
+    """Means over the corpus -> phones, their durations in seconds (P,), log F0 and voicing (P, 5)."""
+    clips = spoken_digits(speaker, word)
+    places = np.linspace(0.1, 0.9, 5)  # of the way through a phone
+    durations, log_f0, voicing = [], [], []
+    for clip in clips:
+        times = np.array([(start, end) for _, start, end in clip.phones])  # (P, 2)
+        at = times[:, :1] + np.diff(times) * places  # (P, 5) seconds
+        frames = (np.arange(len(clip.f0)) + 0.5) * 0.01
+        voiced = clip.f0 > 0
+        durations.append(np.diff(times)[:, 0])
+        log_f0.append(np.interp(at, frames[voiced], np.log(clip.f0[voiced])))
+        voicing.append(np.interp(at, frames, voiced.astype(float)))
+    phones = [name for name, _, _ in clips[0].phones]
+    return phones, *(np.mean(values, axis=0) for values in (durations, log_f0, voicing))
+
+
+def plan(word: str, speaker: str, pace: float = 1.0, pitch: float = 1.0) -> tuple[list, np.ndarray]:
+    """How a speaker says a word, on average: -> phones with times in seconds, F0 a frame (N,) in Hz.
+
+    A phone's duration, F0 and voicing are their means over the corpus in that word at that place.
+    `pace` 2 is twice as fast; `pitch` 1.2 is 20 % higher.
+
+    >>> phones, f0 = plan("seven", "slt")
+    >>> [name for name, _, _ in phones]
+    ['pau', 's', 'eh', 'v', 'ax', 'n', 'pau']
+    """
+    for name, value in (("pace", pace), ("pitch", pitch)):
+        if not 0.5 <= value <= 2:
+            raise ValueError(f"{name} is a factor from 0.5 to 2, not {value}")
+    names, durations, log_f0, voicing = _mean_word(speaker, word)
+    ends = np.cumsum(durations / pace)
+    starts = np.concatenate([[0.0], ends[:-1]])
+    places = starts[:, None] + (ends - starts)[:, None] * np.linspace(0.1, 0.9, 5)
+    centre = (np.arange(round(ends[-1] / 0.01)) + 0.5) * 0.01
+    f0 = pitch * np.exp(np.interp(centre, places.ravel(), log_f0.ravel()))
+    f0[np.interp(centre, places.ravel(), voicing.ravel()) < 0.5] = 0
+    return list(zip(names, starts.tolist(), ends.tolist(), strict=True)), f0
+
+
+class Upsampler(nn.Module):
+    """Frame features, the speaker and the phase -> conditioning at every sample.
+
+    Two convolutions over frames, then linear interpolation to samples; the phase features, which
+    have the rate of samples already, are appended.
+
+    Args:
+        channels: of the output; PHASE_FEATURES of them are the phase.
+        speakers: number of voices.
+        hidden: channels between the two convolutions.
+    """
+
+    def __init__(self, channels: int, speakers: int, hidden: int = 48) -> None:
+        super().__init__()
+        if channels <= PHASE_FEATURES:
+            raise ValueError(f"Upsampler needs channels > {PHASE_FEATURES}, not {channels}")
+        self.channels = channels
+        self.enter = nn.Conv1d(FRAME_FEATURES, hidden, 3, padding=1)
+        self.voice = nn.Embedding(speakers, hidden)
+        self.leave = nn.Conv1d(hidden, channels - PHASE_FEATURES, 3, padding=1)
+
+    def forward(self, frames: Tensor, speaker: Tensor, phase: Tensor) -> Tensor:
+        """frames (B, F, N), speaker (B,), phase (B, 6, N · HOP) -> (B, C, N · HOP)."""
+        h = torch.tanh(self.enter(frames) + self.voice(speaker).unsqueeze(-1))  # (B, H, N)
+        h = torch.tanh(self.leave(h))  # (B, C - 6, N)
+        h = F.interpolate(h.float(), scale_factor=HOP, mode="linear")
+        return torch.cat([h, phase], dim=1)

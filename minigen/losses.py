@@ -1,0 +1,106 @@
+"""Spectral losses: what a likelihood is too shy to say about a student's sound.
+
+All compare a generated waveform with a recorded one, both (B, 1, T). The STFT is windowed (without a
+window every frame edge is heard as hiss), and a small floor stands under each square root (its
+gradient at zero power is infinite).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["MultiResolutionSTFTLoss", "PowerLoss", "STFTLoss", "power_spectrogram"]
+
+FLOOR = 1e-7  # of power: 70 dB below a full-scale sine spread over a frame
+
+
+def power_spectrogram(x: Tensor, n_fft: int, hop: int) -> Tensor:
+    """|STFT|², Hann window of length n_fft, scaled by 1 / Σ window²: (B, 1, T) -> (B, F, N)."""
+    if x.ndim != 3 or x.shape[1] != 1:
+        raise ValueError(f"audio has shape (B, 1, T), not {tuple(x.shape)}")
+    if x.shape[-1] < n_fft:
+        raise ValueError(
+            f"{x.shape[-1]} samples are fewer than one frame of {n_fft}: use a shorter n_fft"
+        )
+    window = torch.hann_window(n_fft, device=x.device, dtype=x.dtype)
+    spectrum = torch.stft(x[:, 0], n_fft, hop, window=window, center=False, return_complex=True)
+    return (spectrum.real**2 + spectrum.imag**2) / window.square().sum()
+
+
+def _same_shape(generated: Tensor, recorded: Tensor) -> None:
+    if generated.shape != recorded.shape:
+        raise ValueError(
+            f"generated is {tuple(generated.shape)}, recorded {tuple(recorded.shape)}: cut them alike"
+        )
+
+
+class PowerLoss(nn.Module):
+    """Mean power in each frequency band should be that of the recording.
+
+        L = Σ_f (P_x[f] - P_y[f])² / Σ_f P_y[f]²,   P[f] = mean over batch and time of |STFT|²
+
+    Linear in power, so that it is about loud bands; the STFT loss takes care of quiet ones.
+
+    References:
+        van den Oord et al., Parallel WaveNet, 2017 (arXiv:1711.10433), section 4.1.
+
+    >>> x = torch.randn(1, 1, 2000, generator=torch.Generator().manual_seed(0))
+    >>> PowerLoss()(x, x).item()
+    0.0
+    """
+
+    def __init__(self, n_fft: int = 256, hop: int = 64) -> None:
+        super().__init__()
+        self.n_fft, self.hop = n_fft, hop
+
+    def forward(self, generated: Tensor, recorded: Tensor) -> Tensor:
+        _same_shape(generated, recorded)
+        p_x = power_spectrogram(generated, self.n_fft, self.hop).mean((0, 2))  # (F,)
+        p_y = power_spectrogram(recorded, self.n_fft, self.hop).mean((0, 2))
+        return (p_x - p_y).square().sum() / (p_y.square().sum() + FLOOR**2)
+
+
+class STFTLoss(nn.Module):
+    """Spectral convergence plus log-magnitude distance at one resolution.
+
+        L = ‖|Y| - |X|‖ / ‖|Y|‖  +  mean |log |Y| - log |X||
+
+    The first term is about the loud parts, the second about the quiet ones.
+
+    References:
+        Arık, Jun and Diamos, Fast Spectrogram Inversion, 2018 (arXiv:1808.06719);
+        Yamamoto, Song and Kim, Parallel WaveGAN, 2020 (arXiv:1910.11480), section 2.2.
+    """
+
+    def __init__(self, n_fft: int, hop: int) -> None:
+        super().__init__()
+        self.n_fft, self.hop = n_fft, hop
+
+    def forward(self, generated: Tensor, recorded: Tensor) -> Tensor:
+        _same_shape(generated, recorded)
+        x = power_spectrogram(generated, self.n_fft, self.hop).clamp(min=FLOOR).sqrt()
+        y = power_spectrogram(recorded, self.n_fft, self.hop).clamp(min=FLOOR).sqrt()
+        convergence = (y - x).square().sum().clamp(min=FLOOR**2).sqrt() / y.square().sum().sqrt()
+        return convergence + (y.log() - x.log()).abs().mean()
+
+
+class MultiResolutionSTFTLoss(nn.Module):
+    """The mean of `STFTLoss` over several frame lengths, with hops of a quarter frame.
+
+    One resolution can be cheated: a long frame does not see when, a short one not which pitch.
+
+    >>> x = torch.randn(1, 1, 2000, generator=torch.Generator().manual_seed(0))
+    >>> loss = MultiResolutionSTFTLoss()
+    >>> round(loss(x, x).item(), 6), bool(loss(0.5 * x, x) > 0.5)
+    (0.0, True)
+    """
+
+    def __init__(self, n_ffts: Sequence[int] = (64, 128, 256, 512)) -> None:
+        super().__init__()
+        self.losses = nn.ModuleList(STFTLoss(n_fft, n_fft // 4) for n_fft in n_ffts)
+
+    def forward(self, generated: Tensor, recorded: Tensor) -> Tensor:
+        return torch.stack([loss(generated, recorded) for loss in self.losses]).mean()

@@ -1,0 +1,373 @@
+"""The digit voice: corpus, teacher and student put together, trained, shipped and spoken with.
+
+A *recipe* is a TOML file in `training/` (one a run): which model, which data, which objective, how
+long. `train` follows it, `export` keeps the averaged weights, `load` reads them back, `speak` speaks.
+"""
+
+from __future__ import annotations
+
+import time
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from . import conditioning
+from .conditioning import HOP, PHASE_FEATURES, Upsampler
+from .data import Utterance, spoken_digits
+from .data.spoken_digits import SPEAKERS
+from .distributions import GaussianHead
+from .generate import generate
+from .parallel_wavenet import DistillationLoss, Student
+from .train import TrainConfig, Trainer, load_tensors, save_tensors
+from .wavenet import WaveNet
+
+__all__ = [
+    "RATE",
+    "DigitBatches",
+    "Likelihood",
+    "Spoken",
+    "StudentVoice",
+    "TeacherVoice",
+    "conditioning_for",
+    "export",
+    "held_out",
+    "load",
+    "read_recipe",
+    "samples_per_second",
+    "say",
+    "speak",
+    "train",
+]
+
+RATE = 8_000  # Hz
+WEIGHTS = Path(__file__).with_name("weights")
+HELD_OUT = "_t1.2_p1.0"  # this tempo at this pitch, every word and speaker: never trained on
+
+
+def held_out(clips: list[Utterance] | None = None) -> tuple[list[Utterance], list[Utterance]]:
+    """The corpus -> (clips to train on, clips kept away: one tempo and pitch of every word)."""
+    clips = spoken_digits() if clips is None else clips
+    kept = [clip for clip in clips if clip.name.endswith(HELD_OUT)]
+    return [clip for clip in clips if not clip.name.endswith(HELD_OUT)], kept
+
+
+class DigitBatches:
+    """Which crops of which clips each training step sees.
+
+    Every crop is cut from several words of one speaker in a row, so that the model hears words
+    follow each other. Item i of step s depends on (seed, s, i) alone.
+
+    Args:
+        clips: with phones and F0, at 8 kHz.
+        batch: crops a step, over all processes.
+        frames: of 10 ms in a crop.
+        dither: standard deviation of the white noise added to the audio: exact silence would have
+            an infinite density.
+        seed: of the choice.
+    """
+
+    def __init__(
+        self, clips: list[Utterance], batch: int, frames: int, dither: float, seed: int = 0
+    ) -> None:
+        self.batch, self.frames, self.dither, self.seed = batch, frames, dither, seed
+        self.clips: list[list[tuple]] = [[] for _ in SPEAKERS]
+        for clip in clips:
+            frame, phase = conditioning.features(clip)  # (F, N), (6, N · HOP)
+            self.clips[SPEAKERS.index(clip.speaker)].append((clip.audio, frame, phase))
+        if not all(self.clips):
+            raise ValueError("DigitBatches needs clips of every speaker")
+
+    def item(self, step: int, index: int) -> tuple[np.ndarray, ...]:
+        """-> audio (1, T), frames (F, N), phase (6, T), speaker, white noise (1, T)."""
+        rng = np.random.default_rng([self.seed, step, index])
+        speaker = int(rng.integers(len(SPEAKERS)))
+        pool, chosen = self.clips[speaker], []
+        first, have = 0, 0
+        while have < first + self.frames:
+            chosen.append(pool[rng.integers(len(pool))])
+            have += chosen[-1][1].shape[1]
+            if len(chosen) == 1:
+                first = int(rng.integers(have))
+        audio, frames, phase = (np.concatenate(part, axis=-1) for part in zip(*chosen, strict=True))
+        last = first + self.frames
+        audio = audio[first * HOP : last * HOP] + rng.normal(0, self.dither, self.frames * HOP)
+        noise = rng.standard_normal((1, self.frames * HOP))
+        frames, phase = frames[:, first:last], phase[:, first * HOP : last * HOP]
+        return audio[None].astype(np.float32), frames, phase, speaker, noise.astype(np.float32)
+
+    def __call__(self, step: int, shard: int = 0, shards: int = 1) -> dict[str, Tensor]:
+        if self.batch % shards:
+            raise ValueError(f"a batch of {self.batch} cannot be shared by {shards} processes")
+        items = [self.item(step, index) for index in range(shard, self.batch, shards)]
+        columns = [torch.from_numpy(np.stack(column)) for column in zip(*items, strict=True)]
+        names = ("audio", "frames", "phase", "speaker", "noise")
+        return dict(zip(names, columns, strict=True))
+
+
+class TeacherVoice(nn.Module):
+    """Upsampler and WaveNet: log p(waveform | phones, times, F0, speaker)."""
+
+    def __init__(self, wavenet: WaveNet, hidden: int = 48) -> None:
+        super().__init__()
+        self.upsampler = Upsampler(wavenet.cond_channels, len(SPEAKERS), hidden)
+        self.wavenet = wavenet
+
+    @classmethod
+    def build(cls, model: dict) -> TeacherVoice:
+        """From a recipe's table `model`: floor, hidden, and the arguments of `WaveNet`."""
+        net = {name: value for name, value in model.items() if name not in ("floor", "hidden")}
+        return cls(WaveNet(GaussianHead(model["floor"]), **net), model["hidden"])
+
+    def forward(self, audio: Tensor, frames: Tensor, speaker: Tensor, phase: Tensor) -> Tensor:
+        """audio (B, 1, T), frames (B, F, N), speaker (B,), phase (B, 6, T) -> params (B, 2, T)."""
+        return self.wavenet(audio, self.upsampler(frames, speaker, phase))
+
+
+class StudentVoice(nn.Module):
+    """The teacher's upsampler, frozen, and a student: noise to waveform in one pass."""
+
+    def __init__(self, upsampler: Upsampler, student: Student) -> None:
+        super().__init__()
+        self.upsampler = upsampler.requires_grad_(False)
+        self.student = student
+
+    @classmethod
+    def build(cls, model: dict) -> StudentVoice:
+        """From a recipe's table `model`: hidden, and the arguments of `Student`."""
+        student = {name: value for name, value in model.items() if name != "hidden"}
+        upsampler = Upsampler(model["cond_channels"], len(SPEAKERS), model["hidden"])
+        return cls(upsampler, Student(**student))
+
+    def conditioning(self, batch: dict[str, Tensor]) -> Tensor:
+        """-> (B, C, T), without a gradient."""
+        with torch.no_grad():
+            return self.upsampler(batch["frames"], batch["speaker"], batch["phase"])
+
+
+class Likelihood(nn.Module):
+    """Objective: the mean negative log-likelihood of a sample, in nats, weighted by its scale.
+
+        L = Σ_t w[t] nll[t] / Σ_t w[t],   w[t] = scale[t]^{2β}, without a gradient
+
+    β = 0 is the plain mean. There, silence, whose scale is tiny, has by far the steepest gradient and
+    sets the direction of every step. β = ½ gives each sample's mean a gradient that does not depend
+    on its unit. The best (mean, scale) of each context is the same for every β: weights that do not
+    depend on x[t] do not move the optimum.
+
+    The first `receptive_field` samples of a crop are context only: their past was cut off.
+
+    References:
+        Seitzer et al., On the Pitfalls of Heteroscedastic Uncertainty Estimation, 2022
+        (arXiv:2203.09168).
+    """
+
+    def __init__(self, model: TeacherVoice, beta: float = 0.0) -> None:
+        super().__init__()
+        self.model, self.beta = model, beta
+
+    def forward(self, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, float]]:
+        net = self.model.wavenet
+        params = self.model(batch["audio"], batch["frames"], batch["speaker"], batch["phase"])
+        nll = -net.head.log_prob(params, batch["audio"])  # (B, T)
+        known = net.receptive_field
+        with torch.no_grad():
+            voiced = batch["phase"][:, :PHASE_FEATURES].square().sum(1) > 1.5  # (B, T)
+            watched = {
+                "voiced": nll[voiced].mean().item(),
+                "log_scale": net.head.split(params)[1].mean().item(),
+            }
+        nll, log_scale = nll[:, known:], net.head.split(params)[1][:, 0, known:].detach()
+        weight = torch.exp(2 * self.beta * log_scale)
+        watched["nll"] = nll.mean().item()
+        return (weight * nll).sum() / weight.sum(), watched
+
+
+VOICES = {"teacher": TeacherVoice, "student": StudentVoice}
+
+
+def read_recipe(path: Path | str, kind: str) -> dict:
+    """A recipe from a TOML file, checked: it must be for a "teacher" or a "student" as asked."""
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no recipe {path}: those at hand lie in training/*.toml")
+    try:
+        recipe = tomllib.loads(path.read_text())
+    except tomllib.TOMLDecodeError as error:
+        raise ValueError(f"{path} is not TOML: {error}") from error
+    missing = {"kind", "model", "data", "objective", "run"} - set(recipe)
+    if missing:
+        raise ValueError(f"{path} lacks {', '.join(sorted(missing))}: copy training/digits-*.toml")
+    if recipe["kind"] != kind:
+        raise ValueError(f"{path} is a recipe for a {recipe['kind']}, not for a {kind}")
+    return recipe
+
+
+def train(
+    recipe: dict, out: Path | str, resume: bool = False, until: int | None = None
+) -> dict[str, float]:
+    """Follow a recipe -> what was watched at the last step. Checkpoints go to `out`.
+
+    A teacher starts at the least-squares linear predictor, or at the weights of `start_from`. A
+    student needs `teacher`: a checkpoint or an exported file.
+    """
+    clips, _ = held_out()
+    batches = DigitBatches(clips, **recipe["data"])
+    torch.manual_seed(recipe.get("seed", 0))
+    if recipe["kind"] == "teacher":
+        voice = TeacherVoice.build(recipe["model"])
+        if "start_from" in recipe:
+            weights, _ = load_tensors(Path(recipe["start_from"]))
+            voice.load_state_dict(_part(weights, "model."))
+        else:
+            voice.wavenet.start_at(torch.cat([batches(step)["audio"] for step in range(16)]))
+        objective: nn.Module = Likelihood(voice, **recipe["objective"])
+    else:
+        teacher = load("teacher", recipe["teacher"])
+        voice = StudentVoice.build(recipe["model"])
+        voice.upsampler.load_state_dict(teacher.upsampler.state_dict())
+        if "start_from" in recipe:
+            weights, _ = load_tensors(Path(recipe["start_from"]))
+            voice.load_state_dict(_part(weights, "model."))
+        objective = DistillationLoss(voice, teacher.wavenet, **recipe["objective"])
+    trainer = Trainer(objective, batches, TrainConfig(**recipe["run"]), out, recipe)
+    return trainer.run(resume, until)
+
+
+def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """Of a checkpoint's tensors those under a prefix, without it; an exported file has no prefixes."""
+    if not any(name.startswith(prefix) for name in tensors):
+        return tensors
+    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+
+
+def export(checkpoint: Path | str, path: Path | str) -> None:
+    """Keep of a checkpoint what speaking needs: the averaged weights and the recipe."""
+    tensors, notes = load_tensors(Path(checkpoint))
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    save_tensors(Path(path), _part(tensors, "ema."), notes)
+
+
+def load(kind: str = "student", path: Path | str | None = None) -> nn.Module:
+    """A trained voice, from the package or from `path` (a checkpoint or an exported file).
+
+    >>> student = load("student")
+    >>> sum(weight.numel() for weight in student.parameters()) < 500_000
+    True
+    """
+    if kind not in VOICES:
+        raise ValueError(f"no model {kind!r}: choose one of {', '.join(VOICES)}")
+    tensors, notes = load_tensors(Path(path or WEIGHTS / f"digits_{kind}.safetensors"))
+    if notes.get("recipe", {}).get("kind") != kind:
+        raise ValueError(f"{path} does not hold a {kind}")
+    voice = VOICES[kind].build(notes["recipe"]["model"])
+    voice.load_state_dict(_part(tensors, "ema."))
+    return voice.eval().requires_grad_(False)
+
+
+def conditioning_for(
+    voice: nn.Module, parts: list[tuple[list, np.ndarray]], speaker: str
+) -> Tensor:
+    """[(phones, F0)], said one after the other by one speaker -> conditioning (1, C, T)."""
+    if speaker not in SPEAKERS:
+        raise ValueError(f"no speaker {speaker!r}: choose one of {', '.join(SPEAKERS)}")
+    made = []
+    for phones, f0 in parts:
+        phi = conditioning.phase(f0, RATE)
+        made.append((conditioning.frame_features(phones, f0), conditioning.phase_features(phi, f0)))
+    frames, phase = (
+        torch.from_numpy(np.concatenate(part, axis=-1))[None] for part in zip(*made, strict=True)
+    )
+    with torch.no_grad():
+        return voice.upsampler(frames, torch.tensor([SPEAKERS.index(speaker)]), phase)
+
+
+@torch.no_grad()
+def say(
+    voice: nn.Module, cond: Tensor, seed: int = 0, temperature: float = 1.0, backend: str = "numpy"
+) -> np.ndarray:
+    """Conditioning (B, C, T) -> waveforms (B, T) float32. `backend` is for the teacher only."""
+    generator = torch.Generator().manual_seed(seed)
+    if isinstance(voice, TeacherVoice):
+        x = generate(
+            voice.wavenet, cond, backend=backend, generator=generator, temperature=temperature
+        )
+    else:
+        noise = torch.randn(cond.shape[0], 1, cond.shape[-1], generator=generator)
+        x, _, _ = voice.student(temperature * noise, cond)
+    return x[:, 0].clamp(-1, 1).numpy()
+
+
+@cache
+def _shipped(kind: str) -> nn.Module:
+    return load(kind)
+
+
+def samples_per_second(kind: str, backend: str = "naive", seconds: float = 1.0) -> float:
+    """How many samples a second a shipped voice makes here, at batch 1, measured now.
+
+    The student makes `seconds` of sound three times, of which the median counts; the teacher, whose
+    time for a sample does not depend on how many there are once the receptive field is full, makes
+    twice its receptive field.
+    """
+    voice = _shipped(kind)
+    is_teacher = isinstance(voice, TeacherVoice)
+    n = 2 * voice.wavenet.receptive_field if is_teacher else round(seconds * RATE)
+    phones, f0 = conditioning.plan("seven", "slt")
+    cond = conditioning_for(voice, [(phones, f0)] * 3, "slt")[..., :n]
+    times = []
+    for _ in range(1 if is_teacher else 4):
+        start = time.perf_counter()
+        say(voice, cond, backend=backend)
+        times.append(time.perf_counter() - start)
+    return cond.shape[-1] / sorted(times)[len(times) // 2]
+
+
+@dataclass(frozen=True)
+class Spoken:
+    """What `speak` made: audio (T,) at `rate` Hz, and the seconds the network took."""
+
+    audio: np.ndarray
+    rate: int
+    seconds: float
+
+    @property
+    def real_time_factor(self) -> float:
+        """Seconds of computing for a second of sound; below 1 is faster than real time."""
+        return self.seconds * self.rate / len(self.audio)
+
+
+def speak(
+    text: str,
+    speaker: str = "slt",
+    model: str = "student",
+    pace: float = 1.0,
+    pitch: float = 1.0,
+    seed: int = 0,
+    temperature: float = 1.0,
+    backend: str = "numpy",
+) -> Spoken:
+    """Typed digits -> speech: text -> words -> phones -> durations and F0 -> waveform.
+
+    >>> spoken = speak("three one four", speaker="slt")
+    >>> spoken.rate, spoken.audio.dtype
+    (8000, dtype('float32'))
+    >>> speak("hello")
+    Traceback (most recent call last):
+        ...
+    ValueError: the digit voice cannot say 'hello': it knows zero, one, two, three, four, five, \
+six, seven, eight, nine and 0-9
+    """
+    words = conditioning.words_of(text)
+    if speaker not in SPEAKERS:
+        raise ValueError(f"no speaker {speaker!r}: choose one of {', '.join(SPEAKERS)}")
+    voice = load(model) if model not in VOICES else _shipped(model)
+    parts = [conditioning.plan(word, speaker, pace, pitch) for word in words]
+    cond = conditioning_for(voice, parts, speaker)
+    start = time.perf_counter()
+    audio = say(voice, cond, seed, temperature, backend)[0]
+    return Spoken(audio, RATE, time.perf_counter() - start)

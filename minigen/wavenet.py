@@ -1,0 +1,189 @@
+"""WaveNet: p(x[t] | x[<t], conditioning) for every t in one pass.
+
+    x[t-1] -> 1x1 -> [ gated dilated convolution + residual ] × layers -> skip -> 1x1 -> params[t]
+
+The shift by one sample is inside the model: params at t see x[<t] only. Audio is (B, 1, T).
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .distributions import GaussianHead
+
+__all__ = ["GatedLayer", "WaveNet", "shift_right"]
+
+
+def shift_right(x: Tensor, by: int = 1) -> Tensor:
+    """Delay by `by` samples, zeros first: out[t] = x[t - by]. (..., T) -> (..., T)."""
+    return F.pad(x, (by, 0))[..., : x.shape[-1]]
+
+
+class GatedLayer(nn.Module):
+    """One gated, dilated, causal convolution with a residual path.
+
+        a[t] = tanh(f[t]) · sigmoid(g[t]),   [f; g][t] = Σ_j W_j h[t - j·d] + V c[t] + b
+        h'[t] = (h[t] + R a[t]) / √2
+
+    Args:
+        channels: of h, and of a.
+        kernel: taps j = 0 … kernel - 1 of the convolution.
+        dilation: d, the distance between taps in samples.
+        cond_channels: of c; 0 for none.
+
+    References:
+        van den Oord et al., WaveNet, 2016 (arXiv:1609.03499), sections 2.3 and 2.5.
+    """
+
+    def __init__(self, channels: int, kernel: int, dilation: int, cond_channels: int) -> None:
+        super().__init__()
+        self.past = (kernel - 1) * dilation  # samples of the past it needs
+        self.conv = nn.Conv1d(channels, 2 * channels, kernel, dilation=dilation)
+        self.cond = nn.Conv1d(cond_channels, 2 * channels, 1, bias=False) if cond_channels else None
+        self.residual = nn.Conv1d(channels, channels, 1)
+
+    def forward(self, h: Tensor, c: Tensor | None) -> tuple[Tensor, Tensor]:
+        """h (B, R, T), c (B, C, T) -> next h (B, R, T), a (B, R, T)."""
+        z = self.conv(F.pad(h, (self.past, 0)))  # (B, 2R, T)
+        if self.cond is not None:
+            z = z + self.cond(c)
+        f, g = z.chunk(2, dim=1)
+        a = torch.tanh(f) * torch.sigmoid(g)  # (B, R, T)
+        return (h + self.residual(a)) * 0.5**0.5, a
+
+
+class WaveNet(nn.Module):
+    """An autoregressive density of waveforms.
+
+        log p(x | c) = Σ_t log p(x[t] | params[t]),   params[t] = net(x[<t], c[<=t])
+
+    With `taps` > 0 a linear prediction from the last `taps` samples is added to the first parameter
+    (a Gaussian's mean): Σ_k w_k x[t - k]. That is the AR model of chapter 5, and the network then
+    learns only what a linear predictor misses.
+
+    Args:
+        head: the density, from `minigen.distributions`.
+        residual, skip: channels of the residual path and of the output path.
+        layers: of one cycle, with dilations 1, 2, 4, … 2^(layers-1).
+        cycles: how often that ladder is climbed.
+        kernel: taps of each dilated convolution.
+        cond_channels: of the conditioning c (B, C, T); 0 for none.
+        speakers: number of voices, each an embedding added to c (or to h where c is absent).
+        gain: the audio is multiplied by it on entry, and the head's mean and scale are in audio units.
+        taps: of the linear prediction.
+
+    References:
+        van den Oord et al., WaveNet: A Generative Model for Raw Audio, 2016 (arXiv:1609.03499).
+
+    >>> net = WaveNet(GaussianHead(), residual=4, skip=4, layers=3, cycles=2)
+    >>> net(torch.zeros(1, 1, 50)).shape
+    torch.Size([1, 2, 50])
+    >>> net.receptive_field  # 1 + 2 · (1 + 2 + 4)
+    15
+    """
+
+    def __init__(
+        self,
+        head: GaussianHead,
+        residual: int = 32,
+        skip: int = 32,
+        layers: int = 8,
+        cycles: int = 2,
+        kernel: int = 2,
+        cond_channels: int = 0,
+        speakers: int = 0,
+        gain: float = 1.0,
+        taps: int = 0,
+    ) -> None:
+        super().__init__()
+        if min(residual, skip, layers, cycles) < 1 or kernel < 2:
+            raise ValueError(
+                "WaveNet needs residual, skip, layers and cycles >= 1 and kernel >= 2, not "
+                f"{residual=}, {skip=}, {layers=}, {cycles=}, {kernel=}"
+            )
+        self.head, self.gain, self.taps = head, gain, taps
+        self.cond_channels, self.speakers = cond_channels, speakers
+        self.enter = nn.Linear(1, residual)
+        self.layers = nn.ModuleList(
+            GatedLayer(residual, kernel, 2**i, cond_channels)
+            for _ in range(cycles)
+            for i in range(layers)
+        )
+        self.voice = nn.Embedding(speakers, cond_channels or residual) if speakers else None
+        self.skip = nn.Conv1d(
+            residual * layers * cycles, skip, 1
+        )  # every layer's skip path at once
+        self.hidden = nn.Conv1d(skip, skip, 1)
+        self.leave = nn.Conv1d(skip, head.n_params, 1)
+        self.linear = nn.Parameter(torch.zeros(taps)) if taps else None
+        nn.init.zeros_(self.leave.weight)  # start as the linear predictor with one fixed scale
+        nn.init.zeros_(self.leave.bias)
+
+    @property
+    def receptive_field(self) -> int:
+        """How many past samples params[t] can see: x[t - receptive_field] … x[t - 1]."""
+        return max(1 + sum(layer.past for layer in self.layers), self.taps)
+
+    def forward(
+        self, x: Tensor, cond: Tensor | None = None, speaker: Tensor | None = None
+    ) -> Tensor:
+        """x (B, 1, T), cond (B, C, T), speaker (B,) -> params (B, P, T)."""
+        self._validate(x, cond, speaker)
+        past = shift_right(x)  # past[t] = x[t - 1]
+        h = self.enter(self.gain * past.transpose(1, 2)).transpose(1, 2)  # (B, R, T)
+        if self.voice is not None:
+            voice = self.voice(speaker).unsqueeze(-1)  # (B, C or R, 1)
+            h, cond = (h + voice, None) if cond is None else (h, cond + voice)
+        activations = []
+        for layer in self.layers:
+            h, a = layer(h, cond)
+            activations.append(a)
+        skip = F.relu(self.skip(torch.cat(activations, dim=1)))  # (B, S, T)
+        with torch.autocast(x.device.type, enabled=False):  # the head in full precision, always
+            params = self.leave(F.relu(self.hidden(skip.to(x.dtype))))  # (B, P, T)
+            if self.linear is not None:
+                history = F.pad(past, (self.taps - 1, 0)).unfold(-1, self.taps, 1)  # (B, 1, T, K)
+                prediction = history @ self.linear.flip(0)  # (B, 1, T)
+                params = torch.cat([params[:, :1] + prediction, params[:, 1:]], dim=1)
+        return params
+
+    @torch.no_grad()
+    def start_at(self, x: Tensor) -> WaveNet:
+        """Start at the least-squares linear predictor of x (B, 1, T) and the scale of its error.
+
+        w = argmin Σ_t (x[t] - Σ_k w_k x[t - k])², log scale = ½ log mean error². For a Gaussian head.
+        """
+        past = F.pad(x[:, 0], (self.taps, 0)).unfold(-1, self.taps, 1)[:, :-1]  # (B, T, K)
+        past = past.flip(-1).reshape(-1, self.taps).double()  # column k-1 is x[t - k]
+        target = x.reshape(-1, 1).double()
+        w = torch.linalg.lstsq(past, target).solution  # (K, 1)
+        self.linear.copy_(w.squeeze(1))
+        self.leave.bias[1] = 0.5 * (target - past @ w).pow(2).mean().log()
+        return self
+
+    def log_prob(
+        self, x: Tensor, cond: Tensor | None = None, speaker: Tensor | None = None
+    ) -> Tensor:
+        """log p(x | cond, speaker) in nats, summed over time: (B,)."""
+        return self.head.log_prob(self(x, cond, speaker), x).sum(-1)
+
+    def _validate(self, x: Tensor, cond: Tensor | None, speaker: Tensor | None) -> None:
+        if x.ndim != 3 or x.shape[1] != 1:
+            raise ValueError(f"audio has shape (B, 1, T), not {tuple(x.shape)}")
+        if (cond is None) != (self.cond_channels == 0):
+            raise ValueError(
+                f"this WaveNet has cond_channels={self.cond_channels}, "
+                f"but cond is {'missing' if cond is None else 'given'}"
+            )
+        if cond is not None and cond.shape != (x.shape[0], self.cond_channels, x.shape[-1]):
+            raise ValueError(
+                f"cond has shape {tuple(cond.shape)}, expected "
+                f"{(x.shape[0], self.cond_channels, x.shape[-1])}: upsample frame features first"
+            )
+        if (speaker is None) != (self.voice is None):
+            raise ValueError(
+                f"this WaveNet has {self.speakers} speakers, "
+                f"but speaker is {'missing' if speaker is None else 'given'}"
+            )
