@@ -1,0 +1,339 @@
+"""Recorded speech: one loader a corpus, each returns a list of `Utterance`.
+
+Where the files come from is `minigen.data.fetch`'s business; here they are read and checked. In
+every corpus, a recording without a transcript is left out, and a warning says how many were.
+"""
+
+from __future__ import annotations
+
+import gzip
+import re
+import warnings
+from collections.abc import Iterable
+from pathlib import Path
+
+import soundfile as sf
+
+from . import g722
+from .fetch import REGISTRY, locate
+from .spoken_digits import DIGIT_WORDS
+from .utterance import Utterance
+
+__all__ = ["allison", "cmu_arctic", "festvox_ru", "fsdd", "ljspeech", "vctk"]
+
+_AFRESH = "remove its folder and call again, so that it is unpacked afresh"
+
+
+# -- Asterisk core sounds ------------------------------------------------------------------------
+
+_ASTERISK_SOUNDS = Path("/usr/share/asterisk/sounds")  # of the Debian packages
+_ASTERISK_TEXTS = Path("/usr/share/doc")
+_VOICES = {  # language -> speaker, folder of the Debian package
+    "en": ("allison", "en_US_f_Allison"),
+    "es": ("allison", "es_MX_f_Allison"),
+    "fr": ("june", "fr_CA_f_June"),
+    "it": ("carlo", "it_IT_m_Carlo"),
+    "ru": ("ivrvoice", "ru_RU_f_IvrvoiceRU"),
+}
+_NOT_SPEECH = re.compile(r"\[[^]]*\]|\([^)]*\)|<[^>]*>")
+_TONES = {"beep", "beeperr", "tt-monkeys"}  # sounds that some languages describe without brackets
+
+
+def allison(language: str = "en", limit: int | None = None) -> list[Utterance]:
+    """Telephone prompts read by one voice a language, at 16,000 Hz: the Asterisk core sounds.
+
+    The recordings are G.722, so decoding needs the package `av` or the command `ffmpeg`. Tones,
+    silence and notes in brackets are not speech; what holds nothing else is left out.
+
+    Args:
+        language: "en" (Allison Smith, 24 minutes), "es" (the same voice), "fr" (June Wallack),
+            "it" (Carlo Flora) or "ru" (ivrvoice.ru).
+        limit: read only this many clips, the first by name.
+
+    Raises:
+        ImportError: no decoder is installed.
+        FileNotFoundError, ConnectionError, ValueError: see `minigen.data.fetch.locate`; and where
+            transcripts are missing or a file is damaged.
+    """
+    speaker, folder = _choose(_VOICES, language, "language of allison")
+    installed = _ASTERISK_SOUNDS / folder
+    has_package = any(installed.glob("*.g722"))
+    root = locate("allison", language, installed if has_package else None)
+
+    transcripts = root / f"core-sounds-{language}.txt"
+    if root == installed and not transcripts.is_file():  # the Debian package keeps them elsewhere
+        package = f"asterisk-core-sounds-{language}"
+        transcripts = _ASTERISK_TEXTS / package / f"{transcripts.name}.gz"
+        if not transcripts.is_file():
+            raise FileNotFoundError(
+                f"the transcripts {transcripts} are missing: some systems drop documentation. "
+                f"`sudo apt-get install --reinstall {package}` with documentation allowed, or place "
+                f"the upstream archive, unpacked, in $MINIGEN_DATA/allison/{language}"
+            )
+    texts = {
+        name: text
+        for name, text in _read_prompts(transcripts).items()
+        if name not in _TONES and text
+    }
+    paths = {
+        path.relative_to(root).with_suffix("").as_posix(): path for path in root.rglob("*.g722")
+    }
+    # No warning here: which prompts hold no speech is known, and every release has a few strays.
+    names = _first(sorted(texts.keys() & paths.keys()), limit)
+    if not names:
+        raise FileNotFoundError(f"no recording in {root} has a transcript: {_AFRESH}")
+    waves = g722.decode([paths[name] for name in names])
+    return [
+        Utterance(wave, g722.RATE, texts[name], speaker, name=name)
+        for name, wave in zip(names, waves, strict=True)
+    ]
+
+
+def _read_prompts(path: Path) -> dict[str, str]:
+    """`name: text` a line, `;` before a remark."""
+    content = path.read_bytes()
+    if path.suffix == ".gz":
+        content = gzip.decompress(content)
+    texts = {}
+    for line in content.decode("utf-8-sig").splitlines():
+        if line.strip() and not line.startswith(";"):
+            name, _, text = line.partition(":")
+            texts[name.strip()] = " ".join(_NOT_SPEECH.sub(" ", text).split())
+    return texts
+
+
+# -- single corpora ------------------------------------------------------------------------------
+
+
+def fsdd(
+    speaker: str | None = None, word: str | None = None, limit: int | None = None
+) -> list[Utterance]:
+    """The Free Spoken Digit Dataset: ten digits by six speakers, 50 times each, at 8,000 Hz.
+
+    Args:
+        speaker: "george", "jackson", "lucas", "nicolas", "theo" or "yweweler"; by default all.
+        word: "zero" to "nine", as in `spoken_digits`; by default all.
+        limit: read only this many clips.
+
+    Raises:
+        FileNotFoundError, ConnectionError, ValueError: see `minigen.data.fetch.locate`.
+    """
+    root = locate("fsdd") / "recordings"
+    clips = []
+    for path in root.glob("*.wav"):
+        match = re.fullmatch(r"(\d)_([a-z]+)_(\d+)", path.stem)
+        if not match:
+            raise ValueError(f"{path} is not called <digit>_<speaker>_<number>.wav: {_AFRESH}")
+        digit, name, number = match.groups()
+        clips.append((DIGIT_WORDS[int(digit)], name, int(number), path))
+    _choose({clip[1]: None for clip in clips}, speaker, "speaker in fsdd")
+    _choose(dict.fromkeys(DIGIT_WORDS), word, "word in fsdd")
+    chosen = [c for c in sorted(clips) if speaker in (None, c[1]) and word in (None, c[0])]
+    return [_read(path, 8_000, text, name) for text, name, _, path in _first(chosen, limit)]
+
+
+def ljspeech(limit: int | None = None) -> list[Utterance]:
+    """LJ Speech: one woman reads 13,100 passages of non-fiction, 24 hours, at 22,050 Hz.
+
+    All of it takes 7.6 GB of memory: give a `limit`. The text is the normalised one: numbers and
+    abbreviations are spelled out.
+
+    Args:
+        limit: read only this many clips, the first by name.
+
+    Raises:
+        FileNotFoundError, ConnectionError, ValueError: see `minigen.data.fetch.locate`; and where a
+            recording is missing, damaged or has another rate.
+
+    References:
+        K. Ito and L. Johnson, The LJ Speech Dataset, 2017.
+    """
+    root = locate("ljspeech")
+    texts = {}
+    for line in (root / "metadata.csv").read_text(encoding="utf-8").splitlines():
+        fields = line.split("|")
+        if len(fields) != 3:
+            raise ValueError(f"metadata.csv has the line {line!r}, not name|text|text: {_AFRESH}")
+        texts[fields[0]] = fields[2]
+    names = _paired(texts, root / "wavs", ".wav", limit)
+    return [_read(root / "wavs" / f"{n}.wav", 22_050, texts[n], "lj") for n in names]
+
+
+def vctk(speaker: str = "p225", microphone: int = 1, limit: int | None = None) -> list[Utterance]:
+    """VCTK 0.92: 110 speakers of English in many accents, about 400 sentences each, at 48,000 Hz.
+
+    One speaker at a time; all of them are 11.7 GB to download.
+
+    Args:
+        speaker: "p225" and so on; an unknown one makes an error that lists them all.
+        microphone: 1 or 2.
+        limit: read only this many clips, the first by name.
+
+    Raises:
+        FileNotFoundError, ConnectionError, ValueError: see `minigen.data.fetch.locate`; and where a
+            recording is missing, damaged or has another rate.
+
+    References:
+        J. Yamagishi, C. Veaux and K. MacDonald, CSTR VCTK Corpus (version 0.92), 2019.
+    """
+    if microphone not in (1, 2):
+        raise ValueError(f"microphone is {microphone!r}; it must be 1 or 2")
+    root = locate("vctk")
+    audio = root / "wav48_silence_trimmed"
+    speakers = sorted(path.name for path in audio.iterdir() if path.is_dir())
+    _choose(dict.fromkeys(speakers), speaker, "speaker in vctk")
+    ending = f"_mic{microphone}.flac"
+    texts = {
+        path.stem: path.read_text(encoding="utf-8").strip()
+        for path in (root / "txt" / speaker).glob("*.txt")
+    }
+    if not texts:
+        raise FileNotFoundError(
+            f"{root / 'txt' / speaker} holds no transcripts. The corpus has none for p315: choose "
+            f"another speaker. For any other, {_AFRESH}"
+        )
+    folder = audio / speaker
+    recorded = {name for name in texts if (folder / (name + ending)).is_file()}
+    if not recorded:
+        raise FileNotFoundError(
+            f"{folder} holds no recording *{ending}. The corpus has none of p280 by microphone 2: "
+            f"choose another. For any other, {_AFRESH}"
+        )
+    if len(recorded) < len(texts):  # as the corpus comes, for p362
+        count = len(texts) - len(recorded)
+        warnings.warn(f"{count} transcripts of {speaker} have no recording: left out", stacklevel=2)
+    names = _paired({name: texts[name] for name in recorded}, folder, ending, limit)
+    return [_read(folder / (name + ending), 48_000, texts[name], speaker) for name in names]
+
+
+def cmu_arctic(speaker: str = "slt", limit: int | None = None) -> list[Utterance]:
+    """CMU ARCTIC: about 1,130 sentences, balanced for phones, by each of 18 speakers, at 16,000 Hz.
+
+    `phones` are filled in where the archive of the speaker holds label files.
+
+    Args:
+        speaker: "slt", "bdl", "clb", "rms", "awb", "jmk", "ksp" and eleven more.
+        limit: read only this many clips, the first by name.
+
+    Raises:
+        FileNotFoundError, ConnectionError, ValueError: see `minigen.data.fetch.locate`; and where a
+            recording is missing, damaged or has another rate.
+
+    References:
+        J. Kominek and A. W. Black, The CMU Arctic speech databases, 2004.
+    """
+    _choose(REGISTRY["cmu_arctic"].parts, speaker, "speaker in cmu_arctic")
+    root = locate("cmu_arctic", speaker) / f"cmu_us_{speaker}_arctic"
+    return _festvox(root, speaker, limit)
+
+
+_FESTVOX_RU = Path("/usr/share/festival/voices/russian/msu_ru_nsh_clunits")
+
+
+def festvox_ru(limit: int | None = None) -> list[Utterance]:
+    """One man reads 620 Russian sentences, 99.5 minutes, at 16,000 Hz, with the times of phones.
+
+    Read in place from the Debian package `festvox-ru`; never downloaded. In the texts, "+" stands
+    before a vowel whose stress is marked.
+
+    Args:
+        limit: read only this many clips, the first by name.
+
+    Raises:
+        FileNotFoundError: the package is not installed.
+        ValueError: a recording is damaged or has another rate, or a label file is damaged.
+    """
+    installed = (_FESTVOX_RU / "etc/txt.done.data").is_file()
+    root = locate("festvox_ru", installed=_FESTVOX_RU if installed else None)
+    return _festvox(root, "nsh", limit)
+
+
+# -- what the loaders share ----------------------------------------------------------------------
+
+
+def _festvox(root: Path, speaker: str, limit: int | None) -> list[Utterance]:
+    """The layout of festvox: etc/txt.done.data, wav/<name>.wav, lab/<name>.lab."""
+    transcripts = root / "etc" / "txt.done.data"
+    texts = {}
+    for line in transcripts.read_text(encoding="utf-8").splitlines():
+        match = re.fullmatch(r'\s*\(\s*(\S+)\s+"(.*)"\s*\)\s*', line)
+        if match:
+            texts[match[1]] = match[2].replace('\\"', '"')
+        elif line.strip():
+            raise ValueError(f'{transcripts} has the line {line!r}, not ( name "text" ): {_AFRESH}')
+    clips = []
+    for name in _paired(texts, root / "wav", ".wav", limit):
+        label = root / "lab" / f"{name}.lab"
+        phones = _read_labels(label) if label.is_file() else None
+        clips.append(_read(root / "wav" / f"{name}.wav", 16_000, texts[name], speaker, phones))
+    return clips
+
+
+def _read_labels(path: Path) -> list[tuple[str, float, float]]:
+    """Lines `end something phone` after a line `#`; a phone starts where the last one ended."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    phones, start = [], 0.0
+    try:
+        for line in lines[lines.index("#") + 1 :]:
+            end, _, phone = line.split()
+            phones.append((phone, start, float(end)))
+            start = float(end)
+    except ValueError as error:
+        raise ValueError(f"{path} is not a label file ({error}): {_AFRESH}") from error
+    return phones
+
+
+def _paired(texts: dict[str, str], folder: Path, ending: str, limit: int | None) -> list[str]:
+    """The names, in order, that have a transcript; each of them must have its recording."""
+    recorded = {path.name.removesuffix(ending) for path in folder.glob(f"*{ending}")}
+    missing = sorted(texts.keys() - recorded)
+    if missing:
+        raise FileNotFoundError(
+            f"{folder} lacks {len(missing)} of {len(texts)} recordings, {missing[0]}{ending} for "
+            f"one: {_AFRESH}"
+        )
+    if not texts:
+        raise FileNotFoundError(f"no recording in {folder} has a transcript: {_AFRESH}")
+    silent = len(recorded) - len(texts)
+    if silent:
+        warnings.warn(
+            f"{silent} of {len(recorded)} recordings in {folder} have no transcript: left out",
+            stacklevel=3,
+        )
+    return _first(sorted(texts), limit)
+
+
+def _read(
+    path: Path,
+    rate: int,
+    text: str,
+    speaker: str,
+    phones: list[tuple[str, float, float]] | None = None,
+) -> Utterance:
+    try:
+        with path.open("rb") as stream:
+            audio, found = sf.read(stream, dtype="float32")
+    except sf.LibsndfileError as error:
+        raise ValueError(f"{path} is damaged ({error}): {_AFRESH}") from error
+    if found != rate:
+        raise ValueError(
+            f"{path} is at {found} Hz; this corpus is at {rate} Hz, so the file was changed or is "
+            f"another corpus's: {_AFRESH}, and resample in memory with minigen.audio.resample"
+        )
+    try:
+        return Utterance(audio, rate, text, speaker, phones, name=path.stem)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def _choose(table: dict, key: str | None, what: str):
+    """`table[key]`, or None for None; an error that lists what there is."""
+    if key is not None and key not in table:
+        raise ValueError(f"no {what} {key!r}: choose one of {', '.join(sorted(table))}")
+    return table.get(key)
+
+
+def _first(items: Iterable, limit: int | None) -> list:
+    if limit is not None and limit < 1:
+        raise ValueError(f"limit is {limit}; it must be at least 1, or None for everything")
+    return list(items)[:limit]
