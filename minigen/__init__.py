@@ -6,7 +6,7 @@ itself loads nothing heavy: neither torch nor numpy.
 
 from importlib.metadata import PackageNotFoundError, distribution
 
-__all__ = ["__version__", "BOOK"]
+__all__ = ["BOOK", "__version__"]
 
 __version__ = "0.1.0"
 

@@ -57,8 +57,10 @@ class CachedWaveNet:
             taps = weight.shape[2]
             flat = np.concatenate([weight[:, :, k] for k in range(taps)], axis=1)  # (2R, K·R)
             delays = [(taps - 1 - k) * layer.conv.dilation[0] for k in range(taps)]
-            residual = array(layer.residual.weight)[..., 0], array(layer.residual.bias)[:, None]
-            self.layers.append((flat, array(layer.conv.bias)[:, None], delays, *residual))
+            residual = None
+            if layer.residual is not None:
+                residual = array(layer.residual.weight)[..., 0], array(layer.residual.bias)[:, None]
+            self.layers.append((flat, array(layer.conv.bias)[:, None], delays, residual))
             self.rings.append(np.zeros((layer.past + 1, weight.shape[1], batch), dtype))
         self.skip = array(model.skip.weight)[..., 0], array(model.skip.bias)[:, None]
         self.hidden = array(model.hidden.weight)[..., 0], array(model.hidden.bias)[:, None]
@@ -73,7 +75,7 @@ class CachedWaveNet:
         if self.cond is not None:
             heard = (self.project @ self.cond[self.n]).reshape(len(self.layers), -1, h.shape[1])
         activations = []
-        for index, (weight, bias, delays, residual, residual_bias) in enumerate(self.layers):
+        for index, (weight, bias, delays, residual) in enumerate(self.layers):
             ring = self.rings[index]
             ring[self.n % len(ring)] = h
             taps = np.concatenate([ring[(self.n - delay) % len(ring)] for delay in delays])
@@ -83,7 +85,8 @@ class CachedWaveNet:
             f, g = np.split(z, 2)
             a = np.tanh(f) * (0.5 + 0.5 * np.tanh(0.5 * g))  # sigmoid without overflow
             activations.append(a)
-            h = (h + residual @ a + residual_bias) * h.dtype.type(0.5**0.5)
+            if residual is not None:
+                h = (h + residual[0] @ a + residual[1]) * h.dtype.type(0.5**0.5)
         skip = np.maximum(self.skip[0] @ np.concatenate(activations) + self.skip[1], 0)
         hidden = np.maximum(self.hidden[0] @ skip + self.hidden[1], 0)
         params = self.leave[0] @ hidden + self.leave[1]  # (P, B)

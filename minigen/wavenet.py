@@ -32,17 +32,20 @@ class GatedLayer(nn.Module):
         kernel: taps j = 0 … kernel - 1 of the convolution.
         dilation: d, the distance between taps in samples.
         cond_channels: of c; 0 for none.
+        residual: False for the last layer, whose h' nobody reads.
 
     References:
         van den Oord et al., WaveNet, 2016 (arXiv:1609.03499), sections 2.3 and 2.5.
     """
 
-    def __init__(self, channels: int, kernel: int, dilation: int, cond_channels: int) -> None:
+    def __init__(
+        self, channels: int, kernel: int, dilation: int, cond_channels: int, residual: bool = True
+    ) -> None:
         super().__init__()
         self.past = (kernel - 1) * dilation  # samples of the past it needs
         self.conv = nn.Conv1d(channels, 2 * channels, kernel, dilation=dilation)
         self.cond = nn.Conv1d(cond_channels, 2 * channels, 1, bias=False) if cond_channels else None
-        self.residual = nn.Conv1d(channels, channels, 1)
+        self.residual = nn.Conv1d(channels, channels, 1) if residual else None
 
     def forward(self, h: Tensor, c: Tensor | None) -> tuple[Tensor, Tensor]:
         """h (B, R, T), c (B, C, T) -> next h (B, R, T), a (B, R, T)."""
@@ -51,7 +54,7 @@ class GatedLayer(nn.Module):
             z = z + self.cond(c)
         f, g = z.chunk(2, dim=1)
         a = torch.tanh(f) * torch.sigmoid(g)  # (B, R, T)
-        return (h + self.residual(a)) * 0.5**0.5, a
+        return (h if self.residual is None else (h + self.residual(a)) * 0.5**0.5), a
 
 
 class WaveNet(nn.Module):
@@ -106,10 +109,10 @@ class WaveNet(nn.Module):
         self.head, self.gain, self.taps = head, gain, taps
         self.cond_channels, self.speakers = cond_channels, speakers
         self.enter = nn.Linear(1, residual)
+        dilations = [2**i for _ in range(cycles) for i in range(layers)]
         self.layers = nn.ModuleList(
-            GatedLayer(residual, kernel, 2**i, cond_channels)
-            for _ in range(cycles)
-            for i in range(layers)
+            GatedLayer(residual, kernel, dilation, cond_channels, index < len(dilations) - 1)
+            for index, dilation in enumerate(dilations)
         )
         self.voice = nn.Embedding(speakers, cond_channels or residual) if speakers else None
         self.skip = nn.Conv1d(
