@@ -1,0 +1,23 @@
+"""Checks for the exercises: they say what holds, what failed, and why, in words that teach.
+
+    from minigen import checks
+    checks.gaussian.log_density(my_log_density)
+
+One module a chapter: `sound` (1), `gaussian` (2), `change_of_variables` (4).
+"""
+
+from importlib import import_module
+from types import ModuleType
+
+from .core import CheckFailed
+
+__all__ = ["CheckFailed", "change_of_variables", "gaussian", "sound"]
+
+CHAPTERS = ("sound", "gaussian", "change_of_variables")
+
+
+def __getattr__(name: str) -> ModuleType:
+    """Import a chapter's checks when they are first used: those of chapter 2 need no torch."""
+    if name in CHAPTERS:
+        return import_module(f".{name}", __name__)
+    raise AttributeError(f"no checks {name!r}: there are {', '.join(CHAPTERS)}")
