@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
 
+import front_clip
 import pytest
+import soundfile as sf
 import yaml
 from pybtex.database import parse_file
 
@@ -105,6 +109,22 @@ def test_index_is_heard_before_it_is_read():
     assert text.index("<audio") < text.index("\n## "), "theory comes before the clip"
     assert text.index("<audio") < text.index("$"), "a formula comes before the clip"
     assert "Transcript" in text and "aria-labelledby" in clip[0]
+
+
+def test_front_clip_has_its_picture_and_video(tmp_path):
+    """The files beside the clip are there, and the tool that makes them works."""
+    text = read(BOOK / "index.md")
+    wav = BOOK / "_static" / re.search(r'<audio [^>]*src="\.\./_static/([^"]+)"', text)[1]
+    for suffix in (".png", ".mp4"):
+        assert wav.with_suffix(suffix).is_file(), f"run: python tools/front_clip.py {wav}"
+        shown = wav.with_suffix(suffix).name in text + read(ROOT / "README.md")
+        assert shown, f"{wav.stem}{suffix} is shown nowhere"
+    assert front_clip.picture(wav)[:8] == b"\x89PNG\r\n\x1a\n"
+    if shutil.which("ffmpeg") and shutil.which("ffprobe"):
+        front_clip.video(wav, tmp_path / "clip.mp4")
+        ask = ["ffprobe", "-v", "error", "-show_entries", "format=duration", "-of", "csv=p=0"]
+        said = subprocess.run([*ask, str(tmp_path / "clip.mp4")], check=True, capture_output=True)
+        assert abs(float(said.stdout) - sf.info(wav).duration) < 0.25
 
 
 # ---------------------------------------------------------------- bibliography, glossary, notation
