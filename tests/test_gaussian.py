@@ -1,0 +1,134 @@
+"""The Gaussian against scipy, numpy, scikit-learn, and against its own properties."""
+
+import numpy as np
+import pytest
+from scipy import stats
+from sklearn.covariance import LedoitWolf
+
+from minigen.gaussian import Gaussian, ledoit_wolf
+
+
+def random_gaussian(d: int, seed: int = 0) -> Gaussian:
+    rng = np.random.default_rng(seed)
+    a = rng.normal(size=(d, d + 3))
+    return Gaussian(rng.normal(size=d), a @ a.T / d)
+
+
+@pytest.mark.parametrize("d", [1, 2, 5, 30])
+def test_log_prob_and_entropy_equal_scipy(d):
+    g = random_gaussian(d)
+    want = stats.multivariate_normal(g.mean, g.cov)
+    x = np.random.default_rng(1).normal(size=(4, 3, d))
+    assert np.allclose(g.log_prob(x), want.logpdf(x).reshape(4, 3), rtol=1e-10)
+    assert g.log_prob(x[0, 0]).shape == ()
+    assert np.isclose(g.entropy(), want.entropy())
+
+
+@pytest.mark.parametrize("d, points", [(1, 4001), (2, 401)])
+def test_integrates_to_one(d, points):
+    g = random_gaussian(d)
+    axes = [
+        np.linspace(m - 9 * s, m + 9 * s, points)
+        for m, s in zip(g.mean, np.sqrt(np.diag(g.cov)), strict=True)
+    ]
+    grid = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
+    total = np.exp(g.log_prob(grid))
+    for axis in reversed(axes):
+        total = np.trapezoid(total, axis, axis=-1)
+    assert abs(total - 1) < 1e-6
+
+
+@pytest.mark.parametrize("ddof", [0, 1])
+def test_fit_equals_numpy(ddof):
+    x = np.random.default_rng(0).normal(size=(50, 4)) @ np.diag([1, 2, 3, 4.0])
+    g = Gaussian.fit(x, ddof=ddof)
+    assert np.allclose(g.mean, x.mean(0)) and np.allclose(g.cov, np.cov(x.T, ddof=ddof))
+
+
+def test_fit_is_the_maximum():
+    """The likelihood's derivative vanishes at (µ*, Σ*), in every direction, and it falls away."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(40, 3))
+    g = Gaussian.fit(x)
+    best = g.log_prob(x).sum()
+    for _ in range(20):
+        shift, bend = rng.normal(size=3), rng.normal(size=(3, 3))
+        bend = bend + bend.T
+        values = [
+            Gaussian(g.mean + e * shift, g.cov + e * bend).log_prob(x).sum() for e in (1e-4, -1e-4)
+        ]
+        assert max(values) < best
+        assert abs(values[0] - values[1]) / 2e-4 < 1e-2  # the bias of ddof=1 gives about 1
+
+
+def test_biased_and_unbiased():
+    rng = np.random.default_rng(0)
+    means = [
+        np.mean(
+            [Gaussian.fit(rng.normal(size=(5, 1)), ddof=ddof).cov.item() for _ in range(20_000)]
+        )
+        for ddof in (0, 1)
+    ]
+    assert np.allclose(means, [0.8, 1.0], atol=0.02)  # (N - 1) / N = 0.8
+
+
+@pytest.mark.parametrize("n, d", [(8, 20), (60, 20), (500, 3)])
+def test_ledoit_wolf_equals_scikit_learn(n, d):
+    x = np.random.default_rng(0).normal(size=(n, d)) @ np.diag(np.linspace(0.2, 2, d))
+    oracle = LedoitWolf().fit(x)
+    assert np.isclose(ledoit_wolf(x), oracle.shrinkage_)
+    assert np.allclose(Gaussian.fit(x, shrinkage="ledoit-wolf").cov, oracle.covariance_)
+
+
+def test_shrinkage_helps_where_frames_are_few():
+    truth = random_gaussian(20)
+    x, held_out = truth.sample(30, 0), truth.sample(2000, 1)
+    plain, shrunk = Gaussian.fit(x), Gaussian.fit(x, shrinkage="ledoit-wolf")
+    assert shrunk.log_prob(held_out).mean() > plain.log_prob(held_out).mean() + 1
+
+
+def test_samples_have_the_moments():
+    g = random_gaussian(4)
+    x = g.sample(200_000, seed=3)
+    assert np.allclose(x.mean(0), g.mean, atol=0.03)
+    assert np.allclose(np.cov(x.T), g.cov, atol=0.05)
+    assert np.array_equal(g.sample(5, seed=3), g.sample(5, seed=np.random.default_rng(3)))
+
+
+def test_kl_equals_monte_carlo():
+    p, q = random_gaussian(3, 0), random_gaussian(3, 5)
+    x = p.sample(200_000, 0)
+    difference = p.log_prob(x) - q.log_prob(x)
+    assert abs(difference.mean() - p.kl(q)) < 5 * difference.std() / len(x) ** 0.5
+    assert abs(p.kl(p)) < 1e-12
+
+
+def test_condition_and_marginal_make_the_joint():
+    """p(x) = p(x_b) p(x_a | x_b) at any x."""
+    g, x = random_gaussian(5), np.random.default_rng(1).normal(size=5)
+    known, rest = [3, 0], [1, 2, 4]
+    product = g.marginal(known).log_prob(x[known]) + g.condition(known, x[known]).log_prob(x[rest])
+    assert np.isclose(product, g.log_prob(x))
+
+
+@pytest.mark.parametrize(
+    "call, message",
+    [
+        (lambda: Gaussian.fit(np.zeros((5, 9))), "rank at most 4.*shrinkage"),
+        (lambda: Gaussian.fit(np.zeros((50, 2))), "not positive definite.*shrinkage"),
+        (lambda: Gaussian.fit(np.zeros(5)), r"\(N, D\)"),
+        (lambda: Gaussian.fit([[np.nan, 1.0]]), "NaN"),
+        (lambda: Gaussian.fit([[1.0]], ddof=1), "ddof=1"),
+        (lambda: Gaussian.fit(np.eye(3), shrinkage=2), r"\[0, 1\]"),
+        (lambda: Gaussian.fit(np.eye(3), shrinkage="auto"), "ledoit-wolf"),
+        (lambda: Gaussian([0, 0], np.eye(3)), r"\(D, D\)"),
+        (lambda: Gaussian([0, 0], [[1, 0.5], [0, 1]]), "symmetric"),
+        (lambda: random_gaussian(3).log_prob(np.zeros(2)), "3 dimensions"),
+        (lambda: random_gaussian(3).sample(-1), "not -1"),
+        (lambda: random_gaussian(2).condition([0, 1], [0, 0]), "nothing is left"),
+        (lambda: random_gaussian(2).kl(random_gaussian(3)), "2 dimensions against 3"),
+    ],
+)
+def test_errors(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
