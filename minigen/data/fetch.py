@@ -429,7 +429,7 @@ def _resume(url: str, path: Path) -> None:
             path.open("ab" if have else "wb") as output,
             tqdm(total=total, initial=have, unit="B", unit_scale=True, desc=label) as bar,
         ):
-            for chunk in response.iter_content(1 << 20):
+            for chunk in response.iter_content(1 << 16):
                 output.write(chunk)
                 bar.update(len(chunk))
 
