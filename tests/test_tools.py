@@ -49,7 +49,12 @@ print(f"took {time.perf_counter() - start:.6f} s")
 ```
 
 ```{code-cell} ipython3
-plt.plot([1, 2]);
+plt.plot([1, 2])
+plt.show()
+```
+
+```{code-cell} ipython3
+"a closing semicolon hides this";
 ```
 
 ```{code-cell} ipython3
@@ -164,7 +169,7 @@ def verdicts(book, tmp_path_factory):
     )
     failed = {name: False for name in TAMPERED}
     cases = list(ElementTree.parse(report).iter("testcase"))
-    assert len(cases) == 4 * len(TAMPERED)
+    assert len(cases) == 5 * len(TAMPERED)
     for case in cases:
         name = next(n for n in TAMPERED if n in case.get("classname").split("."))
         failed[name] |= case.find("failure") is not None
@@ -227,7 +232,7 @@ def test_notebook_form(book):
     """Counts 1..n, no times, no kernel version, fixed ids, the set-up cell, the GPU wish."""
     nb = read(book / "book" / "07_page.ipynb")
     code = [cell for cell in nb.cells if cell.cell_type == "code"]
-    assert [cell.execution_count for cell in code] == [1, 2, 3, 4]
+    assert [cell.execution_count for cell in code] == [1, 2, 3, 4, 5]
     assert code[0].source == notebooks.setup_cell()
     assert address.address() in code[0].source
     assert nb.metadata.accelerator == "GPU"
