@@ -43,8 +43,8 @@ def digits() -> Digits:
 
     >>> from minigen import data
     >>> images, labels, split = data.digits()
-    >>> images.shape, images.max(), {part: len(rows) for part, rows in split.items()}
-    ((1797, 64), 16.0, {'train': 1297, 'validation': 200, 'test': 300})
+    >>> images.shape, int(images.max()), {part: len(rows) for part, rows in split.items()}
+    ((1797, 64), 16, {'train': 1297, 'validation': 200, 'test': 300})
     """
     try:
         from sklearn.datasets import load_digits
