@@ -83,6 +83,17 @@ def export(
     typer.echo(f"{out}: {out.stat().st_size / 1e6:.2f} MB")
 
 
+@app.command()
+def evaluate(
+    per_word: Annotated[int, typer.Option(help="How often each digit is said.")] = 10,
+) -> None:
+    """Measure the shipped voices: recognised digits, distances, likelihoods, speed."""
+    from . import evaluate as figures
+
+    for name, row in figures.table(per_word).items():
+        typer.echo(f"{name:>10}  " + "  ".join(f"{key} {value:,.3f}" for key, value in row.items()))
+
+
 def main() -> None:
     """Entry point: what the user did wrong is said in one line on stderr, with status 2."""
     try:

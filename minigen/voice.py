@@ -38,6 +38,7 @@ __all__ = [
     "held_out",
     "load",
     "read_recipe",
+    "recipe_of",
     "samples_per_second",
     "say",
     "speak",
@@ -267,6 +268,11 @@ def load(kind: str = "student", path: Path | str | None = None) -> nn.Module:
     voice = VOICES[kind].build(notes["recipe"]["model"])
     voice.load_state_dict(_part(tensors, "ema."))
     return voice.eval().requires_grad_(False)
+
+
+def recipe_of(kind: str, path: Path | str | None = None) -> dict:
+    """The recipe that made a shipped voice, or a file of weights."""
+    return load_tensors(Path(path or WEIGHTS / f"digits_{kind}.safetensors"))[1]["recipe"]
 
 
 def conditioning_for(

@@ -1,0 +1,138 @@
+"""One command's worth of honest figures about the shipped digit voices: `minigen evaluate`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+
+from . import conditioning, voice
+from .data import Utterance
+from .data.spoken_digits import DIGIT_WORDS, SPEAKERS
+from .distributions import GaussianHead
+from .metrics import DigitRecogniser, log_mel_distance, std_ratio
+from .parallel_wavenet import gaussian_kl
+
+__all__ = ["held_out_nll", "recognised", "spoken_digits_of", "student_kl", "table"]
+
+
+def _as_tensors(clip: Utterance, dither: float = 0.0) -> dict[str, torch.Tensor]:
+    frames, phase = conditioning.features(clip)
+    noise = np.random.default_rng(0).normal(0, 1, len(clip.audio))
+    audio = clip.audio + (dither * noise).astype(np.float32)
+    return {
+        "audio": torch.from_numpy(audio)[None, None],
+        "frames": torch.from_numpy(frames)[None],
+        "phase": torch.from_numpy(phase)[None],
+        "speaker": torch.tensor([SPEAKERS.index(clip.speaker)]),
+    }
+
+
+@torch.no_grad()
+def held_out_nll(teacher: voice.TeacherVoice, dither: float) -> float:
+    """Nats a sample of the kept-away recordings, with the dither that the teacher was trained with."""
+    total = count = 0.0
+    for clip in voice.held_out()[1]:
+        batch = _as_tensors(clip, dither)
+        params = teacher(batch["audio"], batch["frames"], batch["speaker"], batch["phase"])
+        total -= teacher.wavenet.head.log_prob(params, batch["audio"]).sum().item()
+        count += len(clip.audio)
+    return total / count
+
+
+@torch.no_grad()
+def student_kl(student: voice.StudentVoice, teacher: voice.TeacherVoice) -> tuple[float, float]:
+    """KL(student ‖ teacher) and the students' entropy, in nats a sample, on held-out conditioning."""
+    kl, entropy = [], []
+    for clip in voice.held_out()[1]:
+        cond = student.conditioning(_as_tensors(clip))
+        noise = torch.randn(1, 1, len(clip.audio), generator=torch.Generator().manual_seed(0))
+        x, mean, log_scale = student.student(noise, cond)
+        mean_p, log_scale_p = teacher.wavenet.head.split(teacher.wavenet(x, cond))
+        kl.append(gaussian_kl(mean, log_scale, mean_p, log_scale_p).flatten())
+        params = torch.cat([mean, log_scale], dim=1)
+        entropy.append(GaussianHead(-float("inf")).entropy(params).flatten())
+    return torch.cat(kl).mean().item(), torch.cat(entropy).mean().item()
+
+
+def spoken_digits_of(
+    model: torch.nn.Module, per_word: int = 10, seed: int = 0
+) -> Iterator[tuple[str, np.ndarray]]:
+    """Every word `per_word` times, voices in turn, pace and pitch drawn -> (word, waveform).
+
+    Nothing of a recording is used: durations and F0 are the corpus means, scaled.
+    """
+    rng = np.random.default_rng(seed)
+    plans: dict[str, list] = {speaker: [] for speaker in SPEAKERS}
+    for index in range(per_word):
+        for word in DIGIT_WORDS:
+            speaker = SPEAKERS[(index + DIGIT_WORDS.index(word)) % len(SPEAKERS)]
+            pace, pitch = rng.uniform(0.85, 1.2), rng.uniform(0.9, 1.1)
+            plan = conditioning.plan(word, speaker, pace, pitch)
+            plans[speaker].append((word, voice.conditioning_for(model, [plan], speaker)))
+    for number, speaker in enumerate(SPEAKERS):  # one batch a voice: far fewer steps for a teacher
+        longest = max(cond.shape[-1] for _, cond in plans[speaker])
+        padded = torch.cat(
+            [
+                torch.nn.functional.pad(cond, (0, longest - cond.shape[-1]), mode="replicate")
+                for _, cond in plans[speaker]
+            ]
+        )
+        waves = voice.say(model, padded, seed=seed + number)
+        for (word, cond), wave in zip(plans[speaker], waves, strict=True):
+            yield word, wave[: cond.shape[-1]]
+
+
+def recognised(spoken: Iterator[tuple[str, np.ndarray]]) -> tuple[int, int, dict[str, list[str]]]:
+    """How many words the recogniser names -> (right, all, {word: what it heard instead})."""
+    recogniser = DigitRecogniser(voice.held_out()[0])
+    right = count = 0
+    mistaken: dict[str, list[str]] = {}
+    for word, wave in spoken:
+        heard = recogniser(wave)
+        count += 1
+        right += heard == word
+        if heard != word:
+            mistaken.setdefault(word, []).append(heard)
+    return right, count, mistaken
+
+
+def against_recordings(model: torch.nn.Module) -> tuple[float, float]:
+    """Log-mel distance in dB and std ratio on held-out clips, said with the recording's own phones,
+    times, F0 and phase."""
+    distances, ratios = [], []
+    for number, clip in enumerate(voice.held_out()[1]):
+        batch = _as_tensors(clip)
+        with torch.no_grad():
+            cond = model.upsampler(batch["frames"], batch["speaker"], batch["phase"])
+        wave = voice.say(model, cond, seed=number)[0]
+        distances.append(log_mel_distance(wave, clip.audio, clip.rate))
+        ratios.append(std_ratio(wave, clip.audio))
+    return float(np.mean(distances)), float(np.median(ratios))
+
+
+def table(per_word: int = 10) -> dict[str, dict[str, float]]:
+    """All figures of both shipped voices, and of the recordings where they apply."""
+    teacher, student = voice.load("teacher"), voice.load("student")
+    kept = voice.held_out()[1]
+    right, count, _ = recognised((clip.text, clip.audio) for clip in kept)
+    rows: dict[str, dict[str, float]] = {"recordings": {"recognised %": 100 * right / count}}
+    for name, model in (("teacher", teacher), ("student", student)):
+        right, count, mistaken = recognised(spoken_digits_of(model, per_word))
+        distance, ratio = against_recordings(model)
+        rows[name] = {
+            "recognised %": 100 * right / count,
+            "log-mel dB": distance,
+            "std ratio": ratio,
+            "samples/s": voice.samples_per_second(name),
+        }
+        if mistaken:
+            print(
+                f"{name}: " + ", ".join(f"{w} heard as {'/'.join(h)}" for w, h in mistaken.items())
+            )
+    rows["teacher"]["NLL nats"] = held_out_nll(
+        teacher, voice.recipe_of("teacher")["data"]["dither"]
+    )
+    rows["student"]["KL nats"], rows["student"]["entropy nats"] = student_kl(student, teacher)
+    return rows

@@ -1,0 +1,120 @@
+"""Text, phones, durations, F0, phase: each part against what is known of the corpus."""
+
+import numpy as np
+import pytest
+import torch
+
+from minigen import conditioning, data
+from minigen.conditioning import HOP, PHONES, frame_features, phase, phase_features, plan, words_of
+
+
+def test_words():
+    assert words_of("3 one, FOUR! 15") == ["three", "one", "four", "one", "five"]
+    for bad in ("hello", "one two tree", "½", "+3", "eins"):
+        with pytest.raises(ValueError, match="cannot say"):
+            words_of(bad)
+    for empty in ("", "  ", "..."):
+        with pytest.raises(ValueError, match="nothing to say"):
+            words_of(empty)
+
+
+def test_every_phone_of_the_corpus_is_known():
+    assert {name for clip in data.spoken_digits() for name, _, _ in clip.phones} == set(PHONES)
+
+
+def test_frame_features_say_what_the_labels_say():
+    clip = data.example()
+    out = frame_features(clip.phones, clip.f0)
+    assert out.shape == (conditioning.FRAME_FEATURES, len(clip.f0)) and np.isfinite(out).all()
+    blocks = out[: 3 * len(PHONES)].reshape(3, len(PHONES), -1)
+    assert (blocks.sum(1) == 1).all()
+    names = ["pau", *(name for name, _, _ in clip.phones), "pau"]
+    for frame in range(len(clip.f0)):
+        centre = (frame + 0.5) * 0.01
+        index = next(i for i, (_, _, end) in enumerate(clip.phones) if centre <= end)
+        for block, offset in enumerate((1, 0, 2)):
+            assert PHONES[blocks[block, :, frame].argmax()] == names[index + offset]
+    assert np.array_equal(out[-2] > 0, clip.f0 > 0)
+    voiced = clip.f0 > 0
+    assert np.allclose(130 * np.exp(out[-1][voiced]), clip.f0[voiced], rtol=1e-5)
+    assert (out[-5] >= 0).all() and np.allclose(out[-5] + out[-4], 1)
+
+
+def test_unknown_phone():
+    with pytest.raises(ValueError, match="unknown phones"):
+        frame_features([("q", 0.0, 0.1)], np.zeros(10))
+
+
+def test_phase_advances_by_f0():
+    phi = phase(np.full(50, 100.0), 8000)
+    assert np.allclose(np.diff(phi), 2 * np.pi * 100 / 8000)
+    assert (phase(np.zeros(5), 8000) == 0).all()
+
+
+@pytest.mark.parametrize("offset", [0.0, 2.0])
+def test_phase_follows_a_recording(offset):
+    """A tone that starts at any phase and drifts by 2 % from the F0 given is followed."""
+    t = np.arange(50 * HOP) / 8000
+    true = 2 * np.pi * 153 * t + offset
+    phi = phase(np.full(50, 150.0), 8000, 0.2 * np.cos(true))
+    error = np.angle(np.exp(1j * (phi - true)))[800:-800]
+    assert np.abs(error).max() < 0.15
+
+
+def test_phase_features_fade_where_unvoiced():
+    f0 = np.r_[np.zeros(10), np.full(20, 120.0)]
+    out = phase_features(phase(f0, 8000), f0)
+    assert out.shape == (6, 30 * HOP)
+    assert (out[:, : 9 * HOP] == 0).all()
+    assert np.allclose(
+        out[:3] ** 2 + out[3:] ** 2,
+        np.interp((np.arange(30 * HOP) + 0.5) / HOP - 0.5, np.arange(30), (f0 > 0).astype(float))
+        ** 2,
+        atol=1e-5,
+    )
+
+
+@pytest.mark.parametrize("speaker", data.SPEAKERS)
+def test_plan_is_the_mean_of_the_corpus(speaker):
+    for word in ("three", "six"):
+        phones, f0 = plan(word, speaker)
+        clips = data.spoken_digits(speaker, word)
+        assert [name for name, _, _ in phones] == [name for name, _, _ in clips[0].phones]
+        mean = np.mean([clip.phones[-1][2] for clip in clips])
+        assert np.isclose(phones[-1][2], mean) and len(f0) == round(mean / 0.01)
+        median = np.median([np.median(clip.f0[clip.f0 > 0]) for clip in clips])
+        assert np.isclose(np.median(f0[f0 > 0]), median, rtol=0.05)
+        share = np.mean([np.mean(clip.f0 > 0) for clip in clips])
+        assert abs(np.mean(f0 > 0) - share) < 0.06
+
+
+def test_pace_and_pitch():
+    slow, fast = plan("nine", "rms", pace=1.0), plan("nine", "rms", pace=2.0, pitch=1.2)
+    assert np.isclose(fast[0][-1][2], slow[0][-1][2] / 2)
+    assert np.isclose(
+        np.median(fast[1][fast[1] > 0]) / np.median(slow[1][slow[1] > 0]), 1.2, atol=0.02
+    )
+    for bad in ({"pace": 0.1}, {"pitch": 3.0}):
+        with pytest.raises(ValueError, match=r"0\.5 to 2"):
+            plan("nine", "rms", **bad)
+
+
+def test_upsampler_is_aligned_and_hears_the_speaker():
+    torch.manual_seed(0)
+    up = conditioning.Upsampler(10, speakers=3).double()
+    frames = torch.zeros(1, conditioning.FRAME_FEATURES, 21).double()
+    silent = torch.zeros(1, 6, 21 * HOP).double()
+    base = up(frames, torch.tensor([0]), silent)
+    assert base.shape == (1, 10, 21 * HOP)
+    assert not torch.allclose(base, up(frames, torch.tensor([1]), silent))
+    frames[0, 3, 10] = 1  # a change of frame 10 is centred on frame 10 and reaches 2 frames away
+    change = (up(frames, torch.tensor([0]), silent) - base).abs().sum((0, 1))
+    touched = torch.nonzero(change).flatten()
+    assert touched.min() >= 7 * HOP and touched.max() < 14 * HOP
+    assert abs((touched.min() + touched.max()).item() / 2 - 10.5 * HOP) < HOP
+
+
+def test_features_need_labels():
+    clip = data.Utterance(np.zeros(80, np.float32), 8000, "one", "slt", None, None)
+    with pytest.raises(ValueError, match="no phone times"):
+        conditioning.features(clip)

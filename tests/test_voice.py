@@ -1,0 +1,193 @@
+"""The digit voice: batches, recipes, shipped weights, what it says and what it refuses to say."""
+
+import dataclasses
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from minigen import audio, data, voice
+from minigen.evaluate import recognised, spoken_digits_of
+from minigen.train import load_tensors
+
+ROOT = Path(__file__).parents[1]
+TOY = {
+    "data": {"batch": 4, "frames": 12, "dither": 0.001, "seed": 0},
+    "run": {"steps": 4, "every": 2, "warmup": 1},
+}
+
+
+def small_recipe(kind: str) -> dict:
+    recipe = voice.read_recipe(ROOT / f"training/digits-cpu-{kind}.toml", kind.split("-")[0])
+    recipe = {**recipe, **TOY, "model": dict(recipe["model"], layers=2, residual=4)}
+    if kind == "student":
+        recipe["model"]["flows"] = 2
+    return recipe
+
+
+@pytest.fixture(scope="module")
+def batches():
+    clips = [clip for clip in data.spoken_digits() if "_t1.0_" in clip.name]
+    return voice.DigitBatches(clips, batch=4, frames=20, dither=0.0)
+
+
+def test_batches_are_a_function_of_the_step(batches):
+    a, b, c = batches(3), batches(3), batches(4)
+    for name in a:
+        assert torch.equal(a[name], b[name])
+    assert not torch.equal(a["audio"], c["audio"])
+    halves = batches(3, 0, 2), batches(3, 1, 2)
+    for name in a:
+        assert torch.equal(torch.stack([halves[i % 2][name][i // 2] for i in range(4)]), a[name])
+    with pytest.raises(ValueError, match="cannot be shared"):
+        batches(0, 0, 3)
+
+
+def test_audio_and_features_stay_together(batches):
+    """Loud frames are voiced ones: a shift of the features by 100 ms would break the match."""
+    levels, voiced = [], []
+    for step in range(20):
+        batch = batches(step)
+        levels.append(batch["audio"].reshape(4, 20, -1).square().mean(-1).flatten())
+        voiced.append(batch["frames"][:, -2].flatten())
+    level, voicing = torch.cat(levels).sqrt(), torch.cat(voiced)
+    assert level[voicing > 0].mean() > 5 * level[voicing == 0].mean()
+
+
+def test_held_out_clips_are_never_trained_on():
+    train, kept = voice.held_out()
+    assert len(kept) == 30 and len(train) == 330
+    assert {(c.text, c.speaker) for c in kept} == {(c.text, c.speaker) for c in train}
+    assert not {c.name for c in kept} & {c.name for c in train}
+
+
+def test_weighted_likelihood_has_the_same_optimum():
+    """β = ½ moves no optimum: at the true (mean, scale) the expected gradient is zero for both."""
+    torch.manual_seed(0)
+    scale = torch.rand(1, 1, 400_000).double() + 0.1
+    x = 0.3 + scale * torch.randn(1, 1, 400_000).double()
+    for beta in (0.0, 0.5):
+        mean = torch.full((), 0.3, dtype=torch.float64, requires_grad=True)
+        extra = torch.zeros((), dtype=torch.float64, requires_grad=True)
+        log_scale = scale.log() + extra
+        nll = 0.5 * ((x - mean) / log_scale.exp()) ** 2 + log_scale
+        weight = torch.exp(2 * beta * log_scale).detach()
+        ((weight * nll).sum() / weight.sum()).backward()
+        assert abs(mean.grad) < 0.02 and abs(extra.grad) < 0.02
+
+
+@pytest.mark.parametrize("kind", ["teacher-1", "student"])
+def test_recipes_train_at_toy_size_resume_and_export(tmp_path, kind):
+    recipe = small_recipe(kind)
+    if kind == "student":
+        teacher = small_recipe("teacher-1")
+        teacher["model"]["cond_channels"] = recipe["model"]["cond_channels"]
+        voice.train(teacher, tmp_path / "teacher")
+        recipe["teacher"] = str(tmp_path / "teacher" / "checkpoint.safetensors")
+    voice.train(recipe, tmp_path / "run", until=2)
+    watched = voice.train(recipe, tmp_path / "run", resume=True)
+    assert np.isfinite(watched["loss"])
+    voice.export(tmp_path / "run" / "checkpoint.safetensors", tmp_path / "out.safetensors")
+    loaded = voice.load(recipe["kind"], tmp_path / "out.safetensors")
+    cond = voice.conditioning_for(loaded, [voice.conditioning.plan("one", "awb")], "awb")
+    assert np.isfinite(voice.say(loaded, cond[..., :400])).all()
+    other = "student" if recipe["kind"] == "teacher" else "teacher"
+    with pytest.raises(ValueError, match=f"does not hold a {other}"):
+        voice.load(other, tmp_path / "out.safetensors")
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "training").glob("*.toml")), ids=lambda p: p.stem)
+def test_every_recipe_can_be_read_and_built(path):
+    kind = "student" if "student" in path.stem else "teacher"
+    recipe = voice.read_recipe(path, kind)
+    assert voice.VOICES[kind].build(recipe["model"])
+    assert voice.TrainConfig(**recipe["run"]).steps > 0
+
+
+def test_recipes_errors(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"training/\*\.toml"):
+        voice.read_recipe(tmp_path / "none.toml", "teacher")
+    with pytest.raises(ValueError, match="for a student, not for a teacher"):
+        voice.read_recipe(ROOT / "training/digits-cpu-student.toml", "teacher")
+    bad = tmp_path / "bad.toml"
+    bad.write_text("kind = ")
+    with pytest.raises(ValueError, match="not TOML"):
+        voice.read_recipe(bad, "teacher")
+    bad.write_text('kind = "teacher"')
+    with pytest.raises(ValueError, match="lacks data"):
+        voice.read_recipe(bad, "teacher")
+
+
+@pytest.mark.parametrize("kind", ["teacher", "student"])
+def test_shipped_weights_are_small_and_say_how_they_came_about(kind):
+    path = voice.WEIGHTS / f"digits_{kind}.safetensors"
+    assert path.stat().st_size <= 2e6
+    tensors, notes = load_tensors(path)
+    assert notes["recipe"]["kind"] == kind and notes["step"] > 0
+    assert all(torch.isfinite(value).all() for value in tensors.values())
+
+
+def test_student_speaks_intelligibly_and_at_the_right_level():
+    """A few digits, recognised by a recogniser that is not the model: most of them."""
+    right, count, _ = recognised(spoken_digits_of(voice.load("student"), per_word=2))
+    assert right >= 0.8 * count
+    spoken = voice.speak("seven", "slt")
+    recorded = [clip.audio for clip in data.spoken_digits("slt", "seven")]
+    level = np.mean([x.std() for x in recorded])
+    assert 0.7 < spoken.audio.std() / level < 1.3
+
+
+def test_speak_is_reproducible_and_follows_its_arguments():
+    a, b = voice.speak("3 1"), voice.speak("three one")
+    assert np.array_equal(a.audio, b.audio) and a.rate == 8000 and a.audio.dtype == np.float32
+    assert not np.array_equal(a.audio, voice.speak("3 1", seed=1).audio)
+    assert len(voice.speak("3 1", pace=2.0).audio) < 0.6 * len(a.audio)
+    assert len(voice.speak("3 1", speaker="awb").audio) != len(a.audio)
+    for call, message in (
+        (lambda: voice.speak("hello"), "cannot say 'hello'"),
+        (lambda: voice.speak("one", speaker="bob"), "no speaker 'bob'.*slt, rms, awb"),
+        (lambda: voice.load("teecher"), "no model 'teecher'"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            call()
+
+
+def run(*arguments, cwd):
+    command = [sys.executable, "-m", "minigen.cli", *map(str, arguments)]
+    environment = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "NO_COLOR": "1"}
+    return subprocess.run(
+        command, cwd=cwd, env=environment, capture_output=True, text=True, check=False
+    )
+
+
+def test_command_speaks(tmp_path):
+    done = run("speak", "three one four", "--speaker", "slt", "--out", "pi.wav", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "times real time" in done.stdout
+    x, rate = audio.load(tmp_path / "pi.wav")
+    assert rate == 8000 and 0.9 < len(x) / rate < 3 and x.std() > 0.02
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["speak", "hello"], "cannot say 'hello'"),
+        (["speak", "one", "--speaker", "bob"], "no speaker 'bob'"),
+        (["speak", "one", "--out", "nowhere/a.wav"], "no folder nowhere"),
+        (["train", "teacher", "--config", "no.toml", "--out", "x"], "no recipe no.toml"),
+        (["export", "no.safetensors", "x"], "no file no.safetensors"),
+    ],
+)
+def test_command_says_errors_in_one_line(tmp_path, arguments, message):
+    done = run(*arguments, cwd=tmp_path)
+    assert done.returncode == 2 and message in done.stderr
+    assert "Traceback" not in done.stderr and len(done.stderr.strip().splitlines()) == 1
+
+
+def test_spoken_is_a_record():
+    spoken = voice.Spoken(np.zeros(8000, np.float32), 8000, 0.5)
+    assert spoken.real_time_factor == 0.5
+    assert dataclasses.is_dataclass(spoken)
