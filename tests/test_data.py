@@ -86,7 +86,7 @@ class Server:
                 """Say nothing: the test reads `asked`."""
 
         self.http = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self.http.serve_forever, daemon=True).start()
+        threading.Thread(target=self.http.serve_forever, args=(0.01,), daemon=True).start()
 
     def get(self, url, **options):
         if not self.online:
