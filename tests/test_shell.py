@@ -231,7 +231,7 @@ def test_links_between_files_lead_somewhere(path):
         if re.match(r"(https?:|mailto:|#|attachment:)", target):
             continue
         name = target.split("#")[0]
-        exists = (base / name).exists() or (base / f"{name}.md").exists()
+        exists = any((base / f"{name}{ending}").exists() for ending in ("", ".md", ".ipynb"))
         assert exists, f"{path.name} links to {target}"
 
 
