@@ -213,3 +213,11 @@ def test_mu_law_equals_the_formula():
     z, _ = MuLaw(1)(x)
     assert torch.allclose(z[-1], torch.ones(1).double()) and torch.allclose(z, -z.flip(0))
     assert math.isclose(z[5].item(), math.log(1 + 255 / 4) / math.log(256))
+
+
+def test_mu_law_has_its_slope_at_exactly_zero():
+    """Digital silence is exactly zero: sign(x) log(1 + µ|x|) would get the gradient 0 there."""
+    zero = torch.zeros(1, dtype=torch.float64)
+    for function in (MuLaw(1).forward, MuLaw(1).inverse):
+        slope = torch.autograd.functional.jacobian(lambda v: function(v)[0], zero)  # noqa: B023
+        assert torch.allclose(slope.log().sum(), function(zero)[1])

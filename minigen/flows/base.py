@@ -136,12 +136,17 @@ class MuLaw(Transform):
         log_1_mu = math.log1p(self.mu)
         bent = torch.log1p(self.mu * x.abs())  # log(1 + µ|x|)
         log_det = (math.log(self.mu / log_1_mu) - bent).sum(-1)
-        return torch.sign(x) * bent / log_1_mu, log_det
+        # Each half on its own side of zero: sign(x) |…| would have the gradient 0 at exactly 0.
+        up = torch.log1p(self.mu * x.clamp(min=0))
+        down = -torch.log1p(-self.mu * x.clamp(max=0))
+        return torch.where(x >= 0, up, down) / log_1_mu, log_det
 
     def _inverse(self, z: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
         log_1_mu = math.log1p(self.mu)
         log_det = (math.log(log_1_mu / self.mu) + z.abs() * log_1_mu).sum(-1)
-        return torch.sign(z) * torch.expm1(z.abs() * log_1_mu) / self.mu, log_det
+        up = torch.expm1(z.clamp(min=0) * log_1_mu)
+        down = -torch.expm1(-z.clamp(max=0) * log_1_mu)
+        return torch.where(z >= 0, up, down) / self.mu, log_det
 
 
 class Compose(Transform):
