@@ -221,3 +221,28 @@ def test_mu_law_has_its_slope_at_exactly_zero():
     for function in (MuLaw(1).forward, MuLaw(1).inverse):
         slope = torch.autograd.functional.jacobian(lambda v: function(v)[0], zero)  # noqa: B023
         assert torch.allclose(slope.log().sum(), function(zero)[1])
+
+
+class Shifted(Transform):
+    """z = (x - context) / 2: a transform that needs its context in both directions."""
+
+    def _forward(self, x, context):
+        return (x - context) / 2, x.new_full(x.shape[:-1], -self.dim * math.log(2))
+
+    def _inverse(self, z, context):
+        return 2 * z + context, z.new_full(z.shape[:-1], self.dim * math.log(2))
+
+
+def test_the_context_reaches_every_part():
+    context, z = points(4, 2), points(2).expand(4, 2)
+    chain = Compose([Affine(2).double(), Inverse(Inverse(Shifted(2)))])
+    flow = Flow(StandardNormal(2).double(), chain)
+    want = torch.distributions.Normal(context, 2.0).log_prob(z).sum(-1)
+    assert torch.allclose(flow.log_prob(z, context), want)
+    seeds = [torch.Generator().manual_seed(6) for _ in range(4)]
+    x = flow.sample((4,), context, generator=seeds[0])
+    assert torch.allclose(x, flow.rsample((4,), context, generator=seeds[1]))
+    assert torch.allclose(x - context, 2 * flow.base.sample((4,), seeds[2]))
+    again, log_prob = flow.sample_and_log_prob((4,), context, generator=seeds[3])
+    assert torch.allclose(again, x)
+    assert torch.allclose(log_prob, flow.log_prob(x, context))
