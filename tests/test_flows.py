@@ -31,10 +31,10 @@ TRIANGULAR = {"affine", "affine-diagonal", "mu-law", "inverse", "compose"}
 
 
 def make(name: str, dim: int = 3, dtype=torch.float64, seed: int = 0) -> Transform:
-    torch.manual_seed(seed)
+    generator = torch.Generator().manual_seed(seed)
     transform = REGISTRY[name](dim).to(dtype)
     for weight in transform.parameters():
-        nn.init.normal_(weight, std=0.5)
+        nn.init.normal_(weight, std=0.5, generator=generator)
     return transform
 
 
