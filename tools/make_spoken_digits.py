@@ -19,7 +19,7 @@ import soundfile as sf
 from scipy.signal import resample_poly
 
 SPEAKERS = ("slt", "rms", "awb")
-WORDS = "zero one two three four five six seven eight nine".split()
+WORDS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
 STRETCHES = (0.85, 1.0, 1.2, 1.45)  # duration relative to the voice's own
 SHIFTS = (0.85, 1.0, 1.15)  # F0 relative to the voice's own
 RATE = 8_000  # Hz; flite speaks at 16 kHz
