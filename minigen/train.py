@@ -20,7 +20,6 @@ from accelerate import Accelerator
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
-from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 __all__ = ["Ema", "TrainConfig", "Trainer", "learning_rate", "load_tensors", "save_tensors"]
@@ -161,7 +160,7 @@ class Trainer:
                 )
             self.load()
         last = min(until or self.config.steps, self.config.steps)
-        writer = SummaryWriter(self.out, purge_step=self.step) if main else None
+        writer = self._writer() if main else None
         bar = tqdm(total=last, initial=self.step, disable=not main, mininterval=5)
         watched: dict[str, float] = {}
         self.objective.train()
@@ -179,6 +178,16 @@ class Trainer:
             writer.close()
         self.accelerator.wait_for_everyone()
         return watched
+
+    def _writer(self):  # -> SummaryWriter
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError as error:
+            raise ModuleNotFoundError(
+                "training draws its curves with TensorBoard, which is not here: "
+                'pip install "tensorboard>=2.14"'
+            ) from error
+        return SummaryWriter(self.out, purge_step=self.step)
 
     def _one_step(self) -> dict[str, float]:
         rank, world = self.accelerator.process_index, self.accelerator.num_processes
@@ -206,7 +215,8 @@ class Trainer:
         tensors |= {f"ema.{k}": v for k, v in self.ema.shadow.items()}
         for index, state in self.optimizer.state_dict()["state"].items():
             tensors |= {f"adam.{index}.{name}": value for name, value in state.items()}
-        notes = {"step": self.step, "run": asdict(self.config), "recipe": self.recipe}
+        where = {"device": str(self.accelerator.device), "torch": torch.__version__}
+        notes = {"step": self.step, "run": asdict(self.config), "recipe": self.recipe, **where}
         save_tensors(self.checkpoint, tensors, notes)
 
     def load(self) -> None:

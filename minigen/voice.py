@@ -6,10 +6,13 @@ long. `train` follows it, `export` keeps the averaged weights, `load` reads them
 
 from __future__ import annotations
 
+import json
+import re
 import time
 import tomllib
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +36,7 @@ __all__ = [
     "Spoken",
     "StudentVoice",
     "TeacherVoice",
+    "card",
     "conditioning_for",
     "export",
     "held_out",
@@ -247,10 +251,51 @@ def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
 
 
 def export(checkpoint: Path | str, path: Path | str) -> None:
-    """Keep of a checkpoint what speaking needs: the averaged weights and the recipe."""
+    """Keep of a checkpoint what speaking needs, the averaged weights and the recipe, and its card.
+
+    The card, `path` with the ending `.json`, says how the weights came about: for each stage its
+    recipe, the minutes it took and its learning curve.
+    """
     tensors, notes = load_tensors(Path(checkpoint))
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    save_tensors(Path(path), _part(tensors, "ema."), notes)
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_tensors(path, _part(tensors, "ema."), notes)
+    text = json.dumps({"stages": _stages(Path(checkpoint))}, indent=1)
+    path.with_suffix(".json").write_text(re.sub(r",\n\s+(?=[-\d])", ", ", text) + "\n")
+
+
+def _stages(checkpoint: Path, points: int = 40) -> list[dict]:
+    """How a checkpoint came about, the run that it started from first."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    _, notes = load_tensors(checkpoint)
+    recipe = notes["recipe"]
+    before = _stages(Path(recipe["start_from"]), points) if "start_from" in recipe else []
+    events = EventAccumulator(str(checkpoint.parent), size_guidance={"scalars": 0}).Reload()
+    logged = {name: events.Scalars(name) for name in events.Tags()["scalars"]}
+    if not logged:
+        raise ValueError(
+            f"{checkpoint.parent} holds no TensorBoard events: its card would be empty"
+        )
+    clock = np.array([event.wall_time for event in logged["loss"]])
+    gaps = np.diff(clock)
+    working = gaps[gaps < 300].sum() + 2 * np.median(gaps)  # a longer gap: the run was stopped
+    edges = np.unique(np.linspace(0, len(clock), points + 1).astype(int))
+    curve = {"step": [int(logged["loss"][k - 1].step) for k in edges[1:]]}
+    for name, values in logged.items():
+        mean = [np.mean([v.value for v in values[a:b]]) for a, b in pairwise(edges)]
+        curve[name] = [float(f"{value:.4g}") for value in mean]
+    stage = {key: notes[key] for key in ("recipe", "step", "device", "torch") if key in notes}
+    return [*before, stage | {"minutes": round(working / 60, 1), "curve": curve}]
+
+
+def card(kind: str = "student") -> dict:
+    """How a shipped voice came about: {"stages": [{recipe, step, minutes, curve}, …]}.
+
+    >>> [stage["step"] for stage in card("student")["stages"]]
+    [6000]
+    """
+    return json.loads((WEIGHTS / f"digits_{kind}.json").read_text())
 
 
 def load(kind: str = "student", path: Path | str | None = None) -> nn.Module:
