@@ -112,6 +112,21 @@ def test_condition_and_marginal_make_the_joint():
     assert np.isclose(product, g.log_prob(x))
 
 
+def test_coordinates_count_from_the_end_too():
+    g = random_gaussian(4)
+    last, same = g.condition([-1], [0.3]), g.condition([3], [0.3])
+    assert np.array_equal(last.mean, same.mean) and np.array_equal(last.cov, same.cov)
+    assert np.array_equal(g.marginal([-1, 0]).cov, g.marginal([3, 0]).cov)
+
+
+def test_the_chain_rule_is_on_the_diagonal_of_the_cholesky_factor():
+    """Given the ones before it, coordinate i has standard deviation L_ii."""
+    g, x = random_gaussian(6), np.random.default_rng(2).normal(size=6)
+    for i in range(1, 6):
+        given = g.condition(np.arange(i), x[:i]).marginal([0])
+        assert np.isclose(np.sqrt(given.cov.item()), g.cholesky[i, i])
+
+
 @pytest.mark.parametrize(
     "call, message",
     [
@@ -128,6 +143,12 @@ def test_condition_and_marginal_make_the_joint():
         (lambda: random_gaussian(3).sample(-1), "not -1"),
         (lambda: random_gaussian(2).condition([0, 1], [0, 0]), "nothing is left"),
         (lambda: random_gaussian(2).kl(random_gaussian(3)), "2 dimensions against 3"),
+        (lambda: random_gaussian(3).log_prob([0, np.nan, 0]), "NaN"),
+        (lambda: random_gaussian(3).condition([0, 0], [1, 1]), "named twice"),
+        (lambda: random_gaussian(3).condition([0, -3], [1, 1]), "named twice"),
+        (lambda: random_gaussian(3).condition([3], [1]), r"0 … 2"),
+        (lambda: random_gaussian(3).condition([], []), "one or more integers"),
+        (lambda: random_gaussian(3).marginal([0.5]), "one or more integers"),
     ],
 )
 def test_errors(call, message):
