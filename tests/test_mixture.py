@@ -1,0 +1,281 @@
+"""The Gaussian mixture against scikit-learn and scipy, and against what EM promises."""
+
+import warnings
+
+import numpy as np
+import pytest
+from scipy import stats
+from scipy.integrate import trapezoid
+from sklearn.mixture import GaussianMixture as Oracle
+
+from minigen import data
+from minigen.audio import mfcc
+from minigen.gaussian import COVARIANCES, ConvergenceWarning, Gaussian, GaussianMixture, _raise_to
+
+kinds = pytest.mark.parametrize("kind", COVARIANCES)
+
+
+def clusters(n: int = 400, d: int = 3, seed: int = 0) -> np.ndarray:
+    """Three overlapping clusters of unequal size, shape and scale of columns."""
+    rng = np.random.default_rng(seed)
+    centres = 2.0 * rng.normal(size=(3, d))
+    shapes = rng.normal(size=(3, d, d)) / d**0.5
+    which = rng.choice(3, size=n, p=[0.5, 0.3, 0.2])
+    x = centres[which] + np.einsum("nij,nj->ni", shapes[which], rng.normal(size=(n, d)))
+    return x * np.geomspace(0.1, 10, d)
+
+
+def parameters(kind: str, k: int = 3, d: int = 3, seed: int = 1):
+    rng = np.random.default_rng(seed)
+    a = rng.normal(size=(k, d, d + 2))
+    full = a @ a.transpose(0, 2, 1) / d
+    covs = {
+        "full": full,
+        "tied": full[0],
+        "diag": np.einsum("kii->ki", full),
+        "spherical": full[:, 0, 0],
+    }[kind]
+    return rng.dirichlet(np.ones(k)), rng.normal(size=(k, d)), covs
+
+
+def oracle(mixture: GaussianMixture, **options) -> Oracle:
+    """scikit-learn's mixture with the same parameters as its start, and nothing on the diagonal."""
+    kind, covs = mixture.covariance, mixture.covs
+    return Oracle(
+        mixture.k,
+        covariance_type=kind,
+        weights_init=mixture.weights,
+        means_init=mixture.means,
+        precisions_init=np.linalg.inv(covs) if kind in ("full", "tied") else 1 / covs,
+        reg_covar=0.0,
+        **options,
+    )
+
+
+def matrices(mixture: GaussianMixture) -> np.ndarray:
+    k, d = mixture.means.shape
+    covs = mixture.covs
+    if mixture.covariance == "full":
+        return covs
+    if mixture.covariance == "tied":
+        return np.stack([covs] * k)
+    return np.stack([np.diag(np.broadcast_to(c, d)) for c in covs])
+
+
+@kinds
+def test_log_prob_equals_scipy(kind):
+    mixture = GaussianMixture.of(*parameters(kind), covariance=kind)
+    x = 2 * np.random.default_rng(2).normal(size=(4, 5, 3))
+    want = sum(
+        w * stats.multivariate_normal(m, c).pdf(x)
+        for w, m, c in zip(mixture.weights, mixture.means, matrices(mixture), strict=True)
+    )
+    assert np.allclose(mixture.log_prob(x), np.log(want), rtol=1e-10)
+    assert mixture.log_prob(x[0, 0]).shape == ()
+
+
+@kinds
+def test_integrates_to_one(kind):
+    mixture = GaussianMixture.of(*parameters(kind, 3, 2), covariance=kind)
+    axis = np.linspace(-15, 15, 601)
+    grid = np.stack(np.meshgrid(axis, axis, indexing="ij"), axis=-1)
+    assert abs(trapezoid(trapezoid(np.exp(mixture.log_prob(grid)), axis), axis) - 1) < 1e-6
+
+
+@kinds
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_agrees_with_scikit_learn_from_the_same_start(kind, seed):
+    x = clusters(seed=seed) / np.geomspace(0.1, 10, 3)  # a sphere wants columns in one unit
+    start = GaussianMixture.of(*parameters(kind, seed=seed), covariance=kind)
+    ours = GaussianMixture(3, kind, tol=1e-12, max_iter=20_000).fit(x, start=start)
+    theirs = oracle(start, tol=1e-12, max_iter=20_000).fit(x)
+    assert np.abs(ours.log_prob(x) - theirs.score_samples(x)).max() < 1e-4
+    assert np.allclose(ours.posteriors(x), theirs.predict_proba(x), atol=1e-4)
+    assert np.isclose(ours.bic(x), theirs.bic(x), rtol=1e-6)
+    assert ours.n_parameters == theirs._n_parameters()
+
+
+@kinds
+def test_a_single_step_equals_scikit_learn(kind):
+    """Far from the end, where only the same formulas give the same numbers."""
+    x = clusters()
+    start = GaussianMixture.of(*parameters(kind), covariance=kind)
+    theirs = oracle(start, max_iter=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        ours = GaussianMixture(3, kind, max_iter=1).fit(x, start=start)
+        theirs.fit(x)
+    assert np.isclose(ours.history[0], theirs.lower_bound_)
+    for name, other in (("weights", "weights_"), ("means", "means_"), ("covs", "covariances_")):
+        assert np.allclose(getattr(ours, name), getattr(theirs, other), rtol=1e-8), name
+
+
+@kinds
+@pytest.mark.parametrize("k", [1, 2, 5])
+@pytest.mark.parametrize("floor", [1e-6, 0.3])
+def test_the_likelihood_never_falls(kind, k, floor):
+    """With the floor at work as well: it is a bound, and the M step is the maximum within it."""
+    x = clusters(150)
+    mixture = GaussianMixture(k, kind, floor=floor, tol=1e-9, max_iter=2000).fit(x)
+    assert mixture.converged and len(mixture.history) >= 2
+    assert np.diff(mixture.history).min() > -1e-10
+    assert np.isclose(mixture.history[-1], mixture.log_prob(x).mean())
+    lowest = min(
+        np.linalg.eigvalsh(c / np.sqrt(np.outer(x.var(0), x.var(0)))).min()
+        for c in matrices(mixture)
+    )
+    if kind == "spherical":  # there the bound is on the mean variance
+        lowest = mixture.covs.min() / x.var(0).mean()
+    assert lowest > floor * (1 - 1e-9)
+
+
+def test_the_floor_gives_the_maximum_within_its_bound():
+    """Against a search over random covariances that keep the bound."""
+    rng = np.random.default_rng(0)
+    a = rng.normal(size=(3, 3))
+    cov, floor = a @ np.diag([1.0, 0.1, 1e-3]) @ a.T, np.array([0.2, 0.5, 0.1])
+
+    def value(s):
+        return -np.linalg.slogdet(s)[1] - np.trace(np.linalg.solve(s, cov))
+
+    best = _raise_to(cov, floor)
+    assert np.linalg.eigvalsh(best - np.diag(floor))[0] > -1e-12
+    for _ in range(2000):
+        b = best + 0.02 * (bend := rng.normal(size=(3, 3))) + 0.02 * bend.T
+        if np.linalg.eigvalsh(b - np.diag(floor))[0] > 0:
+            assert value(b) <= value(best) + 1e-12
+    assert np.array_equal(_raise_to(best + np.eye(3), floor), best + np.eye(3))
+
+
+@kinds
+def test_one_component_is_the_gaussian(kind):
+    x = clusters()
+    mixture = GaussianMixture(1, kind).fit(x)
+    if kind in ("full", "tied"):
+        assert np.allclose(mixture.log_prob(x), Gaussian.fit(x).log_prob(x))
+    assert np.allclose(mixture.means[0], x.mean(axis=0))
+
+
+@kinds
+def test_recovers_what_it_sampled(kind):
+    truth = GaussianMixture.of(*parameters(kind, seed=3), covariance=kind)
+    truth.means *= 4
+    x = truth.sample(20_000, seed=0)
+    fitted = GaussianMixture(3, kind).fit(x, start=truth)
+    held_out = truth.sample(20_000, seed=1)
+    gap = truth.log_prob(held_out) - fitted.log_prob(held_out)
+    assert abs(gap.mean()) < 5e-3
+    mean = truth.weights @ truth.means
+    assert np.allclose(x.mean(axis=0), mean, atol=0.1)
+    centred = truth.means - mean
+    cov = (
+        np.einsum("k,kij->ij", truth.weights, matrices(truth))
+        + (truth.weights * centred.T) @ centred
+    )
+    assert np.allclose(np.cov(x.T), cov, rtol=0.05, atol=0.3)
+    assert np.array_equal(truth.sample(5, 3), truth.sample(5, np.random.default_rng(3)))
+
+
+def test_bic_finds_the_number_of_clusters():
+    rng = np.random.default_rng(0)
+    x = np.concatenate([rng.normal(c, 1, size=(200, 2)) for c in (-6, 0, 6)])
+    scores = [GaussianMixture(k, "spherical", n_init=3).fit(x).bic(x) for k in range(1, 6)]
+    assert np.argmin(scores) == 2
+
+
+def test_more_starts_are_never_worse():
+    x = clusters(200)
+    one, many = (GaussianMixture(6, "diag", n_init=n).fit(x) for n in (1, 8))
+    assert many.history[-1] >= one.history[-1]
+
+
+@pytest.mark.parametrize("kind", ["full", "tied", "diag"])
+def test_units_of_the_columns_do_not_matter(kind):
+    """Not for spheres: a sphere in one unit is none in another."""
+    x, scale = clusters(), np.array([1e-6, 1.0, 1e6])
+    plain, scaled = (GaussianMixture(3, kind).fit(v) for v in (x, x * scale))
+    shift = np.log(scale).sum()
+    assert np.allclose(plain.log_prob(x), scaled.log_prob(x * scale) + shift, atol=1e-5)
+    far = GaussianMixture(3, kind).fit(x + 1e6 * x.std(axis=0))
+    assert np.allclose(plain.log_prob(x), far.log_prob(x + 1e6 * x.std(axis=0)), atol=1e-3)
+
+
+@kinds
+def test_points_far_away_underflow_no_logarithm(kind):
+    """exp of these log-densities is zero: without log-space they would be -inf and NaN."""
+    mixture = GaussianMixture(3, kind).fit(clusters())
+    x = np.full((2, 3), 1e5)
+    assert np.isfinite(mixture.log_prob(x)).all() and (mixture.log_prob(x) < -1e6).all()
+    assert np.allclose(mixture.posteriors(x).sum(axis=1), 1)
+
+
+def test_speech_frames():
+    """Real features, full covariances, more components than clusters: still monotone and finite."""
+    word = data.example()
+    x = mfcc(word.audio, word.rate).T
+    mixture = GaussianMixture(4, "full", floor=1e-2).fit(x)
+    assert mixture.converged and np.diff(mixture.history).min() > -1e-9
+    assert mixture.log_prob(x).mean() > Gaussian.fit(x).log_prob(x).mean()
+
+
+def test_a_component_that_has_lost_all_data_is_kept_where_it_was():
+    x = np.random.default_rng(0).normal(size=(50, 2))
+    start = GaussianMixture.of([0.5, 0.5], [[0, 0], [1e4, 1e4]], np.stack([np.eye(2)] * 2))
+    mixture = GaussianMixture(2).fit(x, start=start)
+    assert np.allclose(mixture.weights, [1, 0])
+    assert np.allclose(mixture.log_prob(x), Gaussian.fit(x).log_prob(x))
+    assert np.isfinite(mixture.sample(10)).all()
+
+
+def test_one_point_repeated_is_kept_in_bounds_by_the_floor():
+    x = np.concatenate([np.zeros((30, 2)), np.random.default_rng(0).normal(size=(30, 2))])
+    for kind in COVARIANCES:
+        mixture = GaussianMixture(2, kind).fit(x)
+        assert np.isfinite(mixture.history).all() and np.diff(mixture.history).min() > -1e-9
+
+
+def test_failure_to_converge_warns_with_what_to_do():
+    with pytest.warns(ConvergenceWarning, match=r"2 steps.*max_iter=4.*fewer components"):
+        mixture = GaussianMixture(3, max_iter=2, tol=1e-12).fit(clusters())
+    assert not mixture.converged and len(mixture.history) == 3
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert GaussianMixture(3).fit(clusters()).converged
+
+
+X = clusters(20, 2)
+TWO = GaussianMixture.of([0.5, 0.5], [[0.0], [1.0]], [1.0, 1.0], "spherical")
+
+
+@pytest.mark.parametrize(
+    "call, message",
+    [
+        (lambda: GaussianMixture(0), "k=0.*at least 1"),
+        (lambda: GaussianMixture(2, "round"), "full, tied, diag, spherical, not 'round'"),
+        (lambda: GaussianMixture(2, floor=0), "floor lies between"),
+        (lambda: GaussianMixture(2, tol=0), "tol is positive"),
+        (lambda: GaussianMixture(21).fit(X), "20 observations are too few for 21"),
+        (lambda: GaussianMixture(3).fit([[0, 1], [1, 0]] * 9), "only 2 observations are different"),
+        (lambda: GaussianMixture(2).fit(np.c_[X, np.full(20, 7.0)]), "column 2.*constant.*Remove"),
+        (lambda: GaussianMixture(2).fit(np.c_[X, np.full(20, 0.1)]), "column 2.*constant"),
+        (lambda: GaussianMixture(2).fit(np.where(X == X[3, 0], np.nan, X)), "NaN"),
+        (lambda: GaussianMixture(2).fit(X[:, 0]), r"\(N, D\)"),
+        (lambda: GaussianMixture(2).fit(X[:0]), r"\(N, D\)"),
+        (lambda: GaussianMixture(3, "spherical").fit(X, start=TWO), "start has 2 spherical"),
+        (lambda: GaussianMixture(2).fit(X, start=GaussianMixture(2)), "no parameters yet"),
+        (lambda: GaussianMixture(2).log_prob(X), "no parameters yet"),
+        (lambda: GaussianMixture(2).sample(1), "no parameters yet"),
+        (lambda: TWO.log_prob(X), "1 dimensions, x has shape"),
+        (lambda: TWO.sample(-1), "not -1"),
+        (lambda: GaussianMixture.of([0.5, 0.6], [[0.0], [1.0]], [1, 1], "spherical"), "sum to 1"),
+        (lambda: GaussianMixture.of([1.5, -0.5], [[0.0], [1.0]], [1, 1], "spherical"), "negative"),
+        (lambda: GaussianMixture.of([1.0], [0.0], [1.0], "spherical"), r"means \(K, D\)"),
+        (lambda: GaussianMixture.of([1.0], [[0.0]], [1.0], "diag"), r"\(1, 1\), not \(1,\)"),
+        (lambda: GaussianMixture.of([1.0], [[0.0]], [[0.0]], "diag"), "positive"),
+        (lambda: GaussianMixture.of([1.0], [[0, 0]], [[[1, 2], [2, 1]]]), "positive definite"),
+        (lambda: GaussianMixture.of([1.0], [[np.nan]], [[1.0]], "diag"), "means have NaN"),
+    ],
+)
+def test_errors(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
