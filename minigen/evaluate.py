@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 
 from . import conditioning, voice
 from .data import Utterance
@@ -14,19 +15,15 @@ from .distributions import GaussianHead
 from .metrics import DigitRecogniser, log_mel_distance, std_ratio
 from .parallel_wavenet import gaussian_kl
 
-__all__ = ["held_out_nll", "recognised", "spoken_digits_of", "student_kl", "table"]
-
-
-def _as_tensors(clip: Utterance, dither: float = 0.0) -> dict[str, torch.Tensor]:
-    frames, phase = conditioning.features(clip)
-    noise = np.random.default_rng(0).normal(0, 1, len(clip.audio))
-    audio = clip.audio + (dither * noise).astype(np.float32)
-    return {
-        "audio": torch.from_numpy(audio)[None, None],
-        "frames": torch.from_numpy(frames)[None],
-        "phase": torch.from_numpy(phase)[None],
-        "speaker": torch.tensor([SPEAKERS.index(clip.speaker)]),
-    }
+__all__ = [
+    "against_recordings",
+    "held_out_nll",
+    "recognised",
+    "said_together",
+    "spoken_digits_of",
+    "student_kl",
+    "table",
+]
 
 
 @torch.no_grad()
@@ -34,8 +31,8 @@ def held_out_nll(teacher: voice.TeacherVoice, dither: float) -> float:
     """Nats a sample of the kept-away recordings, with the dither that the teacher was trained with."""
     total = count = 0.0
     for clip in voice.held_out()[1]:
-        batch = _as_tensors(clip, dither)
-        params = teacher(batch["audio"], batch["frames"], batch["speaker"], batch["phase"])
+        batch = voice.as_batch(clip, dither)
+        params = teacher(batch)
         total -= teacher.wavenet.head.log_prob(params, batch["audio"]).sum().item()
         count += len(clip.audio)
     return total / count
@@ -46,7 +43,7 @@ def student_kl(student: voice.StudentVoice, teacher: voice.TeacherVoice) -> tupl
     """KL(student ‖ teacher) and the students' entropy, in nats a sample, on held-out conditioning."""
     kl, entropy = [], []
     for clip in voice.held_out()[1]:
-        cond = student.conditioning(_as_tensors(clip))
+        cond = student.conditioning(voice.as_batch(clip))
         noise = torch.randn(1, 1, len(clip.audio), generator=torch.Generator().manual_seed(0))
         x, mean, log_scale = student.student(noise, cond)
         mean_p, log_scale_p = teacher.wavenet.head.split(teacher.wavenet(x, cond))
@@ -54,6 +51,19 @@ def student_kl(student: voice.StudentVoice, teacher: voice.TeacherVoice) -> tupl
         params = torch.cat([mean, log_scale], dim=1)
         entropy.append(GaussianHead(-float("inf")).entropy(params).flatten())
     return torch.cat(kl).mean().item(), torch.cat(entropy).mean().item()
+
+
+def said_together(
+    model: torch.nn.Module, conds: list[torch.Tensor], seed: int = 0, at_once: int = 40
+) -> Iterator[np.ndarray]:
+    """Waveforms for several conditionings (1, C, T_i), `at_once` a batch: far fewer steps for a teacher."""
+    for first in range(0, len(conds), at_once):
+        part = conds[first : first + at_once]
+        longest = max(cond.shape[-1] for cond in part)
+        padded = [F.pad(c, (0, longest - c.shape[-1]), mode="replicate") for c in part]
+        waves = voice.say(model, torch.cat(padded), seed=seed + first)
+        for cond, wave in zip(part, waves, strict=True):
+            yield wave[: cond.shape[-1]]
 
 
 def spoken_digits_of(
@@ -64,24 +74,15 @@ def spoken_digits_of(
     Nothing of a recording is used: durations and F0 are the corpus means, scaled.
     """
     rng = np.random.default_rng(seed)
-    plans: dict[str, list] = {speaker: [] for speaker in SPEAKERS}
+    plans = []
     for index in range(per_word):
         for word in DIGIT_WORDS:
             speaker = SPEAKERS[(index + DIGIT_WORDS.index(word)) % len(SPEAKERS)]
             pace, pitch = rng.uniform(0.85, 1.2), rng.uniform(0.9, 1.1)
             plan = conditioning.plan(word, speaker, pace, pitch)
-            plans[speaker].append((word, voice.conditioning_for(model, [plan], speaker)))
-    for number, speaker in enumerate(SPEAKERS):  # one batch a voice: far fewer steps for a teacher
-        longest = max(cond.shape[-1] for _, cond in plans[speaker])
-        padded = torch.cat(
-            [
-                torch.nn.functional.pad(cond, (0, longest - cond.shape[-1]), mode="replicate")
-                for _, cond in plans[speaker]
-            ]
-        )
-        waves = voice.say(model, padded, seed=seed + number)
-        for (word, cond), wave in zip(plans[speaker], waves, strict=True):
-            yield word, wave[: cond.shape[-1]]
+            plans.append((word, voice.conditioning_for(model, [plan], speaker)))
+    waves = said_together(model, [cond for _, cond in plans], seed)
+    yield from zip((word for word, _ in plans), waves, strict=True)
 
 
 def recognised(spoken: Iterator[tuple[str, np.ndarray]]) -> tuple[int, int, dict[str, list[str]]]:
@@ -98,17 +99,17 @@ def recognised(spoken: Iterator[tuple[str, np.ndarray]]) -> tuple[int, int, dict
     return right, count, mistaken
 
 
-def against_recordings(model: torch.nn.Module) -> tuple[float, float]:
-    """Log-mel distance in dB and std ratio on held-out clips, said with the recording's own phones,
-    times, F0 and phase."""
-    distances, ratios = [], []
-    for number, clip in enumerate(voice.held_out()[1]):
-        batch = _as_tensors(clip)
-        with torch.no_grad():
-            cond = model.upsampler(batch["frames"], batch["speaker"], batch["phase"])
-        wave = voice.say(model, cond, seed=number)[0]
-        distances.append(log_mel_distance(wave, clip.audio, clip.rate))
-        ratios.append(std_ratio(wave, clip.audio))
+@torch.no_grad()
+def against_recordings(
+    model: torch.nn.Module, clips: list[Utterance] | None = None
+) -> tuple[float, float]:
+    """Log-mel distance in dB (mean) and std ratio (median) to recordings, by default the held-out ones,
+    said with the recording's own phones, times, F0 and phase."""
+    clips = voice.held_out()[1] if clips is None else clips
+    waves = said_together(model, [model.conditioning(voice.as_batch(clip)) for clip in clips])
+    pairs = [(wave, clip.audio, clip.rate) for wave, clip in zip(waves, clips, strict=True)]
+    distances = [log_mel_distance(*pair) for pair in pairs]
+    ratios = [std_ratio(wave, recording) for wave, recording, _ in pairs]
     return float(np.mean(distances)), float(np.median(ratios))
 
 

@@ -36,6 +36,7 @@ __all__ = [
     "Spoken",
     "StudentVoice",
     "TeacherVoice",
+    "as_batch",
     "card",
     "conditioning_for",
     "export",
@@ -114,6 +115,19 @@ class DigitBatches:
         return dict(zip(names, columns, strict=True))
 
 
+def as_batch(clip: Utterance, dither: float = 0.0) -> dict[str, Tensor]:
+    """One clip with phones and F0 as a batch of one, dithered: what `forward` and `conditioning` take."""
+    frames, phase = conditioning.features(clip)
+    noise = np.random.default_rng(0).normal(0, 1, len(clip.audio))
+    audio = clip.audio + (dither * noise).astype(np.float32)
+    return {
+        "audio": torch.from_numpy(audio)[None, None],  # (1, 1, T)
+        "frames": torch.from_numpy(frames)[None],  # (1, F, N)
+        "phase": torch.from_numpy(phase)[None],  # (1, 6, T)
+        "speaker": torch.tensor([SPEAKERS.index(clip.speaker)]),  # (1,)
+    }
+
+
 class TeacherVoice(nn.Module):
     """Upsampler and WaveNet: log p(waveform | phones, times, F0, speaker)."""
 
@@ -128,9 +142,13 @@ class TeacherVoice(nn.Module):
         net = {name: value for name, value in model.items() if name not in ("floor", "hidden")}
         return cls(WaveNet(GaussianHead(model["floor"]), **net), model["hidden"])
 
-    def forward(self, audio: Tensor, frames: Tensor, speaker: Tensor, phase: Tensor) -> Tensor:
-        """audio (B, 1, T), frames (B, F, N), speaker (B,), phase (B, 6, T) -> params (B, 2, T)."""
-        return self.wavenet(audio, self.upsampler(frames, speaker, phase))
+    def conditioning(self, batch: dict[str, Tensor]) -> Tensor:
+        """-> (B, C, T)."""
+        return self.upsampler(batch["frames"], batch["speaker"], batch["phase"])
+
+    def forward(self, batch: dict[str, Tensor]) -> Tensor:
+        """-> params (B, 2, T)."""
+        return self.wavenet(batch["audio"], self.conditioning(batch))
 
 
 class StudentVoice(nn.Module):
@@ -177,7 +195,7 @@ class Likelihood(nn.Module):
 
     def forward(self, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, float]]:
         net = self.model.wavenet
-        params = self.model(batch["audio"], batch["frames"], batch["speaker"], batch["phase"])
+        params = self.model(batch)
         nll = -net.head.log_prob(params, batch["audio"])  # (B, T)
         known = net.receptive_field
         with torch.no_grad():
