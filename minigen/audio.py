@@ -20,6 +20,7 @@ from scipy.signal import resample_poly
 
 __all__ = [
     "Clip",
+    "autocorrelation",
     "griffin_lim",
     "hz_to_mel",
     "istft",
@@ -57,13 +58,49 @@ def _waveform(x: ArrayLike, name: str = "x") -> np.ndarray:
     return x
 
 
-def _positive(**values: float) -> None:
+def _whole(**values: int) -> None:
     for name, value in values.items():
+        if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+            raise TypeError(f"{name} must be a whole number, not {value!r}")
         if value <= 0:
             raise ValueError(f"{name} must be positive, not {value}")
 
 
+def autocorrelation(x: ArrayLike, lags: int) -> np.ndarray:
+    """How much a sample tells, along a straight line, about the one k samples earlier.
+
+        r_k = Σ_{t > k} (x_t - x̄)(x_{t-k} - x̄) / Σ_t (x_t - x̄)²,   k = 0 … lags - 1
+
+    Args:
+        x: (T,) waveform. lags: how many, at most T.
+
+    Returns:
+        (lags,), 1 at lag 0 and between -1 and 1 at every other.
+
+    References:
+        Box, Jenkins, Reinsel and Ljung, Time Series Analysis, 2015, section 2.1.
+
+    >>> autocorrelation([1.0, -1.0, 1.0, -1.0], 3).tolist()
+    [1.0, -0.75, 0.5]
+    """
+    x = _waveform(x).astype(np.float64)
+    _whole(lags=lags)
+    if lags > len(x):
+        raise ValueError(f"{len(x)} samples have lags 0 … {len(x) - 1}: {lags=} is too many")
+    x = x - x.mean()
+    power = x @ x
+    if power == 0:
+        raise ValueError("x is constant, so that it has no autocorrelation: cut the silence away")
+    return np.array([x[k:] @ x[: len(x) - k] for k in range(lags)]) / power
+
+
 # ---------------------------------------------------------------- µ-law
+
+
+def _check_levels(levels: int) -> None:
+    _whole(levels=levels)
+    if levels < 2:
+        raise ValueError(f"µ-law needs at least 2 levels, not {levels}")
 
 
 def mu_law_encode(x: ArrayLike, levels: int = 256) -> np.ndarray:
@@ -78,15 +115,23 @@ def mu_law_encode(x: ArrayLike, levels: int = 256) -> np.ndarray:
     Returns:
         int64 codes 0 … levels - 1, of x's shape.
 
+    Raises:
+        TypeError: x does not hold floats. ValueError: x has NaN, or levels < 2.
+
     References:
         ITU-T Recommendation G.711, Pulse Code Modulation of Voice Frequencies, 1988.
 
     >>> mu_law_encode([-1.0, 0.0, 0.01, 1.0]).tolist()
     [0, 128, 157, 255]
     """
-    if levels < 2:
-        raise ValueError(f"µ-law needs at least 2 levels, not {levels}")
-    x = np.asarray(x, dtype=np.float64)
+    _check_levels(levels)
+    x = np.asarray(x)
+    if not np.issubdtype(x.dtype, np.floating):
+        raise TypeError(
+            f"x has dtype {x.dtype}: samples are floats in [-1, 1]; "
+            "16-bit integers become floats by x / 32768"
+        )
+    x = x.astype(np.float64)
     if not np.isfinite(x).all():
         raise ValueError("x has NaN or infinite samples")
     mu = levels - 1
@@ -104,8 +149,7 @@ def mu_law_decode(codes: ArrayLike, levels: int = 256) -> np.ndarray:
     >>> bool((mu_law_encode(mu_law_decode(codes)) == codes).all())
     True
     """
-    if levels < 2:
-        raise ValueError(f"µ-law needs at least 2 levels, not {levels}")
+    _check_levels(levels)
     codes = np.asarray(codes)
     if not np.issubdtype(codes.dtype, np.integer):
         raise TypeError(f"codes are integers, not {codes.dtype}: mu_law_encode makes them")
@@ -113,7 +157,8 @@ def mu_law_decode(codes: ArrayLike, levels: int = 256) -> np.ndarray:
         raise ValueError(f"codes of {levels} levels lie in 0 … {levels - 1}")
     mu = levels - 1
     y = 2 * codes / mu - 1
-    return np.sign(y) * np.expm1(np.abs(y) * np.log1p(mu)) / mu
+    size = np.expm1(np.abs(y) * np.log1p(mu)) / mu  # of code µ it can round to just above 1
+    return np.sign(y) * np.minimum(size, 1)
 
 
 # ---------------------------------------------------------------- short-time spectra
@@ -124,7 +169,7 @@ def _hann(n_fft: int) -> np.ndarray:
 
 
 def _check_frames(n_fft: int, hop: int) -> None:
-    _positive(n_fft=n_fft, hop=hop)
+    _whole(n_fft=n_fft, hop=hop)
     if n_fft % 2 or hop > n_fft // 2:
         raise ValueError(
             f"n_fft must be even and hop at most n_fft / 2, so that every sample is seen with a "
@@ -170,6 +215,8 @@ def istft(spectrum: ArrayLike, hop: int = 128, length: int | None = None) -> np.
     spectrum = np.asarray(spectrum)
     if spectrum.ndim != 2:
         raise ValueError(f"spectrum has shape (F, N), not {spectrum.shape}")
+    if not np.isfinite(spectrum).all():
+        raise ValueError("spectrum has NaN or infinite values")
     n_fft, n = 2 * (spectrum.shape[0] - 1), spectrum.shape[1]
     _check_frames(n_fft, hop)
     longest = (n - 1) * hop
@@ -218,7 +265,7 @@ def mel_filterbank(
         Davis and Mermelstein, Comparison of Parametric Representations for Monosyllabic Word
         Recognition in Continuously Spoken Sentences, 1980.
     """
-    _positive(rate=rate, n_fft=n_fft, n_mels=n_mels)
+    _whole(rate=rate, n_fft=n_fft, n_mels=n_mels)
     fmax = rate / 2 if fmax is None else fmax
     if not 0 <= fmin < fmax <= rate / 2:
         raise ValueError(f"need 0 <= fmin < fmax <= rate / 2, not {fmin=}, {fmax=}, {rate=}")
@@ -289,6 +336,8 @@ def griffin_lim(
         raise ValueError(
             "magnitude has shape (F, N), finite and not negative: take np.abs(stft(x))"
         )
+    if iterations < 0:
+        raise ValueError(f"iterations is {iterations}; it must be 0 or more")
     n_fft = 2 * (magnitude.shape[0] - 1)
     rng = np.random.default_rng(seed)
     phase = np.exp(2j * np.pi * rng.random(magnitude.shape))
@@ -305,24 +354,32 @@ def griffin_lim(
 def resample(x: ArrayLike, rate: int, new_rate: int) -> np.ndarray:
     """Change the sampling rate; what the new rate cannot hold is filtered out first.
 
+    The filter rings a little: a full-scale clip can come out slightly beyond ±1.
+
     >>> len(resample(np.zeros(16000), 16000, 8000))
     8000
     """
     x = _waveform(x)
-    _positive(rate=rate, new_rate=new_rate)
+    _whole(rate=rate, new_rate=new_rate)
     if rate == new_rate:
-        return x
-    common = np.gcd(int(rate), int(new_rate))
+        return x.copy()
+    common = np.gcd(rate, new_rate)
     return resample_poly(x, new_rate // common, rate // common).astype(x.dtype)
 
 
 def load(path: str | Path, rate: int | None = None) -> tuple[np.ndarray, int]:
-    """Read a sound file -> (x float32 (T,) in [-1, 1], rate). Channels are averaged.
+    """Read a sound file -> (x float32 (T,), rate). Channels are averaged; clips at ±1.
 
     Args:
         path: WAV, FLAC, OGG, MP3: whatever libsndfile reads.
         rate: resample to it; by default the file's own rate is kept.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is not sound, is cut off, holds no samples, or NaN.
     """
+    if rate is not None:
+        _whole(rate=rate)
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"there is no file {path}")
@@ -334,14 +391,18 @@ def load(path: str | Path, rate: int | None = None) -> tuple[np.ndarray, int]:
         ) from None
     if len(x) == 0:
         raise ValueError(f"{path} holds no samples")
+    if not np.isfinite(x).all():
+        raise ValueError(f"{path} holds NaN or infinite samples: write it again as 16-bit")
     x = x.mean(axis=1)
-    return (x, found) if rate is None else (resample(x, found, rate), rate)
+    if rate is not None:
+        x = resample(x, found, rate)
+    return np.clip(x, -1, 1), found if rate is None else rate
 
 
 def save(path: str | Path, x: ArrayLike, rate: int) -> None:
     """Write a 16-bit file; the ending of `path` chooses the format (.wav, .flac). Clips at ±1."""
     x = _waveform(x)
-    _positive(rate=rate)
+    _whole(rate=rate)
     path = Path(path)
     if not path.parent.is_dir():
         raise FileNotFoundError(f"there is no folder {path.parent} to write {path.name} into")
@@ -405,8 +466,10 @@ def listen(x: ArrayLike, rate: int, label: str, transcript: str = "") -> Clip:
     a tone: 0.10 s at 8000 Hz, RMS 0.3531, peak 0.500
     """
     x = _waveform(x)
-    _positive(rate=rate)
-    if not label:
+    _whole(rate=rate)
+    if not isinstance(label, str) or not isinstance(transcript, str):
+        raise TypeError(f"label and transcript are strings, not {label!r} and {transcript!r}")
+    if not label.strip():
         raise ValueError("a clip needs a label: readers who do not see the page hear it")
     if len(x) > LONGEST * rate:
         raise ValueError(

@@ -94,12 +94,16 @@ def spectrogram(
 ) -> Axes:
     """Draw the level in dB of each frequency (kHz) at each moment (s), `range_db` below the top."""
     ax = ax or plt.gca()
-    n_fft = min(n_fft, 2 * (len(x) // 2))
-    power = 20 * np.log10(np.maximum(np.abs(stft(x, n_fft, max(1, n_fft // 8))), 1e-6))
-    extent = (0, len(x) / rate, 0, rate / 2000)
+    n_fft = max(2, min(n_fft, 2 * (len(x) // 2)))
+    hop = max(1, n_fft // 8)
+    power = 20 * np.log10(np.maximum(np.abs(stft(x, n_fft, hop)), 1e-6))  # (F, N)
+    across, up = hop / rate, rate / n_fft / 1000  # s from frame to frame, kHz from bin to bin
+    # A pixel's middle, not its edge, stands at the frame's time and at the bin's frequency.
+    f, n = power.shape
+    extent = (-across / 2, (n - 0.5) * across, -up / 2, (f - 0.5) * up)
     top = power.max()
     ax.imshow(power, origin="lower", aspect="auto", extent=extent, vmin=top - range_db, vmax=top)
-    ax.set(xlabel="s", ylabel="kHz")
+    ax.set(xlabel="s", ylabel="kHz", xlim=(0, len(x) / rate), ylim=(0, rate / 2000))
     return ax
 
 
