@@ -1,34 +1,39 @@
 """Recordings, pictures and series: embedded in the package, or fetched on request.
 
-Embedded: `spoken_digits`, `example`, `digits`, `airline`, `nile`, `sunspots`. Fetched, or read from
+Embedded: `spoken_digits`, `example`, `digits`, `airline`, `nile`, `sunspots`, `book_text`. Fetched, or read from
 `$MINIGEN_DATA` or a Debian package: `allison`, `fsdd`, `ljspeech`, `vctk`, `cmu_arctic`,
-`festvox_ru`, `mnist`, `tinyshakespeare`.
+`festvox_ru`, `mnist`, `tinyshakespeare`. Measured: `recorded_dependence`.
 """
 
 from .images import Digits, Mnist, digits, mnist
+from .recorded import Dependence, measure_dependence, recorded_dependence
 from .series import Series, airline, nile, sunspots
 from .speech import allison, cmu_arctic, festvox_ru, fsdd, ljspeech, vctk
 from .spoken_digits import DIGIT_WORDS, SPEAKERS, example, spoken_digits
-from .text import tinyshakespeare
+from .text import book_text, tinyshakespeare
 from .utterance import Utterance
 
 __all__ = [
     "DIGIT_WORDS",
     "SPEAKERS",
+    "Dependence",
     "Digits",
     "Mnist",
     "Series",
     "Utterance",
     "airline",
     "allison",
+    "book_text",
     "cmu_arctic",
     "digits",
     "example",
     "festvox_ru",
     "fsdd",
     "ljspeech",
+    "measure_dependence",
     "mnist",
     "nile",
+    "recorded_dependence",
     "spoken_digits",
     "sunspots",
     "tinyshakespeare",
