@@ -1,0 +1,312 @@
+"""Checks for the exercises of chapter 1."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from .. import data
+from .core import CheckFailed, compare, exercise, ok, require
+
+__all__ = ["aliasing", "counting", "frame_spectrum", "mu_law", "pitch"]
+
+
+@exercise("1.1", "counting")
+def counting(count: Callable) -> None:
+    """count(seconds, rate, bits) -> (samples, bytes, log10 of the number of different waveforms)."""
+    seconds, rate, bits = 0.5, 8000, 12
+    samples, size = 4000, 6000
+    digits = samples * bits * math.log10(2)
+    try:
+        answer = count(seconds, rate, bits)
+    except OverflowError:
+        answer = (samples, size, math.inf)  # with a message below
+    if not isinstance(answer, tuple) or len(answer) != 3:
+        raise CheckFailed(
+            "✗ the result: return three things, samples, bytes, log10 of the number of waveforms"
+        )
+    compare(
+        answer[0],
+        samples,
+        "number of samples",
+        1e-9,
+        [
+            (rate / seconds, "divided by the seconds: `rate` is samples for each second"),
+            (samples * bits, "this is the number of bits"),
+        ],
+    )
+    compare(
+        answer[1],
+        size,
+        "number of bytes",
+        1e-9,
+        [
+            (samples * bits, "this is in bits: a byte has eight"),
+            (samples, "one byte for each sample: here a sample takes 1½"),
+            (samples * 2, "each sample rounded up to whole bytes: 12 bits are 1½"),
+        ],
+    )
+    if not np.isfinite(answer[2]):
+        raise CheckFailed(
+            "✗ log10 of the number of waveforms: the number itself is too large for a float: "
+            "take the logarithm first, log10(a ** n) = n log10(a)"
+        )
+    compare(
+        answer[2],
+        digits,
+        "log10 of the number of waveforms",
+        1e-9,
+        [
+            (
+                math.log10(samples * 2**bits),
+                (
+                    "levels times samples: every sample can take every level whatever the others "
+                    "are, so the choices multiply, levels ** samples"
+                ),
+            ),
+            (2**bits * math.log10(samples), "turned round: it is levels ** samples"),
+            (samples * math.log10(bits), "12 bits give 2 ** 12 levels, not 12"),
+            (digits / math.log10(2), "this is the logarithm to base 2"),
+            (digits * math.log(10), "this is the natural logarithm"),
+        ],
+    )
+
+
+def _encode(x: np.ndarray, levels: int, mu: int | None = None, half: float = 0.5) -> np.ndarray:
+    mu = levels - 1 if mu is None else mu
+    y = np.sign(x) * np.log1p(mu * np.abs(x)) / np.log1p(mu)
+    return np.floor((y + 1) / 2 * (levels - 1) + half)
+
+
+def _decode(y: np.ndarray, mu: int) -> np.ndarray:
+    return np.sign(y) * ((1 + mu) ** np.abs(y) - 1) / mu
+
+
+@exercise("1.2", "µ-law for any number of levels")
+def mu_law(encode: Callable, decode: Callable) -> None:
+    """encode(x (T,), levels) -> codes (T,), whole; decode(codes (T,), levels) -> x (T,)."""
+    x = np.array([-1.0, -0.52, -0.013, -0.0004, 0.003, 0.021, 0.21, 0.7, 1.0])
+    for levels in (256, 15):
+        mu = levels - 1
+        y = np.log1p(mu * np.abs(x))  # not yet divided, without sign
+        codes = np.asarray(encode(x, levels))
+        compare(
+            codes,
+            _encode(x, levels),
+            f"codes of {levels} levels",
+            1e-9,
+            [
+                (_encode(x, levels, mu=levels), "µ is levels − 1"),
+                (_encode(x, levels, mu=255), "µ is always 255: it must follow `levels`"),
+                (_encode(x, levels, half=0), "cut off: round to the nearest code"),
+                (
+                    np.floor((x + 1) / 2 * mu + 0.5),
+                    "these are equal steps: the logarithm is missing",
+                ),
+                (_encode(np.abs(x), levels), "the sign is lost: x and −x get the same code"),
+                (
+                    np.round((np.sign(x) * y + 1) / 2 * mu),
+                    "log(1 + µ|x|) must be divided by log(1 + µ), so that 1 stays 1",
+                ),
+                (
+                    np.round(np.sign(x) * y / np.log1p(mu) * mu),
+                    "y runs from −1 to 1 and the codes from 0: use (y + 1) / 2",
+                ),
+            ],
+        )
+        if not np.issubdtype(codes.dtype, np.integer):
+            raise CheckFailed(f"✗ codes: they are {codes.dtype}; make them int with .astype(int)")
+        steps = np.arange(levels)
+        y = 2 * steps / mu - 1
+        compare(
+            decode(steps, levels),
+            _decode(y, mu),
+            f"amplitudes of {levels} levels",
+            1e-9,
+            [
+                (_decode(y, levels), "µ is levels − 1"),
+                (_decode(y, 255), "µ is always 255: it must follow `levels`"),
+                (_decode(steps / mu, mu), "y = code / µ runs from 0 to 1: it must start at −1"),
+                (
+                    _decode(2 * (steps + 0.5) / levels - 1, mu),
+                    "decoded to the middle of steps: the codes 0 and µ stand for −1 and 1 themselves",
+                ),
+                (np.abs(_decode(y, mu)), "the sign is lost"),
+                (y, "y is returned: the logarithm must be undone"),
+                (
+                    np.sign(y) * (1 + mu) ** np.abs(y) / mu,
+                    "the 1 of log(1 + µ|x|) is not subtracted: silence does not stay near 0",
+                ),
+            ],
+        )
+    for levels in (2, 3, 100, 256, 4096):
+        codes = np.arange(levels)
+        back = np.asarray(encode(np.asarray(decode(codes, levels)), levels))
+        if not np.array_equal(back, codes):
+            lost = int(np.sum(back != codes))
+            raise CheckFailed(f"✗ round trip: {lost} of {levels} codes do not come back")
+    ok("every code survives the round trip, for 2 to 4096 levels")
+    loud = np.asarray(encode(np.array([-1.7, 1.2]), 256))
+    require(
+        loud.tolist() == [0, 255],
+        "what is beyond ±1 is clipped",
+        f"−1.7 and 1.2 become {loud.tolist()}, not 0 and 255: clip x first",
+    )
+
+
+def _voice(hz: float, rate: int, offset: float = 0.0) -> np.ndarray:
+    """A tenth of a second of a sound with ten harmonics."""
+    t = np.arange(rate // 10) / rate
+    return offset + sum(0.2 / k * np.cos(2 * np.pi * k * hz * t + k) for k in range(1, 11))
+
+
+@exercise("1.3", "pitch from the autocorrelation")
+def pitch(estimate: Callable) -> None:
+    """estimate(x (T,), rate, low, high) -> F0 in Hz, between low and high."""
+    low, high = 60.0, 400.0
+    for hz, rate in ((100, 8000), (250, 8000), (160, 16_000)):
+        with np.errstate(all="ignore"):
+            try:
+                got = np.asarray(estimate(_voice(hz, rate), rate, low, high), dtype=float)
+            except ZeroDivisionError:
+                got = np.array(np.inf)
+        if not np.isfinite(got).all():
+            raise CheckFailed(
+                "✗ pitch: infinite. Lag 0 was found: there r is always 1, so start at rate / high"
+            )
+        first, lag = math.ceil(rate / high), rate // hz
+        hints = [
+            (lag, "this is the lag in samples: the pitch is rate / lag"),
+            (lag / rate, "this is the period in seconds: the pitch is one over it"),
+            (rate, "lag 1 was found: neighbours are always alike, so start at rate / high"),
+            (rate / 2, "lag 2 was found: neighbours are always alike, so start at rate / high"),
+            (hz / 2, "half the pitch: two periods were taken for one"),
+        ] + [
+            (rate / (lag - start), "argmax counts from where the search starts: add that lag")
+            for start in (first - 1, first, first + 1)
+        ]
+        compare(got, rate / lag, f"pitch of {hz} Hz", 1e-6, hints)
+    got = float(estimate(_voice(160, 8000, offset=5.0), 8000, low, high))
+    require(
+        abs(got - 160) < 0.01,
+        "a constant offset changes nothing",
+        f"with a constant added, {got:.0f} Hz instead of 160: subtract the mean",
+    )
+    got = float(estimate(_voice(250, 8000), 8000, 60.0, 200.0))
+    require(
+        60 <= got <= 200,
+        "the limits are kept",
+        f"asked for 60 to 200 Hz, you give {got:.0f}: search lags from rate / high to rate / low",
+    )
+    word = data.example()
+    x, f0 = word.audio[2400:2880].astype(float), float(word.f0[30:36].mean())  # in the second vowel
+    got = float(estimate(x, word.rate, low, high))
+    require(
+        abs(got / f0 - 1) < 0.05,
+        f"the vowel of “seven”: {got:.0f} Hz, and the synthesiser's own F0 is {f0:.0f} Hz",
+        f"the vowel of “seven” has {f0:.0f} Hz, you find {got:.0f}",
+    )
+
+
+@exercise("1.4", "one column of a spectrogram")
+def frame_spectrum(frame_db: Callable) -> None:
+    """frame_db(x (T,), centre, n_fft) -> dB (n_fft // 2 + 1,), floor of 1e-5 under the magnitude."""
+    x = np.random.default_rng(0).normal(0, 0.1, 2000)
+    centre, n_fft = 900, 256
+    phase = 2 * np.pi * np.arange(n_fft) / n_fft
+    window = 0.5 - 0.5 * np.cos(phase)
+
+    def db(start: int, window: np.ndarray) -> np.ndarray:
+        return 20 * np.log10(np.abs(np.fft.rfft(window * x[start : start + n_fft])))
+
+    start = centre - n_fft // 2
+    want = db(start, window)
+    got = np.asarray(frame_db(x, centre, n_fft))
+    if got.shape == (n_fft,):
+        raise CheckFailed(
+            "✗ decibels: 256 values. Of a real frame the second half mirrors the first: "
+            "np.fft.rfft keeps the 129 that count"
+        )
+    if np.iscomplexobj(got):
+        raise CheckFailed("✗ decibels: complex. Take the magnitude, np.abs, before the logarithm")
+    compare(
+        got,
+        want,
+        "decibels of a frame",
+        1e-6,
+        [
+            (db(start, np.ones(n_fft)), "the frame is not windowed: its hard edges smear"),
+            (
+                db(start, np.hanning(n_fft)),
+                (
+                    "np.hanning ends in a zero of its own: this window has period n_fft, "
+                    "0.5 − 0.5 cos(2πk / n_fft)"
+                ),
+            ),
+            (db(start, 0.5 + 0.5 * np.cos(phase)), "+ cos: the window is 0 in the middle"),
+            (db(start, 1 - np.cos(phase)), "the window rises to 2: the ½ is missing"),
+            (db(centre, window), "the frame starts at `centre`: it must lie around it"),
+            (db(centre - n_fft, window), "the frame ends at `centre`: it must lie around it"),
+            (want / 2, "10 log10 is for powers: of a magnitude it is 20 log10"),
+            (want * math.log(10), "this is the natural logarithm: decibels use log10"),
+            (want * math.log(10) / 20, "this is the natural logarithm, not decibels"),
+            (want / 20, "the factor 20 is missing"),
+            (10 ** (want / 20), "these are magnitudes: take 20 log10"),
+            (10 ** (want / 10), "these are powers: take 10 log10 of them"),
+        ],
+    )
+    hush = np.asarray(frame_db(np.zeros(2000), centre, n_fft), dtype=float)
+    require(
+        hush.shape == (129,) and np.allclose(hush, -100),
+        "silence is −100 dB",
+        f"silence gives {hush.ravel()[0]:.4g} dB, not −100: "
+        "put a floor of 1e-5 under the magnitude, np.maximum(…, 1e-5)",
+    )
+
+
+@exercise("1.5", "aliasing")
+def aliasing(alias: Callable) -> None:
+    """alias(hz (n,), rate) -> (n,): where in 0 … rate / 2 a tone of hz is heard."""
+    rate = 2000
+    hz = np.array([0.0, 300.0, 999.0, 1000.0, 1700.0, 2000.0, 2600.0, 3100.0, 5300.0, 6900.0])
+    rest = hz % rate
+    want = np.minimum(rest, rate - rest)
+    compare(
+        alias(hz, rate),
+        want,
+        "frequency heard",
+        1e-9,
+        [
+            (hz, "nothing is folded: above rate / 2 another tone has the same samples"),
+            (rest, "hz % rate still runs up to rate: above rate / 2 it is heard at rate minus it"),
+            (
+                np.minimum(hz, rate / 2),
+                "not held at rate / 2, but folded back: 1700 Hz is heard at 300 Hz",
+            ),
+            (
+                hz % (rate / 2),
+                "hz % (rate / 2) jumps back to 0: it must turn round at rate / 2 and come down",
+            ),
+            (
+                np.where(hz > rate / 2, rate - hz, hz),
+                "folded once only, so that frequencies above rate become negative",
+            ),
+            (
+                np.where(hz > rate / 2, np.abs(rate - hz), hz),
+                "folded once only: above 1.5 rate it must be folded again",
+            ),
+        ],
+    )
+    t = np.arange(50) / 8000
+    hz = np.random.default_rng(0).uniform(0, 40_000, 200)
+    heard = np.asarray(alias(hz, 8000))
+    same = np.allclose(
+        np.cos(2 * np.pi * np.outer(hz, t)), np.cos(2 * np.pi * np.outer(heard, t)), atol=1e-6
+    )
+    require(
+        same and heard.min() >= 0 and heard.max() <= 4000,
+        "200 tones and their aliases have the same samples",
+        "at another rate a tone and its alias do not have the same samples",
+    )
