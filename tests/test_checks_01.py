@@ -144,6 +144,7 @@ MISTAKES = [
     ("counting", too_large, "take the logarithm first"),
     ("counting", lambda s, rate, bits: s * rate, "three things"),
     ("mu_law", (lambda x, levels: encode(x, levels, mu=levels), decode), "µ is levels − 1"),
+    ("mu_law", (lambda x, levels: encode(x, levels + 1), decode), "µ is levels − 1"),
     ("mu_law", (lambda x, levels: encode(x, levels, mu=255), decode), "must follow `levels`"),
     ("mu_law", coder(half=0), "round to the nearest"),
     ("mu_law", coder(log=False), "the logarithm is missing"),

@@ -87,7 +87,8 @@ def _decode(y: np.ndarray, mu: int) -> np.ndarray:
 @exercise("1.2", "µ-law for any number of levels")
 def mu_law(encode: Callable, decode: Callable) -> None:
     """encode(x (T,), levels) -> codes (T,), whole; decode(codes (T,), levels) -> x (T,)."""
-    x = np.array([-1.0, -0.52, -0.013, -0.0004, 0.003, 0.021, 0.21, 0.7, 1.0])
+    rng = np.random.default_rng(0)  # many: two formulas that are nearly alike differ somewhere
+    x = np.concatenate([[-1.0, 1.0], rng.choice([-1, 1], 600) * 10 ** rng.uniform(-4, 0, 600)])
     for levels in (256, 15):
         mu = levels - 1
         y = np.log1p(mu * np.abs(x))  # not yet divided, without sign
@@ -99,6 +100,7 @@ def mu_law(encode: Callable, decode: Callable) -> None:
             1e-9,
             [
                 (_encode(x, levels, mu=levels), "µ is levels − 1"),
+                (_encode(x, levels + 1), "µ is levels − 1"),
                 (_encode(x, levels, mu=255), "µ is always 255: it must follow `levels`"),
                 (_encode(x, levels, half=0), "cut off: round to the nearest code"),
                 (
