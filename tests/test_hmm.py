@@ -1,0 +1,429 @@
+"""The hidden Markov model against enumeration of every path, hmmlearn, and what Baum-Welch promises."""
+
+import itertools
+import warnings
+
+import numpy as np
+import pytest
+from hmmlearn import hmm as oracle
+from scipy.special import logsumexp
+
+from minigen import data
+from minigen.audio import mfcc
+from minigen.gaussian import COVARIANCES, ConvergenceWarning, GaussianMixture
+from minigen.hmm import GaussianHMM, backward, forward, left_to_right, occupancy, viterbi
+
+kinds = pytest.mark.parametrize("kind", COVARIANCES)
+
+
+def chain(s: int = 3, seed: int = 0, end: bool = False, zeros: bool = False):
+    """Random log-probabilities: transition (S, S), start (S,), end (S,) or None."""
+    rng = np.random.default_rng(seed)
+    rows = rng.dirichlet(np.ones(s + end), size=s)
+    if zeros:
+        rows[0, 1] = rows[2, 0] = 0.0
+    start = rng.dirichlet(np.ones(s))
+    with np.errstate(divide="ignore"):
+        return np.log(rows[:, :s]), np.log(start), np.log(rows[:, s]) if end else None
+
+
+def emissions(n: int = 5, s: int = 3, seed: int = 1) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=(n, s)) * 2
+
+
+def enumerate_paths(b, a, start, end=None):
+    """Every path of states with its log p(x, path), by the definition."""
+    n, s = b.shape
+    paths = np.array(list(itertools.product(range(s), repeat=n)))
+    log_p = start[paths[:, 0]] + b[0, paths[:, 0]]
+    for t in range(1, n):
+        log_p = log_p + a[paths[:, t - 1], paths[:, t]] + b[t, paths[:, t]]
+    return paths, log_p if end is None else log_p + end[paths[:, -1]]
+
+
+cases = pytest.mark.parametrize(
+    "options", [{}, {"end": True}, {"zeros": True}, {"end": True, "zeros": True, "seed": 4}]
+)
+
+
+@cases
+@pytest.mark.parametrize("n", [1, 2, 6])
+def test_the_recursions_equal_enumeration(options, n):
+    a, start, end = chain(**options)
+    b = emissions(n)
+    paths, log_p = enumerate_paths(b, a, start, end)
+    total = logsumexp(log_p)
+    weight = np.exp(log_p - total)
+    gamma, counts, found = occupancy(b, a, start, end)
+    want = np.array([[weight[paths[:, t] == j].sum() for j in range(3)] for t in range(n)])
+    pairs = np.zeros((3, 3))
+    for t in range(1, n):
+        np.add.at(pairs, (paths[:, t - 1], paths[:, t]), weight)
+    assert np.isclose(found, total, atol=1e-12)
+    assert np.allclose(gamma, want, atol=1e-12) and np.allclose(counts, pairs, atol=1e-12)
+    path, best = viterbi(b, a, start, end)
+    assert np.isclose(best, log_p.max(), atol=1e-12)
+    assert np.array_equal(path, paths[np.argmax(log_p)])
+
+
+@cases
+def test_alpha_and_beta_meet_at_every_frame(options):
+    a, start, end = chain(**options)
+    b = emissions(40)
+    alpha, total = forward(b, a, start, end)
+    beta = backward(b, a, end)
+    assert np.allclose(logsumexp(alpha + beta, axis=1), total)
+
+
+def test_alpha_is_the_joint_of_frames_and_state():
+    """And not merely something whose product with beta is right."""
+    a, start, _ = chain()
+    b = emissions(4)
+    alpha, _ = forward(b, a, start)
+    for t in range(4):
+        paths, log_p = enumerate_paths(b[: t + 1], a, start)
+        assert np.allclose(alpha[t], [logsumexp(log_p[paths[:, -1] == j]) for j in range(3)])
+
+
+def test_thousands_of_frames_do_not_underflow():
+    a, start, _ = chain()
+    b = emissions(5000) - 50.0  # p(x) is about exp(-250,000)
+    gamma, counts, total = occupancy(b, a, start)
+    assert np.isfinite(total) and total < -2e5
+    assert np.allclose(gamma.sum(axis=1), 1) and np.isclose(counts.sum(), 4999)
+    assert np.isclose(total, forward(b + 50.0, a, start)[1] - 250_000)
+
+
+def test_a_left_to_right_chain_with_hundreds_of_states():
+    """A noisy staircase of known borders is found again."""
+    rng = np.random.default_rng(0)
+    stays = rng.integers(1, 12, size=300)
+    truth = np.repeat(np.arange(300), stays)
+    x, levels = truth % 7 + 0.1 * rng.normal(size=len(truth)), np.arange(300) % 7
+    b = -0.5 * ((x[:, None] - levels) / 0.1) ** 2
+    log_transition, log_start, log_end = left_to_right(300, stay=1 - 1 / 6)
+    path, log_p = viterbi(b, log_transition, log_start, log_end)
+    assert np.array_equal(path, truth)
+    gamma, _, total = occupancy(b, log_transition, log_start, log_end)
+    assert np.array_equal(gamma.argmax(axis=1), truth) and total >= log_p
+
+
+def test_left_to_right_lasts_as_long_as_it_says():
+    log_transition, log_start, log_end = left_to_right(4, stay=[0.5, 0.8, 0.0, 0.9])
+    model = GaussianHMM.of(
+        np.exp(log_start),
+        np.exp(log_transition),
+        np.arange(4.0).reshape(4, 1, 1),
+        np.ones((4, 1)),
+        end=np.exp(log_end),
+        covariance="spherical",
+    )
+    drawn = [model.sample(seed=seed)[1] for seed in range(2000)]
+    lasted = np.mean([np.bincount(states, minlength=4) for states in drawn], axis=0)
+    assert np.allclose(lasted, [2, 5, 1, 10], rtol=0.07)
+    assert all((np.diff(states) >= 0).all() and states[-1] == 3 for states in drawn)
+
+
+def test_a_chain_with_an_end_is_a_density_of_sequences_of_every_length():
+    """With emissions that are 1, p is the probability of the length, and these sum to one."""
+    log_transition, log_start, log_end = left_to_right(3, stay=[0.5, 0.7, 0.2])
+    lengths = range(1, 200)
+    p = [np.exp(forward(np.zeros((n, 3)), log_transition, log_start, log_end)[1]) for n in lengths]
+    assert p[0] == p[1] == 0 and np.isclose(sum(p), 1)
+    assert np.isclose(np.dot(lengths, p), 2 + 1 / 0.3 + 1 / 0.8)
+
+
+# ---------------------------------------------------------------- the model
+
+
+def model(kind: str = "diag", s: int = 3, m: int = 2, d: int = 2, seed: int = 0, **options):
+    rng = np.random.default_rng(seed)
+    a = rng.normal(size=(s, m, d, d + 2))
+    full = a @ a.transpose(0, 1, 3, 2) / d
+    covs = {
+        "full": full,
+        "tied": full[0, 0],
+        "diag": np.einsum("smii->smi", full),
+        "spherical": full[:, :, 0, 0],
+    }[kind]
+    return GaussianHMM.of(
+        rng.dirichlet(np.ones(s)),
+        rng.dirichlet(np.ones(s), size=s) / 2 + np.eye(s) / 2,
+        3 * rng.normal(size=(s, m, d)),
+        covs,
+        weights=rng.dirichlet(np.ones(m), size=s),
+        covariance=kind,
+        **options,
+    )
+
+
+def as_hmmlearn(ours: GaussianHMM, **options):
+    """The same model there; its priors switched off, so that it maximises the likelihood too."""
+    s, m, _ = ours.means.shape
+    kind = ours.covariance
+    off = {"init_params": "", "implementation": "log", "covars_prior": 0.0, **options}
+    if m == 1:
+        theirs = oracle.GaussianHMM(s, kind, covars_weight=0.0, min_covar=0, **off)
+        theirs.means_ = ours.means[:, 0]
+        theirs.covars_ = ours.covs if kind == "tied" else ours.covs[:, 0]
+    else:
+        theirs = oracle.GMMHMM(s, m, covariance_type=kind, **off)
+        theirs.means_, theirs.weights_ = ours.means, ours.weights
+        theirs.covars_ = ours.covs
+    theirs.n_features = ours.means.shape[2]
+    theirs.startprob_, theirs.transmat_ = ours.start, ours.transition
+    return theirs
+
+
+@kinds
+@pytest.mark.parametrize("m", [1, 3])
+def test_log_emission_is_that_of_a_mixture(kind, m):
+    ours = model(kind, m=m)
+    x = np.random.default_rng(1).normal(size=(9, 2))
+    for j in range(3):
+        covs = ours.covs if kind == "tied" else ours.covs[j]
+        mixture = GaussianMixture.of(ours.weights[j], ours.means[j], covs, covariance=kind)
+        assert np.allclose(ours.log_emission(x)[:, j], mixture.log_prob(x))
+
+
+# No mixture with tied covariances: hmmlearn ties them within each state, this library over all.
+@pytest.mark.parametrize(
+    "kind, m", [("tied", 1), *itertools.product(["full", "diag", "spherical"], [1, 2])]
+)
+def test_log_prob_posteriors_and_path_equal_hmmlearn(kind, m):
+    ours = model(kind, m=m)
+    theirs = as_hmmlearn(ours)
+    x, _ = ours.sample(200, seed=3)
+    assert np.isclose(ours.log_prob(x), theirs.score(x), rtol=1e-10)
+    assert np.allclose(ours.posteriors(x), theirs.predict_proba(x), atol=1e-8)
+    best, path = theirs.decode(x)
+    assert np.array_equal(ours.viterbi(x)[0], path) and np.isclose(ours.viterbi(x)[1], best)
+
+
+@kinds
+def test_a_single_step_equals_hmmlearn(kind):
+    """Two sequences, one step from the same start: every parameter is the same."""
+    start = model(kind, m=1)
+    x = [start.sample(80, seed=5)[0] + 0.5, start.sample(50, seed=6)[0]]
+    theirs = as_hmmlearn(start, n_iter=1, covars_prior=0.0)
+    theirs.fit(np.concatenate(x), [80, 50])
+    with pytest.warns(ConvergenceWarning):
+        ours = GaussianHMM(3, kind, max_iter=1).fit(x, start=start)
+    assert np.allclose(ours.start, theirs.startprob_)
+    assert np.allclose(ours.transition, theirs.transmat_)
+    assert np.allclose(ours.means[:, 0], theirs.means_)
+    want = theirs._covars_[:, 0] if kind == "spherical" else theirs._covars_
+    assert np.allclose(ours.covs if kind == "tied" else ours.covs[:, 0], want)
+
+
+@pytest.mark.parametrize("kind", ["full", "diag", "spherical"])
+def test_nile_equals_hmmlearn(kind):
+    """The river's two levels, before and after 1898."""
+    x = data.nile().values[:, None].astype(float)
+    one = (2, 1, 1, 1) if kind == "full" else (2, 1, 1) if kind == "diag" else (2, 1)
+    start = GaussianHMM.of(
+        [0.5, 0.5],
+        [[0.9, 0.1], [0.1, 0.9]],
+        [[[1100.0]], [[800.0]]],
+        np.full(one, 150.0**2),
+        covariance=kind,
+    )
+    ours = GaussianHMM(2, kind, tol=1e-12).fit([x], start=start)
+    theirs = as_hmmlearn(start, n_iter=5000, tol=1e-10)
+    theirs.fit(x)
+    assert abs(ours.log_prob(x) - theirs.score(x)) < 1e-4
+    assert np.allclose(ours.means[:, 0], theirs.means_, rtol=1e-5)
+    assert np.allclose(ours.transition, theirs.transmat_, atol=1e-5)
+    assert np.array_equal(ours.viterbi(x)[0], theirs.predict(x))
+    assert np.flatnonzero(np.diff(ours.viterbi(x)[0])).tolist() == [27]  # 1871 + 27 = 1898
+    found = GaussianHMM(2, kind).fit(x)  # from k-means++
+    assert abs(found.log_prob(x) - ours.log_prob(x)) < 1e-2
+
+
+@kinds
+@pytest.mark.parametrize("m", [1, 2])
+@pytest.mark.parametrize("topology", ["ergodic", "left-to-right", "mask"])
+@pytest.mark.parametrize("floor", [1e-6, 0.2])
+def test_the_likelihood_never_falls(kind, m, topology, floor):
+    truth = model(kind, m=m, seed=2)
+    x = [truth.sample(n, seed=n)[0] for n in (60, 37, 45)]
+    if topology == "mask":
+        topology = np.array([[True, True, False], [False, True, True], [True, False, True]])
+    fitted = GaussianHMM(3, kind, m, topology, floor=floor, max_iter=2000).fit(x)
+    assert fitted.converged and len(fitted.history) > 2
+    assert np.diff(fitted.history).min() > -1e-10
+    assert np.isclose(fitted.history[-1], fitted.log_prob(x).sum() / 142)
+    rows = fitted.transition.sum(axis=1) + (0 if fitted.end is None else fitted.end)
+    assert np.allclose(rows, 1) and np.isclose(fitted.start.sum(), 1)
+    assert np.allclose(fitted.weights.sum(axis=1), 1)
+    if not isinstance(topology, str):
+        assert (fitted.transition[~topology] == 0).all()
+    elif topology == "left-to-right":
+        assert (np.triu(np.tril(fitted.transition, 1)) == fitted.transition).all()
+        assert np.array_equal(fitted.start, [1, 0, 0]) and (fitted.end[:2] == 0).all()
+
+
+def test_the_fit_is_a_stationary_point():
+    """No small change of any parameter raises the likelihood to first order."""
+    truth = model("diag", m=1, seed=2)
+    x = [truth.sample(150, seed=n)[0] for n in range(2)]
+    fitted = GaussianHMM(3, "diag", tol=1e-13, max_iter=5000).fit(x, start=truth)
+    best, rng = fitted.log_prob(x).sum(), np.random.default_rng(0)
+    for _ in range(10):
+        values = []
+        bend, shift = rng.normal(size=(2, *fitted.means.shape))
+        rows = fitted.transition * rng.normal(size=(3, 3))
+        rows -= fitted.transition * rows.sum(axis=1, keepdims=True)  # rows keep their sum
+        for e in (1e-4, -1e-4):
+            moved = GaussianHMM.of(
+                fitted.start,
+                fitted.transition + e * rows,
+                fitted.means + e * shift,
+                fitted.covs * np.exp(e * bend),
+                covariance="diag",
+            )
+            values.append(moved.log_prob(x).sum())
+        assert max(values) < best + 1e-8
+        assert abs(values[0] - values[1]) / 2e-4 < 1e-2
+
+
+def test_recovers_what_it_sampled():
+    truth = model("full", m=1, seed=7)
+    x = [truth.sample(2000, seed=n)[0] for n in range(3)]
+    fitted = GaussianHMM(3, "full").fit(x, start=truth)
+    assert np.allclose(fitted.transition, truth.transition, atol=0.05)
+    assert np.allclose(fitted.means, truth.means, atol=0.2)
+    held_out = truth.sample(4000, seed=9)[0]
+    assert abs(truth.log_prob(held_out) - fitted.log_prob(held_out)) / 4000 < 5e-3
+
+
+def test_samples_follow_the_chain():
+    truth = model("spherical", m=2, seed=1)
+    x, states = truth.sample(60_000, seed=0)
+    moves = np.zeros((3, 3))
+    np.add.at(moves, (states[:-1], states[1:]), 1)
+    assert np.allclose(moves / moves.sum(axis=1, keepdims=True), truth.transition, atol=0.02)
+    for j in range(3):
+        mean = truth.weights[j] @ truth.means[j]
+        assert np.allclose(x[states == j].mean(axis=0), mean, atol=0.12)
+    again, same = truth.sample(60_000, seed=np.random.default_rng(0))
+    assert np.array_equal(x, again) and np.array_equal(states, same)
+
+
+def test_one_state_is_the_mixture():
+    x = model(m=1).sample(300)[0]
+    start = GaussianMixture(2, "full").fit(x)
+    chained = GaussianHMM.of(
+        [1.0], [[1.0]], start.means[None], start.covs[None], start.weights[None]
+    )
+    assert np.isclose(chained.log_prob(x), start.log_prob(x).sum())
+    fitted = GaussianHMM(1, "full", 2).fit(x, start=chained)
+    assert np.isclose(fitted.history[-1], start.history[-1], atol=1e-5)
+
+
+def test_several_sequences_are_not_one():
+    """Their log-probabilities add, and no transition is counted from one's end to the next's start."""
+    truth = model(m=1)
+    x = [truth.sample(n, seed=n)[0] for n in (5, 9)]
+    assert np.allclose(truth.log_prob(x), [truth.log_prob(q) for q in x])
+    levels = [np.zeros((20, 1)), np.full((20, 1), 5.0)]
+    noisy = [q + 0.1 * np.random.default_rng(0).normal(size=q.shape) for q in levels]
+    fitted = GaussianHMM(2, "diag").fit(noisy)
+    assert np.allclose(fitted.transition, np.eye(2), atol=1e-6)
+
+
+def test_more_starts_are_never_worse():
+    x = [model(seed=3).sample(120, seed=n)[0] for n in range(2)]
+    one, many = (GaussianHMM(4, "diag", n_init=n).fit(x) for n in (1, 5))
+    assert many.history[-1] >= one.history[-1]
+
+
+def test_words_recognise_themselves():
+    """One left-to-right model a word, trained on one voice at other tempi: it knows the word."""
+    words = ("seven", "two", "nine")
+
+    def features(clip):
+        return mfcc(clip.audio, clip.rate).T
+
+    models = {
+        word: GaussianHMM(5, "diag", topology="left-to-right", floor=1e-2).fit(
+            [features(c) for c in data.spoken_digits("slt", word)[:-2]]
+        )
+        for word in words
+    }
+    for word in words:
+        for clip in data.spoken_digits("slt", word)[-2:]:
+            scores = {name: m.log_prob(features(clip)) for name, m in models.items()}
+            assert max(scores, key=scores.get) == word
+
+
+def test_failure_to_converge_warns_with_what_to_do():
+    x = [model().sample(100)[0]]
+    with pytest.warns(ConvergenceWarning, match=r"Baum-Welch.*2 steps.*max_iter=4.*fewer states"):
+        fitted = GaussianHMM(3, max_iter=2, tol=1e-12).fit(x)
+    assert not fitted.converged and len(fitted.history) == 3
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert GaussianHMM(2).fit(x).converged
+
+
+X = model(m=1).sample(30)[0]
+NAN = np.where(X == X[4, 1], np.nan, X)
+A, PI, _ = chain()
+B = emissions()
+IN_A_ROW = left_to_right(3)
+READY = model()
+
+
+@pytest.mark.parametrize(
+    "call, message",
+    [
+        (lambda: GaussianHMM(0), "n_states=0.*at least 1"),
+        (lambda: GaussianHMM(2, "round"), "not 'round'"),
+        (lambda: GaussianHMM(2, topology="ring"), "not 'ring'"),
+        (lambda: GaussianHMM(2, topology=np.ones((3, 3), bool)), r"bool array \(2, 2\)"),
+        (lambda: GaussianHMM(2, topology=np.eye(2)), "not float64"),
+        (lambda: GaussianHMM(2, topology=np.array([[True, True], [False, False]])), "way on"),
+        (lambda: GaussianHMM(2, floor=2), "floor lies"),
+        (lambda: GaussianHMM(2).fit([]), "no sequences"),
+        (lambda: GaussianHMM(2).fit([X, X[:0]]), "sequence 1 is empty"),
+        (lambda: GaussianHMM(2).fit([X, NAN]), "sequence 1: .*NaN"),
+        (lambda: GaussianHMM(2).fit([X, X[:, :1]]), "sequence 1: .*2 dimensions.*have 1"),
+        (lambda: GaussianHMM(2).fit([X[0]]), r"sequence 0: .*\(N, D\)"),
+        (lambda: GaussianHMM(31).fit([X]), "30 frames are too few for 31 states"),
+        (lambda: GaussianHMM(2, n_mix=16).fit([X]), "too few for 2 states with 16"),
+        (
+            lambda: GaussianHMM(3, "diag", 3, "left-to-right").fit([np.repeat(X[:6], 5, axis=0)]),
+            "state 0 starts with 10 frames: only 2 observations are different",
+        ),
+        (lambda: GaussianHMM(2).fit([np.c_[X, np.ones(30)]]), "column 2.*constant"),
+        (
+            lambda: GaussianHMM(9, topology="left-to-right").fit([X, X[:8]]),
+            "8 frames cannot pass through 9 states",
+        ),
+        (lambda: GaussianHMM(4).fit([X], start=READY), "start has 3 states with 2 diag"),
+        (lambda: GaussianHMM(2).log_prob(X), "no parameters yet"),
+        (lambda: GaussianHMM(2).sample(3), "no parameters yet"),
+        (lambda: READY.log_prob(X[:, :1]), "2 dimensions"),
+        (lambda: READY.log_prob([]), "empty"),
+        (lambda: READY.viterbi(NAN), "NaN"),
+        (lambda: READY.sample(), "no end"),
+        (lambda: READY.sample(0), "not 0"),
+        (lambda: forward(B[:0], A, PI), "at least one"),
+        (lambda: forward(B, A[:2], PI), r"log_transition \(3, 3\)"),
+        (lambda: forward(np.where(B == B[0, 0], np.nan, B), A, PI), "log_emission has NaN"),
+        (lambda: forward(B, A, np.full(3, np.inf)), "log_start has NaN or"),
+        (lambda: viterbi(B[:2], *IN_A_ROW), "no path through the 3 states explains these 2"),
+        (lambda: occupancy(B[:2], *IN_A_ROW), "no path"),
+        (lambda: left_to_right(0), "at least 1"),
+        (lambda: left_to_right(3, stay=1.0), "must go on"),
+        (lambda: GaussianHMM.of([1], [[1]], [[0.0]], [[1.0]]), r"\(S, M, D\)"),
+        (lambda: GaussianHMM.of([1, 0], [[1.0]], [[[0.0]]], [[1.0]]), r"start \(1,\)"),
+        (lambda: GaussianHMM.of([1.0], [[0.9]], [[[0.0]]], [[[[1.0]]]]), "transition.*sum to 1"),
+        (lambda: GaussianHMM.of([0.5], [[1.0]], [[[0.0]]], [[[[1.0]]]]), "start prob.*sum to 1"),
+        (lambda: GaussianHMM.of([1.0], [[1.0]], [[[0.0]]], [[[[0.0]]]]), "positive definite"),
+    ],
+)
+def test_errors(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
