@@ -127,7 +127,9 @@ def _count(b, alpha, beta, log_prob, target, source, weight):  # pragma: no cove
     for t in range(1, len(b)):
         for arc in range(len(weight)):
             i, j = source[arc], target[arc]
-            count[arc] += np.exp(alpha[t - 1, i] + weight[arc] + b[t, j] + beta[t, j] - log_prob)
+            value = alpha[t - 1, i] + weight[arc] + b[t, j] + beta[t, j] - log_prob
+            if value > -60:  # e^-60 of a transition changes no digit of the count
+                count[arc] += np.exp(value)
     return count
 
 
