@@ -37,6 +37,7 @@ __all__ = [
     "stft",
 ]
 
+LOWEST_RATE = 3_000  # Hz: Chromium's players take no less
 LONGEST = 12.0  # seconds that `listen` takes; pages should stay under 2
 FLOOR = 1e-5  # of magnitude, under every logarithm: -100 dB
 
@@ -460,7 +461,11 @@ def listen(x: ArrayLike, rate: int, label: str, transcript: str = "") -> Clip:
 
     Args:
         x: (T,) floats in [-1, 1], at most 12 s (pages keep to 2 s: the sound is stored in them).
-        rate: Hz. label: what it is. transcript: what is said.
+        rate: Hz, at least 3,000. label: what it is. transcript: what is said.
+
+    Raises:
+        TypeError: x does not hold floats. ValueError: x is not one channel, has NaN, goes beyond ±1
+            or is too long; the rate is too low; the label is empty.
 
     >>> listen(np.sin(np.arange(800) / 10) / 2, 8000, "a tone")
     a tone: 0.10 s at 8000 Hz, RMS 0.3531, peak 0.500
@@ -471,6 +476,11 @@ def listen(x: ArrayLike, rate: int, label: str, transcript: str = "") -> Clip:
         raise TypeError(f"label and transcript are strings, not {label!r} and {transcript!r}")
     if not label.strip():
         raise ValueError("a clip needs a label: readers who do not see the page hear it")
+    if rate < LOWEST_RATE:
+        raise ValueError(
+            f"browsers play nothing below {LOWEST_RATE} Hz, and this clip has {rate}: "
+            "bring it to a higher rate first, with audio.resample"
+        )
     if len(x) > LONGEST * rate:
         raise ValueError(
             f"{len(x) / rate:.1f} s is more than the {LONGEST:.0f} s that a page can hold: "

@@ -360,9 +360,9 @@ def test_listen_draws_the_shortest_clips_and_silence(length):
 
 
 def test_listen_holds_a_clip_of_twelve_seconds_and_no_longer():
-    assert len(audio.listen(np.zeros(12 * 800), 800, "hush").wav()) == 44 + 2 * 12 * 800
+    assert len(audio.listen(np.zeros(36_000), 3000, "hush").wav()) == 44 + 2 * 36_000
     with pytest.raises(ValueError, match="12.1 s .* 12 s .*cut it, or write a file"):
-        audio.listen(np.zeros(9680), 800, "hush")
+        audio.listen(np.zeros(36_300), 3000, "hush")
 
 
 # ---------------------------------------------------------------- what is refused
@@ -397,6 +397,7 @@ def test_listen_holds_a_clip_of_twelve_seconds_and_no_longer():
         (lambda: audio.resample(noise(9), 8000.5, 4000), TypeError, "rate must be a whole number"),
         (lambda: audio.listen(noise(9), 8000, "  "), ValueError, "needs a label"),
         (lambda: audio.listen(noise(9), 8000, "a", None), TypeError, "strings"),
+        (lambda: audio.listen(noise(9), 2000, "a"), ValueError, "below 3000 Hz.*audio.resample"),
         (lambda: audio.listen(noise(9) * 2, 8000, "a"), ValueError, "peak 1.* would clip"),
         (lambda: audio.listen(np.array([np.inf]), 8000, "a"), ValueError, "infinite"),
         (lambda: audio.listen(np.zeros(9, int), 8000, "a"), TypeError, "x / 32768"),
