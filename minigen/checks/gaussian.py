@@ -1,0 +1,434 @@
+"""Checks for the exercises of chapter 2."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from ..gaussian import LOG_2PI, Gaussian
+from .core import CheckFailed, compare, exercise, require
+
+__all__ = [
+    "conditional",
+    "log_density",
+    "maximum_likelihood",
+    "pooled_covariance",
+    "sampling",
+    "shrinkage",
+]
+
+MEAN = np.array([0.5, -1.0, 2.0])
+COV = np.array([[2.0, 0.6, -0.3], [0.6, 0.5, 0.1], [-0.3, 0.1, 0.9]])
+
+
+def _two(answer: object, what: str) -> tuple[np.ndarray, np.ndarray]:
+    if not isinstance(answer, tuple | list) or len(answer) != 2:
+        raise CheckFailed(f"✗ the result: return two things, {what}")
+    return np.asarray(answer[0]), np.asarray(answer[1])
+
+
+@exercise("2.1", "log-density")
+def log_density(my_log_density: Callable) -> None:
+    """my_log_density(x (n, D), mean (D,), cov (D, D)) -> (n,), in nats."""
+    x = np.random.default_rng(0).normal(size=(5, 3)) + MEAN
+    d = len(MEAN)
+    want = Gaussian(MEAN, COV).log_prob(x)
+    half_det = 0.5 * np.linalg.slogdet(COV)[1]
+    constant = -0.5 * d * LOG_2PI
+    half_square = half_det - constant + want  # -½ (x - µ)ᵀ Σ⁻¹ (x - µ)
+    centred = x - MEAN
+    turned = np.linalg.solve(np.linalg.cholesky(COV).T, centred.T)  # L⁻ᵀ (x - µ)
+    variances = np.diag(COV)
+    answer = my_log_density(x, MEAN, COV)
+    if np.ndim(answer) == 0:
+        raise CheckFailed(
+            "✗ log-density: a single number. The rows are different observations: return one value "
+            "for each"
+        )
+    compare(
+        answer,
+        want,
+        "log-density",
+        1e-9,
+        [
+            (
+                want - constant,
+                f"off by a constant {-constant:.3f} = {d} × 0.919: ½ log 2π a dimension is missing",
+            ),
+            (
+                want - constant - 0.5 * LOG_2PI,
+                "½ log 2π is there once, but is due once a dimension, D times",
+            ),
+            (want + half_det, "½ log|Σ| is missing: what the map does to volume"),
+            (want - half_det, "log|Σ| is there without its ½"),
+            (want + 2 * half_det, "½ log|Σ| has the wrong sign: stretching thins probability out"),
+            (
+                want + 0.5 * half_det,
+                "log|Σ| is twice Σ_i log L_ii, because Σ = L Lᵀ: the 2 is missing",
+            ),
+            (want + half_square, "the quadratic form is there without its ½"),
+            (want - 2 * half_square, "the quadratic form has the wrong sign: far away is unlikely"),
+            (np.exp(want), "this is the density; return its logarithm"),
+            (-want, "this is the negative log-density (a loss)"),
+            (
+                want - half_square - 0.5 * np.sum(centred @ COV * centred, axis=1),
+                "the quadratic form has Σ where Σ⁻¹ is due",
+            ),
+            (
+                want - half_square - 0.5 * (turned**2).sum(0),
+                "the noise is L⁻¹ (x - µ); this is L⁻ᵀ (x - µ). Is your factor the upper one?",
+            ),
+            (
+                Gaussian(MEAN, np.diag(variances)).log_prob(x),
+                "only the diagonal of Σ is used: the coordinates are not independent",
+            ),
+            (Gaussian(np.zeros(d), COV).log_prob(x), "the mean is not subtracted"),
+        ],
+    )
+    axis = np.linspace(-7, 7, 281)
+    plane = np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 2)
+    mass = np.exp(my_log_density(plane, np.zeros(2), COV[:2, :2])).sum() * (axis[1] - axis[0]) ** 2
+    require(abs(mass - 1) < 1e-3, "it integrates to one", f"it integrates to {mass:.4f}, not to 1")
+    many = 400
+    small = 1e-4 * (np.eye(many) + 0.5)
+    got = np.asarray(my_log_density(np.zeros((1, many)), np.zeros(many), small))
+    want = Gaussian(np.zeros(many), small).log_prob(np.zeros((1, many)))
+    require(
+        np.allclose(got, want, rtol=1e-6),
+        "400 dimensions do not underflow",
+        f"in 400 dimensions you give {got.ravel()[0]:.6g}, not {want[0]:.6g}: the determinant is "
+        "smaller than any float. Sum the logarithms of L's diagonal instead",
+    )
+
+
+@exercise("2.2", "maximum likelihood")
+def maximum_likelihood(fit: Callable) -> None:
+    """fit(x (N, D)) -> mean (D,), cov (D, D)."""
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(7, 3)) @ np.linalg.cholesky(COV).T + MEAN
+    n = len(x)
+    mean, cov = _two(fit(x), "the mean and the covariance")
+    if mean.shape == (n,):
+        raise CheckFailed("✗ mean: one number a frame; average over the frames, axis 0")
+    if cov.shape == (n, n):
+        raise CheckFailed(
+            f"✗ covariance: shape ({n}, {n}), frames by frames; it is D by D, the transpose comes first"
+        )
+    compare(
+        mean,
+        x.mean(0),
+        "mean",
+        1e-9,
+        [
+            (x.sum(0), "this is the sum; divide by N"),
+            (np.median(x, axis=0), "this is the median"),
+            (x.sum(0) / (n - 1), "divided by N - 1; that belongs to the unbiased covariance"),
+        ],
+    )
+    centred = x - x.mean(0)
+    want = centred.T @ centred / n
+    compare(
+        cov,
+        want,
+        "covariance",
+        1e-9,
+        [
+            (
+                want * n / (n - 1),
+                "divided by N - 1: that is the unbiased estimate; the most likely one divides by N",
+            ),
+            (x.T @ x / n, "the mean is not subtracted from the frames first"),
+            (want * n, "this is the sum over the frames; divide by N"),
+            (np.corrcoef(x.T), "these are correlations, with 1 on the diagonal"),
+            (np.diag(np.diag(want)), "only variances: the products of different coordinates count"),
+            (np.linalg.cholesky(want), "this is its Cholesky factor"),
+        ],
+    )
+    best = Gaussian(mean, cov).log_prob(x).sum()
+    moves = [(0.05 * rng.normal(size=3), 0.02 * rng.normal(size=(3, 3))) for _ in range(20)]
+    others = [Gaussian(mean + m, cov + b @ b.T - 1e-3 * cov).log_prob(x).sum() for m, b in moves]
+    require(max(others) < best, "20 neighbours are all less likely", "a neighbour is more likely")
+    far = rng.normal(size=(1000, 2)) + 1e8
+    got, want = np.asarray(fit(far)[1]), np.cov(far.T, ddof=0)
+    require(
+        np.allclose(got, want, atol=1e-4),
+        "a mean of 100,000,000 does no harm",
+        f"with a mean of 1e8 your variance is {got[0, 0]:.4g}, not {want[0, 0]:.4g}: the average of "
+        "x xᵀ less mean meanᵀ takes one huge number from another. Subtract the mean first",
+    )
+
+
+@exercise("2.3", "one covariance for several means")
+def pooled_covariance(pooled: Callable) -> None:
+    """pooled(groups: list of (N_g, D)) -> (D, D), unbiased, each group around its own mean."""
+    rng = np.random.default_rng(2)
+    L = np.linalg.cholesky(COV[:2, :2])
+    centres = np.array([[0.0, 0.0], [3.0, -1.0], [-2.0, 4.0]])
+    sizes = (2, 3, 7)
+
+    def draw() -> list[np.ndarray]:
+        return [c + rng.normal(size=(n, 2)) @ L.T for c, n in zip(centres, sizes, strict=True)]
+
+    groups = draw()
+    scatters = [(g - g.mean(0)).T @ (g - g.mean(0)) for g in groups]
+    n, k = sum(sizes), len(sizes)
+    everything = np.concatenate(groups)
+    around_all = (everything - everything.mean(0)).T @ (everything - everything.mean(0))
+    within = sum(scatters)
+    one_mean = "taken around one common mean: each group has its own"
+    unbiased = [s / (m - 1) for s, m in zip(scatters, sizes, strict=True)]
+    compare(
+        pooled(groups),
+        within / (n - k),
+        "pooled covariance",
+        1e-9,
+        [
+            (within / n, "divided by N: biased. Each group's mean has used up one frame"),
+            (
+                within / (n - 1),
+                "divided by N - 1, but not one mean was estimated: one for each group",
+            ),
+            (within, "this is the sum of products; divide by N less the number of groups"),
+            (around_all / (n - 1), one_mean),
+            (around_all / (n - k), one_mean),
+            (around_all / n, one_mean),
+            (
+                sum(unbiased) / k,
+                (
+                    "the groups' covariances are averaged as if all were of one size: here every frame "
+                    "counts the same, so sum first, then divide"
+                ),
+            ),
+            (
+                sum(s / m for s, m in zip(scatters, sizes, strict=True)) / k,
+                "the groups' biased covariances are averaged: sum first, then divide once",
+            ),
+            (
+                sum(m * s for s, m in zip(unbiased, sizes, strict=True)) / n,
+                "the groups' unbiased covariances are weighted by N_g: their weights are N_g - 1",
+            ),
+            (unbiased[-1], "only the last group is left: is a variable overwritten in the loop?"),
+        ],
+    )
+    runs = np.array([pooled(draw()) for _ in range(2000)])
+    z_score = (runs.mean(0) - COV[:2, :2]) / (runs.std(0) / np.sqrt(len(runs)))
+    require(
+        np.abs(z_score).max() < 5,
+        "over 2,000 data sets its mean is the true covariance",
+        f"over 2,000 data sets its mean is {np.abs(z_score).max():.0f} standard errors from the truth",
+    )
+
+
+@exercise("2.4", "sampling")
+def sampling(sample: Callable) -> None:
+    """sample(mean (D,), cov (D, D), z (n, D)) -> (n, D), with z standard normal noise."""
+    d = len(MEAN)
+    middle = np.asarray(sample(MEAN, COV, np.zeros((4, d))))
+    compare(
+        middle,
+        np.tile(MEAN, (4, 1)),
+        "zero noise",
+        1e-9,
+        [
+            (np.zeros((4, d)), "zero noise gives zero: the mean is missing"),
+            (
+                lambda got: np.ptp(got, axis=0).max() > 1e-6,
+                (
+                    "zero noise must give the mean, but your rows differ: use the z that is given, and "
+                    "draw none of your own"
+                ),
+            ),
+        ],
+    )
+    rows = np.asarray(sample(MEAN, COV, np.eye(d))) - MEAN  # row i is A e_i, so x = µ + A z
+    L = np.linalg.cholesky(COV)
+    compare(
+        rows.T @ rows,  # A Aᵀ
+        COV,
+        "covariance of what is made",
+        1e-9,
+        [
+            (
+                L.T @ L,
+                (
+                    "this is LᵀL, not L Lᵀ: the factor is the wrong way round. Rows need z @ L.T (and "
+                    "scipy.linalg.cholesky gives the upper factor unless told lower=True)"
+                ),
+            ),
+            (
+                COV @ COV,
+                "this is Σ²: the noise is multiplied by the covariance; take its Cholesky factor",
+            ),
+            (
+                np.diag(np.diag(COV)),
+                "the variances are right, but nothing hangs together: the whole matrix is needed",
+            ),
+            (
+                np.diag(np.diag(COV) ** 2),
+                "the noise is multiplied by variances; and the whole matrix is needed",
+            ),
+            (np.eye(d), "the noise is not mixed at all"),
+            (
+                np.linalg.inv(COV),
+                "this is Σ⁻¹: you solve with the factor, which is how to find the noise of an x",
+            ),
+        ],
+    )
+    z = np.random.default_rng(3).standard_normal((20_000, d))
+    x = np.asarray(sample(MEAN, COV, z))
+    model = Gaussian(MEAN, COV)
+    surprise = -model.log_prob(x)
+    off = (surprise.mean() - model.entropy()) / (surprise.std() / np.sqrt(len(x)))
+    require(
+        abs(off) < 5,
+        "20,000 samples are as surprising as the entropy says",
+        f"the mean of -log p over samples is {off:.0f} standard errors from the entropy",
+    )
+
+
+@exercise("2.5", "how much to shrink")
+def shrinkage(curve: Callable) -> None:
+    """curve(train (N, D), held_out (M, D), amounts (K,)) -> (K,): held-out nats a frame."""
+    rng = np.random.default_rng(4)
+    d = 12
+    root = np.tril(rng.normal(size=(d, d)), -1) / 2 + np.diag(np.linspace(0.3, 2.0, d))
+    train, held_out = (rng.normal(size=(n, d)) @ root.T + 1.0 for n in (10, 60))
+    amounts = np.array([0.02, 0.1, 0.3, 0.6, 0.9])
+    mean, other = train.mean(0), held_out.mean(0)
+    S = (train - mean).T @ (train - mean) / len(train)
+    T = (held_out - other).T @ (held_out - other) / len(held_out)
+
+    def scores(
+        cov: np.ndarray, target: np.ndarray, x: np.ndarray, centre: np.ndarray, a: np.ndarray
+    ) -> np.ndarray:
+        return np.array(
+            [Gaussian(centre, (1 - b) * cov + b * target).log_prob(x).mean() for b in a]
+        )
+
+    ball = np.trace(S) / d * np.eye(d)
+    want = scores(S, ball, held_out, mean, amounts)
+    compare(
+        curve(train, held_out, amounts),
+        want,
+        "held-out curve",
+        1e-8,
+        [
+            (
+                scores(S, ball, train, mean, amounts),
+                (
+                    "this is the likelihood of the frames you fitted to: it always likes least shrinkage "
+                    "best. Score the held-out frames"
+                ),
+            ),
+            (
+                scores(S, ball, held_out, mean, 1 - amounts),
+                "a and 1 - a are exchanged: a = 1 is all round, a = 0 leaves S",
+            ),
+            (
+                scores(S, np.eye(d), held_out, mean, amounts),
+                "shrunk towards I: it has not the power of the data, use tr(S)/D · I",
+            ),
+            (
+                scores(S, np.trace(S) * np.eye(d), held_out, mean, amounts),
+                "shrunk towards tr(S) · I: the trace counts all D variances, divide by D",
+            ),
+            (
+                scores(S, np.diag(np.diag(S)), held_out, mean, amounts),
+                "shrunk towards the diagonal of S; here the target is tr(S)/D · I",
+            ),
+            (want * len(held_out), "summed over the held-out frames: average them"),
+            (want / d, "divided by D: nats a frame are wanted"),
+            (-want, "the sign is turned round: higher must be better"),
+            (
+                scores(T, np.trace(T) / d * np.eye(d), held_out, other, amounts),
+                "the Gaussian is fitted to the held-out frames: fit to `train`",
+            ),
+            (
+                scores(
+                    S * len(train) / (len(train) - 1),
+                    ball * len(train) / (len(train) - 1),
+                    held_out,
+                    mean,
+                    amounts,
+                ),
+                "S is divided by N - 1; the exercise divides by N",
+            ),
+        ],
+    )
+    best = int(np.argmax(curve(train, held_out, amounts)))
+    require(
+        0 < best < len(amounts) - 1,
+        f"with 10 frames in 12 dimensions the best of these amounts is {amounts[best]}",
+        "the best amount lies at an end",
+    )
+
+
+@exercise("2.6", "predict the rest")
+def conditional(predict: Callable) -> None:
+    """predict(mean (D,), cov (D, D), known (k,)) -> mean (D - k,), cov (D - k, D - k)."""
+    mean = np.array([1.0, -0.5, 2.0, 0.3])
+    root = np.array([[1.2, 0, 0, 0], [0.5, 0.8, 0, 0], [-0.4, 0.6, 0.9, 0], [0.3, -0.2, 0.5, 0.7]])
+    cov, known = root @ root.T, np.array([1.8, 0.4])
+    k = len(known)
+    bb, ab, aa = cov[:k, :k], cov[k:, :k], cov[k:, k:]
+    gain = ab @ np.linalg.inv(bb)  # Σ_ab Σ_bb⁻¹
+    want = Gaussian(mean, cov).condition(np.arange(k), known)
+    got_mean, got_cov = _two(predict(mean, cov, known), "the mean and the covariance of the rest")
+    compare(
+        got_mean,
+        want.mean,
+        "mean",
+        1e-9,
+        [
+            (mean[k:], "this is the mean without knowing anything: the known part must move it"),
+            (
+                mean[k:] + gain @ known,
+                "µ_b is not subtracted: only the deviation x_b - µ_b tells something new",
+            ),
+            (gain @ (known - mean[:k]), "µ_a is missing"),
+            (mean[k:] - gain @ (known - mean[:k]), "the sign: the known part's deviation is added"),
+            (
+                mean[k:] + ab @ (known - mean[:k]),
+                "Σ_bb⁻¹ is missing: Σ_ab alone has the units of a variance",
+            ),
+            (
+                mean[k:] + ab @ bb @ (known - mean[:k]),
+                "Σ_bb where its inverse is due",
+            ),
+            (
+                mean[k:] + ab.T @ np.linalg.inv(bb) @ (known - mean[:k]),
+                "Σ_ba where Σ_ab is due: rows for what you predict, columns for what you know",
+            ),
+            (
+                Gaussian(mean, cov).condition(np.arange(len(mean) - k, len(mean)), known).mean,
+                "the last coordinates are taken as known, but the first ones are",
+            ),
+        ],
+    )
+    compare(
+        got_cov,
+        want.cov,
+        "covariance",
+        1e-9,
+        [
+            (aa, "this is the covariance without knowing anything: knowing x_b makes it smaller"),
+            (aa + gain @ ab.T, "the sign: knowing something takes uncertainty away"),
+            (aa - ab @ ab.T, "Σ_bb⁻¹ is missing"),
+            (aa - gain, "Σ_ba is missing at the end: Σ_ab Σ_bb⁻¹ Σ_ba"),
+            (gain @ ab.T, "this is what is taken away; subtract it from Σ_aa"),
+            (
+                root[k:, k:],
+                "this is L_aa, the factor; the covariance is L_aa L_aaᵀ",
+            ),
+            (root[k:, k:].T @ root[k:, k:], "L_aaᵀ L_aa: the factor is the wrong way round"),
+        ],
+    )
+    rest = np.array([0.7, -1.1])
+    joint = Gaussian(mean, cov).log_prob(np.concatenate([known, rest]))
+    product = Gaussian(mean[:k], bb).log_prob(known) + Gaussian(got_mean, got_cov).log_prob(rest)
+    require(
+        abs(joint - product) < 1e-8,
+        "log p(x_b) + log p(x_a | x_b) is log p(x)",
+        f"log p(x_b) + log p(x_a | x_b) is {product:.4f}, but log p(x) is {joint:.4f}",
+    )
