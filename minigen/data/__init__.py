@@ -1,8 +1,8 @@
 """Recordings, pictures and series: embedded in the package, or fetched on request.
 
-Embedded: `spoken_digits`, `example`, `digits`, `airline`, `nile`, `sunspots`, `book_text`. Fetched, or read from
-`$MINIGEN_DATA` or a Debian package: `allison`, `fsdd`, `ljspeech`, `vctk`, `cmu_arctic`,
-`festvox_ru`, `mnist`, `tinyshakespeare`. Measured: `recorded_dependence`.
+Embedded: `spoken_digits`, `example`, `digits`, `airline`, `nile`, `sunspots`, `book_text`. Fetched,
+or read from `$MINIGEN_DATA` or a Debian package: `allison`, `fsdd`, `ljspeech`, `vctk`,
+`cmu_arctic`, `festvox_ru`, `mnist`, `tinyshakespeare`. Measured: `recorded_dependence`.
 """
 
 from .images import Digits, Mnist, digits, mnist
