@@ -86,11 +86,13 @@ def export(
 @app.command()
 def evaluate(
     per_word: Annotated[int, typer.Option(help="How often each digit is said.")] = 10,
+    teacher: Annotated[Path | None, typer.Option(help="Weights; by default the shipped.")] = None,
+    student: Annotated[Path | None, typer.Option(help="Weights; by default the shipped.")] = None,
 ) -> None:
-    """Measure the shipped voices: recognised digits, distances, likelihoods, speed."""
+    """Measure a pair of voices: recognised digits, distances, likelihoods, speed."""
     from . import evaluate as figures
 
-    for name, row in figures.table(per_word).items():
+    for name, row in figures.table(per_word, teacher, student).items():
         typer.echo(f"{name:>10}  " + "  ".join(f"{key} {value:,.3f}" for key, value in row.items()))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -113,9 +114,11 @@ def against_recordings(
     return float(np.mean(distances)), float(np.median(ratios))
 
 
-def table(per_word: int = 10) -> dict[str, dict[str, float]]:
-    """All figures of both shipped voices, and of the recordings where they apply."""
-    teacher, student = voice.load("teacher"), voice.load("student")
+def table(
+    per_word: int = 10, teacher_file: Path | None = None, student_file: Path | None = None
+) -> dict[str, dict[str, float]]:
+    """All figures of two voices, by default the shipped ones, and of recordings where they apply."""
+    teacher, student = voice.load("teacher", teacher_file), voice.load("student", student_file)
     kept = voice.held_out()[1]
     right, count, _ = recognised((clip.text, clip.audio) for clip in kept)
     rows: dict[str, dict[str, float]] = {"recordings": {"recognised %": 100 * right / count}}
@@ -126,14 +129,13 @@ def table(per_word: int = 10) -> dict[str, dict[str, float]]:
             "recognised %": 100 * right / count,
             "log-mel dB": distance,
             "std ratio": ratio,
-            "samples/s": voice.samples_per_second(name),
+            "samples/s": voice.samples_per_second(model),
         }
         if mistaken:
             print(
                 f"{name}: " + ", ".join(f"{w} heard as {'/'.join(h)}" for w, h in mistaken.items())
             )
-    rows["teacher"]["NLL nats"] = held_out_nll(
-        teacher, voice.recipe_of("teacher")["data"]["dither"]
-    )
+    dither = voice.recipe_of("teacher", teacher_file)["data"]["dither"]
+    rows["teacher"]["NLL nats"] = held_out_nll(teacher, dither)
     rows["student"]["KL nats"], rows["student"]["entropy nats"] = student_kl(student, teacher)
     return rows

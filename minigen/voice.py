@@ -376,14 +376,16 @@ def _shipped(kind: str) -> nn.Module:
     return load(kind)
 
 
-def samples_per_second(kind: str, backend: str = "naive", seconds: float = 1.0) -> float:
-    """How many samples a second a shipped voice makes here, at batch 1, measured now.
+def samples_per_second(
+    model: str | nn.Module, backend: str = "naive", seconds: float = 1.0
+) -> float:
+    """How many samples a second a voice ("teacher", "student" or a loaded one) makes here, at batch 1.
 
     The student makes `seconds` of sound three times, of which the median counts; the teacher, whose
     time for a sample does not depend on how many there are once the receptive field is full, makes
     twice its receptive field.
     """
-    voice = _shipped(kind)
+    voice = _shipped(model) if isinstance(model, str) else model
     is_teacher = isinstance(voice, TeacherVoice)
     n = 2 * voice.wavenet.receptive_field if is_teacher else round(seconds * RATE)
     phones, f0 = conditioning.plan("seven", "slt")
