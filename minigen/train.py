@@ -167,7 +167,7 @@ class Trainer:
         while self.step < last:
             watched = self._one_step()
             bar.update()
-            if writer and self.step % 20 == 0:
+            if writer and (self.step % 20 == 0 or self.step == last):
                 bar.set_postfix({k: f"{v:.3f}" for k, v in watched.items()}, refresh=False)
                 for name, value in watched.items():
                     writer.add_scalar(name, value, self.step)

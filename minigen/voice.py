@@ -297,9 +297,9 @@ def _stages(checkpoint: Path, points: int = 40) -> list[dict]:
         )
     clock = np.array([event.wall_time for event in logged["loss"]])
     gaps = np.diff(clock)
-    working = gaps[gaps < 300].sum() + 2 * np.median(gaps)  # a longer gap: the run was stopped
+    working = gaps[gaps < 300].sum()  # seconds; a longer gap: the run was stopped
     edges = np.unique(np.linspace(0, len(clock), points + 1).astype(int))
-    curve = {"step": [int(logged["loss"][k - 1].step) for k in edges[1:]]}
+    curve: dict[str, list] = {"step": [int(logged["loss"][k - 1].step) for k in edges[1:]]}
     for name, values in logged.items():
         mean = [np.mean([v.value for v in values[a:b]]) for a, b in pairwise(edges)]
         curve[name] = [float(f"{value:.4g}") for value in mean]

@@ -1,6 +1,7 @@
 """The digit voice: batches, recipes, shipped weights, what it says and what it refuses to say."""
 
 import dataclasses
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -91,6 +92,10 @@ def test_recipes_train_at_toy_size_resume_and_export(tmp_path, kind):
     watched = voice.train(recipe, tmp_path / "run", resume=True)
     assert np.isfinite(watched["loss"])
     voice.export(tmp_path / "run" / "checkpoint.safetensors", tmp_path / "out.safetensors")
+    (stage,) = json.loads((tmp_path / "out.json").read_text())["stages"]
+    assert stage["recipe"] == recipe and stage["step"] == 4 and stage["minutes"] >= 0
+    assert stage["curve"]["step"][-1] == 4
+    assert np.isclose(stage["curve"]["loss"][-1], watched["loss"], rtol=1e-3)
     loaded = voice.load(recipe["kind"], tmp_path / "out.safetensors")
     cond = voice.conditioning_for(loaded, [voice.conditioning.plan("one", "awb")], "awb")
     assert np.isfinite(voice.say(loaded, cond[..., :400])).all()
@@ -128,6 +133,9 @@ def test_shipped_weights_are_small_and_say_how_they_came_about(kind):
     tensors, notes = load_tensors(path)
     assert notes["recipe"]["kind"] == kind and notes["step"] > 0
     assert all(torch.isfinite(value).all() for value in tensors.values())
+    *_, last = voice.card(kind)["stages"]
+    assert last["recipe"] == notes["recipe"] and last["step"] == notes["step"]
+    assert last["minutes"] > 1 and last["curve"]["loss"][-1] < last["curve"]["loss"][0]
 
 
 def test_student_speaks_intelligibly_and_at_the_right_level():
