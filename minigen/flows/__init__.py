@@ -1,5 +1,12 @@
 """Normalizing flows: densities made by bending a simple one. See `base` for the contract."""
 
+from .autoregressive import (
+    CausalFilter,
+    MaskedAffineAutoregressive,
+    MaskedAutoregressive,
+    MaskedMLP,
+    MaskedSplineAutoregressive,
+)
 from .base import (
     Affine,
     Compose,
@@ -10,14 +17,46 @@ from .base import (
     Transform,
     as_torch_transform,
 )
+from .builders import IAF, MAF, NSF, ImageFlow, RealNVP, WaveformFlow
+from .coupling import AffineCoupling, Coupling, SplineCoupling
+from .elementwise import AffineMap, Elementwise, SplineMap, rational_quadratic
+from .linear import ActNorm, LULinear, Permutation, initialise
+from .multiscale import ConvCoupling, MultiScale
+from .planar import Planar, Radial
 
 __all__ = [
+    "IAF",
+    "MAF",
+    "NSF",
+    "ActNorm",
     "Affine",
+    "AffineCoupling",
+    "AffineMap",
+    "CausalFilter",
     "Compose",
+    "ConvCoupling",
+    "Coupling",
+    "Elementwise",
     "Flow",
+    "ImageFlow",
     "Inverse",
+    "LULinear",
+    "MaskedAffineAutoregressive",
+    "MaskedAutoregressive",
+    "MaskedMLP",
+    "MaskedSplineAutoregressive",
     "MuLaw",
+    "MultiScale",
+    "Permutation",
+    "Planar",
+    "Radial",
+    "RealNVP",
+    "SplineCoupling",
+    "SplineMap",
     "StandardNormal",
     "Transform",
+    "WaveformFlow",
     "as_torch_transform",
+    "initialise",
+    "rational_quadratic",
 ]

@@ -305,21 +305,23 @@ class _TorchTransform(torch.distributions.Transform):
     domain = codomain = torch.distributions.constraints.real_vector
     bijective = True
 
-    def __init__(self, transform: Transform) -> None:
+    def __init__(self, transform: Transform, context: Tensor | None) -> None:
         super().__init__()
-        self.transform = transform
+        self.transform, self.context = transform, context
 
     def _call(self, z: Tensor) -> Tensor:
-        return self.transform.inverse(z)[0]
+        return self.transform.inverse(z, self.context)[0]
 
     def _inverse(self, x: Tensor) -> Tensor:
-        return self.transform(x)[0]
+        return self.transform(x, self.context)[0]
 
     def log_abs_det_jacobian(self, z: Tensor, x: Tensor) -> Tensor:
-        return self.transform.inverse(z)[1]
+        return self.transform.inverse(z, self.context)[1]
 
 
-def as_torch_transform(transform: Transform) -> torch.distributions.Transform:
+def as_torch_transform(
+    transform: Transform, context: Tensor | None = None
+) -> torch.distributions.Transform:
     """For `torch.distributions.TransformedDistribution`, whose transforms map noise -> data.
 
     >>> base = torch.distributions.Independent(torch.distributions.Normal(torch.zeros(2), 1.0), 1)
@@ -327,4 +329,4 @@ def as_torch_transform(transform: Transform) -> torch.distributions.Transform:
     >>> round(ours.log_prob(torch.zeros(2)).item(), 4)
     -1.8379
     """
-    return _TorchTransform(transform)
+    return _TorchTransform(transform, context)
