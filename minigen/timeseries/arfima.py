@@ -1,0 +1,382 @@
+"""ARFIMA: memory that fades as a power of time, where an ARMA's fades exponentially."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit
+from numpy.typing import ArrayLike
+from scipy.linalg import solve_toeplitz
+from scipy.signal import fftconvolve
+from scipy.special import gammaln
+
+from .arima import ARIMA, arma_autocovariance
+from .common import (
+    LOG_2PI,
+    Report,
+    forecast_steps,
+    free_to_partial,
+    maximise,
+    partial_to_ar,
+    partial_to_free,
+    rows,
+    sample_count,
+    standard_errors,
+    step_down,
+    warn_if_stuck,
+)
+from .correlation import series
+
+__all__ = [
+    "ARFIMA",
+    "arfima_autocovariance",
+    "chain_rule",
+    "fractional_difference",
+    "fractional_weights",
+]
+
+D_EDGE = 0.5 - 1e-6  # |d| < ½: stationary and invertible
+
+
+def fractional_weights(d: float, n: int) -> np.ndarray:
+    """The weights π_0 … π_{n-1} of (1 - B)^d = Σ_k π_k B^k, for any real d.
+
+    By the binomial series π_k = (-1)^k d (d-1) … (d-k+1) / k!, hence π_0 = 1, π_k = π_{k-1} (k - 1 - d) / k.
+
+    >>> fractional_weights(1.0, 4)  # the ordinary difference
+    array([ 1., -1.,  0.,  0.])
+    >>> fractional_weights(0.5, 4)  # half a difference
+    array([ 1.    , -0.5   , -0.125 , -0.0625])
+    """
+    k = np.arange(1, n)
+    return np.cumprod(np.append(1.0, (k - 1 - d) / k)) + 0.0
+
+
+def fractional_difference(x: ArrayLike, d: float) -> np.ndarray:
+    """(1 - B)^d x, with zeros before the start of x: (n,) -> (n,). Undone by -d.
+
+    >>> x = np.array([1.0, 4.0, 9.0])
+    >>> fractional_difference(fractional_difference(x, 0.4), -0.4).round(6)
+    array([1., 4., 9.])
+    """
+    x = series(x, least=1, constant=True)
+    if not np.isfinite(d):
+        raise ValueError(f"d is a finite number, not {d}")
+    return fftconvolve(x, fractional_weights(d, len(x)))[: len(x)]
+
+
+def arfima_autocovariance(
+    d: float, lags: int, ar: ArrayLike = (), ma: ArrayLike = (), sigma: float = 1.0
+) -> np.ndarray:
+    """γ_0 … γ_lags of an ARFIMA, |d| < ½.
+
+    Without ARMA part
+
+        γ_k = σ² Γ(1 - 2d) / (Γ(1 - d) Γ(d)) · Γ(k + d) / Γ(k + 1 - d)
+
+    so γ_0 = σ² Γ(1 - 2d) / Γ(1 - d)² and γ_k = γ_{k-1} (k - 1 + d) / (k - d): it falls as k^{2d-1}, and for
+    d > 0 its sum is infinite. An ARMA filters that noise: its autocovariance is the convolution of both.
+
+    References: Hosking, Fractional Differencing, 1981, theorem 1.
+
+    >>> arfima_autocovariance(0.25, 2).round(4)
+    array([1.1803, 0.3934, 0.281 ])
+    """
+    if not abs(d) < 0.5:
+        raise ValueError(
+            f"d = {d} is not in (-½, ½): the series is not stationary. Difference it once and take d - 1"
+        )
+    short = np.ones(1)  # ARMA autocovariance at σ = 1, lags 0 …, until it has faded
+    reach = 64
+    while len(ar) or len(ma):
+        short = arma_autocovariance(ar, ma, reach)
+        if np.abs(short[-8:]).max() < 1e-13 * short[0] or reach >= 2**16:
+            break
+        reach *= 4
+    m = len(short) - 1
+    k = np.arange(1, lags + m + 1)
+    gamma = np.exp(gammaln(1 - 2 * d) - 2 * gammaln(1 - d)) * np.cumprod(
+        np.append(1.0, (k - 1 + d) / (k - d))
+    )
+    if m:
+        both = np.concatenate([gamma[:0:-1], gamma])  # lags -(lags + m) … lags + m
+        weights = np.concatenate([short[:0:-1], short])  # lags -m … m
+        gamma = fftconvolve(both, weights, mode="valid")[lags:]
+    return sigma**2 * gamma[: lags + 1]
+
+
+@njit(cache=True)
+def _chain_rule(gamma, x, draw):  # pragma: no cover (compiled)
+    """Errors and their variances; with `draw`, x holds standard normal noise and becomes the series."""
+    m, n = x.shape
+    variance = np.empty(n)
+    errors = np.empty((m, n))
+    phi, old = np.zeros(n), np.zeros(n)
+    v = gamma[0]
+    for t in range(n):
+        if t > 0:  # the predictor of order t from that of order t - 1 (Levinson-Durbin)
+            r = gamma[t]
+            for k in range(t - 1):
+                r -= old[k] * gamma[t - 1 - k]
+            r /= v
+            for k in range(t - 1):
+                phi[k] = old[k] - r * old[t - 2 - k]
+            phi[t - 1] = r
+            v *= 1 - r * r
+        variance[t] = v
+        for i in range(m):
+            mean = 0.0
+            for k in range(t):
+                mean += phi[k] * x[i, t - 1 - k]
+            if draw:
+                x[i, t] = mean + math.sqrt(max(v, 0.0)) * x[i, t]
+            errors[i, t] = x[i, t] - mean
+        phi, old = old, phi
+    return errors, variance
+
+
+def chain_rule(gamma: ArrayLike, x: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    """One-step errors e_t and variances v_t of a stationary series: log p(x) = Σ_t log N(e_t; 0, v_t).
+
+    Levinson-Durbin gives the best predictor from *all* values before t, for every t: n² products, where
+    the dense normal density takes n³/3.
+
+    Args:
+        gamma: autocovariances γ_0 … γ_{n-1}. x: (n,), its mean taken away.
+
+    >>> errors, variances = chain_rule([1.0, 0.5], [1.0, 1.0])
+    >>> print(errors, variances)
+    [1.  0.5] [1.   0.75]
+    """
+    x = series(x, least=1, constant=True)
+    gamma = np.ascontiguousarray(gamma, dtype=np.float64)
+    if gamma.ndim != 1 or len(gamma) < len(x) or not gamma[0] > 0:
+        raise ValueError(f"{len(x)} values need γ_0 … γ_{len(x) - 1}, with γ_0 > 0")
+    errors, variances = _chain_rule(gamma[: len(x)], x[None].copy(), False)
+    return errors[0], variances
+
+
+class ARFIMA(Report):
+    """An ARMA whose noise was differenced a fraction d of once.
+
+        φ(B) (1 - B)^d (x_t - µ) = θ(B) ε_t,   ε_t ~ N(0, σ²),   -½ < d < ½
+
+    For d > 0 the correlations add up to infinity (long memory); d = 0 is an ARMA. Exact maximum
+    likelihood by the chain rule, µ and σ² in closed form: n² operations for each step of the search.
+
+    Args:
+        order: (p, d, q); d = None is estimated, a number is kept.
+        method: "exact", or "whittle": the likelihood of the periodogram, n log n, an approximation.
+
+    References:
+        Granger and Joyeux, An Introduction to Long-Memory Time Series Models and Fractional
+        Differencing, 1980. Hosking, Fractional Differencing, 1981. Whittle, Estimation and
+        Information in Stationary Time Series, 1953.
+
+    >>> x = ARFIMA((0, 0.3, 0)).simulate(800, seed=1)
+    >>> model = ARFIMA((0, None, 0)).fit(x)
+    >>> bool(abs(model.d - 0.3) < 0.1)
+    True
+    """
+
+    def __init__(self, order: tuple[int, float | None, int], method: str = "exact") -> None:
+        if len(order) != 3:
+            raise ValueError(f"order is (p, d, q), not {order!r}")
+        p, self.fixed_d, q = order
+        self.p, _, self.q = ARIMA._orders((p, 0, q), 3, "order (p, d, q)")
+        if self.fixed_d is not None and not abs(self.fixed_d) < 0.5:
+            raise ValueError(
+                f"d lies in (-½, ½) or is None, not {self.fixed_d}: difference the series once, "
+                "and take d - 1"
+            )
+        if method not in ("exact", "whittle"):
+            raise ValueError(f'method is "exact" or "whittle", not {method!r}')
+        self.method = method
+        self.set(d=self.fixed_d or 0.0)
+
+    def __repr__(self) -> str:
+        return f"ARFIMA({self.p},{'d' if self.fixed_d is None else self.fixed_d},{self.q})"
+
+    @property
+    def n_lag_parameters(self) -> int:
+        """p + q, and d if it is estimated."""
+        return self.p + self.q + (self.fixed_d is None)
+
+    @property
+    def n_parameters(self) -> int:
+        """p + q, µ, σ², and d if it is estimated."""
+        return self.n_lag_parameters + 2
+
+    def set(
+        self,
+        d: float | None = None,
+        ar: ArrayLike | None = None,
+        ma: ArrayLike | None = None,
+        mean: float = 0.0,
+        sigma: float = 1.0,
+    ) -> ARFIMA:
+        """Give the parameters instead of fitting them; what is left out is zero, or the d of `order`."""
+        d = (self.fixed_d or 0.0) if d is None else d
+        if not abs(d) < 0.5:
+            raise ValueError(f"d = {d} is not in (-½, ½)")
+        if self.fixed_d is not None and d != self.fixed_d:
+            raise ValueError(f"{self} keeps d = {self.fixed_d}: it cannot be set to {d}")
+        arma = ARIMA((self.p, 0, self.q)).set(ar=ar, ma=ma, sigma=sigma)  # checks them
+        self.d, self.ar, self.ma = float(d), arma.ar, arma.ma
+        self.mean, self.sigma = float(mean), float(sigma)
+        return self
+
+    # -------- the likelihood
+
+    def autocovariance(self, lags: int) -> np.ndarray:
+        """γ_0 … γ_lags of the model."""
+        return arfima_autocovariance(self.d, lags, self.ar, self.ma, self.sigma)
+
+    def _split(self, free: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
+        """Free numbers -> d, φ, θ."""
+        d = self.fixed_d
+        if d is None:
+            d, free = D_EDGE * math.tanh(free[0]), free[1:]
+        ar = partial_to_ar(free_to_partial(free[: self.p]))
+        return d, ar, -partial_to_ar(free_to_partial(free[self.p :]))
+
+    def _to_free(self, d: float, ar: np.ndarray, ma: np.ndarray) -> np.ndarray:
+        parts = [] if self.fixed_d is not None else [[math.atanh(d / D_EDGE)]]
+        parts += [partial_to_free(step_down(part)[1]) for part in (ar, -ma)]
+        return np.concatenate(parts)
+
+    def _profile(
+        self, x: np.ndarray, d: float, ar: np.ndarray, ma: np.ndarray
+    ) -> tuple[float, float, float]:
+        """log-likelihood at the best µ and σ, and these; as in `ARIMA`, by the errors of x and of ones."""
+        gamma = arfima_autocovariance(d, len(x) - 1, ar, ma)
+        (e, w), v = _chain_rule(gamma, np.stack([x, np.ones_like(x)]), False)
+        if not (v > 0).all():
+            return -np.inf, 0.0, 1.0
+        mean = (e * w / v).sum() / (w**2 / v).sum()
+        sigma2 = np.mean((e - mean * w) ** 2 / v)
+        value = -0.5 * (len(x) * (LOG_2PI + math.log(sigma2) + 1) + np.log(v).sum())
+        return float(value), float(mean), math.sqrt(sigma2)
+
+    def _whittle(self, x: np.ndarray, d: float, ar: np.ndarray, ma: np.ndarray) -> float:
+        """-½ Σ_j log σ² g_j + I_j / (σ² g_j), g the spectrum at σ = 1, σ² = mean of I / g: per value."""
+        n = len(x)
+        angle = 2 * np.pi * np.arange(1, (n - 1) // 2 + 1) / n
+        periodogram = np.abs(np.fft.rfft(x)[1 : len(angle) + 1]) ** 2 / n  # I_j
+        z = np.exp(-1j * angle)
+        shape = np.abs(np.polyval(np.r_[ma[::-1], 1.0], z) / np.polyval(np.r_[-ar[::-1], 1.0], z))
+        g = shape**2 * (2 * np.sin(angle / 2)) ** (-2 * d)
+        sigma2 = np.mean(periodogram / g)
+        return float(-0.5 * (math.log(sigma2) + np.mean(np.log(g)) + 1 + LOG_2PI))
+
+    def fit(
+        self, x: ArrayLike, start: dict[str, ArrayLike] | None = None, iterations: int = 200
+    ) -> ARFIMA:
+        """Maximum likelihood from x (n,).
+
+        Args:
+            start: first guess, e.g. {"d": 0.2, "ar": [0.5]}; stationary and invertible.
+            iterations: of BFGS. If it does not converge, a `ConvergenceWarning` says what to do.
+        """
+        least = max(10, 3 * self.n_parameters)
+        x = series(x, least=least, why=f"for {self}, which has {self.n_parameters} parameters")
+        scaled = (x - x.mean()) / x.std()
+        nothing = {"d": 0.0, "ar": np.zeros(self.p), "ma": np.zeros(self.q)}
+        if start is not None:
+            if unknown := set(start) - set(nothing):
+                raise ValueError(f"no parameters {sorted(unknown)}: there are d, ar, ma")
+            given = ARFIMA((self.p, None, self.q)).set(**start)
+            starts = [self._to_free(given.d, given.ar, given.ma)]
+        else:
+            starts = [self._to_free(**nothing)]
+            if self.n_lag_parameters:
+                whittle = lambda free: self._whittle(scaled, *self._split(free))
+                best = maximise(whittle, starts, iterations)
+                starts.append(np.clip(best.point, -2, 2))  # away from the edges
+        if self.method == "exact":
+            exact = lambda free: self._profile(scaled, *self._split(free))[0] / len(x)
+            best = maximise(exact, starts, iterations)
+        elif start is not None or not self.n_lag_parameters:
+            best = maximise(
+                lambda free: self._whittle(scaled, *self._split(free)), starts, iterations
+            )
+        d, ar, ma = self._split(best.point)
+        _, mean, sigma = self._profile(x, d, ar, ma)
+        self.set(d, ar, ma, mean, sigma)
+        partial = (
+            free_to_partial(best.point)[-(self.p + self.q) :] if self.p + self.q else np.zeros(0)
+        )
+        edges = {"ar": partial[: self.p], "ma": partial[self.p :]}
+        if self.fixed_d is None:
+            edges["d"] = np.array([2 * d])
+        self.converged, self.message = best.converged, best.message
+        warn_if_stuck(best, edges, repr(self))
+        self._x, self.nobs = x, len(x)
+        errors, variances = chain_rule(self.autocovariance(len(x) - 1), x - mean)
+        self.residuals = errors / np.sqrt(variances)
+        self.log_likelihood = self.log_prob(x)
+        return self
+
+    def log_prob(self, x: ArrayLike) -> np.ndarray | float:
+        """log p(x) in nats: x (..., n) -> (...)."""
+        flat, batch = rows(x)
+        gamma = self.autocovariance(flat.shape[1] - 1)
+        errors, v = _chain_rule(gamma, flat - self.mean, False)
+        out = -0.5 * (LOG_2PI + np.log(v) + errors**2 / v).sum(axis=1).reshape(batch)
+        return out if batch else float(out)
+
+    # -------- what it is good for
+
+    def forecast(self, h: int) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and standard deviation of the h values after the series, (h,) each.
+
+        With G the covariances of the past (n, n), and C those of future and past (h, n):
+        mean = µ + C G⁻¹ (x - µ), variance = γ_0 - the diagonal of C G⁻¹ Cᵀ.
+        """
+        self._need_fit()
+        h, n = forecast_steps(h), len(self._x)
+        gamma = self.autocovariance(n + h - 1)
+        C = np.stack([gamma[i + n : i : -1] for i in range(h)])  # Cov(x_{n+1+i}, x_1 … x_n), (h, n)
+        weights = solve_toeplitz(gamma[:n], C.T).T  # C G⁻¹
+        mean = self.mean + weights @ (self._x - self.mean)
+        return mean, np.sqrt(gamma[0] - (weights * C).sum(axis=1))
+
+    def simulate(
+        self, n: int, seed: int | np.random.Generator = 0, future: bool = False
+    ) -> np.ndarray:
+        """Draw a series (n,), value by value from its conditionals; with `future`, one that continues
+        the fitted series."""
+        n, rng = sample_count(n), np.random.default_rng(seed)
+        if future:
+            self._need_fit()
+            past = len(self._x)
+            errors, v = chain_rule(self.autocovariance(past - 1), self._x - self.mean)
+            noise = np.append(errors / np.sqrt(v), rng.standard_normal(n))  # the past, as its noise
+        else:
+            past, noise = 0, rng.standard_normal(n)
+        x = noise[None].copy()
+        _chain_rule(self.autocovariance(past + n - 1), x, True)
+        return self.mean + x[0, past:]
+
+    def estimates(self) -> tuple[list[str], np.ndarray, np.ndarray]:
+        """Names, values and standard errors (from the curvature of the log-likelihood)."""
+        self._need_fit()
+        free_d = self.fixed_d is None
+        names = ["d"] * free_d + [f"ar.L{i + 1}" for i in range(self.p)]
+        names += [f"ma.L{i + 1}" for i in range(self.q)] + ["mean", "sigma2"]
+        point = np.concatenate([[self.d] * free_d, self.ar, self.ma, [self.mean, self.sigma**2]])
+        steps = np.full(len(point), 1e-4)
+        steps[-2:] = 1e-3 * self.sigma, 1e-3 * self.sigma**2
+        return names, point, standard_errors(self._log_likelihood_at, point, steps)
+
+    def _log_likelihood_at(self, point: np.ndarray) -> float:
+        d = point[0] if self.fixed_d is None else self.fixed_d
+        arma = point[len(point) - 2 - self.p - self.q : -2]
+        try:
+            other = ARFIMA((self.p, self.fixed_d, self.q)).set(
+                d, arma[: self.p], arma[self.p :], point[-2], math.sqrt(point[-1])
+            )
+        except ValueError:  # the step left what is stationary
+            return -np.inf
+        return other.log_prob(self._x)
