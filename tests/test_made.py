@@ -1,0 +1,377 @@
+"""MADE: strict triangularity by gradient and by masks, sums to one, samples follow log_prob."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from minigen import data
+from minigen.made import MADE, MaskedLinear, hidden_degrees, mask_between
+
+OUTPUTS = {
+    "bernoulli": {},
+    "categorical": {"output": "categorical", "levels": 3},
+    "gaussian": {"output": "gaussian"},
+}
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def make(kind: str = "bernoulli", dim: int = 5, hidden=(16, 12), orders=1, seed: int = 0) -> MADE:
+    """A MADE with large random weights, in double precision: nothing is zero by chance."""
+    made = MADE(dim, hidden, orders=orders, generator=seeded(seed), **OUTPUTS[kind]).double()
+    for weight in made.parameters():
+        nn.init.normal_(weight, std=0.7, generator=seeded(seed + 1))
+    return made
+
+
+def every(dim: int, levels: int = 2) -> torch.Tensor:
+    """All `levels`^`dim` vectors."""
+    return torch.cartesian_prod(*[torch.arange(levels)] * dim).reshape(-1, dim)
+
+
+def gradient(made: MADE, order: int = 0) -> torch.Tensor:
+    """|d out_d / d code_j| summed over a coordinate's numbers, (D, D), through the real network."""
+    code = torch.randn(made.dim * made.n_inputs, generator=seeded(3)).double()
+    jacobian = torch.autograd.functional.jacobian(
+        lambda c: made._network(c[None], order)[0].flatten(), code
+    )
+    blocks = jacobian.abs().reshape(made.dim, made.n_params, made.dim, made.n_inputs)
+    return blocks.sum((1, 3))
+
+
+def in_order(matrix: torch.Tensor, order: torch.Tensor) -> torch.Tensor:
+    """Rows and columns as the ordering visits them."""
+    return matrix[order][:, order]
+
+
+# ---------------------------------------------------------------- who sees whom
+
+
+@pytest.mark.parametrize("kind", OUTPUTS)
+@pytest.mark.parametrize(
+    "dim, hidden", [(1, (4,)), (2, (3,)), (5, (16,)), (6, (24, 24)), (4, (2,))]
+)
+def test_strictly_triangular_by_gradient_and_by_masks(kind, dim, hidden):
+    made = make(kind, dim, hidden, orders=3)
+    for m, order in enumerate(made.orders):
+        for matrix in (gradient(made, m), made.connections(m)):
+            ordered = in_order(matrix, order)
+            assert torch.equal(ordered, ordered.tril(-1))
+
+
+@pytest.mark.parametrize("kind", OUTPUTS)
+def test_every_earlier_coordinate_is_seen(kind):
+    """Masks that cut too much would pass the test above."""
+    made = make(kind, 6, (20, 20), orders=2)
+    below = torch.ones(6, 6).tril(-1) > 0
+    for m, order in enumerate(made.orders):
+        without_direct = made.connections(m) - torch.ones(6, 6).double()  # at least one other path
+        assert (in_order(without_direct, order)[below] > 0).all()
+        assert (in_order(gradient(made, m), order)[below] > 1e-6).all()
+
+
+def test_the_conditionals_do_not_move_with_what_comes_later():
+    made = make(dim=6, orders=2)
+    x = torch.randint(2, (20, 6), generator=seeded(5))
+    for m, order in enumerate(made.orders):
+        for place in range(6):
+            changed = x.clone()
+            changed[:, order[place:]] = 1 - changed[:, order[place:]]
+            before, after = made(x, m), made(changed, m)
+            assert torch.equal(before[:, order[: place + 1]], after[:, order[: place + 1]])
+
+
+def test_degrees_and_masks_are_those_of_the_paper():
+    assert hidden_degrees(7, 4).tolist() == [1, 2, 3, 1, 2, 3, 1]
+    m = mask_between(torch.tensor([1, 2, 3]), torch.tensor([1, 2]))
+    assert m.tolist() == [[1, 0, 0], [1, 1, 0]]
+    assert mask_between(torch.tensor([1, 2]), torch.tensor([1, 2, 3]), strict=True).tolist() == [
+        [0, 0],
+        [1, 0],
+        [1, 1],
+    ]
+
+
+def test_masked_linear_is_linear_with_the_masked_weight():
+    layer = MaskedLinear(4, 3)
+    mask = torch.tensor([[1, 0, 1, 0], [0, 0, 0, 0], [1, 1, 1, 1]]).float()
+    x = torch.randn(5, 4, generator=seeded())
+    assert torch.allclose(layer(x, mask), x @ (layer.weight * mask).T + layer.bias, atol=1e-6)
+    layer(x, mask).sum().backward()
+    assert torch.equal(layer.weight.grad != 0, mask > 0)
+
+
+class Leaky(MADE):
+    """The planted mistake: >= into the output, so that coordinate d sees itself."""
+
+    def masks(self, order=0):
+        place = torch.empty_like(self.orders[order])
+        place[self.orders[order]] = torch.arange(1, self.dim + 1)
+        masks = super().masks(order)
+        chain = [place.repeat_interleave(self.n_inputs), self.degrees_0]
+        outputs = place.repeat_interleave(self.n_params)
+        masks[-2] = mask_between(chain[-1], outputs).to(masks[-2])
+        return masks
+
+
+def test_a_mask_that_leaks_the_diagonal_is_caught_three_ways():
+    made = Leaky(5, (16,), generator=seeded()).double()
+    for weight in made.parameters():
+        nn.init.normal_(weight, std=1.5, generator=seeded(1))
+    assert gradient(made).diagonal()[:4].min() > 0
+    assert made.connections().diagonal()[:4].min() > 0
+    assert abs(made.log_prob(every(5)).exp().sum().item() - 1) > 0.05
+
+
+# ---------------------------------------------------------------- densities
+
+
+@pytest.mark.parametrize("kind, levels", [("bernoulli", 2), ("categorical", 3)])
+@pytest.mark.parametrize("dim", [1, 2, 5])
+@pytest.mark.parametrize("orders", [1, 4])
+def test_sums_to_one(kind, levels, dim, orders):
+    made = make(kind, dim, orders=orders)
+    for order in (None, *range(orders)):
+        total = made.log_prob(every(dim, levels), order).exp().sum().item()
+        assert abs(total - 1) < 1e-10
+
+
+def test_gaussian_integrates_to_one():
+    made = make("gaussian", 2, (8,), orders=2)
+    with torch.no_grad():
+        for weight in made.parameters():
+            weight.mul_(0.4)
+    axis = torch.linspace(-15, 15, 601).double()
+    grid = torch.cartesian_prod(axis, axis)
+    for order in (None, 0, 1):
+        density = made.log_prob(grid, order).exp().reshape(601, 601)
+        total = torch.trapezoid(torch.trapezoid(density, axis), axis).item()
+        assert abs(total - 1) < 1e-3
+
+
+def test_the_conditionals_are_those_of_the_joint():
+    """p(x_d | before) from sums over the enumerated joint, against the network's own output."""
+    made = make(dim=4, orders=torch.tensor([[2, 0, 3, 1]]))
+    x = every(4)
+    joint = made.log_prob(x).exp()
+    for row, got in zip(x, made.conditionals(x), strict=True):
+        for place, d in enumerate([2, 0, 3, 1]):
+            before = [2, 0, 3, 1][:place]
+            match = (x[:, before] == row[before]).all(1)
+            want = joint[match & (x[:, d] == row[d])].sum() / joint[match].sum()
+            assert math.isclose(got[d].exp().item(), want.item(), rel_tol=1e-9)
+
+
+def test_torch_has_the_same_densities():
+    x = torch.randn(6, 4, generator=seeded(2)).double()
+    made = make("gaussian", 4)
+    mean, log_scale = made(x).unbind(-1)
+    want = torch.distributions.Normal(mean, log_scale.clamp(min=-7).exp()).log_prob(x).sum(-1)
+    assert torch.allclose(made.log_prob(x), want, atol=1e-10)
+    bits = (x > 0).double()
+    made = make("bernoulli", 4)
+    want = torch.distributions.Bernoulli(logits=made(bits)[..., 0]).log_prob(bits).sum(-1)
+    assert torch.allclose(made.log_prob(bits), want, atol=1e-10)
+    made = make("categorical", 4)
+    want = torch.distributions.Categorical(logits=made(bits)).log_prob(bits).sum(-1)
+    assert torch.allclose(made.log_prob(bits), want, atol=1e-10)
+
+
+def test_extreme_logits_stay_finite():
+    made = make("bernoulli", 3)
+    with torch.no_grad():
+        made.last.bias.fill_(-800.0)
+    assert torch.isfinite(made.log_prob(torch.ones(1, 3))).all()
+    assert made.log_prob(torch.ones(1, 3)).item() < -1000
+
+
+# ---------------------------------------------------------------- ensembles
+
+
+def test_an_ensemble_averages_probabilities():
+    made = make(dim=6, orders=5)
+    x = every(6)
+    each = torch.stack([made.log_prob(x, m) for m in range(5)])
+    assert torch.allclose(made.log_prob(x).exp(), each.exp().mean(0), atol=1e-12)
+    assert each.std(0).max() > 0.1, "the orderings agree: this test proves nothing"
+
+
+def test_the_two_wrong_averages_do_not_sum_to_one():
+    """Averaged log-probabilities sum to less; averaged logits of the conditionals to anything."""
+    made = make(dim=6, orders=5, seed=4)
+    x = every(6)
+    logs = torch.stack([made.log_prob(x, m) for m in range(5)]).mean(0)
+    assert logs.exp().sum().item() < 0.95
+    logits = torch.stack([made(x, m) for m in range(5)]).mean(0)
+    total = made._score(logits, x).sum(-1).exp().sum().item()
+    assert abs(total - 1) > 0.05
+
+
+# ---------------------------------------------------------------- samples
+
+
+@pytest.mark.parametrize("kind, levels", [("bernoulli", 2), ("categorical", 3)])
+@pytest.mark.parametrize("orders", [1, 3])
+def test_samples_follow_log_prob(kind, levels, orders):
+    made = make(kind, 3, orders=orders)
+    n = 60_000
+    x = made.sample((n,), generator=seeded(7))
+    cells = every(3, levels)
+    weights = levels ** torch.arange(2, -1, -1)
+    counts = torch.bincount((x * weights).sum(1), minlength=len(cells))
+    p = made.log_prob(cells).exp()
+    z = (counts / n - p) / (p * (1 - p) / n).sqrt()
+    assert z.abs().max() < 4.5
+
+
+def test_gaussian_samples_follow_log_prob():
+    """Standardised by the conditionals they must be white."""
+    made = make("gaussian", 3, (8,), orders=torch.tensor([[1, 2, 0]]))
+    with torch.no_grad():
+        for weight in made.parameters():
+            weight.mul_(0.4)
+    x = made.sample((20_000,), generator=seeded(4))
+    mean, log_scale = made(x).unbind(-1)
+    z = (x - mean) / log_scale.clamp(min=-7).exp()
+    assert z.mean(0).abs().max() < 0.03
+    assert (torch.cov(z.T) - torch.eye(3)).abs().max() < 0.04
+
+
+def test_sampling_takes_a_network_pass_for_each_coordinate():
+    made = make(dim=7)
+    calls = []
+    network = made._network
+    made._network = lambda *a: calls.append(1) or network(*a)
+    made.sample((3,), generator=seeded())
+    assert len(calls) == 7
+    calls.clear()
+    made.log_prob(torch.ones(3, 7))
+    assert len(calls) == 1
+
+
+def test_rsample_has_the_gradient_of_the_map():
+    made = make("gaussian", 3)
+    x = made.rsample((4,), generator=seeded(1))
+    (x**2).sum().backward()
+    assert made.last.bias.grad.abs().min() > 0
+    assert torch.equal(x.detach(), made.sample((4,), generator=seeded(1)))
+    with pytest.raises(TypeError, match="no gradient"):
+        make("bernoulli").rsample((2,))
+
+
+@pytest.mark.parametrize("kind", OUTPUTS)
+@pytest.mark.parametrize("shape", [(), (4,), (2, 3), (0,)])
+def test_shapes(kind, shape):
+    assert make(kind).sample(shape).shape == (*shape, 5)
+
+
+def test_nothing_global_is_seeded():
+    torch.manual_seed(5)
+    want = torch.rand(1)
+    torch.manual_seed(5)
+    made = make(dim=4, orders=3)
+    torch.manual_seed(5)
+    made.sample((2,), generator=seeded())
+    assert torch.equal(torch.rand(1), want)
+
+
+def test_the_generator_decides_weights_and_orderings():
+    one, same = (MADE(5, orders=3, generator=seeded(2)).state_dict() for _ in range(2))
+    assert all(torch.equal(one[name], same[name]) for name in one)
+    other = MADE(5, orders=3, generator=seeded(3)).state_dict()
+    assert not torch.equal(one["last.weight"], other["last.weight"])
+
+
+def test_saved_and_loaded_it_is_the_same_density():
+    made = make(dim=5, orders=3)
+    copy = make(dim=5, orders=3, seed=9)
+    copy.load_state_dict(made.state_dict())
+    assert torch.equal(copy.log_prob(every(5)), made.log_prob(every(5)))
+
+
+# ---------------------------------------------------------------- input
+
+
+@pytest.mark.parametrize(
+    "x, error, message",
+    [
+        (torch.zeros(5), ValueError, r"\(B, 5\)"),
+        (torch.zeros(2, 4), ValueError, r"\(B, 5\)"),
+        (torch.zeros(0, 5), ValueError, "B > 0"),
+        (torch.full((1, 5), 0.5), ValueError, "whole numbers"),
+        (torch.full((1, 5), 2.0), ValueError, "0 … 1"),
+        (torch.full((1, 5), math.nan), ValueError, "whole numbers"),
+    ],
+)
+def test_bad_bits_are_refused(x, error, message):
+    with pytest.raises(error, match=message):
+        make("bernoulli").log_prob(x)
+
+
+def test_bad_numbers_are_refused():
+    with pytest.raises(ValueError, match="NaN"):
+        make("gaussian").log_prob(torch.full((1, 5), math.nan))
+    with pytest.raises(TypeError, match="floating"):
+        make("gaussian").log_prob(torch.zeros(1, 5, dtype=torch.long))
+    with pytest.raises(ValueError, match="0 … 2"):
+        make("categorical").log_prob(torch.full((1, 5), 3))
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ({"dim": 0}, "dim >= 1"),
+        ({"dim": 3, "hidden": ()}, "hidden"),
+        ({"dim": 3, "output": "poisson"}, "choose one of"),
+        ({"dim": 3, "output": "categorical", "levels": 1}, "levels >= 2"),
+        ({"dim": 3, "orders": 0}, "at least one ordering"),
+        ({"dim": 3, "orders": torch.tensor([[0, 1, 1]])}, "permutation"),
+    ],
+)
+def test_bad_settings_are_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        MADE(**arguments)
+
+
+def test_an_unknown_order_is_refused():
+    with pytest.raises(ValueError, match="orders 0 … 1"):
+        make(orders=2).log_prob(torch.zeros(1, 5), order=2)
+
+
+# ---------------------------------------------------------------- it learns
+
+
+def test_it_learns_a_distribution_with_a_known_entropy():
+    """Bits of which the third is the exclusive or of two: log p must reach -2 log 2."""
+    torch.manual_seed(0)
+    x = every(2)
+    x = torch.cat([x, (x[:, :1] ^ x[:, 1:])], 1)
+    made = MADE(3, (32,), generator=seeded())
+    optimizer = torch.optim.Adam(made.parameters(), lr=0.03)
+    for _ in range(300):
+        loss = -made.log_prob(x).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert 2 * math.log(2) <= loss.item() < 2 * math.log(2) + 0.02
+
+
+def test_a_minute_of_digits_is_enough_for_the_bar():
+    """Well under 18.4 nats on the test part with one ordering (the bar is for the full recipe)."""
+    digits = data.digits()
+    bits = torch.tensor(digits.images >= 8).float()
+    train, test = (bits[digits.split[part]] for part in ("train", "test"))
+    torch.manual_seed(0)
+    made = MADE(64, (256,), dropout=0.5, generator=seeded())
+    optimizer = torch.optim.AdamW(made.parameters(), lr=2e-3)
+    for _ in range(1000):
+        batch = train[torch.randint(len(train), (64,))]
+        loss = -made.log_prob(batch).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert -made.eval().log_prob(test).mean().item() < 18.4
