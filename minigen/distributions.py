@@ -4,6 +4,9 @@ Every head has `n_params`, the number of network outputs for one sample, and
 
     log_prob(params (B, P, T), x (B, 1, T)) -> (B, T) nats
     sample(params (B, P, T), generator, temperature) -> (B, 1, T)
+
+`Categorical` and `DiscretizedLogisticMixture` are probabilities of levels, `GaussianHead` is a density.
+`log_density` puts the three on one scale: nats for a unit of amplitude.
 """
 
 from __future__ import annotations
@@ -12,15 +15,85 @@ import math
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = ["GaussianHead"]
+__all__ = ["Categorical", "DiscretizedLogisticMixture", "GaussianHead", "Head"]
 
 HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
+LOGISTIC_STD = math.pi / math.sqrt(3)  # standard deviation of the logistic density of scale 1
+SMALLEST_U = 2.0**-25  # uniform noise is kept from 0 and 1, where the logistic quantile is infinite
+
+
+class Head:
+    """What the three densities share.
+
+    A sample is made in two steps, so that every way of generating can use the same noise: `noise`
+    draws what does not depend on the parameters, `draw` turns it into a sample.
+    """
+
+    n_params: int
+    means = (
+        0  # how many parameters, the first ones, are means: a linear prediction is added to them
+    )
+
+    def hear(self, x: Tensor) -> Tensor:
+        """What the network reads of past samples x: the samples themselves, unless said otherwise."""
+        return x
+
+    def sample(
+        self,
+        params: Tensor,
+        generator: torch.Generator | None = None,
+        temperature: float = 1.0,
+    ) -> Tensor:
+        """Draw x[t] from the density of params[t]: (B, P, T) -> (B, 1, T)."""
+        return self.draw(params, self.noise(params, generator), temperature)
+
+    def noise(self, params: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """The noise for `draw`, of the size, type and device that these parameters need."""
+        raise NotImplementedError
+
+    def draw(self, params: Tensor, noise: Tensor, temperature: float = 1.0) -> Tensor:
+        """Noise -> x (B, 1, T), without further chance."""
+        raise NotImplementedError
+
+    def log_prob(self, params: Tensor, x: Tensor) -> Tensor:
+        """Log of the probability or density of x[t] given params[t], (B, T) nats."""
+        raise NotImplementedError
+
+    def log_density(self, params: Tensor, x: Tensor) -> Tensor:
+        """Like `log_prob`, always for a unit of amplitude: probability over width of the level."""
+        return self.log_prob(params, x)
+
+    def start(self, x: Tensor, error: Tensor) -> Tensor:
+        """The constant parameters (P,) that suit samples x and their prediction errors."""
+        raise NotImplementedError
+
+    def initial(self) -> Tensor:
+        """The constant parameters (P,) of an untrained network."""
+        return torch.zeros(self.n_params)
+
+    def _check(self, params: Tensor, x: Tensor | None = None) -> None:
+        if params.ndim != 3 or params.shape[1] != self.n_params:
+            raise ValueError(
+                f"{type(self).__name__} takes params of shape (B, {self.n_params}, T), "
+                f"not {tuple(params.shape)}: give it the WaveNet's output unchanged"
+            )
+        if x is not None and x.shape != (params.shape[0], 1, params.shape[2]):
+            raise ValueError(
+                f"x has shape {tuple(x.shape)}, the parameters describe "
+                f"{(params.shape[0], 1, params.shape[2])}: audio is (B, 1, T)"
+            )
+
+    @staticmethod
+    def _warm(temperature: float) -> None:
+        if not temperature >= 0:
+            raise ValueError(f"temperature is 0 or positive, not {temperature}")
 
 
 @dataclass(frozen=True)
-class GaussianHead:
+class GaussianHead(Head):
     """A Gaussian with a floor under its log-scale.
 
         log p(x) = -½ ((x - mean) / scale)² - log scale - ½ log 2π,   log scale = max(s, floor)
@@ -43,40 +116,280 @@ class GaussianHead:
 
     floor: float = -7.0
     n_params: int = 2
+    means = 1
 
     def split(self, params: Tensor) -> tuple[Tensor, Tensor]:
         """params (B, 2, T) -> mean (B, 1, T), log_scale (B, 1, T) at or above the floor."""
-        if params.ndim != 3 or params.shape[1] != self.n_params:
-            raise ValueError(
-                f"GaussianHead takes params of shape (B, {self.n_params}, T), "
-                f"not {tuple(params.shape)}: give it the WaveNet's output unchanged"
-            )
+        self._check(params)
         mean, log_scale = params.chunk(2, dim=1)
         return mean, log_scale.clamp(min=self.floor)
 
     def log_prob(self, params: Tensor, x: Tensor) -> Tensor:
         """log p(x[t] | params[t]) in nats, (B, T)."""
+        self._check(params, x)
         mean, log_scale = self.split(params)
-        if x.shape != mean.shape:
-            raise ValueError(
-                f"x has shape {tuple(x.shape)}, the parameters describe {tuple(mean.shape)}: "
-                "audio is (B, 1, T)"
-            )
         z = (x - mean) * torch.exp(-log_scale)
         return (-0.5 * z**2 - log_scale - HALF_LOG_2PI).squeeze(1)
 
-    def sample(
-        self,
-        params: Tensor,
-        generator: torch.Generator | None = None,
-        temperature: float = 1.0,
-    ) -> Tensor:
-        """mean + temperature · scale · ε with ε ~ N(0, 1), (B, 1, T). Differentiable in params."""
+    def noise(self, params: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """ε ~ N(0, 1), (B, 1, T)."""
+        shape = (params.shape[0], 1, params.shape[2])
+        return torch.randn(shape, generator=generator, device=params.device, dtype=params.dtype)
+
+    def draw(self, params: Tensor, noise: Tensor, temperature: float = 1.0) -> Tensor:
+        """mean + temperature · scale · ε, (B, 1, T). Differentiable in params."""
+        self._warm(temperature)
         mean, log_scale = self.split(params)
-        noise = torch.randn(mean.shape, generator=generator, device=mean.device, dtype=mean.dtype)
         return mean + temperature * torch.exp(log_scale) * noise
 
     def entropy(self, params: Tensor) -> Tensor:
         """½ log 2πe + log scale, in nats, (B, T)."""
         _, log_scale = self.split(params)
         return (0.5 + HALF_LOG_2PI + log_scale).squeeze(1)
+
+    def start(self, x: Tensor, error: Tensor) -> Tensor:
+        """Mean 0 and the scale of the errors, (2,)."""
+        return torch.stack([error.new_zeros(()), 0.5 * error.pow(2).mean().log()])
+
+
+@dataclass(frozen=True)
+class Categorical(Head):
+    """One probability for each of a few levels, spaced by µ-law.
+
+        P(code = i) = softmax(params)_i,   code = round((y + 1) µ / 2),   µ = levels - 1
+        y = sign(x) log(1 + µ|x|) / log(1 + µ)
+
+    No shape is assumed: two humps, a hard edge or a tail cost nothing extra. The network reads y.
+
+    Args:
+        levels: 256 is 8 bits.
+        mu_law: False spaces the levels evenly, y = x: 8 bits of that hiss in every quiet passage.
+
+    References:
+        van den Oord et al., WaveNet, 2016 (arXiv:1609.03499), section 2.2; ITU-T G.711, 1988.
+
+    >>> head = Categorical(256)
+    >>> x = torch.tensor([[[-1.0, 0.0, 0.01, 1.0]]])
+    >>> head.encode(x).tolist()
+    [[[0, 128, 157, 255]]]
+    >>> head.log_prob(torch.zeros(1, 256, 4), x)[0, 0].exp().item()  # all alike: 1 / 256
+    0.00390625
+    """
+
+    levels: int = 256
+    mu_law: bool = True
+
+    def __post_init__(self) -> None:
+        if self.levels < 2:
+            raise ValueError(f"Categorical needs at least 2 levels, not {self.levels}")
+
+    @property
+    def n_params(self) -> int:
+        """One logit a level."""
+        return self.levels
+
+    def hear(self, x: Tensor) -> Tensor:
+        """y: amplitudes on the µ-law scale, from -1 to 1."""
+        x = x.clamp(-1, 1)
+        if not self.mu_law:
+            return x
+        mu = self.levels - 1
+        return x.sign() * torch.log1p(mu * x.abs()) / math.log1p(mu)
+
+    def _unhear(self, y: Tensor) -> Tensor:
+        mu = self.levels - 1
+        return y.sign() * torch.expm1(y.abs() * math.log1p(mu)) / mu if self.mu_law else y
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Amplitudes -> codes 0 … levels - 1, of x's shape. What lies outside [-1, 1] is clipped."""
+        if not torch.isfinite(x).all():
+            raise ValueError("x has NaN or infinite samples")
+        return torch.floor((self.hear(x) + 1) * ((self.levels - 1) / 2) + 0.5).long()
+
+    def decode(self, codes: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+        """Codes -> the amplitudes they stand for."""
+        return self._unhear(codes.to(dtype) * (2 / (self.levels - 1)) - 1)
+
+    def log_width(self, codes: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+        """Log of the length of the interval of amplitudes that a code stands for."""
+        edges = 2 * (torch.arange(self.levels + 1, dtype=torch.float64) - 0.5) / (self.levels - 1)
+        widths = self._unhear(
+            (edges - 1).clamp(-1, 1)
+        ).diff()  # the first and last are half as wide
+        return widths.log().to(codes.device, dtype)[codes]
+
+    def log_prob(self, params: Tensor, x: Tensor) -> Tensor:
+        """log P(code of x[t] | params[t]) in nats, (B, T)."""
+        self._check(params, x)
+        return F.log_softmax(params, dim=1).gather(1, self.encode(x)).squeeze(1)
+
+    def log_density(self, params: Tensor, x: Tensor) -> Tensor:
+        """log_prob minus the log-width of the level: even within a level, (B, T)."""
+        width = self.log_width(self.encode(x), params.dtype).squeeze(1)
+        return self.log_prob(params, x) - width
+
+    def noise(self, params: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """u ~ U(0, 1), (B, 1, T)."""
+        shape = (params.shape[0], 1, params.shape[2])
+        return torch.rand(shape, generator=generator, device=params.device, dtype=params.dtype)
+
+    def draw(self, params: Tensor, noise: Tensor, temperature: float = 1.0) -> Tensor:
+        """The first level whose cumulated probability exceeds u, as an amplitude, (B, 1, T).
+
+        Logits are divided by the temperature; at 0 the most probable level is taken.
+        """
+        self._check(params)
+        codes = _choose(params, noise, temperature)
+        return self.decode(codes, params.dtype)
+
+    def entropy(self, params: Tensor) -> Tensor:
+        """-Σ_i P(i) log P(i), in nats, (B, T)."""
+        self._check(params)
+        log_p = F.log_softmax(params, dim=1)
+        return -(log_p.exp() * log_p).sum(1)
+
+    def start(self, x: Tensor, error: Tensor) -> Tensor:
+        """The logarithm of how often each level occurs, with half a count for each, (levels,)."""
+        counts = torch.bincount(self.encode(x).flatten(), minlength=self.levels) + 0.5
+        return (counts / counts.sum()).log()
+
+
+def _choose(logits: Tensor, u: Tensor, temperature: float) -> Tensor:
+    """Index along dim 1 with probability softmax(logits / temperature): (B, P, T) -> (B, 1, T)."""
+    Head._warm(temperature)
+    if temperature == 0:
+        return logits.argmax(1, keepdim=True)
+    cumulated = F.softmax(logits / temperature, dim=1).cumsum(1)
+    return (u >= cumulated).sum(1, keepdim=True).clamp(max=logits.shape[1] - 1)
+
+
+@dataclass(frozen=True)
+class DiscretizedLogisticMixture(Head):
+    """A mixture of logistic densities, added up over each of many evenly spaced levels.
+
+        P(x) = Σ_j w_j [F((x + δ/2 - m_j) / s_j) - F((x - δ/2 - m_j) / s_j)],   F(a) = 1 / (1 + e^-a)
+
+    with levels x = -1, -1 + δ, …, 1 and δ = 2 / (levels - 1). The lowest level takes all that lies below
+    it, F alone, the highest all that lies above, so that the levels sum to one for every mean and
+    scale. With a and b = a - d the two arguments, nothing is ever subtracted that is nearly equal:
+
+        F(a) - F(b) = F(a) F(-b) (1 - e^-d),   d = δ / s_j
+
+    Parameters, in this order: k means, k log-scales, k logits of the weights. Between levels x counts
+    as the middle of a level of its own, so that log_prob has a gradient with respect to x, too.
+
+    Args:
+        k: components.
+        levels: 65,536 is 16 bits.
+        floor: the smallest log-scale, in nats.
+
+    References:
+        Salimans et al., PixelCNN++, 2017 (arXiv:1701.05517), section 2.1; van den Oord et al.,
+        Parallel WaveNet, 2017 (arXiv:1711.10433), section 2.1.
+
+    >>> head = DiscretizedLogisticMixture(k=2, levels=256)
+    >>> params = torch.tensor([0.9, -0.2, -7.0, -1.0, 0.0, 1.0]).double().expand(1, 256, 6).mT
+    >>> x = torch.linspace(-1, 1, 256, dtype=torch.float64).reshape(1, 1, 256)
+    >>> round(head.log_prob(params, x).exp().sum().item(), 12)
+    1.0
+    """
+
+    k: int = 10
+    levels: int = 65_536
+    floor: float = -7.0
+
+    def __post_init__(self) -> None:
+        if self.k < 1 or self.levels < 2:
+            raise ValueError(
+                f"a mixture needs k >= 1 and levels >= 2, not k={self.k}, levels={self.levels}"
+            )
+
+    @property
+    def n_params(self) -> int:
+        """Mean, log-scale and logit of each component."""
+        return 3 * self.k
+
+    @property
+    def means(self) -> int:
+        """The first k parameters are means."""
+        return self.k
+
+    @property
+    def step(self) -> float:
+        """δ, from one level to the next."""
+        return 2 / (self.levels - 1)
+
+    def split(self, params: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """params (B, 3k, T) -> means, log-scales at or above the floor, logits, (B, k, T) each."""
+        self._check(params)
+        means, log_scales, logits = params.chunk(3, dim=1)
+        return means, log_scales.clamp(min=self.floor), logits
+
+    def log_prob(self, params: Tensor, x: Tensor) -> Tensor:
+        """log P(x[t] | params[t]) in nats, (B, T)."""
+        self._check(params, x)
+        means, log_scales, logits = self.split(params)
+        per_scale = torch.exp(-log_scales)  # 1 / s
+        a = (x - means + self.step / 2) * per_scale  # (B, k, T)
+        b = (x - means - self.step / 2) * per_scale
+        d = self.step * per_scale
+        # log(1 - e^-d), and for small d its series log d - d/2 + d²/24, whose gradient is finite at 0
+        small = d.clamp(max=1e-3)
+        inside = torch.where(
+            d > 1e-3,
+            torch.log(-torch.expm1(-d.clamp(min=1e-3))),
+            math.log(self.step) - log_scales - small / 2 + small**2 / 24,
+        )
+        below, above = F.logsigmoid(a), F.logsigmoid(-b)
+        lowest, highest = x < -1 + self.step / 2, x > 1 - self.step / 2
+        log_p = below.masked_fill(highest, 0) + above.masked_fill(lowest, 0)
+        log_p = log_p + inside.masked_fill(lowest | highest, 0)
+        return torch.logsumexp(F.log_softmax(logits, dim=1) + log_p, dim=1)
+
+    def log_density(self, params: Tensor, x: Tensor) -> Tensor:
+        """log_prob - log δ, (B, T)."""
+        return self.log_prob(params, x) - math.log(self.step)
+
+    def noise(self, params: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Two u ~ U(0, 1), one to choose the component and one to draw from it, (B, 2, T)."""
+        shape = (params.shape[0], 2, params.shape[2])
+        return torch.rand(shape, generator=generator, device=params.device, dtype=params.dtype)
+
+    def draw(self, params: Tensor, noise: Tensor, temperature: float = 1.0) -> Tensor:
+        """m + temperature · s · log(u / (1 - u)) of the chosen component, at the nearest level.
+
+        Logits are divided by the temperature; at 0 it is the mean of the heaviest component.
+        """
+        means, log_scales, logits = self.split(params)
+        chosen = _choose(logits, noise[:, :1], temperature)  # (B, 1, T)
+        mean, log_scale = means.gather(1, chosen), log_scales.gather(1, chosen)
+        u = noise[:, 1:].clamp(SMALLEST_U, 1 - SMALLEST_U)
+        x = mean + temperature * torch.exp(log_scale) * (torch.log(u) - torch.log1p(-u))
+        return torch.floor((x.clamp(-1, 1) + 1) / self.step + 0.5) * self.step - 1
+
+    def entropy(self, params: Tensor) -> Tensor:
+        """-Σ_x P(x) log P(x) in nats, (B, T): a sum over all levels, one after the other.
+
+        No closed form is known. For 65,536 levels expect seconds.
+        """
+        self._check(params)
+        total = params.new_zeros(params.shape[0], params.shape[2])
+        for level in range(self.levels):
+            x = params.new_full((params.shape[0], 1, params.shape[2]), level * self.step - 1)
+            log_p = self.log_prob(params, x)
+            total = total - log_p.exp() * log_p
+        return total
+
+    def initial(self) -> Tensor:
+        """Means 0 and scales around 1, spread: equal components would stay equal for ever."""
+        return self._spread(torch.zeros(()))
+
+    def start(self, x: Tensor, error: Tensor) -> Tensor:
+        """Means 0 and scales around that of the errors, (3k,)."""
+        return self._spread(0.5 * error.pow(2).mean().log())
+
+    def _spread(self, log_std: Tensor) -> Tensor:
+        offsets = torch.linspace(-1, 1, self.k) if self.k > 1 else torch.zeros(1)
+        log_scales = log_std.cpu() - math.log(LOGISTIC_STD) + offsets.to(log_std.dtype)
+        zeros = torch.zeros_like(log_scales)
+        return torch.cat([zeros, log_scales, zeros])

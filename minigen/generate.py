@@ -4,14 +4,14 @@
   says, and what makes WaveNet slow.
 - `numpy`: every layer remembers what it has computed. A sample then costs one matrix-vector product
   a layer, whatever the receptive field. (Paine et al., Fast Wavenet Generation, 2016,
-  arXiv:1611.09482.)
+  arXiv:1611.09482.) The readable reference of the fast ones.
+- `numba`: the same loop compiled, for one stream on one core (see `generate_numba`).
+- `cuda_graph`: the same step on a GPU, recorded once and replayed, for a batch (see `generate_cuda`).
 
-Both draw the same samples from the same generator, up to rounding.
+All draw the same samples from the same generator, up to rounding.
 """
 
 from __future__ import annotations
-
-from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -19,7 +19,7 @@ from torch import Tensor
 
 from .wavenet import WaveNet
 
-__all__ = ["BACKENDS", "CachedWaveNet", "generate"]
+__all__ = ["BACKENDS", "CachedWaveNet", "draw_noise", "generate"]
 
 
 class CachedWaveNet:
@@ -35,8 +35,8 @@ class CachedWaveNet:
     def __init__(
         self, model: WaveNet, cond: Tensor | None, speaker: Tensor | None, batch: int
     ) -> None:
-        array = lambda value: value.detach().cpu().numpy()
-        self.gain, self.n = model.gain, 0
+        array = lambda value: value.detach().cpu().numpy().copy()
+        self.head, self.gain, self.n = model.head, model.gain, 0
         self.enter = array(model.enter.weight), array(model.enter.bias)[:, None]  # (R, 1) each
         dtype = self.enter[0].dtype
         voice = None
@@ -71,7 +71,8 @@ class CachedWaveNet:
     def step(self, newest: np.ndarray) -> np.ndarray:
         """x[n-1] (B,) -> params[n] (P, B)."""
         self.past = np.concatenate([newest[None], self.past[:-1]])
-        h = self.enter[0] * (self.gain * newest) + self.enter[1] + self.offset  # (R, B)
+        heard = self.gain * self.head.hear(torch.from_numpy(newest)).numpy()
+        h = self.enter[0] * heard + self.enter[1] + self.offset  # (R, B)
         if self.cond is not None:
             heard = (self.project @ self.cond[self.n]).reshape(len(self.layers), -1, h.shape[1])
         activations = []
@@ -91,27 +92,61 @@ class CachedWaveNet:
         hidden = np.maximum(self.hidden[0] @ skip + self.hidden[1], 0)
         params = self.leave[0] @ hidden + self.leave[1]  # (P, B)
         if self.linear is not None:
-            params[0] += self.linear @ self.past
+            params[: self.head.means] += self.linear @ self.past
         self.n += 1
         return params
 
 
-def _cached(model: WaveNet, x: Tensor, cond: Tensor | None, speaker: Tensor | None) -> Iterator:
-    net = CachedWaveNet(model, cond, speaker, x.shape[0])
-    newest = np.zeros(x.shape[0], net.past.dtype)
-    for t in range(x.shape[-1]):
-        yield torch.from_numpy(net.step(newest).T[..., None].copy()).to(x)  # (B, P, 1)
-        newest = x[:, 0, t].numpy(force=True).astype(newest.dtype)
+def draw_noise(
+    model: WaveNet, batch: int, n_samples: int, generator: torch.Generator | None = None
+) -> Tensor:
+    """All the chance that `generate` uses, drawn ahead, one time step after the other: (B, Q, T)."""
+    weight = model.leave.weight
+    like = weight.new_empty(batch, model.head.n_params, 1)
+    return torch.cat([model.head.noise(like, generator) for _ in range(n_samples)], dim=-1)
 
 
-def _naive(model: WaveNet, x: Tensor, cond: Tensor | None, speaker: Tensor | None) -> Iterator:
+# Each backend fills x (B, 1, T) from (model, x, cond, speaker, noise (B, Q, T), temperature).
+
+
+def _naive(model, x, cond, speaker, noise, temperature) -> None:
     for t in range(x.shape[-1]):
         first = max(0, t - model.receptive_field)
         part = None if cond is None else cond[..., first : t + 1]
-        yield model(x[..., first : t + 1], part, speaker)[..., -1:]  # (B, P, 1)
+        params = model(x[..., first : t + 1], part, speaker)[..., -1:]  # (B, P, 1)
+        x[..., t : t + 1] = model.head.draw(params, noise[..., t : t + 1], temperature)
 
 
-BACKENDS = {"naive": _naive, "numpy": _cached}
+def _numpy(model, x, cond, speaker, noise, temperature) -> None:
+    net = CachedWaveNet(model, cond, speaker, x.shape[0])
+    newest = np.zeros(x.shape[0], net.past.dtype)
+    for t in range(x.shape[-1]):
+        params = torch.from_numpy(net.step(newest).T[..., None].copy()).to(x)  # (B, P, 1)
+        x[..., t : t + 1] = model.head.draw(params, noise[..., t : t + 1], temperature)
+        newest = x[:, 0, t].numpy(force=True).astype(newest.dtype)
+
+
+def _numba(model, x, cond, speaker, noise, temperature) -> None:
+    from .generate_numba import CompiledWaveNet  # numba takes half a second to import
+
+    for item in range(x.shape[0]):
+        one = slice(item, item + 1)
+        net = CompiledWaveNet(
+            model,
+            None if cond is None else cond[one],
+            None if speaker is None else speaker[one],
+        )
+        drawn = net.draw(noise[item].numpy(force=True), temperature)
+        x[item, 0] = torch.from_numpy(drawn).to(x)
+
+
+def _cuda_graph(model, x, cond, speaker, noise, temperature) -> None:
+    from .generate_cuda import replay
+
+    replay(model, x, cond, speaker, noise, temperature)
+
+
+BACKENDS = {"naive": _naive, "numpy": _numpy, "numba": _numba, "cuda_graph": _cuda_graph}
 
 
 @torch.no_grad()
@@ -127,11 +162,12 @@ def generate(
     """Draw waveforms from a WaveNet -> (B, 1, T).
 
     Args:
-        model: in evaluation or training mode; its weights are not changed.
+        model: in evaluation or training mode, without dropout either way; its weights are not changed.
         cond: (B, C, T), or None for an unconditional model.
         speaker: (B,), or None.
         n_samples: T; by default as many as `cond` has.
-        backend: "naive" or "numpy".
+        backend: "naive", "numpy", "numba" (one stream after the other, compiled at first use) or
+            "cuda_graph" (the model must be on a GPU).
         generator: of the noise; the same generator gives the same samples with every backend.
         temperature: scales the noise; 1 samples the model's density, less is quieter and duller.
 
@@ -148,11 +184,21 @@ def generate(
         if cond is None:
             raise ValueError("generate needs n_samples where there is no cond to tell the length")
         n_samples = cond.shape[-1]
+    if n_samples < 1:
+        raise ValueError(f"generate needs n_samples of at least 1, not {n_samples}")
     if cond is not None and n_samples > cond.shape[-1]:
         raise ValueError(f"{n_samples} samples asked for, but cond covers {cond.shape[-1]} only")
     batch = cond.shape[0] if cond is not None else len(speaker) if speaker is not None else 1
     weight = model.leave.weight
     x = torch.zeros(batch, 1, n_samples, dtype=weight.dtype, device=weight.device)
-    for t, params in enumerate(BACKENDS[backend](model, x, cond, speaker)):
-        x[..., t : t + 1] = model.head.sample(params, generator, temperature)
+    if cond is not None:
+        cond = cond[..., :n_samples]
+    model._validate(x, cond, speaker)
+    noise = draw_noise(model, batch, n_samples, generator)
+    training = model.training
+    model.eval()  # no dropout
+    try:
+        BACKENDS[backend](model, x, cond, speaker, noise, temperature)
+    finally:
+        model.train(training)
     return x

@@ -7,13 +7,15 @@ The shift by one sample is inside the model: params at t see x[<t] only. Audio i
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .distributions import GaussianHead
+from .distributions import Head
 
-__all__ = ["GatedLayer", "WaveNet", "shift_right"]
+__all__ = ["GatedLayer", "Upsample", "WaveNet", "shift_right"]
 
 
 def shift_right(x: Tensor, by: int = 1) -> Tensor:
@@ -33,15 +35,23 @@ class GatedLayer(nn.Module):
         dilation: d, the distance between taps in samples.
         cond_channels: of c; 0 for none.
         residual: False for the last layer, whose h' nobody reads.
+        dropout: in training, the part of h that the convolution does not see, chosen anew each time.
 
     References:
         van den Oord et al., WaveNet, 2016 (arXiv:1609.03499), sections 2.3 and 2.5.
     """
 
     def __init__(
-        self, channels: int, kernel: int, dilation: int, cond_channels: int, residual: bool = True
+        self,
+        channels: int,
+        kernel: int,
+        dilation: int,
+        cond_channels: int,
+        residual: bool = True,
+        dropout: float = 0.0,
     ) -> None:
         super().__init__()
+        self.dropout = dropout
         self.past = (kernel - 1) * dilation  # samples of the past it needs
         self.conv = nn.Conv1d(channels, 2 * channels, kernel, dilation=dilation)
         self.cond = nn.Conv1d(cond_channels, 2 * channels, 1, bias=False) if cond_channels else None
@@ -49,7 +59,8 @@ class GatedLayer(nn.Module):
 
     def forward(self, h: Tensor, c: Tensor | None) -> tuple[Tensor, Tensor]:
         """h (B, R, T), c (B, C, T) -> next h (B, R, T), a (B, R, T)."""
-        z = self.conv(F.pad(h, (self.past, 0)))  # (B, 2R, T)
+        heard = F.dropout(h, self.dropout, self.training)
+        z = self.conv(F.pad(heard, (self.past, 0)))  # (B, 2R, T)
         if self.cond is not None:
             z = z + self.cond(c)
         f, g = z.chunk(2, dim=1)
@@ -57,13 +68,65 @@ class GatedLayer(nn.Module):
         return (h if self.residual is None else (h + self.residual(a)) * 0.5**0.5), a
 
 
+class Upsample(nn.Module):
+    """Frame features -> features at every sample, without a pattern at the rate of frames.
+
+    Each stage repeats every value `factor` times and then smooths with a learned filter over 2·factor
+    + 1 samples, the same for all channels, which starts as the mean of `factor` neighbours (the result is
+    then linear interpolation). A constant stays constant whatever the filter learns, since repeating
+    a constant leaves nothing for the filter to see. A transposed convolution has no such guarantee:
+    its overlaps differ from sample to sample and print a checkerboard.
+
+    Args:
+        factors: of the stages; their product is the hop, the number of samples in a frame.
+        learned: False only repeats.
+
+    References:
+        Odena, Dumoulin and Olah, Deconvolution and Checkerboard Artifacts, 2016
+        (doi:10.23915/distill.00003).
+
+    >>> up = Upsample((4, 2))
+    >>> up(torch.tensor([[[0.0, 1.0, 1.0]]])).shape  # (B, F, N) -> (B, F, 8 N)
+    torch.Size([1, 1, 24])
+    """
+
+    def __init__(self, factors: tuple[int, ...], learned: bool = True) -> None:
+        super().__init__()
+        if not factors or min(factors) < 1:
+            raise ValueError(f"Upsample needs factors of at least 1, not {factors}")
+        self.factors = tuple(factors)
+        self.filters = nn.ParameterList() if learned else None
+        for factor in factors if learned else ():
+            weight = torch.ones(2 * factor + 1)  # a mean of `factor` neighbours, centred
+            offset = (torch.arange(2 * factor + 1) - factor).abs()
+            weight = (0.5 * (factor + 1) - offset).clamp(0, 1) * weight / factor
+            self.filters.append(nn.Parameter(weight))
+
+    @property
+    def hop(self) -> int:
+        """Samples in a frame."""
+        return math.prod(self.factors)
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """frames (B, F, N) -> (B, F, N · hop); frame n covers samples n·hop … (n + 1)·hop - 1."""
+        if frames.ndim != 3:
+            raise ValueError(f"frames have shape (B, F, N), not {tuple(frames.shape)}")
+        h = frames.flatten(0, 1).unsqueeze(1)  # (B·F, 1, N): every channel alike
+        for index, factor in enumerate(self.factors):
+            h = h.repeat_interleave(factor, dim=-1)
+            if self.filters is not None:
+                weight = self.filters[index].view(1, 1, -1)
+                h = F.conv1d(F.pad(h, (factor, factor), mode="replicate"), weight)
+        return h.view(*frames.shape[:2], -1)
+
+
 class WaveNet(nn.Module):
     """An autoregressive density of waveforms.
 
         log p(x | c) = Σ_t log p(x[t] | params[t]),   params[t] = net(x[<t], c[<=t])
 
-    With `taps` > 0 a linear prediction from the last `taps` samples is added to the first parameter
-    (a Gaussian's mean): Σ_k w_k x[t - k]. That is the AR model of chapter 5, and the network then
+    With `taps` > 0 a linear prediction from the last `taps` samples is added to the means of the
+    density: Σ_k w_k x[t - k]. That is the AR model of chapter 5, and the network then
     learns only what a linear predictor misses.
 
     Args:
@@ -76,10 +139,12 @@ class WaveNet(nn.Module):
         speakers: number of voices, each an embedding added to c (or to h where c is absent).
         gain: the audio is multiplied by it on entry, and the head's mean and scale are in audio units.
         taps: of the linear prediction.
+        dropout: in training, the part of each layer's input that its convolution does not see.
 
     References:
         van den Oord et al., WaveNet: A Generative Model for Raw Audio, 2016 (arXiv:1609.03499).
 
+    >>> from minigen.distributions import GaussianHead
     >>> net = WaveNet(GaussianHead(), residual=4, skip=4, layers=3, cycles=2)
     >>> net(torch.zeros(1, 1, 50)).shape
     torch.Size([1, 2, 50])
@@ -89,7 +154,7 @@ class WaveNet(nn.Module):
 
     def __init__(
         self,
-        head: GaussianHead,
+        head: Head,
         residual: int = 32,
         skip: int = 32,
         layers: int = 8,
@@ -99,6 +164,7 @@ class WaveNet(nn.Module):
         speakers: int = 0,
         gain: float = 1.0,
         taps: int = 0,
+        dropout: float = 0.0,
     ) -> None:
         super().__init__()
         if min(residual, skip, layers, cycles) < 1 or kernel < 2:
@@ -106,12 +172,20 @@ class WaveNet(nn.Module):
                 "WaveNet needs residual, skip, layers and cycles >= 1 and kernel >= 2, not "
                 f"{residual=}, {skip=}, {layers=}, {cycles=}, {kernel=}"
             )
+        if not 0 <= dropout < 1:
+            raise ValueError(f"dropout is a part, at least 0 and below 1, not {dropout}")
+        if taps and not head.means:
+            raise ValueError(
+                f"taps={taps} add a linear prediction to a mean, and {type(head).__name__} has none"
+            )
         self.head, self.gain, self.taps = head, gain, taps
         self.cond_channels, self.speakers = cond_channels, speakers
         self.enter = nn.Linear(1, residual)
         dilations = [2**i for _ in range(cycles) for i in range(layers)]
         self.layers = nn.ModuleList(
-            GatedLayer(residual, kernel, dilation, cond_channels, index < len(dilations) - 1)
+            GatedLayer(
+                residual, kernel, dilation, cond_channels, index < len(dilations) - 1, dropout
+            )
             for index, dilation in enumerate(dilations)
         )
         self.voice = nn.Embedding(speakers, cond_channels or residual) if speakers else None
@@ -122,7 +196,8 @@ class WaveNet(nn.Module):
         self.leave = nn.Conv1d(skip, head.n_params, 1)
         self.linear = nn.Parameter(torch.zeros(taps)) if taps else None
         nn.init.zeros_(self.leave.weight)  # start as the linear predictor with one fixed scale
-        nn.init.zeros_(self.leave.bias)
+        with torch.no_grad():
+            self.leave.bias.copy_(head.initial())
 
     @property
     def receptive_field(self) -> int:
@@ -135,7 +210,8 @@ class WaveNet(nn.Module):
         """x (B, 1, T), cond (B, C, T), speaker (B,) -> params (B, P, T)."""
         self._validate(x, cond, speaker)
         past = shift_right(x)  # past[t] = x[t - 1]
-        h = self.enter(self.gain * past.transpose(1, 2)).transpose(1, 2)  # (B, R, T)
+        heard = self.gain * self.head.hear(past)
+        h = self.enter(heard.transpose(1, 2)).transpose(1, 2)  # (B, R, T)
         if self.voice is not None:
             voice = self.voice(speaker).unsqueeze(-1)  # (B, C or R, 1)
             h, cond = (h + voice, None) if cond is None else (h, cond + voice)
@@ -149,21 +225,26 @@ class WaveNet(nn.Module):
             if self.linear is not None:
                 history = F.pad(past, (self.taps - 1, 0)).unfold(-1, self.taps, 1)  # (B, 1, T, K)
                 prediction = history @ self.linear.flip(0)  # (B, 1, T)
-                params = torch.cat([params[:, :1] + prediction, params[:, 1:]], dim=1)
+                means = self.head.means
+                params = torch.cat([params[:, :means] + prediction, params[:, means:]], dim=1)
         return params
 
     @torch.no_grad()
     def start_at(self, x: Tensor) -> WaveNet:
-        """Start at the least-squares linear predictor of x (B, 1, T) and the scale of its error.
+        """Start at the least-squares linear predictor of x (B, 1, T) and the density of its error.
 
-        w = argmin Σ_t (x[t] - Σ_k w_k x[t - k])², log scale = ½ log mean error². For a Gaussian head.
+        w = argmin Σ_t (x[t] - Σ_k w_k x[t - k])². The constant parameters then suit the errors: a
+        Gaussian has their scale. A head without means starts at the histogram of x.
         """
-        past = F.pad(x[:, 0], (self.taps, 0)).unfold(-1, self.taps, 1)[:, :-1]  # (B, T, K)
-        past = past.flip(-1).reshape(-1, self.taps).double()  # column k-1 is x[t - k]
         target = x.reshape(-1, 1).double()
-        w = torch.linalg.lstsq(past, target).solution  # (K, 1)
-        self.linear.copy_(w.squeeze(1))
-        self.leave.bias[1] = 0.5 * (target - past @ w).pow(2).mean().log()
+        error = target
+        if self.linear is not None:
+            past = F.pad(x[:, 0], (self.taps, 0)).unfold(-1, self.taps, 1)[:, :-1]  # (B, T, K)
+            past = past.flip(-1).reshape(-1, self.taps).double()  # column k-1 is x[t - k]
+            w = torch.linalg.lstsq(past, target).solution  # (K, 1)
+            self.linear.copy_(w.squeeze(1))
+            error = target - past @ w
+        self.leave.bias.copy_(self.head.start(target, error))
         return self
 
     def log_prob(

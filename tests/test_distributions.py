@@ -1,20 +1,36 @@
-"""Heads: right against torch.distributions, normalised, finite at the extremes."""
+"""Heads: right against trusted densities, sum or integrate to one, finite at the extremes."""
 
+import math
+
+import numpy as np
 import pytest
 import torch
 
-from minigen.distributions import GaussianHead
+from minigen import audio
+from minigen.distributions import Categorical, DiscretizedLogisticMixture, GaussianHead
+
+HEADS = [
+    pytest.param(GaussianHead(-9.0), id="gaussian"),
+    pytest.param(Categorical(256), id="mu-law"),
+    pytest.param(Categorical(64, mu_law=False), id="even-levels"),
+    pytest.param(DiscretizedLogisticMixture(3, 65_536), id="mixture16"),
+    pytest.param(DiscretizedLogisticMixture(4, 256), id="mixture8"),
+]
+SEED = torch.Generator().manual_seed(0)
+
+
+def column(*values, dtype=torch.float64):
+    return torch.tensor(values, dtype=dtype)[None, :, None]  # (1, P, 1)
+
+
+# ---------------------------------------------------------------- Gaussian
 
 
 def test_log_prob_equals_torch():
-    torch.manual_seed(0)
-    head, params, x = (
-        GaussianHead(-20.0),
-        torch.randn(3, 2, 7).double(),
-        torch.randn(3, 1, 7).double(),
-    )
+    params = torch.randn(3, 2, 7, generator=SEED).double()
+    x = torch.randn(3, 1, 7, generator=SEED).double()
     want = torch.distributions.Normal(params[:, :1], params[:, 1:].exp()).log_prob(x)[:, 0]
-    assert torch.allclose(head.log_prob(params, x), want)
+    assert torch.allclose(GaussianHead(-20.0).log_prob(params, x), want)
 
 
 @pytest.mark.parametrize("log_scale", [-9.0, -3.0, 0.5])
@@ -22,12 +38,12 @@ def test_integrates_to_one_on_both_sides_of_the_floor(log_scale):
     head = GaussianHead(floor=-5.0)
     width = max(log_scale, head.floor)
     grid = 0.2 + torch.linspace(-12, 12, 20_001).double() * torch.tensor(width).exp()
-    params = torch.tensor([[0.2], [log_scale]]).double().expand(1, 2, len(grid))
+    params = column(0.2, log_scale).expand(1, 2, len(grid))
     density = head.log_prob(params, grid[None, None]).exp()[0]
     assert abs(torch.trapezoid(density, grid).item() - 1) < 1e-6
 
 
-def test_gradients_are_finite_at_extremes_and_zero_below_the_floor():
+def test_gradient_is_zero_below_the_floor():
     head = GaussianHead(floor=-7.0)
     params = torch.tensor([[[0.0, 1.0, -1.0], [-1e4, -7.5, 80.0]]], requires_grad=True)
     head.log_prob(params, torch.tensor([[[1.0, -1.0, 0.0]]])).sum().backward()
@@ -35,7 +51,7 @@ def test_gradients_are_finite_at_extremes_and_zero_below_the_floor():
     assert params.grad[0, 1, 0] == 0 and params.grad[0, 1, 1] == 0
 
 
-def test_samples_and_entropy():
+def test_gaussian_samples_and_entropy():
     head = GaussianHead()
     params = torch.tensor([[0.3], [-1.0]]).expand(1, 2, 200_000)
     x = head.sample(params, torch.Generator().manual_seed(0))
@@ -45,8 +61,210 @@ def test_samples_and_entropy():
     assert torch.equal(head.sample(params, temperature=0.0), params[:, :1])
 
 
-def test_wrong_shapes():
-    with pytest.raises(ValueError, match="the WaveNet's output unchanged"):
-        GaussianHead().log_prob(torch.zeros(1, 3, 5), torch.zeros(1, 1, 5))
-    with pytest.raises(ValueError, match=r"audio is \(B, 1, T\)"):
-        GaussianHead().log_prob(torch.zeros(1, 2, 5), torch.zeros(1, 5))
+# ---------------------------------------------------------------- the logistic mixture
+
+
+def levels_of(head, dtype):
+    return (torch.arange(head.levels, dtype=torch.float64) * head.step - 1).to(dtype)
+
+
+@pytest.mark.parametrize("dtype, tolerance", [(torch.float64, 1e-11), (torch.float32, 3e-5)])
+@pytest.mark.parametrize("log_scale", [-7.0, -30.0, -2.0, 3.0])
+@pytest.mark.parametrize("mean", [-0.9995, 0.9995, -1.0, 1.0, 0.1, 1.7, -40.0])
+@pytest.mark.parametrize("levels", [256, 65_536])
+def test_mixture_sums_to_one_over_all_levels(levels, mean, log_scale, dtype, tolerance):
+    head = DiscretizedLogisticMixture(1, levels)
+    x = levels_of(head, dtype)
+    params = column(mean, log_scale, 0.3, dtype=dtype).expand(1, 3, levels)
+    total = head.log_prob(params, x[None, None]).double().exp().sum().item()
+    assert abs(total - 1) < tolerance
+
+
+def test_mixture_equals_differences_of_the_cumulative_distribution():
+    """Against scipy, where nothing cancels; the two edges take everything beyond them."""
+    from scipy.stats import logistic
+
+    head, rng = DiscretizedLogisticMixture(3, 256), np.random.default_rng(0)
+    mean, log_scale, logits = rng.normal(0, 0.5, 3), rng.uniform(-4, 0, 3), rng.normal(size=3)
+    edges = np.concatenate([[-np.inf], -1 + head.step * (np.arange(255) + 0.5), [np.inf]])
+    cdf = logistic.cdf(edges[:, None], mean, np.exp(log_scale))  # (257, 3)
+    want = np.diff(cdf, axis=0) @ (np.exp(logits) / np.exp(logits).sum())
+    params = column(*mean, *log_scale, *logits).expand(1, 9, 256)
+    got = head.log_prob(params, levels_of(head, torch.float64)[None, None]).exp()[0]
+    assert np.allclose(got.numpy(), want, rtol=1e-10, atol=1e-14)
+
+
+def test_mixture_below_the_resolution_of_differences():
+    """d = δ/s is 2e-8 in float32: the naive difference is exactly 0, the truth is density · δ."""
+    head = DiscretizedLogisticMixture(1, 65_536)
+    params = column(0.0, math.log(1500.0), 0.0, dtype=torch.float32)
+    got = head.log_prob(params, torch.zeros(1, 1, 1)).item()
+    assert abs(got - math.log(0.25 / 1500 * head.step)) < 1e-4  # logistic density at its mean: 1/4s
+
+
+def test_mixture_gradient_by_finite_differences():
+    head = DiscretizedLogisticMixture(2, 256)
+    params = column(0.1, -0.3, -3.0, -6.5, 0.2, -0.4).requires_grad_()
+    for value in (-1.0, 0.1, 0.7, 1.0):
+        x = torch.full((1, 1, 1), value).double().requires_grad_()
+        assert torch.autograd.gradcheck(lambda p, x=x: head.log_prob(p, x.detach()), params)
+    inside = torch.full((1, 1, 1), 0.1).double().requires_grad_()
+    assert torch.autograd.gradcheck(lambda x: head.log_prob(params.detach(), x), inside)
+
+
+@pytest.mark.parametrize("value", [-1.0, 0.3, 1.0])
+@pytest.mark.parametrize("log_scale", [-1e4, -7.0, 0.0, 50.0, 1e4])
+@pytest.mark.parametrize("mean", [-1e4, -1.0, 0.0, 1e4])
+def test_gradients_are_finite_at_extremes(mean, log_scale, value):
+    x = torch.full((1, 1, 1), value, requires_grad=True)
+    for head, params in (
+        (GaussianHead(), (mean, log_scale)),
+        (DiscretizedLogisticMixture(2), (mean, 0.5, log_scale, -3.0, 1e4, -1e4)),
+        (Categorical(4), (mean, log_scale, 0.0, 1e4)),
+    ):
+        params = column(*params, dtype=torch.float32).requires_grad_()
+        log_prob = head.log_prob(params, x)
+        log_prob.sum().backward()
+        assert torch.isfinite(log_prob).all() and torch.isfinite(params.grad).all()
+        assert x.grad is None or torch.isfinite(x.grad).all()
+
+
+def test_mixture_samples_have_its_probabilities():
+    """Frequencies of all 16 levels, edges included, within five standard errors."""
+    head = DiscretizedLogisticMixture(2, 16)
+    params = column(-0.8, 0.5, -1.5, -0.7, 0.4, 0.0).float()
+    n = 400_000
+    x = head.sample(params.expand(1, 6, n), torch.Generator().manual_seed(0))
+    code = ((x + 1) / head.step).round().long().flatten()
+    assert torch.allclose(x.flatten(), levels_of(head, torch.float32)[code], atol=1e-6)
+    grid = levels_of(head, torch.float32)[None, None]
+    p = head.log_prob(params.expand(1, 6, 16), grid).exp()[0]
+    share = torch.bincount(code, minlength=16) / n
+    assert ((share - p).abs() < 5 * (p / n).sqrt() + 1e-5).all()
+    h = head.entropy(params).item()
+    want = -head.log_prob(params.expand(1, 6, n), x)
+    assert abs(want.mean().item() - h) < 5 * want.std().item() / math.sqrt(n)
+
+
+def test_mixture_of_equal_components_can_come_apart():
+    """At the start the components differ, or their gradients would be equal for ever."""
+    start = DiscretizedLogisticMixture(5).initial().reshape(3, 5)
+    assert len(start[1].unique()) == 5
+
+
+# ---------------------------------------------------------------- the categorical
+
+
+@pytest.mark.parametrize("levels", [2, 16, 255, 256])
+def test_codes_are_those_of_the_audio_module(levels):
+    head = Categorical(levels)
+    x = torch.cat([torch.linspace(-1.3, 1.3, 4001), torch.zeros(1)]).double()
+    assert np.array_equal(head.encode(x).numpy(), audio.mu_law_encode(x.numpy(), levels))
+    codes = torch.arange(levels)
+    for dtype in (torch.float32, torch.float64):
+        assert torch.equal(head.encode(head.decode(codes, dtype)), codes)
+    assert np.allclose(
+        head.decode(codes, torch.float64), audio.mu_law_decode(codes.numpy(), levels)
+    )
+
+
+def test_categorical_equals_torch():
+    head = Categorical(256)
+    params = torch.randn(2, 256, 9, generator=SEED).double()
+    x = torch.rand(2, 1, 9, generator=SEED).double() * 2 - 1
+    truth = torch.distributions.Categorical(logits=params.mT)
+    assert torch.allclose(head.log_prob(params, x), truth.log_prob(head.encode(x)[:, 0]))
+    assert torch.allclose(head.entropy(params), truth.entropy())
+
+
+def test_categorical_samples_have_its_probabilities():
+    head, n = Categorical(8), 200_000
+    params = column(0.0, 1.0, -2.0, 0.5, 0.0, -9.0, 1.0, 0.2).float()
+    for temperature in (1.0, 0.5):
+        x = head.sample(params.expand(1, 8, n), torch.Generator().manual_seed(1), temperature)
+        share = torch.bincount(head.encode(x).flatten(), minlength=8) / n
+        p = (params[0, :, 0] / temperature).softmax(0)
+        assert ((share - p).abs() < 5 * (p / n).sqrt() + 1e-4).all()
+
+
+def test_even_levels_lose_what_mu_law_keeps():
+    """A quiet sine at 8 bits: µ-law codes it at least 20 dB better than even levels."""
+    x = (0.01 * torch.sin(torch.arange(4000) * 0.1)).double()
+    error = [
+        (head.decode(head.encode(x), torch.float64) - x).pow(2).mean().item()
+        for head in (Categorical(256), Categorical(256, mu_law=False))
+    ]
+    assert 10 * math.log10(error[1] / error[0]) > 20
+
+
+# ---------------------------------------------------------------- all
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_log_density_integrates_to_one(head):
+    """On one scale: each is a density of amplitude, over a grid finer than any level."""
+    params = 0.3 * torch.randn(1, head.n_params, 1, generator=SEED).double()
+    if isinstance(head, Categorical):
+        n = 1_000_000  # from -1 to 1, midpoints
+        x = (torch.arange(n).double() + 0.5) * 2 / n - 1
+    else:
+        params[:, head.means : 2 * head.means] -= 5.0  # within (-1, 1)
+        x = (torch.arange(400_000).double() + 0.5) * 4 / 400_000 - 2
+        if isinstance(head, DiscretizedLogisticMixture):  # off the edges the levels' own step
+            x = levels_of(head, torch.float64)
+    spacing = (x[1] - x[0]).item()
+    total = 0.0
+    for part in x.split(20_000):
+        shape = params.expand(1, head.n_params, len(part))
+        total += head.log_density(shape, part[None, None]).exp().sum().item() * spacing
+    assert abs(total - 1) < 1e-3
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_temperature_and_seeds(head):
+    params = torch.randn(2, head.n_params, 50, generator=SEED)
+    if head.means:
+        params[:, : head.means] *= 0.3
+        params[:, head.means : 2 * head.means] -= 4
+    draw = lambda seed, heat: head.sample(params, torch.Generator().manual_seed(seed), heat)
+    assert draw(0, 1.0).shape == (2, 1, 50)
+    assert torch.equal(draw(0, 1.0), draw(0, 1.0)) and not torch.equal(draw(0, 1.0), draw(1, 1.0))
+    cold = draw(0, 0.0)
+    assert torch.equal(cold, draw(1, 0.0))  # nothing is left to chance
+    spread = [(draw(2, heat) - cold).abs().mean() for heat in (0.2, 1.0)]
+    assert spread[0] < spread[1]
+    with pytest.raises(ValueError, match="temperature"):
+        draw(0, -1.0)
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_start_is_the_density_of_the_errors(head):
+    """The constant parameters that `start` proposes beat those of an untrained network by far."""
+    x = (0.05 * torch.randn(1, 1, 5000, generator=SEED)).clamp(-1, 1).double()
+    nll = [
+        -head.log_density(p.double()[None, :, None].expand(-1, -1, 5000), x).mean().item()
+        for p in (head.initial(), head.start(x, x))
+    ]
+    truth = 0.5 * math.log(2 * math.pi * math.e * 0.05**2)
+    assert truth - 0.05 < nll[1] < truth + 0.2 and nll[0] > nll[1] + 0.4
+
+
+@pytest.mark.parametrize(
+    "call, message",
+    [
+        (lambda: GaussianHead().log_prob(torch.zeros(1, 3, 5), torch.zeros(1, 1, 5)), "unchanged"),
+        (lambda: GaussianHead().log_prob(torch.zeros(1, 2, 5), torch.zeros(1, 5)), r"\(B, 1, T\)"),
+        (
+            lambda: DiscretizedLogisticMixture(2).log_prob(
+                torch.zeros(1, 6, 5), torch.zeros(1, 1, 4)
+            ),
+            "audio is",
+        ),
+        (lambda: DiscretizedLogisticMixture(0), "k >= 1"),
+        (lambda: Categorical(1), "at least 2 levels"),
+        (lambda: Categorical(9).encode(torch.tensor([math.nan])), "NaN"),
+    ],
+)
+def test_wrong_input(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()

@@ -1,12 +1,11 @@
-"""WaveNet and its generation: causal by gradient, receptive field exact, cached equals parallel."""
+"""WaveNet: causal by gradient, receptive field exact, upsampling, dropout, training to a known floor."""
 
 import numpy as np
 import pytest
 import torch
 
-from minigen.distributions import GaussianHead
-from minigen.generate import CachedWaveNet, generate
-from minigen.wavenet import WaveNet, shift_right
+from minigen.distributions import Categorical, DiscretizedLogisticMixture, GaussianHead
+from minigen.wavenet import GatedLayer, Upsample, WaveNet
 
 SHAPES = [
     pytest.param({"layers": 3, "cycles": 2, "kernel": 2}, id="kernel2"),
@@ -63,47 +62,6 @@ def test_conditioning_is_not_late_or_early():
     assert touched.max().item() == 30
 
 
-@pytest.mark.parametrize("condition", CONDITIONS)
-@pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("dtype, tolerance", [(torch.float64, 1e-10), (torch.float32, 1e-5)])
-def test_cached_equals_parallel(shape, condition, dtype, tolerance):
-    net, x, cond, speaker = make(shape, condition, dtype=dtype)
-    assert x.shape[-1] > 2 * net.receptive_field
-    with torch.no_grad():
-        want = net(x, cond, speaker)  # (B, P, T)
-    cache = CachedWaveNet(net, cond, speaker, batch=2)
-    past = shift_right(x)[:, 0].numpy()
-    got = np.stack([cache.step(past[:, t]) for t in range(x.shape[-1])], axis=-1)  # (P, B, T)
-    scale = max(1.0, want.abs().max().item())
-    assert np.abs(got.transpose(1, 0, 2) - want.numpy()).max() < tolerance * scale
-
-
-@pytest.mark.parametrize("condition", CONDITIONS)
-def test_backends_draw_the_same_samples(condition):
-    net, _x, cond, speaker = make({"layers": 2, "cycles": 2, "kernel": 2, "taps": 3}, condition)
-    for weight in net.parameters():
-        weight.data *= 0.3  # a stable process
-    draws = [
-        generate(net, cond, speaker, 64, backend, torch.Generator().manual_seed(1))
-        for backend in ("naive", "numpy")
-    ]
-    assert torch.allclose(*draws, atol=1e-10)
-    assert draws[0].std() > 0
-
-
-def test_generated_samples_have_the_density_they_were_drawn_from():
-    """Standardised by the model's own parameters, generated samples are white and of variance 1."""
-    net, *_ = make({"layers": 2, "cycles": 1, "kernel": 2}, {}, batch=1)
-    for weight in net.parameters():
-        weight.data *= 0.5
-    x = generate(net, n_samples=4000, generator=torch.Generator().manual_seed(0))
-    with torch.no_grad():
-        mean, log_scale = net.head.split(net(x))
-    z = ((x - mean) / log_scale.exp()).flatten()
-    assert abs(z.mean()) < 0.06 and abs(z.std() - 1) < 0.05
-    assert abs((z[1:] * z[:-1]).mean()) < 0.06
-
-
 def test_log_prob_is_the_chain_rule():
     net, x, *_ = make({"layers": 2, "cycles": 1, "kernel": 2}, {}, length=20)
     by_sample = 0.0
@@ -138,9 +96,10 @@ def test_start_at_is_least_squares():
             lambda net: net(torch.zeros(1, 1, 9), torch.zeros(1, 3, 9), torch.zeros(1).long()),
             "speaker is given",
         ),
-        (lambda net: generate(net), "n_samples"),
-        (lambda net: generate(net, torch.zeros(1, 3, 5), backend="fast"), "naive, numpy"),
-        (lambda net: generate(net, torch.zeros(1, 3, 5), n_samples=6), "covers 5"),
+        (lambda net: WaveNet(Categorical(16), taps=4), "a mean, and Categorical has none"),
+        (lambda net: WaveNet(GaussianHead(), dropout=1.0), "below 1"),
+        (lambda net: Upsample(()), "at least 1"),
+        (lambda net: Upsample((2,))(torch.zeros(3, 4)), r"\(B, F, N\)"),
         (lambda net: WaveNet(GaussianHead(), kernel=1), "kernel >= 2"),
     ],
 )
@@ -148,3 +107,179 @@ def test_errors_say_what_to_do(call, message):
     net = WaveNet(GaussianHead(), residual=4, skip=4, layers=2, cycles=1, cond_channels=3)
     with pytest.raises(ValueError, match=message):
         call(net)
+
+
+HEADS = [
+    pytest.param(GaussianHead(-9.0), {"taps": 3}, id="gaussian"),
+    pytest.param(DiscretizedLogisticMixture(3), {"taps": 3}, id="mixture"),
+    pytest.param(Categorical(16), {}, id="mu-law"),
+]
+
+
+@pytest.mark.parametrize("head, more", HEADS)
+@pytest.mark.parametrize("kernel", [2, 3])
+def test_every_head_is_causal(head, more, kernel):
+    """d params[t] / d x[t'] is exactly 0 for t' >= t, and not 0 at both ends of the receptive field."""
+    torch.manual_seed(0)
+    net = WaveNet(head, residual=5, skip=24, layers=2, cycles=2, kernel=kernel, **more).double()
+    for weight in net.parameters():
+        torch.nn.init.normal_(weight, std=0.4)
+    x = (torch.rand(1, 1, 64).double() * 1.8 - 0.9).requires_grad_()
+    net(x)[0, :, 50].abs().sum().backward()
+    touched = torch.nonzero(x.grad[0, 0]).flatten()
+    assert (touched.min().item(), touched.max().item()) == (50 - net.receptive_field, 49)
+
+
+def test_first_sample_knows_nothing():
+    """params[0] is a constant; the receptive field near the start is what there is."""
+    net, x, *_ = make(SHAPES[0].values[0], {}, batch=2)
+    params = net(x)
+    assert torch.equal(params[0, :, 0], params[1, :, 0])
+    assert not torch.equal(params[0, :, 1], params[1, :, 1])
+
+
+@pytest.mark.parametrize("head, more", HEADS[1:])
+def test_linear_prediction_moves_the_means_only(head, more):
+    net = WaveNet(head, residual=4, skip=4, layers=2, cycles=1, **more)
+    x = torch.rand(1, 1, 20) - 0.5
+    before = net(x)
+    if net.linear is None:
+        return
+    with torch.no_grad():
+        net.linear.copy_(torch.tensor([2.0, 0.0, 0.0]))
+    moved = net(x) - before
+    assert torch.allclose(moved[0, : head.k, 1:], 2 * x[0, :, :-1].expand(head.k, -1))
+    assert (moved[0, head.k :] == 0).all()
+
+
+def test_network_reads_the_mu_law_scale():
+    """What enters the first layer is y, not x."""
+    net = WaveNet(Categorical(256), residual=4, skip=4, layers=1, cycles=1)
+    seen = []
+    net.enter.register_forward_hook(lambda module, inputs, output: seen.append(inputs[0]))
+    net(torch.tensor([[[0.01, 0.0]]]))
+    y = np.log1p(2.55) / np.log1p(255)
+    assert torch.allclose(seen[0][0, :, 0], torch.tensor([0.0, y]).float())
+
+
+# ---------------------------------------------------------------- dropout
+
+
+def test_dropout_acts_in_training_only_and_stays_causal():
+    torch.manual_seed(0)
+    net = WaveNet(GaussianHead(), residual=8, skip=8, layers=3, cycles=1, dropout=0.5).double()
+    for weight in net.parameters():
+        torch.nn.init.normal_(weight, std=0.4)
+    x = torch.randn(1, 1, 40).double().requires_grad_()
+    assert not torch.equal(net(x), net(x))
+    net(x)[0, :, 20].sum().backward()
+    assert (x.grad[0, 0, 20:] == 0).all() and (x.grad != 0).any()
+    net.eval()
+    assert torch.equal(net(x), net(x))
+
+
+def test_dropout_keeps_the_mean_of_what_it_hides():
+    """Of a linear layer's input: the mean over many masks is the value without a mask."""
+    torch.manual_seed(0)
+    layer = GatedLayer(16, 2, 1, 0, dropout=0.3).double()
+    layer.conv.weight.data *= 1e-3  # small: tanh and the sigmoid are straight lines there
+    h = torch.randn(1, 16, 5).double()
+    mean = torch.stack([layer(h, None)[1] for _ in range(4000)]).mean(0)
+    truth = layer.eval()(h, None)[1]
+    change = layer(torch.zeros_like(h), None)[1] - truth
+    assert (mean - truth).abs().max() < 0.1 * change.abs().max()
+
+
+# ---------------------------------------------------------------- upsampling
+
+
+@pytest.mark.parametrize("learned", [True, False])
+@pytest.mark.parametrize("factors", [(5,), (4, 2), (10, 8)])
+def test_constant_frames_stay_constant_whatever_is_learned(factors, learned):
+    """The checkerboard test: no pattern at the rate of frames, at the ends neither."""
+    torch.manual_seed(0)
+    up = Upsample(factors, learned).double()
+    for weight in up.parameters():
+        torch.nn.init.normal_(weight)
+    out = up(torch.tensor([0.7, -1.3]).double().view(1, 2, 1).expand(1, 2, 6))
+    assert out.shape == (1, 2, 6 * up.hop)
+    assert torch.allclose(out, out[..., :1].expand_as(out), atol=1e-9 * out.abs().max().item())
+
+
+def test_a_transposed_convolution_fails_the_checkerboard_test():
+    """The test can fail: kernel 5, stride 3 overlaps unevenly."""
+    up = torch.nn.ConvTranspose1d(1, 1, 5, stride=3, bias=False).double()
+    torch.manual_seed(0)
+    torch.nn.init.uniform_(up.weight, 0.1, 1)
+    middle = up(torch.ones(1, 1, 10).double())[..., 6:-6]
+    assert middle.std() > 0.05 * middle.mean()
+
+
+@pytest.mark.parametrize("factors", [(5,), (8,), (10, 8)])
+def test_upsampling_starts_as_linear_interpolation(factors):
+    up = Upsample(factors).double()
+    ramp = torch.arange(12).double().view(1, 1, 12)
+    out = up(ramp)[0, 0].detach()
+    centre = (torch.arange(len(out)) + 0.5) / up.hop - 0.5  # frames: sample t lies in frame t / hop
+    inside = (centre > 1) & (centre < 10)
+    assert torch.allclose(out[inside], centre[inside].double(), atol=1e-9)
+    repeated = Upsample(factors, learned=False)(ramp)[0, 0]
+    assert torch.equal(repeated, torch.arange(12).repeat_interleave(up.hop).double())
+
+
+def test_upsampling_learns():
+    up = Upsample((4, 2))
+    up(torch.randn(2, 3, 7)).square().sum().backward()
+    assert all(weight.grad.abs().sum() > 0 for weight in up.parameters())
+
+
+# ---------------------------------------------------------------- starts and a known floor
+
+
+@pytest.mark.parametrize("head, more", HEADS)
+def test_start_at_suits_every_head(head, more):
+    """On an AR(1) process the start is near its entropy, or where nothing is linear its histogram's."""
+    rng = np.random.default_rng(0)
+    x, noise = np.zeros(20_000), rng.normal(0, 0.02, 20_000)
+    for t in range(1, len(x)):
+        x[t] = 0.9 * x[t - 1] + noise[t]
+    x = torch.from_numpy(x)[None, None]
+    net = WaveNet(head, residual=4, skip=4, layers=2, cycles=1, **more).double()
+    net.start_at(x)
+    nll = -net.head.log_density(net(x), x).mean().item()
+    scale = 0.02 if more else x.std().item()
+    floor = 0.5 * np.log(2 * np.pi * np.e * scale**2)
+    assert floor - 0.02 < nll < floor + 0.25
+
+
+@pytest.mark.slow
+def test_training_reaches_the_entropy_of_an_ar2_process():
+    """From zero, without a linear path: within 0.01 nats a sample of ½ log 2πeσ², on fresh data."""
+    generator = torch.Generator().manual_seed(0)
+    sigma = 0.1
+
+    def process(batch, length):
+        x = torch.zeros(batch, length + 200)
+        noise = sigma * torch.randn(batch, length + 200, generator=generator)
+        for t in range(2, length + 200):
+            x[:, t] = 1.6 * x[:, t - 1] - 0.8 * x[:, t - 2] + noise[:, t]
+        return x[:, None, 200:]
+
+    torch.manual_seed(0)
+    net = WaveNet(GaussianHead(), residual=16, skip=16, layers=3, cycles=1, gain=2.0)
+    data, steps = process(64, 4000), 1500
+    optimizer = torch.optim.Adam(net.parameters(), 1e-2)
+    cosine = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+    for step in range(steps):
+        row, first = step % 64, 400 * (step // 64 % 9)
+        x = data[row : row + 8, :, first : first + 400]
+        loss = -net.head.log_prob(net(x), x)[:, 8:].mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        cosine.step()
+    fresh = process(64, 4000)
+    with torch.no_grad():
+        nll = -net.head.log_prob(net(fresh), fresh)[:, 8:].mean().item()
+    noise_floor = 0.5 * np.log(2 * np.pi * np.e * sigma**2)
+    assert abs(nll - noise_floor) < 0.01
