@@ -3,7 +3,8 @@
     from minigen import checks
     checks.gaussian.log_density(my_log_density)
 
-One module a chapter: `sound` (1), `gaussian` (2), `change_of_variables` (4).
+One module a chapter: `sound` (1), `gaussian` (2), `change_of_variables` (4),
+`autoregression` (5).
 """
 
 from importlib import import_module
@@ -11,9 +12,9 @@ from types import ModuleType
 
 from .core import CheckFailed
 
-__all__ = ["CheckFailed", "change_of_variables", "gaussian", "sound"]
+__all__ = ["CheckFailed", "autoregression", "change_of_variables", "gaussian", "sound"]
 
-CHAPTERS = ("sound", "gaussian", "change_of_variables")
+CHAPTERS = ("sound", "gaussian", "change_of_variables", "autoregression")
 
 
 def __getattr__(name: str) -> ModuleType:

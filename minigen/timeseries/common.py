@@ -249,8 +249,9 @@ class Report:
             f"Ljung-Box Q({test.lags}) = {test.statistic:.2f}, p = {test.p_value:.3f}"
             f" ({'nothing left to predict is seen' if test.p_value > 0.05 else 'something is left'})"
         )
-        state = "converged" if self.converged else "NOT converged: do not trust the estimates"
-        lines.append(f"{state} ({self.message})")
+        lines.append(
+            "converged" if self.converged else f"NOT converged, do not trust it: {self.message}"
+        )
         return "\n".join(lines)
 
 
