@@ -84,6 +84,50 @@ def export(
 
 
 @app.command()
+def align(
+    corpus: Annotated[str, typer.Argument(help="spoken_digits, allison, fsdd, cmu_arctic, …")],
+    out: Annotated[Path, typer.Option(help="The table of phone times to write, tab-separated.")],
+    limit: Annotated[int | None, typer.Option(help="Only this many clips, the first.")] = None,
+    workers: Annotated[int, typer.Option(help="Threads.")] = 2,
+) -> None:
+    """Find out when each phone of a corpus was said, without being told any time.
+
+    Where the corpus comes with phones, they are what is aligned, and their times are only compared
+    with at the end; else phones come from the text.
+    """
+    import numpy as np
+
+    from . import alignment, data
+
+    known = ("allison", "cmu_arctic", "fsdd", "ljspeech", "spoken_digits", "vctk")
+    if corpus not in known:
+        raise ValueError(f"no English corpus {corpus!r}: choose one of {', '.join(known)}")
+    if limit is not None and limit < 1:
+        raise ValueError(f"limit is {limit}; it must be at least 1")
+    if corpus == "spoken_digits":
+        clips = data.spoken_digits()[:limit]
+    else:
+        clips = getattr(data, corpus)(limit=limit)
+    phones = [[name for name, _, _ in clip.phones or []] for clip in clips]
+    transcripts = phones if all(phones) else None
+    times, models = alignment.align_corpus(clips, transcripts, workers=workers)
+    data.save_phones(out, times)
+    minutes = sum(clip.duration for clip in clips) / 60
+    typer.echo(
+        f"{out}: {len(clips)} clips, {minutes:.1f} minutes, "
+        f"{sum(map(len, times.values()))} phones; log-likelihood a frame "
+        f"{models.history[0]:.2f} -> {models.history[-1]:.2f} nats"
+    )
+    if transcripts:
+        errors = [alignment.boundary_errors(times[clip.name], clip.phones) for clip in clips]
+        milliseconds = 1000 * np.concatenate(errors)
+        typer.echo(
+            f"against the known times: median boundary error {np.median(milliseconds):.1f} ms, mean "
+            f"{milliseconds.mean():.1f} ms, within 20 ms {np.mean(milliseconds <= 20):.0%}"
+        )
+
+
+@app.command()
 def evaluate(
     per_word: Annotated[int, typer.Option(help="How often each digit is said.")] = 10,
     teacher: Annotated[Path | None, typer.Option(help="Weights; by default the shipped.")] = None,

@@ -3,7 +3,8 @@
 First the recursions, for any emission: `forward`, `backward`, `occupancy` and `viterbi` take the
 log-densities of every frame in every state, (N, S), and the chain's log-probabilities. They visit only the
 transitions that are possible, so that a left-to-right chain of S states costs O(N S), not O(N S²).
-Then `GaussianHMM`: Gaussian or mixture emissions, fitted by Baum–Welch.
+Then `GaussianHMM`: Gaussian or mixture emissions, fitted by Baum–Welch. `align` and its training, which
+join many small models into one long chain, are in `minigen.alignment`.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from numba import njit
 from numpy.typing import ArrayLike
 from scipy.special import logsumexp
 
+from .alignment import PhoneModels, align, align_corpus, train_phones
 from .gaussian import (
     _check_covs,
     _check_kind,
@@ -29,7 +31,18 @@ from .gaussian import (
     _weighted_fit,
 )
 
-__all__ = ["GaussianHMM", "backward", "forward", "left_to_right", "occupancy", "viterbi"]
+__all__ = [
+    "GaussianHMM",
+    "PhoneModels",
+    "align",
+    "align_corpus",
+    "backward",
+    "forward",
+    "left_to_right",
+    "occupancy",
+    "train_phones",
+    "viterbi",
+]
 
 
 # ---------------------------------------------------------------- the recursions

@@ -597,10 +597,10 @@ def letters_to_sounds(word: str) -> list[str]:
 def transcribe(text: str) -> list[list[list[str]]]:
     """Text -> for each word the ways in which it may have been said: what `hmm.align` takes.
 
-    A number is one word here, with all its readings.
+    A number is one word here, with all its readings, each as it is usually said.
 
-    >>> transcribe("28")[0][:2]  # twenty eight; two eight
-    [['t', 'w', 'eh', 'n', 't', 'iy', 'ey', 't'], ['t', 'w', 'eh', 'n', 'iy', 'ey', 't']]
+    >>> transcribe("28")[0]  # twenty eight; two eight
+    [['t', 'w', 'eh', 'n', 't', 'iy', 'ey', 't'], ['t', 'uw', 'ey', 't']]
     """
     normalise(text)  # raises where nothing is said
     words = []
@@ -610,13 +610,8 @@ def transcribe(text: str) -> list[list[list[str]]]:
         if len(slot) == 1:
             words += [pronunciations(word) for word in slot[0]]
             continue
-        ways = []
-        for reading in slot:
-            joined: list[list[str]] = [[]]
-            for word in reading:
-                joined = [head + way for head in joined for way in pronunciations(word)][:8]
-            ways += joined
-        words.append([list(way) for way in dict.fromkeys(map(tuple, ways))])
+        ways = [tuple(p for w in reading for p in pronunciations(w)[0]) for reading in slot]
+        words.append([list(way) for way in dict.fromkeys(ways)])
     return words
 
 

@@ -6,6 +6,7 @@ or read from `$MINIGEN_DATA` or a Debian package: `allison`, `fsdd`, `ljspeech`,
 """
 
 from .images import Digits, Mnist, digits, mnist
+from .labels import load_phones, save_phones, with_phones
 from .recorded import Dependence, measure_dependence, recorded_dependence
 from .series import Series, airline, nile, sunspots
 from .speech import allison, cmu_arctic, festvox_ru, fsdd, ljspeech, vctk
@@ -30,12 +31,15 @@ __all__ = [
     "festvox_ru",
     "fsdd",
     "ljspeech",
+    "load_phones",
     "measure_dependence",
     "mnist",
     "nile",
     "recorded_dependence",
+    "save_phones",
     "spoken_digits",
     "sunspots",
     "tinyshakespeare",
     "vctk",
+    "with_phones",
 ]

@@ -16,6 +16,7 @@ import soundfile as sf
 
 from . import g722
 from .fetch import REGISTRY, locate
+from .labels import with_phones
 from .spoken_digits import DIGIT_WORDS
 from .utterance import Utterance
 
@@ -39,7 +40,9 @@ _NOT_SPEECH = re.compile(r"\[[^]]*\]|\([^)]*\)|<[^>]*>")
 _TONES = {"beep", "beeperr", "tt-monkeys"}  # sounds that some languages describe without brackets
 
 
-def allison(language: str = "en", limit: int | None = None) -> list[Utterance]:
+def allison(
+    language: str = "en", limit: int | None = None, phones: Path | str | None = None
+) -> list[Utterance]:
     """Telephone prompts read by one voice a language, at 16,000 Hz: the Asterisk core sounds.
 
     The recordings are G.722, so decoding needs the package `av` or the command `ffmpeg`. Tones,
@@ -49,6 +52,8 @@ def allison(language: str = "en", limit: int | None = None) -> list[Utterance]:
         language: "en" (Allison Smith, 24 minutes), "es" (the same voice), "fr" (June Wallack),
             "it" (Carlo Flora) or "ru" (ivrvoice.ru).
         limit: read only this many clips, the first by name.
+        phones: a table of phone times, as `minigen align allison` makes; clips that it does not name
+            are left out.
 
     Raises:
         ImportError: no decoder is installed.
@@ -83,10 +88,11 @@ def allison(language: str = "en", limit: int | None = None) -> list[Utterance]:
     if not names:
         raise FileNotFoundError(f"no recording in {root} has a transcript: {_AFRESH}")
     waves = g722.decode([paths[name] for name in names])
-    return [
+    clips = [
         Utterance(wave, g722.RATE, texts[name], speaker, name=name)
         for name, wave in zip(names, waves, strict=True)
     ]
+    return clips if phones is None else with_phones(clips, phones)
 
 
 def _read_prompts(path: Path) -> dict[str, str]:
