@@ -253,7 +253,7 @@ def synthesis(function: Callable) -> None:
         (e, "this is the excitation: add the prediction from the past"),
     ]
     with np.errstate(all="ignore"):
-        compare(answer, x, "the word, from its residual", 1e-6, hints)
+        compare(answer, x, "the word made from its residual", 1e-6, hints)
     mild = 0.5 ** np.arange(1, 9) * a  # damped: noise cannot blow it up
     compare(
         function(mild, kept, hop), lpc_synthesis(mild, kept, hop), "noise through the filters", 1e-6
@@ -322,7 +322,7 @@ def local_level(function: Callable) -> None:
     compare(
         holes,
         library(gaps),
-        "missing values",
+        "log-likelihood with missing values",
         1e-5,
         [
             (
@@ -343,7 +343,7 @@ def forecast_spread(function: Callable) -> None:
     compare(
         function(phi, sigma, h),
         want,
-        "standard deviations",
+        "the spread at every step",
         1e-9,
         [
             (want**2, "these are variances: take the square root"),
@@ -381,7 +381,7 @@ def fractional(function: Callable) -> None:
     compare(
         function(d, n),
         fractional_weights(d, n),
-        "weights for d = 0.4",
+        "each weight for d = 0.4",
         1e-12,
         [
             (fractional_weights(-d, n), "these are the weights of (1 - B)^-d, which undoes it"),
@@ -404,7 +404,7 @@ def fractional(function: Callable) -> None:
             (lambda got: got[0] == 0, "π_0 is 1: the value itself"),
         ],
     )
-    compare(function(1.0, 4), [1.0, -1.0, 0.0, 0.0], "d = 1 is the ordinary difference", 1e-12)
+    compare(function(1.0, 4), [1.0, -1.0, 0.0, 0.0], "the ordinary difference, d = 1,", 1e-12)
     both = np.convolve(function(0.7, 50), function(0.3, 50))[:50]
     require(
         np.allclose(both, fractional_weights(1.0, 50), atol=1e-12),
