@@ -357,6 +357,15 @@ def _log(p: np.ndarray) -> np.ndarray:
         return np.log(p)  # log 0 = -inf is what is meant
 
 
+def _never_down(history: list[float]) -> None:
+    """EM cannot lower the likelihood: where it does, beyond rounding, the code is wrong."""
+    if len(history) > 1 and history[-1] < history[-2] - 1e-7 * (1 + abs(history[-2])):
+        raise ArithmeticError(
+            f"a step lowered the log-likelihood from {history[-2]:.6g} to {history[-1]:.6g}: EM cannot do "
+            "that, so the E step and the M step do not belong together. Please report it"
+        )
+
+
 def _warn(what: str, steps: int, gain: float, tol: float, unit: str, parts: str) -> None:
     warnings.warn(
         f"{what} has not settled after {steps} steps: the last one still gained {gain:.2g} nats a "
@@ -506,6 +515,7 @@ class GaussianMixture:
             joint = self._log_joint(x)  # (N, K)
             log_p = logsumexp(joint, axis=1)  # log p(x_n), (N,)
             self.history.append(float(log_p.mean()))
+            _never_down(self.history)
             if step and self.history[-1] - self.history[-2] < self.tol:
                 self.converged = True
                 return

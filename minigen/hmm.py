@@ -26,6 +26,7 @@ from .gaussian import (
     _kmeans,
     _log,
     _log_normal,
+    _never_down,
     _spread,
     _warn,
     _weighted_fit,
@@ -637,6 +638,7 @@ class GaussianHMM:
             chain = self._chain()
             counted = [occupancy(b, *chain) for b in np.split(log_b, cuts)]  # E step
             self.history.append(sum(log_p for _, _, log_p in counted) / len(x))
+            _never_down(self.history)
             if step and self.history[-1] - self.history[-2] < self.tol:
                 self.converged = True
                 return

@@ -357,6 +357,25 @@ def test_words_recognise_themselves():
             assert max(scores, key=scores.get) == word
 
 
+class Transposed(GaussianHMM):
+    """The planted mistake: the matrix is read by columns."""
+
+    @property
+    def log_transition(self):
+        return super().log_transition.T
+
+
+def test_a_transposed_matrix_lowers_the_likelihood_and_is_refused():
+    truth = model(m=1, seed=2)
+    turn = np.array([[0.1, 0.85, 0.05], [0.05, 0.1, 0.85], [0.85, 0.05, 0.1]])
+    truth.transition = turn
+    x = [truth.sample(200, seed=n)[0] for n in range(2)]
+    wrong = Transposed.of(truth.start, turn, truth.means, truth.covs, covariance="diag")
+    with pytest.raises(ArithmeticError, match="lowered the log-likelihood"):
+        Transposed(3, "diag").fit(x, start=wrong)
+    assert GaussianHMM(3, "diag").fit(x, start=truth).converged
+
+
 def test_failure_to_converge_warns_with_what_to_do():
     x = [model().sample(100)[0]]
     with pytest.warns(ConvergenceWarning, match=r"Baum-Welch.*2 steps.*max_iter=4.*fewer states"):
