@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import zlib
 from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +25,7 @@ __all__ = [
     "Translator",
     "compressed_bits",
     "draw",
+    "load",
     "sharpen",
 ]
 
@@ -396,6 +398,28 @@ class RNNLM(nn.Module):
                 f"symbols lie in 0 … {self.vocab - 1}, x goes from {x.min()} to {x.max()}"
             )
         return x.long()
+
+
+def load(name: str = "characters", cell: str = "lstm") -> RNNLM:
+    """A trained language model from the package: "characters" or "seven"; see `training/rnn.py`.
+
+    Args:
+        name: "characters" writes like this book; "seven" knows one word as 256 µ-law codes.
+        cell: "lstm" or "torch", the same function.
+
+    >>> load("characters").vocab
+    47
+    """
+    from .train import load_tensors
+
+    known = ("characters", "seven")
+    if name not in known:
+        raise ValueError(f"no trained model {name!r}: choose one of {', '.join(known)}")
+    path = Path(__file__).with_name("weights") / f"rnn_{name}.safetensors"
+    tensors, notes = load_tensors(path)
+    model = RNNLM(**notes["model"], cell=cell)
+    model.load_state_dict({key: value.float() for key, value in tensors.items()})
+    return model.eval().requires_grad_(False)
 
 
 class Translator(nn.Module):

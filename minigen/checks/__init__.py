@@ -3,8 +3,8 @@
     from minigen import checks
     checks.gaussian.log_density(my_log_density)
 
-One module a chapter: `sound` (1), `gaussian` (2), `change_of_variables` (4),
-`autoregression` (5).
+One module a chapter: `sound` (1), `gaussian` (2), `mixtures` (3), `change_of_variables` (4),
+`autoregression` (5), `neural_autoregression` (6).
 """
 
 from importlib import import_module
@@ -12,9 +12,24 @@ from types import ModuleType
 
 from .core import CheckFailed
 
-__all__ = ["CheckFailed", "autoregression", "change_of_variables", "gaussian", "sound"]
+__all__ = [
+    "CheckFailed",
+    "autoregression",
+    "change_of_variables",
+    "gaussian",
+    "mixtures",
+    "neural_autoregression",
+    "sound",
+]
 
-CHAPTERS = ("sound", "gaussian", "change_of_variables", "autoregression")
+CHAPTERS = (
+    "sound",
+    "gaussian",
+    "mixtures",
+    "change_of_variables",
+    "autoregression",
+    "neural_autoregression",
+)
 
 
 def __getattr__(name: str) -> ModuleType:
