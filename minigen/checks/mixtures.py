@@ -1,0 +1,359 @@
+"""Checks for the exercises of chapter 3."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+
+import numpy as np
+from scipy.special import logsumexp
+
+from ..gaussian import Gaussian, GaussianMixture
+from .core import CheckFailed, compare, exercise, require
+
+__all__ = [
+    "best_path",
+    "forward",
+    "log_sum_exp",
+    "m_step",
+    "responsibilities",
+    "trajectory",
+]
+
+
+@exercise("3.1", "the logarithm of a sum")
+def log_sum_exp(function: Callable) -> None:
+    """function(a (N, K)) -> (N,)."""
+    a = np.array([[0.3, -1.2, 0.5], [2.0, 2.0, -3.0], [-0.7, 0.1, 0.0], [1.0, -2.0, 0.2]])
+    want = logsumexp(a, axis=1)
+    answer = function(a)
+    if np.ndim(answer) == 0:
+        raise CheckFailed("✗ rows: a single number. Sum along each row: axis=1")
+    if np.shape(answer) == (3,):
+        raise CheckFailed("✗ rows: summed over the columns. There is one sum for each row: axis=1")
+    compare(
+        answer,
+        want,
+        "ordinary rows",
+        1e-10,
+        [
+            (np.exp(want), "this is the sum; return its logarithm"),
+            (a.sum(axis=1), "the logarithm of a sum is not the sum of the logarithms"),
+            (a.max(axis=1), "this is only the largest term; add log Σ exp(a - max)"),
+            (want - a.max(axis=1), "the largest term was taken out and not put back"),
+            (want - np.log(3), "this is the logarithm of the mean: it must be the sum"),
+        ],
+    )
+    far = np.array([[-1000.0, -1001.0], [1000.0, 998.0], [-1000.0, 1000.0]])
+    got = np.asarray(function(far))
+    require(
+        np.allclose(got, logsumexp(far, axis=1)),
+        "rows near -1000 and 1000 are right",
+        f"rows near -1000 and 1000 give {got}: exp(-1000) is 0 and exp(1000) infinite for a "
+        "computer, and one largest entry for the whole array does not do: take out that of each row",
+    )
+    zero = np.array([[-np.inf, 0.5], [-2.0, -np.inf]])
+    got = np.asarray(function(zero))
+    require(
+        np.allclose(got, [0.5, -2.0]),
+        "a probability of zero (-inf) is no trouble",
+        f"rows with -inf give {got}, not [0.5, -2]: exp(-inf) is 0 and adds nothing",
+    )
+
+
+@exercise("3.2", "the E step")
+def responsibilities(function: Callable) -> None:
+    """function(log_w (K,), log_n (N, K)) -> r (N, K)."""
+    log_w = np.log([0.7, 0.2, 0.1])
+    log_n = np.array([[-1.0, -2.0, 0.5], [-3.0, -0.3, -0.2], [0.0, 0.0, 0.0], [-2.0, -5.0, -1.0]])
+    joint = log_w + log_n
+
+    def normalised(values: np.ndarray, axis: int = 1) -> np.ndarray:
+        return np.exp(values - logsumexp(values, axis=axis, keepdims=True))
+
+    compare(
+        function(log_w, log_n),
+        normalised(joint),
+        "responsibilities",
+        1e-10,
+        [
+            (normalised(log_n), "the weights are missing: p(x, k) = w_k N(x | µ_k, Σ_k)"),
+            (normalised(joint, 0), "normalised over the frames: for each frame they sum to one"),
+            (np.log(normalised(joint)), "these are the logarithms; take the exponential"),
+            (np.exp(joint), "this is p(x, k): divide by p(x), the sum over k"),
+            (normalised(log_n * np.exp(log_w)), "w_k multiplies the density, not its logarithm"),
+            (
+                np.eye(3)[joint.argmax(axis=1)],
+                "0 or 1: this is k-means, EM keeps the probabilities",
+            ),
+        ],
+    )
+    got = np.asarray(function(log_w, log_n - 900.0))
+    require(
+        np.allclose(got, normalised(joint)),
+        "frames far from every mean are no trouble",
+        "for log-densities near -900 they are wrong or NaN: 0 / 0. Subtract log p(x) before you "
+        "take the exponential",
+    )
+    require(
+        np.allclose(np.asarray(function(log_w, log_n + 900.0)), normalised(joint)),
+        "nor are very narrow Gaussians",
+        "for log-densities near +900 they are wrong or NaN: take the largest term out",
+    )
+
+
+@exercise("3.3", "the M step")
+def m_step(function: Callable) -> None:
+    """function(x (N, D), r (N, K)) -> w (K,), means (K, D), covs (K, D, D)."""
+    rng = np.random.default_rng(0)
+    x = np.concatenate([rng.normal(-2, 1.0, (40, 2)), rng.normal(3, 0.5, (20, 2)) + [0, 2]])
+    r = rng.dirichlet([1.0, 2.0, 0.5], size=len(x))
+    count = r.sum(axis=0)
+    means = r.T @ x / count[:, None]
+
+    def spread(centre: np.ndarray, below: np.ndarray) -> np.ndarray:
+        off = x[:, None] - centre
+        return np.einsum("nk,nki,nkj->kij", r, off, off) / below[:, None, None]
+
+    answer = function(x, r)
+    if not isinstance(answer, tuple) or len(answer) != 3:
+        raise CheckFailed("✗ the result: return three things, weights, means and covariances")
+    compare(
+        answer[0],
+        count / len(x),
+        "weights",
+        1e-10,
+        [
+            (count, "these are the counts N_k: divide by N, so that the weights sum to one"),
+            (np.full(3, 1 / 3), "all alike: the weights are N_k / N"),
+        ],
+    )
+    compare(
+        answer[1],
+        means,
+        "means",
+        1e-10,
+        [
+            (r.T @ x / len(x), "divided by N: the frames of number k count N_k"),
+            (r.T @ x, "this is the sum: divide by N_k"),
+            (np.tile(x.mean(axis=0), (3, 1)), "the mean of all frames: weight them by r"),
+            (
+                np.stack([x[r.argmax(1) == k].mean(axis=0) for k in range(3)]),
+                "each frame went to its likeliest number only: that is k-means, use r as weights",
+            ),
+        ],
+    )
+    compare(
+        answer[2],
+        spread(means, count),
+        "covariances",
+        1e-10,
+        [
+            (spread(x.mean(axis=0), count), "taken about the mean of all frames, not about µ_k"),
+            (spread(means * 0, count), "the mean is not subtracted: this is Σ r x xᵀ / N_k"),
+            (spread(means, np.full(3, len(x))), "divided by N: it must be N_k"),
+            (spread(means, count - 1), "divided by N_k - 1: the maximum divides by N_k"),
+            (
+                spread(means, count) * np.eye(2),
+                "only the diagonal is kept; this exercise wants full covariances",
+            ),
+        ],
+    )
+    start = GaussianMixture.of(np.ones(2) / 2, [[-1, 0], [1, 0]], np.stack([4 * np.eye(2)] * 2))
+    theta, history = (start.weights, start.means, start.covs), []
+    for _ in range(20):
+        parts = [Gaussian(m, c).log_prob(x) for m, c in zip(theta[1], theta[2], strict=True)]
+        joint = np.log(theta[0]) + np.stack(parts, axis=1)
+        log_p = logsumexp(joint, axis=1)
+        history.append(log_p.mean())
+        theta = function(x, np.exp(joint - log_p[:, None]))
+    require(
+        np.diff(history).min() > -1e-10,
+        "twenty rounds never lower the likelihood",
+        "the likelihood fell in one of twenty rounds: some estimate is not the maximum",
+    )
+    library = GaussianMixture(2, tol=1e-12, max_iter=2000).fit(x, start=start)
+    require(
+        abs(history[-1] - library.history[-1]) < 1e-4,
+        "they end where the library ends",
+        f"after twenty rounds {history[-1]:.5f} nats a frame, the library has {library.history[-1]:.5f}",
+    )
+
+
+def _chain(k: int = 3, n: int = 6, seed: int = 1) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    log_a = np.log(0.75 * np.roll(np.eye(k), 1, axis=1) + 0.25 * rng.dirichlet(np.ones(k), size=k))
+    return rng.normal(size=(n, k)), log_a, np.log(rng.dirichlet(np.ones(k)))
+
+
+def _paths(log_b: np.ndarray, log_a: np.ndarray, log_pi: np.ndarray) -> tuple[list, np.ndarray]:
+    n, k = log_b.shape
+    paths = list(itertools.product(range(k), repeat=n))
+    each = [
+        log_pi[p[0]]
+        + log_b[0, p[0]]
+        + sum(log_a[p[t - 1], p[t]] + log_b[t, p[t]] for t in range(1, n))
+        for p in paths
+    ]
+    return paths, np.array(each)
+
+
+@exercise("3.4", "the forward recursion")
+def forward(function: Callable) -> None:
+    """function(log_b (N, K), log_a (K, K), log_pi (K,)) -> log p."""
+    log_b, log_a, log_pi = _chain()
+    compare(
+        function(log_b[:1], log_a, log_pi),
+        logsumexp(log_pi + log_b[0]),
+        "one frame",
+        1e-10,
+        [
+            (logsumexp(log_b[0]), "the start probabilities π are missing"),
+            (logsumexp(log_pi[:, None] + log_a + log_b[0]), "no transition comes before frame 1"),
+            (np.exp(logsumexp(log_pi + log_b[0])), "this is p; return its logarithm"),
+        ],
+    )
+    like = np.log(np.array([[0.8, 0.1, 0.1], [0.1, 0.8, 0.1], [0.1, 0.1, 0.8]]))
+    for a, name in ((like, "all paths of a small chain"), (log_a, "a chain with a direction")):
+        paths, each = _paths(log_b, a, log_pi)
+        inner = np.array([sum(log_b[t, p[t]] for t in range(6)) for p in paths])
+        compare(
+            function(log_b, a, log_pi),
+            logsumexp(each),
+            name,
+            1e-10,
+            [
+                (
+                    logsumexp(_paths(log_b, a.T, log_pi)[1]),
+                    "the transition matrix is read by columns: log_a[i, j] is for i -> j",
+                ),
+                (each.max(), "only the best path: sum over the states before, not the largest"),
+                (logsumexp(inner - 6 * np.log(3)), "the transitions are not used"),
+                (
+                    logsumexp(
+                        each - inner + [sum(log_b[t, p[t]] for t in range(5)) for p in paths]
+                    ),
+                    "the last frame's density is missing",
+                ),
+                (
+                    logsumexp(each - [log_b[0, p[0]] for p in paths]),
+                    "the first frame's density is missing",
+                ),
+            ],
+        )
+    rng = np.random.default_rng(2)
+    long = rng.normal(size=(3000, 3)) - 5
+    got = function(long, log_a, log_pi)
+    _, want = _forward(long, log_a, log_pi)
+    require(
+        np.isfinite(got) and np.isclose(got, want),
+        "3,000 frames do not underflow",
+        f"for 3,000 frames you give {float(got):.6g}, not {want:.6g}: α underflows, stay with logarithms",
+    )
+
+
+def _forward(log_b: np.ndarray, log_a: np.ndarray, log_pi: np.ndarray) -> tuple[np.ndarray, float]:
+    from ..hmm import forward as library  # here, since it takes numba a second to load
+
+    return library(log_b, log_a, log_pi)
+
+
+@exercise("3.5", "the most probable path")
+def best_path(function: Callable) -> None:
+    """function(log_b (N, K), log_a (K, K), log_pi (K,)) -> int (N,)."""
+    log_b, log_a, log_pi = _chain(seed=13)
+    paths, each = _paths(log_b, log_a, log_pi)
+    best = np.array(paths[int(each.argmax())])
+    weight = np.exp(each - each.max())
+    alone = [
+        np.argmax([weight[[p[t] == j for p in paths]].sum() for j in range(3)]) for t in range(6)
+    ]
+    other = np.array(paths[int(_paths(log_b, log_a.T, log_pi)[1].argmax())])
+    free = np.array(paths[int(_paths(log_b, log_a, log_pi * 0)[1].argmax())])
+    answer = np.asarray(function(log_b, log_a, log_pi))
+    if answer.shape == (5,):
+        raise CheckFailed("✗ the path: one state is missing, N frames have N states")
+    compare(
+        answer,
+        best,
+        "the best of all paths",
+        1e-12,
+        [
+            (best[::-1], "the path is in reverse: it is found from its end, turn it round"),
+            (log_b.argmax(axis=1), "each frame on its own: the transitions are not used"),
+            (np.array(alone), "the likeliest state of each frame (from γ): not the likeliest path"),
+            (other, "the transition matrix is read by columns: log_a[i, j] is for i -> j"),
+            (free, "the start probabilities π are not used"),
+            (
+                _greedy(log_b, log_a, log_pi),
+                "greedy: the best state at each step, never revised. Walk back from the end",
+            ),
+        ],
+    )
+    from ..hmm import left_to_right
+    from ..hmm import viterbi as library
+
+    log_a, log_pi, _ = left_to_right(4, 0.7)
+    log_b = np.random.default_rng(3).normal(size=(12, 4)) + np.repeat(3 * np.eye(4), 3, axis=0)
+    got = np.asarray(function(log_b, log_a, log_pi))
+    require(
+        np.array_equal(got, library(log_b, log_a, log_pi)[0]),
+        "transitions that are impossible (-inf) are never taken",
+        f"from left to right you go {got.tolist()}",
+    )
+    log_b, log_a, log_pi = _chain(4, 2000, 5)
+    require(
+        np.array_equal(function(log_b - 20, log_a, log_pi), library(log_b, log_a, log_pi)[0]),
+        "2,000 frames do not underflow",
+        "for 2,000 frames the path is wrong: add logarithms, do not multiply probabilities",
+    )
+
+
+def _greedy(log_b: np.ndarray, log_a: np.ndarray, log_pi: np.ndarray) -> np.ndarray:
+    path = [int(np.argmax(log_pi + log_b[0]))]
+    for frame in log_b[1:]:
+        path.append(int(np.argmax(log_a[path[-1]] + frame)))
+    return np.array(path)
+
+
+@exercise("3.6", "the most likely trajectory")
+def trajectory(function: Callable) -> None:
+    """function(m (N,), v (N,), s (N - 2,), u (N - 2,)) -> c (N,)."""
+    rng = np.random.default_rng(0)
+    n = 7
+    m, v, s, u = rng.normal(size=n), rng.uniform(0.5, 2, n), rng.normal(size=n - 2), None
+    u = rng.uniform(0.1, 1, n - 2)
+    slope = (np.eye(n, k=1) - np.eye(n, k=-1))[1:-1]
+
+    def solve(slope: np.ndarray, v: np.ndarray, u: np.ndarray, s: np.ndarray = s) -> np.ndarray:
+        w, precision = np.vstack([np.eye(n), slope]), 1 / np.concatenate([v, u])
+        return np.linalg.solve((w.T * precision) @ w, (w.T * precision) @ np.concatenate([m, s]))
+
+    compare(
+        function(m, v, s, u),
+        solve(slope / 2, v, u),
+        "the trajectory",
+        1e-9,
+        [
+            (m, "these are the means: the slopes are not used"),
+            (solve(slope, v, u), "the slope is (c[n+1] - c[n-1]) / 2: the half is missing"),
+            (solve(-slope / 2, v, u), "the slope has the wrong sign: later less earlier"),
+            (solve(slope / 2, 1 / v, 1 / u), "weighted by the variances: it is by 1 / variance"),
+            (solve(slope / 2, v * 0 + 1, u * 0 + 1), "the variances are not used"),
+            (solve(slope / 2, v**0.5, u**0.5), "weighted by 1 / deviation: it is 1 / variance"),
+            (solve(slope / 2, v, u, s * 0), "the slopes' means s are not used"),
+        ],
+    )
+    loose = np.full(n - 2, 1e12)
+    require(
+        np.allclose(function(m, v, s, loose), m, atol=1e-6),
+        "slopes of no importance leave the means alone",
+        "with slopes of variance 10¹² the trajectory must be the means",
+    )
+    line = np.arange(n) * 0.5
+    got = np.asarray(function(line, v, np.full(n - 2, 0.5), u))
+    require(
+        np.allclose(got, line),
+        "a straight line that both agree on is kept",
+        f"means on a line with slope 0.5, and slopes of 0.5, must give the line; you give {got.round(3)}",
+    )
