@@ -1,6 +1,6 @@
 """Make the picture and the video of the clip that opens the book and the README.
 
-    python tools/front_clip.py book/_static/audio/speaks_student.wav
+    python tools/front_clip.py book/_static/audio/three_one_four.wav
 
 Writes, beside the WAV, a PNG (waveform above spectrogram, for the index page) and an MP4 (the same
 picture with the sound, for the README: the file view of GitHub plays a video, but not a WAV). The
