@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -68,7 +69,8 @@ def train(
     from . import voice
 
     watched = voice.train(voice.read_recipe(config, kind.value), out, resume, until)
-    typer.echo("  ".join(f"{name} {value:.3f}" for name, value in watched.items()))
+    if os.environ.get("RANK", "0") == "0":  # of several processes under torchrun, one speaks
+        typer.echo("  ".join(f"{name} {value:.3f}" for name, value in watched.items()))
 
 
 @app.command()
