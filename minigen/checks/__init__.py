@@ -4,7 +4,7 @@
     checks.gaussian.log_density(my_log_density)
 
 One module a chapter: `sound` (1), `gaussian` (2), `mixtures` (3), `change_of_variables` (4),
-`autoregression` (5), `neural_autoregression` (6).
+`autoregression` (5), `neural_autoregression` (6), `wavenet` (7), `fast_generation` (8).
 """
 
 from importlib import import_module
@@ -16,10 +16,12 @@ __all__ = [
     "CheckFailed",
     "autoregression",
     "change_of_variables",
+    "fast_generation",
     "gaussian",
     "mixtures",
     "neural_autoregression",
     "sound",
+    "wavenet",
 ]
 
 CHAPTERS = (
@@ -29,6 +31,8 @@ CHAPTERS = (
     "change_of_variables",
     "autoregression",
     "neural_autoregression",
+    "wavenet",
+    "fast_generation",
 )
 
 
