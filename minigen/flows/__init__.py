@@ -23,6 +23,7 @@ from .elementwise import AffineMap, Elementwise, SplineMap, rational_quadratic
 from .linear import ActNorm, LULinear, Permutation, initialise
 from .multiscale import ConvCoupling, MultiScale
 from .planar import Planar, Radial
+from .shipped import load, measured
 
 __all__ = [
     "IAF",
@@ -58,5 +59,7 @@ __all__ = [
     "WaveformFlow",
     "as_torch_transform",
     "initialise",
+    "load",
+    "measured",
     "rational_quadratic",
 ]

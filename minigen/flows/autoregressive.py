@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..made import mask_between
 from .base import Transform
 from .elementwise import AffineMap, SplineMap, checked_context
 
@@ -83,10 +84,10 @@ class MaskedMLP(nn.Module):
         nn.init.zeros_(self.layers[-1].bias)
         self.context = nn.Linear(context_dim, hidden[0], bias=False) if context_dim > 0 else None
         for k in range(len(hidden)):
-            mask = degrees[k + 1][:, None] >= degrees[k]
-            self.register_buffer(f"mask_{k}", mask.float(), persistent=False)
-        last = (place[:, None] > degrees[-1]).repeat_interleave(outputs, 0)
-        self.register_buffer(f"mask_{len(hidden)}", last.float(), persistent=False)
+            mask = mask_between(degrees[k], degrees[k + 1])
+            self.register_buffer(f"mask_{k}", mask, persistent=False)
+        last = mask_between(degrees[-1], place, strict=True).repeat_interleave(outputs, 0)
+        self.register_buffer(f"mask_{len(hidden)}", last, persistent=False)
 
     def weights(self) -> list[Tensor]:
         """Every layer's weight with its mask applied."""

@@ -34,7 +34,7 @@ def checked_context(module: nn.Module, x: Tensor, context: Tensor | None) -> Ten
 class AffineMap:
     """Shift and scale, the scale bounded on both sides.
 
-        forward:  z = (x - m) exp(-s),  s = a / (1 + |a| / bound)
+        forward:  z = (x - m) exp(-s),  s = bound · tanh(a / bound)
         log-slope: -s
         inverse:  x = z exp(s) + m
         log-slope: s
@@ -55,18 +55,19 @@ class AffineMap:
         self.bound = bound
 
     def _unpack(self, params: Tensor) -> tuple[Tensor, Tensor]:
+        """m and -s, each (..., D)."""
         m, a = params.unbind(-1)
-        return m, a / (1 + a.abs() / self.bound)
+        return m, torch.tanh(a * (1 / self.bound)) * -self.bound
 
     def forward(self, x: Tensor, params: Tensor) -> tuple[Tensor, Tensor]:
         """x (..., D), params (..., D, 2) -> z (..., D), log-slope (..., D)."""
-        m, s = self._unpack(params)
-        log_slope = -s
+        m, log_slope = self._unpack(params)
         return (x - m) * log_slope.exp(), log_slope
 
     def inverse(self, z: Tensor, params: Tensor) -> tuple[Tensor, Tensor]:
         """z (..., D), params (..., D, 2) -> x (..., D), log-slope (..., D)."""
-        m, s = self._unpack(params)
+        m, log_slope = self._unpack(params)
+        s = -log_slope
         return torch.addcmul(m, z, s.exp()), s
 
 
@@ -167,9 +168,13 @@ def rational_quadratic(
     inside = (value >= -bound) & (value <= bound)
     t = (value.clamp(-bound, bound) + bound) / (2 * bound)
 
-    shares = params[..., : 2 * bins].unflatten(-1, (2, bins)).softmax(-1)
-    shares = least + (1 - bins * least) * shares  # (..., D, 2, K): widths, heights
-    knots = F.pad(shares.cumsum(-1), (1, 0))  # (..., D, 2, K + 1)
+    # Softmax and running sum in one: sums of exponentials by a triangular matrix of ones, divided by the last.
+    sizes = params[..., : 2 * bins].unflatten(-1, (2, bins))  # (..., D, 2, K): widths, heights
+    sizes = torch.exp(sizes - sizes.detach().amax(-1, keepdim=True))
+    before = torch.ones(bins, bins + 1, dtype=t.dtype, device=t.device).triu(1)
+    sums = sizes @ before  # (..., D, 2, K + 1): 0, first, first + second, …, all
+    floor = least * torch.arange(bins + 1, dtype=t.dtype, device=t.device)
+    knots = floor + (1 - bins * least) * sums / sums[..., -1:]
     slopes = F.pad(params[..., 2 * bins :], (1, 1))  # (..., D, K + 1), before softplus
 
     row = knots[..., 1 if inverse else 0, 1:bins]  # inner knots on the side that is known
