@@ -20,6 +20,7 @@ __all__ = [
     "gaussian",
     "mixtures",
     "neural_autoregression",
+    "parallel_wavenet",
     "sound",
     "wavenet",
 ]
@@ -33,6 +34,7 @@ CHAPTERS = (
     "neural_autoregression",
     "wavenet",
     "fast_generation",
+    "parallel_wavenet",
 )
 
 

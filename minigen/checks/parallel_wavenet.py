@@ -1,0 +1,166 @@
+"""Checks for the exercises of chapter 14."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from ..parallel_wavenet import Student, gaussian_kl
+from ..wavenet import shift_right
+from .core import CheckFailed, compare, exercise, require
+
+__all__ = ["compose_flows", "divergence", "inverse_flow", "loudness"]
+
+
+@exercise("14.1", "the divergence of two Gaussians")
+def divergence(kl: Callable) -> None:
+    """kl(mean_q, log_scale_q, mean_p, log_scale_p), each (n,) -> (n,) nats."""
+    mean_q, log_q = torch.tensor([0.0, 1.0, 0.3, -2.0]), torch.tensor([0.0, 0.0, -1.0, 0.7])
+    mean_p, log_p = torch.tensor([0.0, 0.0, 0.1, 1.0]), torch.tensor([0.0, 0.0, -0.6, -0.4])
+    arguments = [v.double() for v in (mean_q, log_q, mean_p, log_p)]
+    mean_q, log_q, mean_p, log_p = arguments
+    want = gaussian_kl(*arguments)
+    square = (mean_q - mean_p) ** 2
+    plain_ratio = 0.5 * ((log_q - log_p).exp() + square * (-2 * log_p).exp()) - 0.5
+    compare(
+        kl(*arguments),
+        want,
+        "KL(q‖p)",
+        1e-9,
+        [
+            (gaussian_kl(mean_p, log_p, mean_q, log_q), "this is KL(p‖q): the roles are swapped"),
+            (want + 0.5, "the ½ of E[log q] is missing: KL(q‖q) must be zero"),
+            (want - 2 * (log_p - log_q), "log σ_p - log σ_q has the wrong sign"),
+            (want - (log_p - log_q), "the term log σ_p - log σ_q is missing"),
+            (log_p - log_q + plain_ratio, "σ_q / σ_p must be squared, as a variance"),
+            (
+                log_p - log_q + 0.5 * (2 * (log_q - log_p)).exp() - 0.5,
+                "the distance of the means is missing",
+            ),
+        ],
+    )
+    same = torch.as_tensor(kl(mean_q, log_q, mean_q, log_q))
+    require(same.abs().max() < 1e-12, "KL(q‖q) = 0", f"KL(q‖q) is {same.abs().max():.3g}, not 0")
+
+
+def _net(past: Tensor) -> tuple[Tensor, Tensor]:
+    """A small causal "network": mean and log-scale at t from its input before t, (B, T)."""
+    one, two = shift_right(past, 1), shift_right(past, 2)
+    return 0.5 * one - 0.3 * torch.tanh(two), 0.2 * torch.tanh(one + two) - 0.1
+
+
+@exercise("14.2", "noise from a waveform, waveform from noise")
+def inverse_flow(sample_and_invert: Callable) -> None:
+    """sample_and_invert(net, z (B, T)) -> x (B, T), z again (B, T), found from x alone."""
+    z = torch.randn(3, 20, generator=torch.Generator().manual_seed(0)).double()
+    mean, log_scale = _net(z)
+    x = z * log_scale.exp() + mean
+    autoregressive = torch.zeros_like(z)
+    for t in range(z.shape[1]):
+        m, s = _net(autoregressive)
+        autoregressive[:, t] = z[:, t] * s[:, t].exp() + m[:, t]
+    calls = []
+
+    def counted(past: Tensor) -> tuple[Tensor, Tensor]:
+        calls.append(past)
+        return _net(past)
+
+    result = sample_and_invert(counted, z.clone())
+    if not isinstance(result, tuple) or len(result) != 2:
+        raise CheckFailed("✗ return two things: x, and z found from x")
+    compare(
+        result[0],
+        x,
+        "x from z",
+        1e-10,
+        [
+            (autoregressive, "the network read x: that is the teacher, which has to wait"),
+            ((z - mean) * (-log_scale).exp(), "this is the inverse map: x = z e^s + m"),
+            (z * log_scale + mean, "multiply by e^s: the network gives the logarithm"),
+            ((z + mean) * log_scale.exp(), "the mean must not be scaled: x = z e^s + m"),
+        ],
+    )
+    m, s = _net(x)
+    compare(
+        result[1],
+        z,
+        "z from x",
+        1e-8,
+        [
+            ((x - m) * (-s).exp(), "the network read x in one pass; it must read z, step by step"),
+            (x, "this is x: undo the scale and the mean"),
+        ],
+    )
+    handed_back = any(torch.equal(past, z) for past in calls[1:])
+    require(
+        not handed_back,
+        "z was found from x, one step after the other",
+        "z was handed to the network again: find it from x alone",
+    )
+
+
+@exercise("14.3", "composing two flows")
+def compose_flows(compose: Callable) -> None:
+    """compose(m1, s1, m2, s2), each (B, T) -> mean, log_scale with x = z e^log_scale + mean."""
+    draw = torch.Generator().manual_seed(1)
+    m1, s1, m2, s2 = (0.5 * torch.randn(2, 6, generator=draw).double() for _ in range(4))
+    result = compose(m1, s1, m2, s2)
+    if not isinstance(result, tuple) or len(result) != 2:
+        raise CheckFailed("✗ return two things: mean and log_scale")
+    compare(
+        result[1],
+        s1 + s2,
+        "log-scale",
+        1e-10,
+        [
+            (s1 * s2, "scales multiply, so their logarithms add"),
+            (s2, "the first flow's log-scale is lost"),
+            ((s1 + s2).exp(), "this is the scale; return its logarithm"),
+        ],
+    )
+    compare(
+        result[0],
+        m1 * s2.exp() + m2,
+        "mean",
+        1e-10,
+        [
+            (m1 + m2, "the second flow scales what it gets, the first mean too"),
+            (m1 + m2 * s1.exp(), "the second flow scales the first mean, not the other way round"),
+            (m1 * s2 + m2, "multiply by e^s, not by s"),
+            (m2, "the first flow's mean is lost"),
+        ],
+    )
+
+
+@exercise("14.4", "how loud is the student?")
+def loudness(std_ratio: Callable) -> None:
+    """std_ratio(generated (T,), recorded (T,)) -> float."""
+    draw = torch.Generator().manual_seed(2)
+    recorded = 0.2 * torch.randn(4000, generator=draw).double() + 0.05
+    generated = 0.1 * torch.randn(4000, generator=draw).double() - 0.02
+    want = (generated.std(correction=0) / recorded.std(correction=0)).item()
+    rms = (generated.square().mean() / recorded.square().mean()).sqrt().item()
+    compare(
+        float(std_ratio(generated, recorded)),
+        want,
+        "std ratio",
+        1e-3,
+        [
+            (want**2, "this is the ratio of powers: take the square root"),
+            (1 / want, "turned round: generated over recorded"),
+            (20 * math.log10(want), "this is in decibels: return the plain ratio"),
+            (rms, "subtract each mean: an offset of the microphone is not heard"),
+        ],
+    )
+    quiet = Student(flows=2, layers=2, residual=2, log_scale=-3.0)
+    with torch.no_grad():
+        x = quiet(torch.randn(1, 1, 4000, generator=draw))[0][0, 0].double()
+    got = float(std_ratio(x, recorded))
+    require(
+        abs(got - math.exp(-3) / 0.2) < 0.02,
+        f"a student at its start, log-scale -3, is found {got:.2f} times as loud",
+        f"a student whose std is e⁻³ against a recording's 0.2 is not {got:.2f} times as loud",
+    )
