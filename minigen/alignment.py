@@ -10,6 +10,7 @@ others are reached, so the recursions run over lists of arcs, compiled by numba.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ from scipy.special import logsumexp
 from . import pronounce
 from .audio import mfcc, resample
 from .data import Utterance
+from .gaussian import ConvergenceWarning
 from .pronounce import SILENCE
 
 __all__ = [
@@ -39,6 +41,7 @@ __all__ = [
 
 FRAME = 0.005  # seconds from one row of features to the next
 BEAM = 500.0  # nats: a state this far behind the best one of its frame is given up
+SETTLED = 0.1  # nats a frame: a smaller rise in an iteration of EM counts as converged
 
 Phones = Sequence[str] | Sequence[Sequence[Sequence[str]]]
 
@@ -446,8 +449,16 @@ def train_phones(
         workers: threads.
 
     Returns:
-        models, with `history`, the log-likelihood a frame before each iteration.
+        models, with `history`, the log-likelihood a frame before each iteration. A ConvergenceWarning
+        says when the last iteration but one still raised it by more than 0.1 nats.
+
+    Raises:
+        ValueError: recordings and transcripts do not match, or a recording is too short for its own.
     """
+    if iterations < 1 or splits < 0 or workers < 1:
+        raise ValueError(
+            f"need iterations >= 1, splits >= 0 and workers >= 1, not {iterations}, {splits}, {workers}"
+        )
     data = [_checked(f) for f in features]
     transcripts = list(transcripts)
     if not data or len(data) != len(transcripts):
@@ -469,6 +480,14 @@ def train_phones(
                 total = sum(part.log_likelihood for part in found)
                 models.history.append(total / sum(part.frames for part in found))
                 models = _maximise(found, models, floor)
+    rise = models.history[-1] - models.history[-2] if iterations > 1 else np.inf
+    if rise > SETTLED:
+        warnings.warn(
+            f"after {iterations} iterations the log-likelihood still rises by {rise:.2g} nats a frame: "
+            f"call with more, iterations={2 * iterations} for one",
+            ConvergenceWarning,
+            stacklevel=2,
+        )
     return models
 
 

@@ -4,6 +4,7 @@ import itertools
 import re
 import subprocess
 import sys
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -23,6 +24,7 @@ from minigen.alignment import (
     train_phones,
 )
 from minigen.data import load_phones, save_phones, speech, with_phones
+from minigen.gaussian import ConvergenceWarning
 
 NAMES = ("a", "b", "pau")
 
@@ -254,7 +256,11 @@ def test_likelihood_never_falls_and_known_phones_are_found():
         names = list(rng.permutation(list("abcd")))
         x, begin = spoken(rng, names, means, list(rng.integers(5, 20, 4)))
         data_.append(x), scripts.append(names), starts.append(begin)
-    models = train_phones(data_, scripts, iterations=15, splits=0)
+    with pytest.warns(ConvergenceWarning, match="iterations=4"):
+        train_phones(data_, scripts, iterations=2, splits=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        models = train_phones(data_, scripts, iterations=15, splits=0)
     assert (np.diff(models.history) > -1e-9).all()
     assert models.history[-1] > models.history[0] + 3
     for x, names, begin in zip(data_, scripts, starts, strict=True):
@@ -457,6 +463,8 @@ def test_errors_say_what_to_do():
         train_phones([x, x], [["a"]])
     with pytest.raises(ValueError, match="too few for this transcript"):
         train_phones([x], [["a"] * 5])
+    with pytest.raises(ValueError, match="iterations >= 1"):
+        train_phones([x], [["a"]], iterations=0)
     with pytest.raises(ValueError, match="constant"):
         train_phones([np.zeros((20, 2))], [["a"]])
     with pytest.raises(ValueError, match="name of its own"):
