@@ -4,7 +4,8 @@
     checks.gaussian.log_density(my_log_density)
 
 One module a chapter: `sound` (1), `gaussian` (2), `mixtures` (3), `change_of_variables` (4),
-`autoregression` (5), `neural_autoregression` (6), `wavenet` (7), `fast_generation` (8).
+`autoregression` (5), `neural_autoregression` (6), `wavenet` (7), `fast_generation` (8),
+`flows` (12), `iaf` (13).
 """
 
 from importlib import import_module
@@ -17,7 +18,9 @@ __all__ = [
     "autoregression",
     "change_of_variables",
     "fast_generation",
+    "flows",
     "gaussian",
+    "iaf",
     "mixtures",
     "neural_autoregression",
     "parallel_wavenet",
@@ -34,6 +37,8 @@ CHAPTERS = (
     "neural_autoregression",
     "wavenet",
     "fast_generation",
+    "flows",
+    "iaf",
     "parallel_wavenet",
 )
 
