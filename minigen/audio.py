@@ -409,7 +409,12 @@ def save(path: str | Path, x: ArrayLike, rate: int) -> None:
         raise FileNotFoundError(f"there is no folder {path.parent} to write {path.name} into")
     if path.suffix.lower().lstrip(".") not in ("wav", "flac"):
         raise ValueError(f"{path.name}: the name must end in .wav or .flac")
-    sf.write(path, np.clip(x, -1, 1), rate, subtype="PCM_16")
+    try:
+        sf.write(path, np.clip(x, -1, 1), rate, subtype="PCM_16")
+    except sf.LibsndfileError as error:
+        raise OSError(
+            f"cannot write {path} ({error.error_string}): choose another name or folder"
+        ) from error
 
 
 # ---------------------------------------------------------------- the page

@@ -70,7 +70,8 @@ def train(
 
     watched = voice.train(voice.read_recipe(config, kind.value), out, resume, until)
     if os.environ.get("RANK", "0") == "0":  # of several processes under torchrun, one speaks
-        typer.echo("  ".join(f"{name} {value:.3f}" for name, value in watched.items()))
+        figures = "  ".join(f"{name} {value:.3f}" for name, value in watched.items())
+        typer.echo(figures or f"{out} had come to that step already: nothing was left to do")
 
 
 @app.command()
@@ -138,6 +139,8 @@ def evaluate(
     """Measure a pair of voices: recognised digits, distances, likelihoods, speed."""
     from . import evaluate as figures
 
+    if per_word < 1:
+        raise ValueError(f"per-word is {per_word}; it must be at least 1")
     for name, row in figures.table(per_word, teacher, student).items():
         typer.echo(f"{name:>10}  " + "  ".join(f"{key} {value:,.3f}" for key, value in row.items()))
 
@@ -146,7 +149,7 @@ def main() -> None:
     """Entry point: what the user did wrong is said in one line on stderr, with status 2."""
     try:
         app()
-    except (ValueError, TypeError, OSError, FloatingPointError) as error:
+    except (ValueError, TypeError, OSError, FloatingPointError, ModuleNotFoundError) as error:
         typer.secho(f"minigen: {error}", err=True, fg="red")
         raise SystemExit(2) from None
 

@@ -50,6 +50,18 @@ class TrainConfig:
     bf16: bool = False
     every: int = 500
 
+    def __post_init__(self) -> None:
+        for name, least in (("steps", 1), ("every", 1), ("warmup", 0)):
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} must be at least {least}, not {getattr(self, name)}")
+        for name in ("rate", "clip"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} must be above 0, not {getattr(self, name)}")
+        if not 0 <= self.final <= 1:
+            raise ValueError(f"final is a part, from 0 to 1, not {self.final}")
+        if not 0 <= self.decay < 1:
+            raise ValueError(f"decay must lie in [0, 1), not {self.decay}")
+
 
 def learning_rate(step: int, config: TrainConfig) -> float:
     """Linear rise over `warmup` steps, then half a cosine down to `final` · `rate`.
@@ -112,7 +124,9 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict]:
             notes = json.loads((stream.metadata() or {})["notes"])
             return {name: stream.get_tensor(name) for name in stream.keys()}, notes  # noqa: SIM118
     except Exception as error:  # safetensors raises its own class, and json and struct theirs
-        raise ValueError(f"{path} is damaged or not one of ours ({error}): delete it") from error
+        raise ValueError(
+            f"{path} is cut off, damaged or no file of weights of minigen's ({error}): get it again"
+        ) from error
 
 
 class Trainer:
@@ -151,7 +165,11 @@ class Trainer:
 
     def run(self, resume: bool = False, until: int | None = None) -> dict[str, float]:
         """Train to `config.steps`, or stop early at `until`. -> what was watched at the last step."""
+        if until is not None and until < 1:
+            raise ValueError(f"until is a step, at least 1, not {until}")
         main = self.accelerator.is_main_process
+        if self.out.exists() and not self.out.is_dir():
+            raise NotADirectoryError(f"{self.out} is a file: checkpoints go into a folder")
         self.out.mkdir(parents=True, exist_ok=True)
         if self.checkpoint.exists():
             if not resume:
@@ -219,9 +237,20 @@ class Trainer:
         notes = {"step": self.step, "run": asdict(self.config), "recipe": self.recipe, **where}
         save_tensors(self.checkpoint, tensors, notes)
 
+    def _fits(self, tensors: dict[str, Tensor]) -> None:
+        """Raise ValueError unless these are the weights, by name and shape, that this run makes."""
+        mine = {f"model.{k}": v.shape for k, v in self.model.state_dict().items()}
+        theirs = {k: v.shape for k, v in tensors.items() if k.startswith("model.")}
+        if mine != theirs:
+            raise ValueError(
+                f"{self.checkpoint} is of another model: resume with the recipe that it was made by, "
+                "or choose another --out"
+            )
+
     def load(self) -> None:
         """Take everything back from `checkpoint`."""
         tensors, notes = load_tensors(self.checkpoint)
+        self._fits(tensors)
         self.step = notes["step"]
         parts: dict[str, dict[str, Tensor]] = {"model": {}, "ema": {}, "adam": {}}
         for name, value in tensors.items():

@@ -6,7 +6,9 @@ long. `train` follows it, `export` keeps the averaged weights, `load` reads them
 
 from __future__ import annotations
 
+import inspect
 import json
+import math
 import re
 import time
 import tomllib
@@ -80,6 +82,11 @@ class DigitBatches:
     def __init__(
         self, clips: list[Utterance], batch: int, frames: int, dither: float, seed: int = 0
     ) -> None:
+        if min(batch, frames) < 1 or not 0 <= dither < math.inf:
+            raise ValueError(
+                "DigitBatches needs batch and frames of at least 1 and a dither of 0 or more, not "
+                f"{batch=}, {frames=}, {dither=}"
+            )
         self.batch, self.frames, self.dither, self.seed = batch, frames, dither, seed
         self.clips: list[list[tuple]] = [[] for _ in SPEAKERS]
         for clip in clips:
@@ -211,22 +218,86 @@ class Likelihood(nn.Module):
 
 
 VOICES = {"teacher": TeacherVoice, "student": StudentVoice}
+KINDS = {"int": int, "float": (int, float), "bool": bool}  # of the values of a recipe
+MAY_BE_ZERO = ("seed", "warmup", "taps")  # every other whole number in a recipe is at least 1
+
+
+def _tables(kind: str) -> dict[str, dict[str, tuple[str, bool]]]:
+    """What each table of a recipe may hold: {table: {name: (type, whether it must be there)}}."""
+    parts: dict[str, type] = {"data": DigitBatches, "run": TrainConfig}
+    parts["model"] = WaveNet if kind == "teacher" else Student
+    parts["objective"] = Likelihood if kind == "teacher" else DistillationLoss
+    tables = {}
+    for table, part in parts.items():
+        known = inspect.signature(part).parameters.values()
+        numbers = [p for p in known if p.annotation in KINDS and p.name != "speakers"]
+        tables[table] = {p.name: (p.annotation, p.default is p.empty) for p in numbers}
+    tables["model"] |= {"hidden": ("int", True), "cond_channels": ("int", True)}
+    if kind == "teacher":
+        tables["model"]["floor"] = ("float", True)
+    return tables
+
+
+def _check_table(where: str, given: object, known: dict[str, tuple[str, bool]]) -> None:
+    """Raise an error with the name of the first entry that is unknown, missing or out of range."""
+    if not isinstance(given, dict):
+        raise TypeError(f"{where} is a table, not {given!r}")
+    for name in given:
+        if name not in known:
+            raise ValueError(
+                f"{where} has {name!r}, which is unknown: it may hold {', '.join(known)}"
+            )
+    for name, (kind, needed) in known.items():
+        if name not in given:
+            if needed:
+                raise ValueError(f"{where} lacks {name}: copy it from training/digits-*.toml")
+            continue
+        value = given[name]
+        if not isinstance(value, KINDS[kind]) or (kind != "bool" and isinstance(value, bool)):
+            raise TypeError(f"{where}: {name} is of type {kind}, not {value!r}")
+        least = 0 if name in MAY_BE_ZERO else 1
+        if kind == "int" and value < least:
+            raise ValueError(f"{where}: {name} must be at least {least}, not {value}")
+        if kind == "float" and not math.isfinite(value):
+            raise ValueError(f"{where}: {name} must be finite, not {value}")
 
 
 def read_recipe(path: Path | str, kind: str) -> dict:
-    """A recipe from a TOML file, checked: it must be for a "teacher" or a "student" as asked."""
+    """A recipe from a TOML file, checked: for a "teacher" or a "student" as asked, and complete."""
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f"there is no recipe {path}: those at hand lie in training/*.toml")
+        raise FileNotFoundError(
+            f"there is no recipe {path}: those at hand are training/digits-*.toml"
+        )
     try:
         recipe = tomllib.loads(path.read_text())
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is not TOML: {error}") from error
     missing = {"kind", "model", "data", "objective", "run"} - set(recipe)
     if missing:
         raise ValueError(f"{path} lacks {', '.join(sorted(missing))}: copy training/digits-*.toml")
     if recipe["kind"] != kind:
         raise ValueError(f"{path} is a recipe for a {recipe['kind']}, not for a {kind}")
+    if kind == "student" and "teacher" not in recipe:
+        raise ValueError(f'{path} lacks teacher: name a file of weights, teacher = "…"')
+    tables = _tables(kind)
+    files = ("teacher", "start_from") if kind == "student" else ("start_from",)
+    for name in recipe:
+        if name not in ("kind", "seed", *files, *tables):
+            known = ", ".join(("kind", "seed", *files, *tables))
+            raise ValueError(f"{path} has {name!r}, which is unknown: it may hold {known}")
+    _check_table(
+        str(path), {k: v for k, v in recipe.items() if k == "seed"}, {"seed": ("int", False)}
+    )
+    for name in files:
+        if not isinstance(recipe.get(name, ""), str):
+            raise TypeError(f"{path}: {name} is the path of a file, not {recipe[name]!r}")
+    for table, known in tables.items():
+        _check_table(f"{path} [{table}]", recipe[table], known)
+    try:
+        TrainConfig(**recipe["run"])
+    except ValueError as error:
+        raise ValueError(f"{path} [run]: {error}") from error
     return recipe
 
 
@@ -242,23 +313,61 @@ def train(
     batches = DigitBatches(clips, **recipe["data"])
     torch.manual_seed(recipe.get("seed", 0))
     if recipe["kind"] == "teacher":
-        voice = TeacherVoice.build(recipe["model"])
+        voice: nn.Module = TeacherVoice.build(recipe["model"])
+        net = voice.wavenet
         if "start_from" in recipe:
-            weights, _ = load_tensors(Path(recipe["start_from"]))
-            voice.load_state_dict(_part(weights, "model."))
+            _start_from(voice, recipe["start_from"])
         else:
             voice.wavenet.start_at(torch.cat([batches(step)["audio"] for step in range(16)]))
         objective: nn.Module = Likelihood(voice, **recipe["objective"])
     else:
+        _must_exist("teacher", recipe["teacher"])
         teacher = load("teacher", recipe["teacher"])
+        net = teacher.wavenet
         voice = StudentVoice.build(recipe["model"])
+        for name in ("hidden", "cond_channels"):
+            theirs = recipe_of("teacher", recipe["teacher"])["model"][name]
+            if recipe["model"][name] != theirs:
+                raise ValueError(
+                    f"the recipe's {name} is {recipe['model'][name]}: a student takes over a part of "
+                    f"its teacher, whose {name} is {theirs}"
+                )
         voice.upsampler.load_state_dict(teacher.upsampler.state_dict())
         if "start_from" in recipe:
-            weights, _ = load_tensors(Path(recipe["start_from"]))
-            voice.load_state_dict(_part(weights, "model."))
+            _start_from(voice, recipe["start_from"])
         objective = DistillationLoss(voice, teacher.wavenet, **recipe["objective"])
+    if batches.frames * HOP <= net.receptive_field:
+        raise ValueError(
+            f"a crop of {batches.frames} frames is {batches.frames * HOP} samples, no more than the "
+            f"{net.receptive_field} that each prediction looks back: raise frames in [data]"
+        )
     trainer = Trainer(objective, batches, TrainConfig(**recipe["run"]), out, recipe)
     return trainer.run(resume, until)
+
+
+def _must_exist(name: str, path: str) -> None:
+    if not Path(path).is_file():
+        raise FileNotFoundError(
+            f"there is no file {path}, the recipe's {name}: train that first, and start where this "
+            "path leads to it"
+        )
+
+
+def _start_from(voice: nn.Module, path: str) -> None:
+    """Take over the weights of a checkpoint or an exported file."""
+    _must_exist("start_from", path)
+    _fill(voice, _part(load_tensors(Path(path))[0], "model."), path)
+
+
+def _fill(voice: nn.Module, weights: dict[str, Tensor], path: Path | str) -> None:
+    """load_state_dict, with an error that names the file."""
+    try:
+        voice.load_state_dict(weights)
+    except RuntimeError as error:
+        raise ValueError(
+            f"the weights in {path} are not those of this model: they were trained by another recipe, "
+            "or by another version of minigen"
+        ) from error
 
 
 def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
@@ -276,9 +385,15 @@ def export(checkpoint: Path | str, path: Path | str) -> None:
     """
     tensors, notes = load_tensors(Path(checkpoint))
     path = Path(path)
+    if path.suffix != ".safetensors" or path.is_dir():
+        raise ValueError(f"{path} must be a file whose name ends in .safetensors")
+    if "kind" not in notes.get("recipe", {}):
+        raise ValueError(
+            f"{checkpoint} is no checkpoint of a teacher or a student: it has no recipe"
+        )
+    text = json.dumps({"stages": _stages(Path(checkpoint))}, indent=1)
     path.parent.mkdir(parents=True, exist_ok=True)
     save_tensors(path, _part(tensors, "ema."), notes)
-    text = json.dumps({"stages": _stages(Path(checkpoint))}, indent=1)
     path.with_suffix(".json").write_text(re.sub(r",\n\s+(?=[-\d])", ", ", text) + "\n")
 
 
@@ -293,7 +408,8 @@ def _stages(checkpoint: Path, points: int = 40) -> list[dict]:
     logged = {name: events.Scalars(name) for name in events.Tags()["scalars"]}
     if not logged:
         raise ValueError(
-            f"{checkpoint.parent} holds no TensorBoard events: its card would be empty"
+            f"{checkpoint.parent} holds no TensorBoard events, so the card would be empty: export from "
+            "the folder that the run wrote into"
         )
     clock = np.array([event.wall_time for event in logged["loss"]])
     gaps = np.diff(clock)
@@ -326,10 +442,11 @@ def load(kind: str = "student", path: Path | str | None = None) -> nn.Module:
     if kind not in VOICES:
         raise ValueError(f"no model {kind!r}: choose one of {', '.join(VOICES)}")
     tensors, notes = load_tensors(Path(path or WEIGHTS / f"digits_{kind}.safetensors"))
-    if notes.get("recipe", {}).get("kind") != kind:
-        raise ValueError(f"{path} does not hold a {kind}")
+    held = notes.get("recipe", {}).get("kind", "model of another chapter")
+    if held != kind:
+        raise ValueError(f"{path} does not hold a {kind} but a {held}: give a file of a {kind}")
     voice = VOICES[kind].build(notes["recipe"]["model"])
-    voice.load_state_dict(_part(tensors, "ema."))
+    _fill(voice, _part(tensors, "ema."), path)
     return voice.eval().requires_grad_(False)
 
 
@@ -436,7 +553,13 @@ six, seven, eight, nine and 0-9
     words = conditioning.words_of(text)
     if speaker not in SPEAKERS:
         raise ValueError(f"no speaker {speaker!r}: choose one of {', '.join(SPEAKERS)}")
-    voice = load(model) if model not in VOICES else _shipped(model)
+    if not (math.isfinite(temperature) and temperature >= 0):
+        raise ValueError(f"temperature scales the noise: it must be 0 or more, not {temperature}")
+    if model not in VOICES and not Path(model).is_file():
+        raise ValueError(
+            f"no model {model!r}: choose {' or '.join(VOICES)}, or give a file of weights of a student"
+        )
+    voice = _shipped(model) if model in VOICES else load("student", model)
     parts = [conditioning.plan(word, speaker, pace, pitch) for word in words]
     cond = conditioning_for(voice, parts, speaker)
     start = time.perf_counter()
