@@ -39,12 +39,12 @@ class Plane:
         rows = x.double().reshape(-1, 2).split(20_000)
         return torch.cat([self._log_prob(part) for part in rows]).reshape(x.shape[:-1])
 
-    def entropy(self, points_a_side: int = 301) -> float:
-        """-∫ p log p by the trapezoid rule, in nats."""
-        axis = torch.linspace(-self.reach, self.reach, points_a_side, dtype=torch.float64)
+    def entropy(self, cells_a_side: int = 300) -> float:
+        """-∫ p log p by the midpoint rule, in nats."""
+        cell = 2 * self.reach / cells_a_side
+        axis = (torch.arange(cells_a_side, dtype=torch.float64) + 0.5) * cell - self.reach
         log_p = self.log_prob(torch.stack(torch.meshgrid(axis, axis, indexing="ij"), -1))
-        inside = torch.where(log_p > -700, log_p.exp() * log_p, 0.0)
-        return -torch.trapezoid(torch.trapezoid(inside, axis), axis).item()
+        return -torch.where(log_p > -700, log_p.exp() * log_p, 0.0).sum().item() * cell**2
 
 
 def _on_curve(curve: Tensor, sigma: float) -> Callable[[Tensor], Tensor]:
