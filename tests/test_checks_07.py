@@ -1,0 +1,106 @@
+"""The checks of chapter 7: solutions pass, blanks fail, typical mistakes are named."""
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from minigen.checks import wavenet as checks
+from minigen.checks.core import CheckFailed
+
+
+def convolve(h, w, d, right=0.0, late=0, flip=False, cut=False):
+    past = (w.shape[-1] - 1) * d
+    w = w.flip(-1) if flip else w
+    ahead = int(past * right)
+    z = F.conv1d(h if cut else F.pad(h, (past - ahead + late, ahead)), w, dilation=d)
+    return z[..., : z.shape[-1] - late]
+
+
+def edges(low=True, high=True, scale=1.0, log=True):
+    def answer(level, mean, log_scale, levels):
+        step = 2 / (levels - 1)
+        x = level * step - 1
+        cdf = lambda v: 1 / (1 + np.exp(-(v - mean) / np.exp(log_scale)))
+        upper, lower = cdf(x + scale * step / 2), cdf(x - scale * step / 2)
+        upper = np.where((level == levels - 1) & high, 1.0, upper)
+        p = upper - np.where((level == 0) & low, 0.0, lower)
+        return np.log(p) if log else p
+
+    return answer
+
+
+def density(level, mean, log_scale, levels):
+    z = (2 * level / (levels - 1) - 1 - mean) / np.exp(log_scale)
+    return -z - log_scale - 2 * np.log1p(np.exp(-z)) + np.log(2 / (levels - 1))
+
+
+def gate(z):
+    f, g = z.chunk(2, dim=1)
+    return torch.tanh(f) * torch.sigmoid(g)
+
+
+SOLUTIONS = {
+    "receptive_field": lambda n, c, k: 1 + c * (k - 1) * (2**n - 1),
+    "causal_convolution": convolve,
+    "gated_unit": gate,
+    "level_probabilities": edges(),
+}
+NUMBERS = dict(zip(SOLUTIONS, ("7.1", "7.2", "7.3", "7.4"), strict=True))
+
+
+@pytest.mark.parametrize("name", SOLUTIONS)
+def test_the_solution_passes(name, capsys):
+    getattr(checks, name)(SOLUTIONS[name])
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[0].startswith("✓") and printed[-1].startswith(f"Exercise {NUMBERS[name]}")
+
+
+@pytest.mark.parametrize("name", SOLUTIONS)
+def test_the_blank_fails(name):
+    def blank(*arguments):
+        raise NotImplementedError
+
+    with pytest.raises(CheckFailed, match=f"{NUMBERS[name]} .* still blank"):
+        getattr(checks, name)(blank)
+
+
+MISTAKES = [
+    ("receptive_field", lambda n, c, k: c * (k - 1) * (2**n - 1), "the delay"),
+    ("receptive_field", lambda n, c, k: 2 + c * (k - 1) * (2**n - 1), "itself is not seen"),
+    ("receptive_field", lambda n, c, k: 1 + c * k * (2**n - 1), "not K"),
+    ("receptive_field", lambda n, c, k: 1 + c * (k - 1) * 2**n, "2\\^layers - 1"),
+    ("receptive_field", lambda n, c, k: 1 + (k - 1) * (2**n - 1), "`cycles` times"),
+    ("causal_convolution", lambda h, w, d: convolve(h, w, d, flip=True), "turned round"),
+    ("causal_convolution", lambda h, w, d: convolve(h, w, d, right=1.0), "into the future"),
+    ("causal_convolution", lambda h, w, d: convolve(h, w, d, late=1), "one sample late"),
+    ("causal_convolution", lambda h, w, d: convolve(h, w, d, cut=True), "keep the length"),
+    ("gated_unit", lambda z: gate(z.roll(z.shape[1] // 2, 1)), "exchanged"),
+    (
+        "gated_unit",
+        lambda z: torch.tanh(z).chunk(2, 1)[0] * torch.tanh(z).chunk(2, 1)[1],
+        "sigmoid",
+    ),
+    (
+        "gated_unit",
+        lambda z: torch.tanh(z.chunk(2, 1)[0]) + z.chunk(2, 1)[1].sigmoid(),
+        "not added",
+    ),
+    ("gated_unit", lambda z: z.chunk(2, 1)[0] * z.chunk(2, 1)[1].sigmoid(), "tanh is missing"),
+    ("level_probabilities", edges(low=False, high=False), "lack what lies beyond"),
+    ("level_probabilities", edges(high=False), "highest level"),
+    ("level_probabilities", edges(low=False), "lowest level"),
+    ("level_probabilities", density, "density times the width"),
+    ("level_probabilities", edges(log=False), "return the logarithm"),
+]
+
+
+@pytest.mark.parametrize("name, mistake, message", MISTAKES)
+def test_a_typical_mistake_is_named(name, mistake, message):
+    with pytest.raises(CheckFailed, match=message):
+        getattr(checks, name)(mistake)
+
+
+def test_every_check_has_three_mistakes():
+    for name in checks.__all__:
+        assert sum(row[0] == name for row in MISTAKES) >= 3
