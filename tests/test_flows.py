@@ -629,6 +629,30 @@ def test_splines_at_their_edges_and_knots(dtype, inverse):
     assert (log_slope[:, 6:] == 0).all()
 
 
+@pytest.mark.parametrize("inverse", [False, True])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_gradients_outside_the_spline_come_from_the_branch_that_is_taken(dtype, inverse):
+    """`where` multiplies the other branch's gradient by zero, and zero times NaN is NaN."""
+    params = (4 * points(400, 1, 17, dtype=dtype)).requires_grad_()
+    for far in (3.5, 30.0, 1e4, -3.5, -1e4):
+        value = torch.full((400, 1), far, dtype=dtype, requires_grad=True)
+        result, log_slope = rational_quadratic(value, params, 3.0, inverse=inverse)
+        (result.sum() + log_slope.sum()).backward()
+        assert torch.equal(value.grad, torch.ones_like(value))
+        assert torch.equal(params.grad, torch.zeros_like(params))
+
+
+def test_the_root_survives_a_discriminant_that_rounding_makes_negative():
+    """A flat end next to a steep mean: b² and 4ac agree to the last digits of float32."""
+    generator = torch.Generator().manual_seed(0)
+    params = 8 * torch.randn(500_000, 1, 17, generator=generator)
+    params[..., 12:] -= 6.0  # slopes near the least
+    y, _ = rational_quadratic(torch.full((500_000, 1), 2.9999998), params, 3.0)
+    x, log_slope = rational_quadratic(y, params, 3.0, inverse=True)
+    assert torch.isfinite(x).all() and torch.isfinite(log_slope).all()
+    assert x.abs().max() <= 3 + 1e-3
+
+
 def test_splines_rise_and_are_smooth_at_their_knots():
     bins, least = 5, 1e-3
     params = points(40, 3 * bins - 1)
