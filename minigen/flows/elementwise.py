@@ -198,6 +198,9 @@ def rational_quadratic(
         xi = 2 * c / (-b - discriminant.sqrt())
     else:
         xi = (t - x0) / w
+    xi = xi.clamp(
+        0, 1
+    )  # rounding can leave it just outside, where the slope formula may turn negative
     both = xi * (1 - xi)
     e = torch.addcmul(s, bend, both)
     slope = (s / e).square() * (d1 * xi.square() + 2 * s * both + d0 * (1 - xi).square())
