@@ -116,12 +116,12 @@ def main() -> None:
             for name in ("plain", "last"):
                 error = (nets[name](x) - want).abs().max().item()
                 assert error < 1e-4, (name, error)
-        for name in nets:
-            step(name, nets[name], x)
+        for name, each in nets.items():
+            step(name, each, x)
         times = {name: [] for name in nets}
         for _ in range(given.rounds):
-            for name in nets:
-                times[name].append(step(name, nets[name], x))
+            for name, each in nets.items():
+                times[name].append(step(name, each, x))
         plain = median(times["plain"])
         print(f"{channels} channels, 2 × 7 layers, 4 × {given.seconds} s")
         for name, values in times.items():
