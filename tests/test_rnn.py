@@ -1,12 +1,14 @@
 """Recurrent language models: cells equal torch's, steps equal the pass, sums to one, causality."""
 
+import json
 import math
+from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
-from minigen import data
+from minigen import audio, data, rnn
 from minigen.rnn import (
     RNNLM,
     Characters,
@@ -17,6 +19,7 @@ from minigen.rnn import (
     Translator,
     compressed_bits,
     draw,
+    load,
     sharpen,
 )
 
@@ -373,6 +376,40 @@ def test_gzip_counts_what_the_file_grows_by():
     grown = len(gzip.compress((given + text).encode(), 9)) - len(gzip.compress(given.encode(), 9))
     assert compressed_bits(text, given) == 8 * grown
     assert compressed_bits(text) > compressed_bits(text, given=text)
+
+
+def test_the_shipped_writer_needs_fewer_bits_than_counts_and_gzip():
+    train, test = data.book_text()
+    letters = Characters("".join(sorted(set(train + test))))
+    x, symbols_ = letters.encode(test)[None], len(test)
+
+    def bits(log_p: float) -> float:
+        return -log_p / symbols_ / math.log(2)
+
+    ours = bits(load("characters", cell="torch").log_prob(x).item())
+    counted = {
+        n: bits(NGram(len(letters), n).fit(letters.encode(train)[None]).log_prob(x).item())
+        for n in (1, 2, 4)
+    }
+    zipped = compressed_bits(test, given=train) / symbols_
+    assert ours < counted[4] < zipped < counted[2] < counted[1] < math.log2(len(letters))
+    card = json.loads((Path(rnn.__file__).parent / "weights" / "rnn_characters.json").read_text())
+    assert abs(ours - card["held out: bits a symbol"]) < 0.01
+
+
+def test_the_shipped_word_needs_fewer_bits_than_counts():
+    clips = data.spoken_digits("slt", "seven")
+    codes = [torch.tensor(audio.mu_law_encode(c.audio)) for c in clips]
+    kept = next(k for k, c in enumerate(clips) if c.name == "seven_slt_t1.2_p1.0")
+    train = torch.cat([c for k, c in enumerate(codes) if k != kept])[None]
+    x = codes[kept][None]
+    ours = load("seven", cell="torch").log_prob(x).item()
+    assert ours > NGram(256, 3).fit(train).log_prob(x).item() + 1000
+
+
+def test_an_unknown_model_is_refused():
+    with pytest.raises(ValueError, match="choose one of characters, seven"):
+        load("eight")
 
 
 def test_the_frozen_text_is_the_one_that_the_weights_know():
