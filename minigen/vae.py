@@ -12,9 +12,11 @@ would be a smaller weight on the KL in disguise.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
 from itertools import pairwise
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -22,6 +24,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .flows import Compose, Inverse, MaskedAffineAutoregressive, Planar, Transform
+from .train import load_tensors
 
 __all__ = [
     "VAE",
@@ -34,11 +37,13 @@ __all__ = [
     "iwae_bound",
     "kl_per_dimension",
     "kl_to_standard_normal",
+    "load",
     "normal_log_prob",
     "reparameterise",
 ]
 
 LOG_2PI = math.log(2 * math.pi)
+WEIGHTS = Path(__file__).with_name("weights")
 
 
 def reparameterise(mean: Tensor, log_scale: Tensor, noise: Tensor) -> Tensor:
@@ -600,3 +605,19 @@ def active_units(model: _Latent, x: Tensor, threshold: float = 0.01) -> Tensor:
             f"the mean of q(z | x) of {type(model).__name__} has no formula: count its units by sampling"
         )
     return model.encode(x)[0].var(0, correction=0) > threshold
+
+
+def load() -> tuple[VAE, dict]:
+    """A VAE of scikit-learn's digits (x >= 8), trained, and its card (data, command, results).
+
+    `python training/vae_digits.py` made both. The card holds three posteriors; the weights are of the diagonal one.
+
+    >>> model, card = load()
+    >>> model.dim, model.latent, sorted(card["posteriors"])
+    (64, 8, ['diagonal', 'iaf', 'planar'])
+    """
+    tensors, _ = load_tensors(WEIGHTS / "vae_digits.safetensors")
+    card = json.loads((WEIGHTS / "vae_digits.json").read_text(encoding="utf-8"))
+    model = VAE(**card["model"]).eval()
+    model.load_state_dict({name: value.float() for name, value in tensors.items()})
+    return model.requires_grad_(False), card

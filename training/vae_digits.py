@@ -3,7 +3,7 @@
     python training/vae_digits.py          three posteriors, three seeds each
 
 Binary pictures (x >= 8), the split of `data.digits`: 1,297 to learn from, 200 to choose the step, 300
-to test once. The diagonal posterior, the planar one and the inverse autoregressive one share everything else.
+to test once. The weight of the KL rises from 0 to 1 over the first steps, and stays there. The diagonal posterior, the planar one and the inverse autoregressive one share everything else.
 Writes the card minigen/weights/vae_digits.json and, of the diagonal posterior's first seed, the weights
 minigen/weights/vae_digits.safetensors. Run from the repository's root.
 """
@@ -22,7 +22,7 @@ from minigen.train import save_tensors
 
 WEIGHTS = Path(__file__).resolve().parent.parent / "minigen" / "weights"
 MODEL = {"dim": 64, "latent": 8, "hidden": [300, 200]}
-RUN = {"steps": 4000, "batch": 64, "rate": 2e-3, "dropout": 0.2}
+RUN = {"steps": 4000, "batch": 64, "rate": 2e-3, "dropout": 0.2, "warm-up": 1500}
 POSTERIORS = {
     "diagonal": {},
     "planar": {"flow": "planar", "flows": 4},
@@ -61,7 +61,8 @@ def train(posterior: str, seed: int) -> tuple[vae.VAE, dict[str, float]]:
         for group in optimizer.param_groups:
             group["lr"] = RUN["rate"] * 0.5 * (1 + math.cos(math.pi * step / RUN["steps"]))
         batch = train[torch.randint(len(train), (RUN["batch"],), generator=generator)]
-        loss = -vae.elbo(model, batch, generator=generator).mean()
+        beta = min(1.0, (step + 1) / RUN["warm-up"])  # for training only: what is reported has 1
+        loss = -vae.elbo(model, batch, beta=beta, generator=generator).mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
