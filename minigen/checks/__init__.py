@@ -5,7 +5,7 @@
 
 One module a chapter: `sound` (1), `gaussian` (2), `mixtures` (3), `change_of_variables` (4),
 `autoregression` (5), `neural_autoregression` (6), `wavenet` (7), `fast_generation` (8),
-`flows` (12), `iaf` (13).
+`vae` (10), `flows` (12), `iaf` (13).
 """
 
 from importlib import import_module
@@ -25,6 +25,7 @@ __all__ = [
     "neural_autoregression",
     "parallel_wavenet",
     "sound",
+    "vae",
     "wavenet",
 ]
 
@@ -37,6 +38,7 @@ CHAPTERS = (
     "neural_autoregression",
     "wavenet",
     "fast_generation",
+    "vae",
     "flows",
     "iaf",
     "parallel_wavenet",
