@@ -56,13 +56,29 @@ def ratio(generated, recorded):
     return (generated.std() / recorded.std()).item()
 
 
+def std_of_process(a, sigma):
+    h = [sigma]
+    for t in range(1, 3000):
+        h.append(sum(a[k] * h[t - 1 - k] for k in range(min(len(a), t))))
+    return torch.tensor(h).square().sum().sqrt()
+
+
+def power(frames, window=True, total=None, squared=True, periodic=True):
+    n = frames.shape[-1]
+    w = torch.hann_window(n, periodic=periodic).double()
+    heard = torch.fft.rfft(frames * w if window else frames).abs()
+    return (heard.square() if squared else heard) / (total or w.square().sum())
+
+
 SOLUTIONS = {
     "divergence": gaussian_kl,
     "inverse_flow": both(right),
     "compose_flows": lambda m1, s1, m2, s2: (m1 * s2.exp() + m2, s1 + s2),
     "loudness": ratio,
+    "whisper": lambda a, sigma: sigma / (1 + a.square().sum()).sqrt(),
+    "windowed_power": power,
 }
-NUMBERS = dict(zip(SOLUTIONS, ("14.1", "14.2", "14.3", "14.4"), strict=True))
+NUMBERS = {name: f"14.{index}" for index, name in enumerate(SOLUTIONS, 1)}
 
 
 @pytest.mark.parametrize("name", SOLUTIONS)
@@ -114,6 +130,18 @@ MISTAKES = [
     ("loudness", lambda g, r: ratio(r, g), "turned round"),
     ("loudness", lambda g, r: 20 * math.log10(ratio(g, r)), "decibels"),
     ("loudness", lambda g, r: (g.square().mean() / r.square().mean()).sqrt(), "subtract each mean"),
+    ("whisper", lambda a, s: s**2 / (1 + a.square().sum()), "square root"),
+    ("whisper", lambda a, s: s, "does not know the past"),
+    ("whisper", std_of_process, "KL\\(p‖q\\) gives"),
+    ("whisper", lambda a, s: s / (1 + a.abs().sum()), "variances add"),
+    ("whisper", lambda a, s: s / a.norm(), "in the error, too"),
+    ("whisper", lambda a, s: s / (1 + a.square().sum() / 2), "expected"),
+    ("windowed_power", lambda f: power(f, window=False), "only to the scale"),
+    ("windowed_power", lambda f: power(f, window=False, total=f.shape[-1]), "cut hard"),
+    ("windowed_power", lambda f: power(f, total=f.shape[-1]), "not by the frame's length"),
+    ("windowed_power", lambda f: power(f, total=1.0), "must not depend"),
+    ("windowed_power", lambda f: power(f, squared=False), "square it"),
+    ("windowed_power", lambda f: power(f, periodic=False), "periodic window"),
 ]
 
 

@@ -12,7 +12,7 @@ from ..parallel_wavenet import Student, gaussian_kl
 from ..wavenet import shift_right
 from .core import CheckFailed, compare, exercise, require
 
-__all__ = ["compose_flows", "divergence", "inverse_flow", "loudness"]
+__all__ = ["compose_flows", "divergence", "inverse_flow", "loudness", "whisper", "windowed_power"]
 
 
 @exercise("14.1", "the divergence of two Gaussians")
@@ -163,4 +163,70 @@ def loudness(std_ratio: Callable) -> None:
         abs(got - math.exp(-3) / 0.2) < 0.02,
         f"a student at its start, log-scale -3, is found {got:.2f} times as loud",
         f"a student whose std is e⁻³ against a recording's 0.2 is not {got:.2f} times as loud",
+    )
+
+
+@exercise("14.5", "why a student whispers")
+def whisper(std_of_best: Callable) -> None:
+    """std_of_best(a (K,), sigma) -> the std of the white noise q with the smallest KL(q‖p)."""
+    for a, sigma in (([0.9], 1.0), ([1.6, -0.8], 0.05), ([0.5, 0.2, -0.4], 2.0)):
+        a = torch.tensor(a).double()
+        squares = a.square().sum()
+        got = std_of_best(a, sigma)
+        step = torch.zeros(4000).double()
+        step[0] = sigma
+        for t in range(1, 4000):  # the impulse response of the process
+            past = step[max(0, t - len(a)) : t].flip(0)
+            step[t] = (a[: len(past)] * past).sum()
+        compare(
+            got,
+            sigma / (1 + squares).sqrt(),
+            f"std of the student of {a.tolist()}",
+            1e-6,
+            [
+                (sigma**2 / (1 + squares), "this is the variance: take the square root"),
+                (sigma, "that is the scale given the past; but the student does not know the past"),
+                (step.square().sum().sqrt(), "that is the std of the process, which KL(p‖q) gives"),
+                (sigma / (1 + squares), "the variance is divided by 1 + Σ a², the std by its root"),
+                (sigma / (1 + a.abs().sum()), "variances add, not standard deviations"),
+                (sigma / squares.sqrt(), "x[t] itself is in the error, too: 1 + Σ a²"),
+            ],
+        )
+
+
+@exercise("14.6", "an STFT needs a window")
+def windowed_power(power: Callable) -> None:
+    """power(frames (N, n)) -> |FFT of the windowed frame|² / Σ window², (N, n // 2 + 1)."""
+    frames = torch.randn(5, 64, generator=torch.Generator().manual_seed(6)).double()
+    window = torch.hann_window(64).double()
+    plain = torch.fft.rfft(frames).abs().square()
+    heard = torch.fft.rfft(frames * window)
+    lopsided = torch.hann_window(64, periodic=False).double()
+    compare(
+        power(frames),
+        heard.abs().square() / window.square().sum(),
+        "power",
+        1e-5,
+        [
+            (plain / 64, "no window was applied: the ends of the frame are cut hard"),
+            (
+                plain / window.square().sum(),
+                "no window was applied to the frame, only to the scale",
+            ),
+            (heard.abs().square() / 64, "divide by Σ window², not by the frame's length"),
+            (heard.abs().square(), "divide by Σ window²: power must not depend on the window"),
+            (heard.abs() / window.square().sum(), "this is the magnitude: square it"),
+            (
+                torch.fft.rfft(frames * lopsided).abs().square() / lopsided.square().sum(),
+                "take the periodic window, torch.hann_window(n)",
+            ),
+        ],
+    )
+    tone = torch.sin(2 * math.pi * 10.5 / 64 * torch.arange(64).double())[None]
+    spectrum = torch.as_tensor(power(tone))[0]
+    leak = (spectrum[20:].sum() / spectrum.sum()).item()
+    require(
+        leak < 1e-4,
+        "of a tone between two bins less than 1/10,000 leaks into the upper bands",
+        f"of a tone between two bins {leak:.2g} leaks into the upper bands, where it masks the consonants",
     )
