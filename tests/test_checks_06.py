@@ -3,11 +3,10 @@
 import math
 
 import numpy as np
-import pytest
 import torch
+from exercise_checks import ExerciseChecks
 
 from minigen.checks import neural_autoregression as checks
-from minigen.checks.core import CheckFailed
 
 
 def lstm(a, c, order=(0, 1, 2, 3), candidate=torch.tanh, shown=torch.tanh, keep=True, new=True):
@@ -85,23 +84,6 @@ SOLUTIONS = {
     "draw": draw,
     "mixture": mixture,
 }
-NUMBERS = dict(zip(SOLUTIONS, ("6.1", "6.2", "6.3", "6.4", "6.5", "6.6"), strict=True))
-
-
-@pytest.mark.parametrize("name", SOLUTIONS)
-def test_the_solution_passes(name, capsys):
-    getattr(checks, name)(SOLUTIONS[name])
-    printed = capsys.readouterr().out.splitlines()
-    assert printed[0].startswith("✓") and printed[-1].startswith(f"Exercise {NUMBERS[name]}")
-
-
-@pytest.mark.parametrize("name", SOLUTIONS)
-def test_the_blank_fails(name):
-    def blank(*arguments):
-        raise NotImplementedError
-
-    with pytest.raises(CheckFailed, match=f"{NUMBERS[name]} .* still blank"):
-        getattr(checks, name)(blank)
 
 
 MISTAKES = [
@@ -147,12 +129,8 @@ MISTAKES = [
 ]
 
 
-@pytest.mark.parametrize("name, mistake, message", MISTAKES)
-def test_a_typical_mistake_is_named(name, mistake, message):
-    with np.errstate(all="ignore"), pytest.raises(CheckFailed, match=message):
-        getattr(checks, name)(mistake)
-
-
-def test_every_check_has_three_mistakes():
-    for name in checks.__all__:
-        assert sum(row[0] == name for row in MISTAKES) >= 3
+class TestChapter6(ExerciseChecks):
+    chapter = 6
+    checks = checks
+    solutions = SOLUTIONS
+    mistakes = MISTAKES

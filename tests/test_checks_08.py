@@ -1,10 +1,9 @@
 """The checks of chapter 8: solutions pass, blanks fail, typical mistakes are named."""
 
 import numpy as np
-import pytest
+from exercise_checks import ExerciseChecks
 
 from minigen.checks import fast_generation as checks
-from minigen.checks.core import CheckFailed
 
 
 def count(last=True, double=True, taps=None, rest=True, newest=1, times=1):
@@ -87,23 +86,6 @@ SOLUTIONS = {
     "layer_step": step(),
     "same_noise": draw,
 }
-NUMBERS = dict(zip(SOLUTIONS, ("8.1", "8.2", "8.3", "8.4", "8.5"), strict=True))
-
-
-@pytest.mark.parametrize("name", SOLUTIONS)
-def test_the_solution_passes(name, capsys):
-    getattr(checks, name)(SOLUTIONS[name])
-    printed = capsys.readouterr().out.splitlines()
-    assert printed[0].startswith("✓") and printed[-1].startswith(f"Exercise {NUMBERS[name]}")
-
-
-@pytest.mark.parametrize("name", SOLUTIONS)
-def test_the_blank_fails(name):
-    def blank(*arguments):
-        raise NotImplementedError
-
-    with pytest.raises(CheckFailed, match=f"{NUMBERS[name]} .* still blank"):
-        getattr(checks, name)(blank)
 
 
 MISTAKES = [
@@ -139,12 +121,8 @@ MISTAKES = [
 ]
 
 
-@pytest.mark.parametrize("name, mistake, message", MISTAKES)
-def test_a_typical_mistake_is_named(name, mistake, message):
-    with pytest.raises(CheckFailed, match=message):
-        getattr(checks, name)(mistake)
-
-
-def test_every_check_has_three_mistakes():
-    for name in checks.__all__:
-        assert sum(row[0] == name for row in MISTAKES) >= 3
+class TestChapter8(ExerciseChecks):
+    chapter = 8
+    checks = checks
+    solutions = SOLUTIONS
+    mistakes = MISTAKES

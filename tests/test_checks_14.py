@@ -2,11 +2,10 @@
 
 import math
 
-import pytest
 import torch
+from exercise_checks import ExerciseChecks
 
 from minigen.checks import parallel_wavenet as checks
-from minigen.checks.core import CheckFailed
 from minigen.parallel_wavenet import gaussian_kl
 
 
@@ -78,23 +77,6 @@ SOLUTIONS = {
     "whisper": lambda a, sigma: sigma / (1 + a.square().sum()).sqrt(),
     "windowed_power": power,
 }
-NUMBERS = {name: f"14.{index}" for index, name in enumerate(SOLUTIONS, 1)}
-
-
-@pytest.mark.parametrize("name", SOLUTIONS)
-def test_the_solution_passes(name, capsys):
-    getattr(checks, name)(SOLUTIONS[name])
-    printed = capsys.readouterr().out.splitlines()
-    assert printed[0].startswith("✓") and printed[-1].startswith(f"Exercise {NUMBERS[name]}")
-
-
-@pytest.mark.parametrize("name", SOLUTIONS)
-def test_the_blank_fails(name):
-    def blank(*arguments):
-        raise NotImplementedError
-
-    with pytest.raises(CheckFailed, match=f"{NUMBERS[name]} .* still blank"):
-        getattr(checks, name)(blank)
 
 
 def term(a, b, c, d):
@@ -145,12 +127,8 @@ MISTAKES = [
 ]
 
 
-@pytest.mark.parametrize("name, mistake, message", MISTAKES)
-def test_a_typical_mistake_is_named(name, mistake, message):
-    with pytest.raises(CheckFailed, match=message):
-        getattr(checks, name)(mistake)
-
-
-def test_every_check_has_three_mistakes():
-    for name in checks.__all__:
-        assert sum(row[0] == name for row in MISTAKES) >= 3
+class TestChapter14(ExerciseChecks):
+    chapter = 14
+    checks = checks
+    solutions = SOLUTIONS
+    mistakes = MISTAKES

@@ -1,0 +1,66 @@
+"""What is true of every chapter's checks: solutions pass, blanks fail, typical mistakes are named."""
+
+from collections.abc import Callable
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+from minigen.checks.core import CheckFailed
+
+
+def blank(*arguments, **names):
+    """A function that the reader has not written yet."""
+    raise NotImplementedError
+
+
+def _functions(answer) -> tuple[Callable, ...]:
+    """Most exercises ask for one function, some for a pair."""
+    return answer if isinstance(answer, tuple) else (answer,)
+
+
+class ExerciseChecks:
+    """Derive a class Test… from it and set these four.
+
+    chapter: its number. checks: the module of `minigen.checks`. solutions: {check: function or
+    functions}, in the order of the exercises. mistakes: (check, function or functions, pattern that
+    the message must match).
+    """
+
+    chapter: int
+    checks: ModuleType
+    solutions: dict
+    mistakes: list
+
+    def pytest_generate_tests(self, metafunc):
+        if "mistake" in metafunc.fixturenames:
+            metafunc.parametrize("name, mistake, message", self.mistakes)
+        elif "name" in metafunc.fixturenames:
+            metafunc.parametrize("name", self.solutions)
+
+    def check(self, name, answer):
+        with np.errstate(all="ignore"):
+            getattr(self.checks, name)(*_functions(answer))
+
+    def number(self, name):
+        return f"{self.chapter}.{1 + list(self.solutions).index(name)}"
+
+    def test_the_solution_passes(self, name, capsys):
+        self.check(name, self.solutions[name])
+        printed = capsys.readouterr().out.splitlines()
+        assert printed[0].startswith("✓")
+        assert printed[-1].startswith(f"Exercise {self.number(name)} ")
+
+    def test_the_blank_fails(self, name):
+        answer = tuple(blank for _ in _functions(self.solutions[name]))
+        with pytest.raises(CheckFailed, match=f"{self.number(name)} .* still blank"):
+            self.check(name, answer)
+
+    def test_a_typical_mistake_is_named(self, name, mistake, message):
+        with pytest.raises(CheckFailed, match=message):
+            self.check(name, mistake)
+
+    def test_every_check_has_a_solution_and_three_mistakes(self):
+        assert set(self.solutions) == set(self.checks.__all__)
+        for name in self.checks.__all__:
+            assert sum(row[0] == name for row in self.mistakes) >= 3, name
