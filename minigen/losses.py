@@ -17,15 +17,19 @@ __all__ = ["MultiResolutionSTFTLoss", "PowerLoss", "STFTLoss", "power_spectrogra
 FLOOR = 1e-7  # of power: 70 dB below a full-scale sine spread over a frame
 
 
-def power_spectrogram(x: Tensor, n_fft: int, hop: int) -> Tensor:
-    """|STFT|², Hann window of length n_fft, scaled by 1 / Σ window²: (B, 1, T) -> (B, F, N)."""
+def power_spectrogram(x: Tensor, n_fft: int, hop: int, windowed: bool = True) -> Tensor:
+    """|STFT|², Hann window of length n_fft, scaled by 1 / Σ window²: (B, 1, T) -> (B, F, N).
+
+    `windowed` False cuts frames out with hard edges instead: a tone then leaks into every band.
+    """
     if x.ndim != 3 or x.shape[1] != 1:
         raise ValueError(f"audio has shape (B, 1, T), not {tuple(x.shape)}")
     if x.shape[-1] < n_fft:
         raise ValueError(
             f"{x.shape[-1]} samples are fewer than one frame of {n_fft}: use a shorter n_fft"
         )
-    window = torch.hann_window(n_fft, device=x.device, dtype=x.dtype)
+    make = torch.hann_window if windowed else torch.ones
+    window = make(n_fft, device=x.device, dtype=x.dtype)
     spectrum = torch.stft(x[:, 0], n_fft, hop, window=window, center=False, return_complex=True)
     return (spectrum.real**2 + spectrum.imag**2) / window.square().sum()
 
@@ -75,14 +79,17 @@ class STFTLoss(nn.Module):
         Yamamoto, Song and Kim, Parallel WaveGAN, 2020 (arXiv:1910.11480), section 2.2.
     """
 
-    def __init__(self, n_fft: int, hop: int) -> None:
+    def __init__(self, n_fft: int, hop: int, window: bool = True) -> None:
         super().__init__()
-        self.n_fft, self.hop = n_fft, hop
+        self.n_fft, self.hop, self.window = n_fft, hop, window
+
+    def _magnitude(self, x: Tensor) -> Tensor:
+        power = power_spectrogram(x, self.n_fft, self.hop, self.window)
+        return power.clamp(min=FLOOR).sqrt()  # (B, F, N)
 
     def forward(self, generated: Tensor, recorded: Tensor) -> Tensor:
         _same_shape(generated, recorded)
-        x = power_spectrogram(generated, self.n_fft, self.hop).clamp(min=FLOOR).sqrt()
-        y = power_spectrogram(recorded, self.n_fft, self.hop).clamp(min=FLOOR).sqrt()
+        x, y = self._magnitude(generated), self._magnitude(recorded)
         convergence = (y - x).square().sum().clamp(min=FLOOR**2).sqrt() / y.square().sum().sqrt()
         return convergence + (y.log() - x.log()).abs().mean()
 
@@ -98,9 +105,9 @@ class MultiResolutionSTFTLoss(nn.Module):
     (0.0, True)
     """
 
-    def __init__(self, n_ffts: Sequence[int] = (64, 128, 256, 512)) -> None:
+    def __init__(self, n_ffts: Sequence[int] = (64, 128, 256, 512), window: bool = True) -> None:
         super().__init__()
-        self.losses = nn.ModuleList(STFTLoss(n_fft, n_fft // 4) for n_fft in n_ffts)
+        self.losses = nn.ModuleList(STFTLoss(n_fft, n_fft // 4, window) for n_fft in n_ffts)
 
     def forward(self, generated: Tensor, recorded: Tensor) -> Tensor:
         return torch.stack([loss(generated, recorded) for loss in self.losses]).mean()

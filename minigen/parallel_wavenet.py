@@ -6,21 +6,82 @@ WaveNet that reads its *input*, which is known everywhere at once, and so needs 
     z_k[t] = z_{k-1}[t] · exp(s_k[t]) + m_k[t],   (m_k, s_k)[t] = WaveNet_k(z_{k-1}[<t], c)
 
 Composed, x[t] = z[t] · exp(log_scale[t]) + mean[t], where mean and log_scale depend on z[<t] only:
-given the past noise, x[t] is Gaussian, and so is the teacher's prediction. Their KL has a closed form.
+given the past noise, x[t] has the density of z[t], shifted and scaled. Where that and the teacher's
+prediction are Gaussian, their KL has a closed form; for a mixture it is estimated by sampling.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .distributions import HALF_LOG_2PI, GaussianHead
+from .distributions import (
+    HALF_LOG_2PI,
+    LOGISTIC_STD,
+    DiscretizedLogisticMixture,
+    GaussianHead,
+    Head,
+)
+from .guard import Guard
 from .losses import MultiResolutionSTFTLoss, PowerLoss
 from .wavenet import WaveNet
 
-__all__ = ["DistillationLoss", "Student", "gaussian_kl"]
+__all__ = [
+    "BASES",
+    "Base",
+    "DistillationLoss",
+    "Student",
+    "conditional_kl",
+    "gaussian_kl",
+    "kl_spread",
+    "mol_kl",
+]
 
+LONGEST_FRAME = 512  # samples, of the spectral losses
 NO_FLOOR = GaussianHead(floor=-float("inf"))
+
+
+@dataclass(frozen=True)
+class Base:
+    """The density of a student's white noise, at mean 0 and scale 1.
+
+    Args:
+        entropy: in nats.
+        log_std: of its standard deviation.
+        quantile: u in (0, 1) -> z with P(noise < z) = u.
+        from_normal: standard normal noise -> noise of this density, z = quantile(Φ(ε)).
+        log_density: z -> nats.
+    """
+
+    entropy: float
+    log_std: float
+    quantile: Callable[[Tensor], Tensor]
+    from_normal: Callable[[Tensor], Tensor]
+    log_density: Callable[[Tensor], Tensor]
+
+
+BASES = {
+    "gaussian": Base(
+        entropy=0.5 + HALF_LOG_2PI,
+        log_std=0.0,
+        quantile=torch.special.ndtri,
+        from_normal=lambda noise: noise,
+        log_density=lambda z: -0.5 * z.square() - HALF_LOG_2PI,
+    ),
+    # u = F(z) = 1 / (1 + e^-z); H = -E log F(z) F(-z) = -E log u - E log (1 - u) = 2
+    "logistic": Base(
+        entropy=2.0,
+        log_std=math.log(LOGISTIC_STD),
+        quantile=torch.logit,
+        from_normal=lambda e: torch.special.log_ndtr(e) - torch.special.log_ndtr(-e),
+        log_density=lambda z: F.logsigmoid(z) + F.logsigmoid(-z),
+    ),
+}
 
 
 def gaussian_kl(mean_q: Tensor, log_scale_q: Tensor, mean_p: Tensor, log_scale_p: Tensor) -> Tensor:
@@ -42,6 +103,145 @@ def gaussian_kl(mean_q: Tensor, log_scale_q: Tensor, mean_p: Tensor, log_scale_p
     return log_scale_p - log_scale_q + 0.5 * (ratio + error.square()) - 0.5
 
 
+def _uniforms(
+    samples: int, like: Tensor, generator: torch.Generator | None, stratified: bool
+) -> Tensor:
+    """`samples` numbers in (0, 1) for each element: (samples, *like.shape).
+
+    Stratified: the i-th lies in the i-th of `samples` equal parts. Each part is hit as often as it
+    should be, so the mean of any function stays unbiased, and only what varies within a part is noise.
+    """
+    shape = (samples, *like.shape)
+    u = torch.rand(shape, generator=generator, device=like.device, dtype=like.dtype)
+    if stratified:
+        part = torch.arange(samples, device=like.device, dtype=like.dtype)
+        u = (part.view(-1, *(1,) * like.ndim) + u) / samples
+    tiny = 2.0**-24  # float32 has no number between 1 - 2^-24 and 1
+    return u.clamp(tiny, 1 - tiny)
+
+
+def mol_kl(
+    mean_q: Tensor,
+    log_scale_q: Tensor,
+    params_p: Tensor,
+    head: DiscretizedLogisticMixture,
+    samples: int = 8,
+    generator: torch.Generator | None = None,
+    base: str = "logistic",
+    stratified: bool = True,
+    sampled_entropy: bool = False,
+) -> Tensor:
+    """KL(q ‖ p) of one sample, q a shifted and scaled base, p a mixture of logistics: an estimate, (B, 1, T).
+
+        KL = H(q, p) - H(q),   H(q) = log scale_q + H(base)
+        H(q, p) ≈ -1/n Σ_i log p(mean_q + scale_q · z_i),   z_i fresh noise of the base
+
+    p is the mixture before it is cut into levels (`smooth_log_density`): a student's samples are real
+    numbers, and beyond ±1 the levels have no density. The z_i have nothing to do with the noise that made
+    the student's waveform: the teacher saw that waveform once, its parameters are fixed, and any number
+    of values of x[t] can be tried against them at the cost of a logarithm each. Unbiased for every n, and so
+    is its gradient with respect to mean_q, log_scale_q and params_p.
+
+    `stratified` shares the z_i out evenly. `sampled_entropy` puts 1/n Σ_i log f(z_i), f the base's density,
+    in the place of -H(base). That has no gradient, so that learning is the same, but what is noise in both
+    terms then cancels: near q = p the value scatters less, and at q = p it is zero in every draw.
+
+    Args:
+        mean_q, log_scale_q: of the student, (B, 1, T).
+        params_p: of the teacher's mixture, (B, 3k, T).
+        samples: n.
+
+    References:
+        van den Oord et al., Parallel WaveNet, 2017 (arXiv:1711.10433), section 3.1.
+
+    >>> head = DiscretizedLogisticMixture(k=1)
+    >>> mean, log_scale = torch.zeros(2, 1, 1, 100)
+    >>> params = torch.cat([mean, log_scale, mean], dim=1)  # mean 0, log-scale 0, logit 0
+    >>> mol_kl(mean, log_scale, params, head, sampled_entropy=True).abs().max().item() < 1e-5
+    True
+    """
+    if samples < 1:
+        raise ValueError(f"mol_kl needs at least one sample, not {samples}")
+    noise = BASES[base]
+    z = noise.quantile(_uniforms(samples, mean_q, generator, stratified))  # (n, B, 1, T)
+    x = mean_q + torch.exp(log_scale_q) * z
+    log_p = head.smooth_log_density(params_p, x)  # (n, B, T)
+    entropy = -noise.log_density(z).mean(0) if sampled_entropy else noise.entropy
+    return -log_p.mean(0).unsqueeze(1) - log_scale_q - entropy
+
+
+def kl_spread(
+    mean_q: Tensor,
+    log_scale_q: Tensor,
+    params_p: Tensor,
+    head: DiscretizedLogisticMixture,
+    samples: Sequence[int] = (1, 2, 4, 8, 16, 32),
+    repeats: int = 200,
+    generator: torch.Generator | None = None,
+    base: str = "logistic",
+) -> dict[str, dict[int, float]]:
+    """How much `mol_kl` scatters: {way: {n: standard deviation in nats}}.
+
+    Of `repeats` estimates of each element's KL; the root of the mean variance over elements. The ways are
+    plain samples, stratified ones, and stratified ones with the sampled entropy.
+
+    >>> head = DiscretizedLogisticMixture(k=1)
+    >>> mean, log_scale = torch.zeros(2, 1, 1, 5)
+    >>> params = torch.cat([mean + 1, log_scale, mean], dim=1)
+    >>> spread = kl_spread(mean, log_scale, params, head, (1, 16), 500, torch.Generator().manual_seed(0))
+    >>> bool(3.5 < spread["plain"][1] / spread["plain"][16] < 4.5)  # √16 = 4
+    True
+    >>> bool(spread["stratified"][16] < 0.5 * spread["plain"][16])
+    True
+    """
+    ways = {
+        "plain": {"stratified": False},
+        "stratified": {},
+        "stratified, sampled entropy": {"sampled_entropy": True},
+    }
+    found: dict[str, dict[int, float]] = {name: {} for name in ways}
+    with torch.no_grad():
+        for name, way in ways.items():
+            for n in samples:
+                draw = lambda n=n, way=way: mol_kl(
+                    mean_q, log_scale_q, params_p, head, n, generator, base, **way
+                )
+                kl = torch.stack([draw() for _ in range(repeats)]).double()
+                found[name][n] = kl.var(0).mean().sqrt().item()
+    return found
+
+
+def conditional_kl(
+    mean_q: Tensor,
+    log_scale_q: Tensor,
+    params_p: Tensor,
+    head: Head,
+    base: str = "gaussian",
+    samples: int = 8,
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    """KL of a student's prediction to its teacher's, elementwise, (B, 1, T): closed where it can be.
+
+    For a Gaussian teacher any base has a closed cross-entropy, since only two moments of q enter it:
+
+        H(q, p) = log σ_p + ½ log 2π + (std_q² + (μ_q - μ_p)²) / (2 σ_p²)
+
+    For a teacher with a logistic mixture it is `mol_kl`.
+    """
+    if isinstance(head, GaussianHead):
+        mean_p, log_scale_p = head.split(params_p)
+        shift = BASES[base].log_std
+        kl = gaussian_kl(mean_q, log_scale_q + shift if shift else log_scale_q, mean_p, log_scale_p)
+        lost = BASES["gaussian"].entropy + shift - BASES[base].entropy  # H(normal) - H(q), same std
+        return kl + lost if lost else kl
+    if isinstance(head, DiscretizedLogisticMixture):
+        return mol_kl(mean_q, log_scale_q, params_p, head, samples, generator, base)
+    raise TypeError(
+        f"a student cannot learn from {type(head).__name__}: its log-density has no gradient with "
+        "respect to x; give the teacher a GaussianHead or a DiscretizedLogisticMixture"
+    )
+
+
 class Student(nn.Module):
     """Inverse autoregressive flows from noise to waveform, all samples at once.
 
@@ -50,6 +250,8 @@ class Student(nn.Module):
         layers, residual, kernel, cond_channels, taps: of each flow's WaveNet (one cycle).
         log_scale: the composed log-scale at the start. Begin near the teacher's mean log-scale: far
             above it the KL explodes at step 0, far below it the student begins silent.
+        base: density of the noise, "gaussian" or "logistic": that of the teacher's head, so that
+            with one flow and one component the two can agree exactly.
 
     References:
         van den Oord et al., Parallel WaveNet, 2017 (arXiv:1711.10433), section 3;
@@ -74,10 +276,16 @@ class Student(nn.Module):
         cond_channels: int = 0,
         taps: int = 0,
         log_scale: float = -4.0,
+        base: str = "gaussian",
     ) -> None:
         super().__init__()
         if flows < 1:
             raise ValueError(f"a Student needs at least one flow, not {flows}")
+        if base not in BASES:
+            raise ValueError(
+                f"base is the density of the noise, {' or '.join(BASES)}, not {base!r}"
+            )
+        self.base = base
         share = log_scale / flows  # of the scaling, for each flow
         self.flows = nn.ModuleList(
             WaveNet(
@@ -96,6 +304,15 @@ class Student(nn.Module):
         with torch.no_grad():
             for flow in self.flows:
                 flow.leave.bias[1] = share
+
+    @property
+    def receptive_field(self) -> int:
+        """How many past values of the noise x[t] can depend on: the flows' fields add up."""
+        return sum(flow.receptive_field for flow in self.flows)
+
+    def noise(self, normal: Tensor) -> Tensor:
+        """Standard normal noise -> noise of this student's base, what `forward` takes."""
+        return BASES[self.base].from_normal(normal)
 
     def forward(self, z: Tensor, cond: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
         """z (B, 1, T), cond (B, C, T) -> x, mean, log_scale, each (B, 1, T)."""
@@ -124,27 +341,44 @@ class Student(nn.Module):
                 z[..., t : t + 1] = (x[..., t : t + 1] - m) * torch.exp(-s)
                 log_det -= s[:, 0, 0]
             x = z
-        return x, (-0.5 * x.square() - HALF_LOG_2PI).sum((1, 2)) + log_det
+        return x, BASES[self.base].log_density(x).sum((1, 2)) + log_det
 
 
 class DistillationLoss(nn.Module):
     """Objective: a student that sounds likely to its teacher, and as loud and bright as recordings.
 
-        L = mean_t KL(q_t ‖ p_t) + λ mean_t (log σ_q - log σ_p)² + w_stft L_STFT + w_power L_power
+        L = w_kl mean_t KL(q_t ‖ p_t) + λ mean_t (log std_q - log std_p)² - γ mean_t min(KL(q_t ‖ p'_t), margin)
+            + w_stft L_STFT + w_power L_power + w_perceptual L_perceptual
 
-    q_t = N(mean[t], scale[t]²) is the student's prediction given the noise so far, p_t the teacher's
-    given the student's samples so far. The teacher is frozen, but gradients pass *through* it: x[t]
-    changes what the teacher expects later.
+    q_t is the student's prediction given the noise so far, p_t the teacher's given the student's
+    samples so far, p'_t the teacher's under another item's conditioning. The teacher is frozen, but
+    gradients pass *through* it: x[t] changes what the teacher expects later.
 
-    The KL of each sample is weighted by σ_p^{2β} over its mean, as in the teacher's own training:
+    The KL of each sample is weighted by std_p^{2β} over its mean, as in the teacher's own training:
     β = 0 is the plain KL. Whatever β is, `kl` among the watched numbers is the plain one.
+
+    Without `margin` the contrast has no bottom: where a wrong prediction is narrower than the right one
+    by more than √γ, going ever further away lowers the difference for ever. `margin` = inf is the paper's.
+
+    A weight of 0 switches a part off. The fresh noise of `mol_kl` is a function of the batch's, so that a
+    resumed run draws the same.
 
     Args:
         model: has `.student` (a Student), `.conditioning(batch)` -> (B, C, T).
-        teacher: a WaveNet with a GaussianHead, `p(x[t] | x[<t], cond)`.
+        teacher: a WaveNet with a GaussianHead or a DiscretizedLogisticMixture, `p(x[t] | x[<t], cond)`.
         penalty: λ (ClariNet's 4).
         stft, power: weights of the spectral losses.
         beta: see above.
+        kl: w_kl.
+        perceptual: w_perceptual, for sound at 8 kHz.
+        contrastive: γ (the paper's 0.3).
+        margin: nats a sample at which a wrong conditioning is far enough away.
+        samples: of `mol_kl`, for each sample of sound.
+        window: False leaves the STFT loss without a window, to hear what that does.
+
+    References:
+        van den Oord et al., Parallel WaveNet, 2017 (arXiv:1711.10433), section 4; Ping et al.,
+        ClariNet, 2018 (arXiv:1807.07281), section 3.3.
     """
 
     def __init__(
@@ -155,30 +389,84 @@ class DistillationLoss(nn.Module):
         stft: float = 1.0,
         power: float = 1.0,
         beta: float = 0.0,
+        kl: float = 1.0,
+        perceptual: float = 0.0,
+        contrastive: float = 0.0,
+        margin: float = 10.0,
+        samples: int = 8,
+        window: bool = True,
     ) -> None:
         super().__init__()
         self.model = model
         self.teacher = teacher.eval().requires_grad_(False)
-        self.penalty, self.beta = penalty, beta
+        self.penalty, self.beta, self.kl, self.samples = penalty, beta, kl, samples
+        self.contrastive, self.margin = contrastive, margin
         self.weights = {"stft": stft, "power": power}
-        self.spectral = nn.ModuleDict({"stft": MultiResolutionSTFTLoss(), "power": PowerLoss()})
+        self.spectral = nn.ModuleDict(
+            {"stft": MultiResolutionSTFTLoss(window=window), "power": PowerLoss()}
+        )
+        if perceptual:
+            from .perceptual import PerceptualLoss
+
+            self.weights["perceptual"] = perceptual
+            self.spectral["perceptual"] = PerceptualLoss()
+        self.guard = Guard()
+
+    @property
+    def bodies(self) -> list[nn.Module]:
+        """The networks, for a trainer that compiles them."""
+        return [*self.model.student.flows, self.teacher]
+
+    def _kl(self, mean: Tensor, log_scale: Tensor, params: Tensor, dice: torch.Generator) -> Tensor:
+        base, known = self.model.student.base, self.teacher.receptive_field
+        kl = conditional_kl(mean, log_scale, params, self.teacher.head, base, self.samples, dice)
+        return kl[..., known:]  # before that the teacher's past was cut off
 
     def forward(self, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, float]]:
-        cond = self.model.conditioning(batch)
-        x, mean_q, log_scale_q = self.model.student(batch["noise"], cond)
-        mean_p, log_scale_p = self.teacher.head.split(self.teacher(x, cond))
-        known = self.teacher.receptive_field
-        kl = gaussian_kl(mean_q, log_scale_q, mean_p, log_scale_p)[..., known:]
-        gap = (log_scale_q - log_scale_p)[..., known:]
-        weight = torch.exp(2 * self.beta * log_scale_p[..., known:]).detach()
+        student, known = self.model.student, self.teacher.receptive_field
+        cond, recorded = self.model.conditioning(batch), batch["audio"]
+        x, mean_q, log_scale_q = student(student.noise(batch["noise"]), cond)
+        with torch.set_grad_enabled(torch.is_grad_enabled() and bool(self.kl or self.penalty)):
+            params = self.teacher(x, cond)
+        log_std_p = self.teacher.head.moments(params)[1][..., known:]
+        dice = _dice(batch["noise"])
+        kl = self._kl(mean_q, log_scale_q, params, dice)
+        log_std_q = log_scale_q[..., known:] + BASES[student.base].log_std
+        gap = log_std_q - log_std_p
+        weight = torch.exp(2 * self.beta * log_std_p).detach()
         weight = weight / weight.mean()
-        loss = (weight * (kl + self.penalty * gap.square())).mean()
-        watched = {"kl": kl.mean().item(), "gap": gap.mean().item()}
-        recorded = batch["audio"]
+        loss = (weight * (self.kl * kl + self.penalty * gap.square())).mean()
+        entropy = (log_scale_q[..., known:].mean() + BASES[student.base].entropy).detach()
+        watched = {
+            "kl": kl.mean(),
+            "cross_entropy": kl.mean() + entropy,
+            "entropy": entropy,
+            "gap": gap.mean(),
+            "log_std": log_std_q.mean(),
+            "teacher_log_std": log_std_p.mean(),
+            "at_floor": (log_std_q <= self.teacher.head.floor).double().mean(),
+        }
+        if self.contrastive:
+            if cond is None or len(cond) < 2:
+                raise ValueError("the contrastive loss needs conditioning and two items a batch")
+            params = self.teacher(x, cond.roll(1, 0))
+            wrong = self._kl(mean_q, log_scale_q, params, dice)
+            loss = loss - self.contrastive * (weight * wrong.clamp(max=self.margin)).mean()
+            watched["wrong_kl"] = wrong.mean()
         for name, module in self.spectral.items():
-            if self.weights[name]:
+            if not self.weights[name] and x.shape[-1] < LONGEST_FRAME:
+                continue  # too short to be watched
+            with torch.set_grad_enabled(torch.is_grad_enabled() and bool(self.weights[name])):
                 value = module(x, recorded)
+            if self.weights[name]:
                 loss = loss + self.weights[name] * value
-                watched[name] = value.item()
-        watched["std_ratio"] = (x.std() / recorded.std()).item()
-        return loss, watched
+            watched[name] = value
+        watched["std_ratio"] = x.std() / recorded.std()
+        numbers = torch.stack([value.detach().double() for value in watched.values()]).tolist()
+        return loss, dict(zip(watched, numbers, strict=True))  # one wait for the device, not ten
+
+
+def _dice(noise: Tensor) -> torch.Generator:
+    """A generator whose seed is a function of this batch's noise."""
+    seed = noise.detach().flatten()[:64].double().sum().view(torch.int64).item()
+    return torch.Generator(noise.device).manual_seed(seed % 2**63)

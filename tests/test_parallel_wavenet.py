@@ -1,11 +1,21 @@
 """The student: an inverse autoregressive flow, composed exactly, and its KL to a teacher."""
 
+import math
+
 import pytest
 import torch
 from torch import nn
 
-from minigen.distributions import GaussianHead
-from minigen.parallel_wavenet import DistillationLoss, Student, gaussian_kl
+from minigen.distributions import Categorical, DiscretizedLogisticMixture, GaussianHead
+from minigen.parallel_wavenet import (
+    BASES,
+    DistillationLoss,
+    Student,
+    conditional_kl,
+    gaussian_kl,
+    kl_spread,
+    mol_kl,
+)
 from minigen.wavenet import WaveNet
 
 
@@ -42,15 +52,23 @@ def test_composition_and_jacobian():
     assert torch.allclose(log_det, log_scale.sum(), atol=1e-10)
 
 
-def test_inverse_and_its_density():
-    student = make_student(cond_channels=2, taps=2)
-    z, cond = torch.randn(2, 1, 25).double(), torch.randn(2, 2, 25).double()
+@pytest.mark.parametrize("base", ["gaussian", "logistic"])
+def test_inverse_and_its_density(base):
+    student = make_student(cond_channels=2, taps=2, base=base)
+    z, cond = student.noise(torch.randn(2, 1, 25).double()), torch.randn(2, 2, 25).double()
     with torch.no_grad():
         x, mean, log_scale = student(z, cond)
     back, log_q = student.inverse(x, cond)
     assert torch.allclose(back, z, atol=1e-8)
-    want = torch.distributions.Normal(mean, log_scale.exp()).log_prob(x).sum((1, 2))
-    assert torch.allclose(log_q, want, atol=1e-8)
+    if base == "gaussian":
+        assert torch.equal(z, student.noise(z))
+        q = torch.distributions.Normal(mean, log_scale.exp())
+    else:  # torch has no logistic density: that of a uniform number, transformed
+        uniform = torch.distributions.Uniform(*torch.tensor([0.0, 1.0]).double())
+        standard = [torch.distributions.SigmoidTransform().inv]
+        affine = torch.distributions.AffineTransform(mean, log_scale.exp())
+        q = torch.distributions.TransformedDistribution(uniform, [*standard, affine])
+    assert torch.allclose(log_q, q.log_prob(x).sum((1, 2)), atol=1e-8)
 
 
 def test_flow_that_sees_the_present_is_caught(monkeypatch):
@@ -93,11 +111,13 @@ class Holder(nn.Module):
         return None
 
 
-def make_teacher(coefficients=(1.2, -0.5), log_scale=-2.0) -> WaveNet:
-    net = WaveNet(GaussianHead(-9.0), 4, 4, layers=2, cycles=1, taps=len(coefficients)).double()
+def make_teacher(coefficients=(1.2, -0.5), log_scale=-2.0, k=0) -> WaveNet:
+    """An AR(2) process with Gaussian errors, or with those of a mixture of k equal logistics."""
+    head = DiscretizedLogisticMixture(k, floor=-9.0) if k else GaussianHead(-9.0)
+    net = WaveNet(head, 4, 4, layers=2, cycles=1, taps=len(coefficients)).double()
     with torch.no_grad():
         net.linear.copy_(torch.tensor(coefficients))
-        net.leave.bias[1] = log_scale
+        net.leave.bias[max(1, k) : max(2, 2 * k)] = log_scale
     return net
 
 
@@ -107,9 +127,10 @@ def batch(length=600, size=4, seed=0):
     return {"noise": noise, "audio": 0.1 * noise.roll(1, 0)}
 
 
-def test_gradients_reach_the_student_through_the_frozen_teacher():
+@pytest.mark.parametrize("k, base", [(0, "gaussian"), (0, "logistic"), (2, "logistic")])
+def test_gradients_reach_the_student_through_the_frozen_teacher(k, base):
     """The gradient is that of the whole loss, x[t] -> the teacher's later parameters included."""
-    student, teacher = make_student(std=0.1), make_teacher()
+    student, teacher = make_student(std=0.1, base=base), make_teacher(k=k)
     objective = DistillationLoss(Holder(student), teacher, penalty=0, stft=0, power=0)
     objective(batch())[0].backward()
     assert all(weight.grad is None for weight in teacher.parameters())
@@ -123,17 +144,19 @@ def test_gradients_reach_the_student_through_the_frozen_teacher():
             bias[1] -= sign * step
     difference = (values[0] - values[1]) / (2 * step)
     assert abs(bias.grad[1].item() - difference) < 1e-5 * abs(difference)
-    x, mean, log_scale = student(batch()["noise"])  # the planted mistake: x detached
-    cut = gaussian_kl(mean, log_scale, *teacher.head.split(teacher(x.detach())))
+    noise = student.noise(batch()["noise"])
+    x, mean, log_scale = student(noise)  # the planted mistake: x detached
+    cut = conditional_kl(mean, log_scale, teacher(x.detach()), teacher.head, base, 64)
     (gradient,) = torch.autograd.grad(cut[..., teacher.receptive_field :].mean(), bias)
     assert abs(gradient[1].item() - difference) > 1e-2 * abs(difference)
 
 
-def test_a_student_learns_a_linear_teacher():
+@pytest.mark.parametrize("k, base", [(0, "gaussian"), (1, "logistic")])
+def test_a_student_learns_a_linear_teacher(k, base):
     """An AR(2) teacher: MA(∞) is within reach of one flow with enough taps; KL falls to near zero."""
     torch.manual_seed(0)
-    student = Student(flows=1, layers=2, residual=8, taps=24, log_scale=-2.0).double()
-    objective = DistillationLoss(Holder(student), make_teacher(), stft=0, power=0)
+    student = Student(flows=1, layers=2, residual=8, taps=24, log_scale=-2.0, base=base).double()
+    objective = DistillationLoss(Holder(student), make_teacher(k=k), stft=0, power=0, samples=4)
     optimizer = torch.optim.Adam(student.parameters(), lr=1e-2)
     first = None
     for step in range(250):
@@ -142,7 +165,7 @@ def test_a_student_learns_a_linear_teacher():
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    assert first > 0.5 and watched["kl"] < 0.05, (first, watched["kl"])
+    assert first > 0.25 and watched["kl"] < 0.05, (first, watched["kl"])
 
 
 def test_beta_changes_weights_not_the_watched_kl():
@@ -154,6 +177,249 @@ def test_beta_changes_weights_not_the_watched_kl():
     assert watched[0] == watched[1]
 
 
-def test_needs_a_flow():
+def test_wrong_input():
     with pytest.raises(ValueError, match="at least one flow"):
         Student(flows=0)
+    with pytest.raises(ValueError, match="gaussian or logistic, not 'cauchy'"):
+        Student(base="cauchy")
+    with pytest.raises(ValueError, match="at least one sample"):
+        mol_kl(*pair(), HEAD, samples=0)
+
+
+# ---------------------------------------------------------------- the KL to a mixture of logistics
+
+
+@pytest.mark.parametrize("name", BASES)
+def test_bases_agree_with_themselves(name):
+    """Quantile, density, entropy, standard deviation and the way from normal noise: one density."""
+    base, u = BASES[name], (torch.arange(2_000_000).double() + 0.5) / 2_000_000
+    z = base.quantile(u)
+    assert abs(-base.log_density(z).mean() - base.entropy) < 1e-5
+    assert abs(z.std().log() - base.log_std) < 1e-4
+    slope = (z[2:] - z[:-2]) * base.log_density(z[1:-1]).exp() * 1_000_000  # dz/du · f(z) = 1
+    assert torch.allclose(slope[100:-100], torch.ones(()).double(), atol=1e-4)
+    normal = torch.linspace(-8, 8, 33).double()
+    want = base.quantile(torch.distributions.Normal(0.0, 1.0).cdf(normal))
+    assert torch.allclose(base.from_normal(normal)[4:-4], want[4:-4], rtol=1e-6, atol=1e-9)
+    far = base.from_normal(torch.tensor([-20.0, 20.0]))
+    assert torch.isfinite(far).all() and far[0] == -far[1]
+
+
+HEAD = DiscretizedLogisticMixture(k=3, floor=-9.0)
+
+
+def pair(seed=0, n=4):
+    """Some students' and teachers' predictions: means and scales (1, 1, n), parameters (1, 9, n)."""
+    dice = torch.Generator().manual_seed(seed)
+    draw = lambda channels: torch.randn(1, channels, n, generator=dice).double()
+    mean, log_scale = 0.3 * draw(1), 0.5 * draw(1) - 1.5
+    params = torch.cat([0.3 * draw(3), 0.5 * draw(3) - 1.0, draw(3)], dim=1)
+    return mean, log_scale, params
+
+
+def exact_kl(mean, log_scale, params, base, n=200_000):
+    """The definition as an integral over the quantiles of q, by the midpoint rule: (1, 1, T)."""
+    u = ((torch.arange(n).double() + 0.5) / n)[:, None, None, None]
+    z = BASES[base].quantile(u)
+    log_q = BASES[base].log_density(z) - log_scale
+    log_p = HEAD.smooth_log_density(params, mean + log_scale.exp() * z)
+    return (log_q - log_p.unsqueeze(2)).mean(0)
+
+
+def test_smooth_density_integrates_to_one_and_is_the_limit_of_fine_levels():
+    _, _, params = pair()
+    grid = torch.linspace(-60, 60, 400_001).double().view(-1, 1, 1, 1)
+    density = HEAD.smooth_log_density(params, grid.expand(-1, 1, 1, 4)).exp()  # (N, 1, T)
+    assert torch.allclose(
+        torch.trapezoid(density, dx=120 / 400_000, dim=0), torch.ones(()).double()
+    )
+    narrow = params.clone()
+    narrow[:, 3:6] -= 3.5  # scales near 0.01
+    x = torch.tensor([0.1, -0.2, 0.3, 0.05]).double().view(1, 1, 4)
+    for levels in (256, 65_536):
+        head = DiscretizedLogisticMixture(3, levels, floor=-9.0)
+        bound = (head.step / narrow[:, 3:6].amin(1).exp()).square() / 24
+        gap = (head.log_density(narrow, x) - head.smooth_log_density(narrow, x)).abs()
+        assert (gap <= 1.2 * bound + 1e-9).all()
+    assert HEAD.smooth_log_density(params, torch.full((1, 1, 4), 3.0).double()).isfinite().all()
+
+
+def test_moments_are_those_of_the_density():
+    _, _, params = pair()
+    grid = torch.linspace(-60, 60, 400_001).double().view(-1, 1, 1, 1)
+    density = (
+        HEAD.smooth_log_density(params, grid.expand(-1, 1, 1, 4)).exp().unsqueeze(2) * 120 / 4e5
+    )
+    mean, log_std = HEAD.moments(params)
+    assert torch.allclose((density * grid).sum(0), mean, atol=1e-6)
+    assert torch.allclose((density * (grid - mean) ** 2).sum(0), (2 * log_std).exp(), rtol=1e-5)
+    for head in (Categorical(16), GaussianHead()):
+        params = torch.randn(
+            1, head.n_params, 1, generator=torch.Generator().manual_seed(0)
+        ).double()
+        x = head.sample(params.expand(1, -1, 200_000), torch.Generator().manual_seed(1))
+        mean, log_std = head.moments(params)
+        assert abs(x.mean() - mean) < 0.01 and abs(x.std().log() - log_std) < 0.01
+
+
+@pytest.mark.parametrize("base", BASES)
+@pytest.mark.parametrize("stratified", [False, True])
+@pytest.mark.parametrize("sampled_entropy", [False, True])
+def test_mol_kl_is_unbiased(base, stratified, sampled_entropy):
+    """The mean of many estimates from two samples is the integral, within its standard error."""
+    mean, log_scale, params = pair()
+    want = exact_kl(mean, log_scale, params, base)
+    assert (want > 0.01).all()
+    many = 40_000
+    spread = [value.expand(many, -1, -1) for value in (mean, log_scale, params)]
+    dice = torch.Generator().manual_seed(1)
+    got = mol_kl(*spread, HEAD, 2, dice, base, stratified, sampled_entropy)  # (many, 1, T)
+    error = got.std(0) / many**0.5
+    assert ((got.mean(0) - want[0]).abs() < 5 * error + 1e-4).all()
+
+
+@pytest.mark.parametrize("base", BASES)
+def test_gradient_of_mol_kl_is_unbiased(base):
+    values = [value.requires_grad_() for value in pair()]
+    want = torch.autograd.grad(exact_kl(*values, base).sum(), values)
+    many = 100_000
+    for sampled in (False, True):
+        spread = [value.expand(many, -1, -1) for value in values]
+        kl = mol_kl(*spread, HEAD, 1, torch.Generator().manual_seed(1), base, True, sampled)
+        got = torch.autograd.grad(kl.mean(0).sum(), values)
+        for a, b in zip(got, want, strict=True):
+            assert torch.allclose(a, b, atol=0.02), (a, b)
+
+
+def test_kl_of_a_density_to_itself_is_zero():
+    mean, log_scale, _ = pair()
+    head = DiscretizedLogisticMixture(k=1, floor=-9.0)
+    params = torch.cat([mean, log_scale, torch.zeros_like(mean)], dim=1)
+    dice = torch.Generator().manual_seed(0)
+    kl = mol_kl(mean, log_scale, params, head, 3, dice, sampled_entropy=True)
+    assert kl.abs().max() < 1e-12  # in every draw
+    assert mol_kl(mean, log_scale, params, head, 50_000, dice).abs().max() < 1e-3  # in the mean
+    two = torch.cat(
+        [mean, mean, log_scale, log_scale, mean, -mean], dim=1
+    )  # the same, as a mixture
+    head = DiscretizedLogisticMixture(k=2, floor=-9.0)
+    assert mol_kl(mean, log_scale, two, head, 3, sampled_entropy=True).abs().max() < 1e-12
+
+
+def test_scatter_falls_with_samples_and_faster_when_they_are_shared_out():
+    """Plain: 1/√n. Stratified: faster. Sampled entropy: less again, since q is near p here."""
+    mean, log_scale, params = pair()
+    params[:, :3], params[:, 3:6] = mean, log_scale + 0.1
+    spread = kl_spread(
+        mean, log_scale, params, HEAD, (1, 4, 16), 2000, torch.Generator().manual_seed(0)
+    )
+    plain, shared, both = spread.values()
+    for n in (4, 16):
+        assert 0.85 < plain[1] / plain[n] / n**0.5 < 1.15
+        assert shared[n] < 1.8 * plain[n] / n**0.5 and both[n] < 0.5 * shared[n]
+
+
+@pytest.mark.parametrize("base", BASES)
+def test_conditional_kl_to_a_gaussian_is_the_integral(base):
+    mean, log_scale, params = pair()
+    params, head = torch.cat([params[:, :1], params[:, 3:4]], dim=1), GaussianHead(-9.0)
+    n = 400_000
+    z = BASES[base].quantile((torch.arange(n).double() + 0.5) / n).view(-1, 1, 1, 1)
+    x = (mean + log_scale.exp() * z)[:, 0]  # (n, 1, T)
+    log_p = head.log_prob(params.expand(n, -1, -1), x)
+    want = (BASES[base].log_density(z)[:, 0] - log_scale - log_p.unsqueeze(1)).mean(0)
+    got = conditional_kl(mean, log_scale, params, head, base)
+    assert torch.allclose(got[0], want, atol=1e-3)
+    with pytest.raises(TypeError, match="no gradient"):
+        conditional_kl(mean, log_scale, params, Categorical(2))
+
+
+# ---------------------------------------------------------------- the parts of the objective
+
+
+class Conditioned(Holder):
+    """One channel of conditioning: the batch's."""
+
+    def conditioning(self, batch):
+        return batch["cond"]
+
+
+def conditioned(k=0, seed=0):
+    """A student, a teacher whose mean and scale follow the conditioning, and a batch of four."""
+    head = DiscretizedLogisticMixture(k, floor=-9.0) if k else GaussianHead(-9.0)
+    torch.manual_seed(seed)
+    teacher = WaveNet(head, 4, 4, layers=2, cycles=1, cond_channels=1).double()
+    nn.init.normal_(teacher.leave.weight, std=0.5)
+    student = make_student(cond_channels=1, std=0.1, base="logistic" if k else "gaussian")
+    steps = torch.tensor([0.0, 1.0, 2.0, 3.0]).double().view(4, 1, 1).expand(4, 1, 600)
+    return Conditioned(student), teacher, {**batch(), "cond": steps}
+
+
+OFF = {"kl": 0.0, "penalty": 0.0, "stft": 0.0, "power": 0.0}
+
+
+@pytest.mark.parametrize("k", [0, 2])
+def test_each_part_can_be_switched_off(k):
+    """The whole is the sum of its parts, alone; with every weight 0 nothing is left."""
+    model, teacher, data = conditioned(k)
+    value = lambda **weights: DistillationLoss(model, teacher, **{**OFF, **weights})(data)[0]
+    parts = [{"kl": 1.0}, {"penalty": 4.0}, {"stft": 1.0}, {"power": 1.0}, {"contrastive": 0.3}]
+    alone = [value(**part) for part in parts]
+    assert value() == 0 and all(part.abs() > 1e-4 for part in alone)
+    whole = {name: weight for part in parts for name, weight in part.items()}
+    assert torch.allclose(value(**whole), sum(alone))
+    whole["contrastive"] = 0.0  # which is the default
+    assert torch.allclose(DistillationLoss(model, teacher)(data)[0], value(**whole))
+
+
+@pytest.mark.parametrize("k", [0, 2])
+def test_the_same_batch_gives_the_same_loss(k):
+    """Fresh samples are a function of the batch: a resumed run repeats them, the next batch has others."""
+    model, teacher, data = conditioned(k)
+    objective = DistillationLoss(model, teacher)
+    assert objective(data) == objective(data)
+    other = {**data, "noise": data["noise"].flip(-1)}
+    assert objective(other)[0] != objective(data)[0]
+
+
+@pytest.mark.parametrize("k", [0, 2])
+def test_contrast_pushes_the_wrong_conditioning_away_up_to_the_margin(k):
+    model, teacher, data = conditioned(k)
+    teacher.layers[0].cond.weight.data += 1.0  # a teacher that cares
+    part = lambda **more: DistillationLoss(model, teacher, **OFF, contrastive=0.5, **more)(data)
+    loss, watched = part(margin=math.inf)
+    assert watched["wrong_kl"] != watched["kl"]
+    assert loss.item() == pytest.approx(-0.5 * watched["wrong_kl"])
+    capped, _ = part(margin=0.1)
+    assert -0.5 * 0.1 <= capped < 0
+    same = {
+        **data,
+        "cond": data["cond"][:1].expand(4, -1, -1),
+    }  # nothing is wrong: KL itself, negative
+    loss, watched = DistillationLoss(model, teacher, **OFF, contrastive=0.5, margin=math.inf)(same)
+    assert watched["wrong_kl"] == pytest.approx(watched["kl"], abs=0.0 if k == 0 else 0.05)
+    alone = {name: value[:1] for name, value in data.items()}
+    with pytest.raises(ValueError, match="two items"):
+        DistillationLoss(model, teacher, contrastive=0.5)(alone)
+
+
+@pytest.mark.parametrize("k", [0, 1])
+def test_watched_numbers_are_what_they_say(k):
+    model, teacher, data = conditioned(k)
+    _, watched = DistillationLoss(model, teacher, kl=0.0, penalty=0.0, stft=0.0)(data)
+    assert watched["kl"] == pytest.approx(watched["cross_entropy"] - watched["entropy"])
+    assert watched["gap"] == pytest.approx(watched["log_std"] - watched["teacher_log_std"])
+    noise = model.student.noise(data["noise"])
+    x, mean, log_scale = model.student(noise, data["cond"])
+    q = torch.cat([mean, log_scale, torch.zeros_like(mean)][: 3 if k else 2], dim=1)
+    head = DiscretizedLogisticMixture(1, floor=-99.0) if k else GaussianHead(-99.0)
+    known = teacher.receptive_field
+    log_std = head.moments(q)[1][..., known:].mean()
+    assert watched["log_std"] == pytest.approx(log_std.item())
+    monte_carlo = -(head.smooth_log_density if k else head.log_prob)(q, x)[..., known:].mean()
+    assert watched["entropy"] == pytest.approx(monte_carlo.item(), abs=0.15)
+    assert watched["std_ratio"] == pytest.approx((x.std() / data["audio"].std()).item())
+    assert watched["stft"] > 0 and watched["at_floor"] == 0
+    with torch.no_grad():
+        model.student.flows[0].leave.bias[1] -= 20
+    assert DistillationLoss(model, teacher)(data)[1]["at_floor"] == 1
