@@ -1,0 +1,105 @@
+"""The phone classifier that ships, and the distance of sounds in its layers."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from minigen import data, perceptual, voice
+from minigen.conditioning import PHONES
+from minigen.parallel_wavenet import DistillationLoss, Student
+from minigen.perceptual import PerceptualLoss, PhoneNet, gram, load_phone_net
+from minigen.train import load_tensors
+
+
+def clip(word="seven", speaker="slt", index=0) -> torch.Tensor:
+    return torch.tensor(data.spoken_digits(speaker, word)[index].audio)[None, None]
+
+
+def test_shipped_classifier_is_small_and_names_held_out_phones():
+    path = perceptual.WEIGHTS
+    assert path.stat().st_size <= 300_000
+    card, net = perceptual.card(), load_phone_net()
+    assert load_tensors(path)[1] == card
+    right = count = 0
+    for kept in voice.held_out()[1]:
+        batch = voice.as_batch(kept, 0.0005)
+        scores = net(batch["audio"])[0].argmax(1)  # (1, N)
+        truth = batch["frames"][:, : len(PHONES)].argmax(1)[:, 1 : scores.shape[1] + 1]
+        right, count = right + (scores == truth).sum().item(), count + truth.numel()
+    assert right / count == pytest.approx(card["accuracy"]["held out"], abs=0.005)
+    assert right / count > 0.9
+
+
+def test_labels_and_frames_belong_together():
+    """Shifted by two frames either way the same net is right less often: the middle is the middle."""
+    net, hits = load_phone_net(), dict.fromkeys((-2, 0, 2), 0)
+    for kept in voice.held_out()[1]:
+        batch = voice.as_batch(kept, 0.0005)
+        scores = net(batch["audio"])[0].argmax(1)[:, 2:-2]
+        truth = batch["frames"][:, : len(PHONES)].argmax(1)
+        for shift in hits:
+            part = truth[:, 3 + shift : 3 + shift + scores.shape[1]]
+            hits[shift] += (scores == part).sum().item()
+    assert hits[0] > hits[-2] and hits[0] > hits[2]
+
+
+def test_zero_at_equality_and_ordered_as_an_ear_would():
+    """A word is nearer to itself with a little noise, or a little louder, than to another word."""
+    loss, x = PerceptualLoss(), clip()
+    noise = torch.randn(x.shape, generator=torch.Generator().manual_seed(0))
+    other = F.pad(clip("two"), (0, 9000))[..., : x.shape[-1]]
+    assert loss(x, x) == 0
+    near = [loss(x + 0.001 * noise, x), loss(1.2 * x, x), loss(-x, x)]
+    assert max(near) < 0.5 * loss(other, x)
+    assert loss(0.05 * noise, x) > max(near)
+
+
+def test_style_forgives_a_shift_and_features_do_not():
+    x = F.pad(clip(), (1600, 1600))
+    x = x + 0.0005 * torch.randn(x.shape, generator=torch.Generator().manual_seed(0))
+    late = x.roll(800, -1)  # 0.1 s
+    feature, style = PerceptualLoss(style=0.0), PerceptualLoss(feature=0.0)
+    assert style(late, x) < 0.1 * feature(late, x)
+    assert torch.allclose(PerceptualLoss()(late, x), feature(late, x) + style(late, x))
+    h = torch.randn(2, 3, 40, generator=torch.Generator().manual_seed(0))
+    want = torch.from_numpy(np.einsum("bcn,bdn->bcd", h.numpy(), h.numpy()) / 40)
+    assert torch.allclose(gram(h), want, atol=1e-6)
+
+
+@pytest.mark.parametrize("scale", [0.0, 1e-6, 1.0])
+def test_gradient_reaches_the_sound_and_not_the_net(scale):
+    loss = PerceptualLoss()
+    x = (
+        scale * torch.randn(2, 1, 2000, generator=torch.Generator().manual_seed(1))
+    ).requires_grad_()
+    loss(x, clip()[..., 1000:3000].expand(2, -1, -1)).backward()
+    assert torch.isfinite(x.grad).all() and (scale < 1 or x.grad.abs().sum() > 0)
+    assert all(weight.grad is None for weight in loss.net.parameters())
+
+
+def test_it_is_part_of_the_objective_when_asked():
+    teacher = voice.load("teacher")
+    student = voice.StudentVoice(
+        teacher.upsampler, Student(2, 3, 4, cond_channels=24, log_scale=-6.0)
+    )
+    learn, _ = voice.held_out()
+    batch = voice.DigitBatches(learn[::5], batch=2, frames=20, dither=0.0005)(0)
+    off = {"kl": 0.0, "penalty": 0.0, "stft": 0.0, "power": 0.0}
+    loss, watched = DistillationLoss(student, teacher.wavenet, **off, perceptual=0.5)(batch)
+    assert loss.item() == pytest.approx(0.5 * watched["perceptual"]) and loss > 0
+    loss.backward()
+    assert student.student.flows[0].leave.bias.grad.abs().sum() > 0
+    assert "perceptual" not in DistillationLoss(student, teacher.wavenet)(batch)[1]
+
+
+def test_errors(tmp_path):
+    with pytest.raises(ValueError, match="cut them alike"):
+        PerceptualLoss(PhoneNet(4))(torch.zeros(1, 1, 500), torch.zeros(1, 1, 501))
+    with pytest.raises(ValueError, match="no phone classifier"):
+        load_phone_net(voice.WEIGHTS / "digits_student.safetensors")
+    with pytest.raises(ValueError, match="fewer than one frame"):
+        PhoneNet(4)(torch.zeros(1, 1, 100))
+    assert json.loads(perceptual.WEIGHTS.with_suffix(".json").read_text())["command"]
