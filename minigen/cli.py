@@ -25,12 +25,21 @@ class Kind(StrEnum):
 
 @app.command()
 def speak(
-    text: Annotated[str, typer.Argument(help='Digits, as words or figures: "three one four".')],
-    speaker: Annotated[str, typer.Option(help="slt, rms or awb.")] = "slt",
+    text: Annotated[
+        str, typer.Argument(help='"three one four"; with --voice allison, any English.')
+    ],
+    voice: Annotated[str, typer.Option(help="digits, or allison: any sentence.")] = "digits",
+    speaker: Annotated[
+        str | None, typer.Option(help="Of the digits: slt, rms or awb. By default the first.")
+    ] = None,
     out: Annotated[Path, typer.Option(help="Where to write the WAV.")] = Path("spoken.wav"),
     model: Annotated[
-        str, typer.Option(help="student, teacher, or a file of weights of a student.")
-    ] = "student",
+        str | None,
+        typer.Option(
+            help="student, teacher, or a file of weights of a student (of allison: a teacher). By "
+            "default student for digits, teacher for allison."
+        ),
+    ] = None,
     pace: Annotated[float, typer.Option(help="2 is twice as fast.")] = 1.0,
     pitch: Annotated[float, typer.Option(help="1.2 is 20 % higher.")] = 1.0,
     temperature: Annotated[float, typer.Option(help="Scales the noise.")] = 1.0,
@@ -39,10 +48,17 @@ def speak(
         bool, typer.Option(help="Also time the teacher sample by sample, as a ratio.")
     ] = False,
 ) -> None:
-    """Say typed digits and write them to a WAV file."""
-    from . import audio, voice
+    """Say typed text and write it to a WAV file: digits, or any sentence with --voice allison."""
+    from . import audio
+    from . import voice as voices
 
-    spoken = voice.speak(text, speaker, model, pace, pitch, seed, temperature)
+    if compare and voice != "digits":
+        raise ValueError(
+            "--compare times the teacher and the student of the digits: no other has both"
+        )
+    spoken = voices.speak(
+        text, speaker, model, pace, pitch, seed, temperature, backend=None, voice=voice
+    )
     audio.save(out, spoken.audio, spoken.rate)
     duration = len(spoken.audio) / spoken.rate
     typer.echo(
@@ -50,7 +66,7 @@ def speak(
         f"{1 / spoken.real_time_factor:.1f} times real time"
     )
     if compare:
-        rate, naive = voice.samples_per_second("student"), voice.samples_per_second("teacher")
+        rate, naive = voices.samples_per_second("student"), voices.samples_per_second("teacher")
         typer.echo(
             f"student {rate:,.0f} samples/s, naive teacher {naive:,.0f} samples/s: "
             f"{rate / naive:,.0f} times as fast"

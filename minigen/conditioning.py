@@ -1,5 +1,6 @@
-"""From text to what the network hears: words -> phones -> durations -> F0 -> features.
+"""From phones, times and F0 to what the network hears: frame features and phase features.
 
+(`minigen.prosody` makes phones, times and F0 from any text; for the ten digits, `plan` here does.)
 Frames are 10 ms. Two kinds of features leave this file:
 
 - frame features (F, N): which phone, its neighbours, how far into it, how long it is, log F0;
@@ -14,6 +15,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
@@ -23,14 +25,16 @@ from scipy.signal import firwin
 from torch import Tensor, nn
 
 from .data import Utterance
-from .data.spoken_digits import DIGIT_WORDS, spoken_digits
+from .data.spoken_digits import DIGIT_WORDS, SPEAKERS, spoken_digits
 
 __all__ = [
+    "DIGITS",
     "FRAME_FEATURES",
     "HOP",
     "PHASE_FEATURES",
     "PHONES",
     "Upsampler",
+    "VoiceSpec",
     "features",
     "frame_features",
     "phase",
@@ -50,7 +54,50 @@ FRAME_FEATURES = 3 * len(PHONES) + 5
 PHASE_FEATURES = 6
 
 
-def frame_features(phones: Sequence[tuple[str, float, float]], f0: np.ndarray) -> np.ndarray:
+@dataclass(frozen=True)
+class VoiceSpec:
+    """What a voice was trained on, and what everything that speaks with it must therefore agree to.
+
+    Args:
+        phones: its inventory, in the order of the one-hot rows.
+        rate: samples a second, a multiple of 100: a frame of 10 ms is `hop` of them.
+        speakers: names, in the order of the embedding's rows.
+
+    >>> DIGITS.hop, DIGITS.frame_features, DIGITS.speakers
+    (80, 68, ('slt', 'rms', 'awb'))
+    """
+
+    phones: tuple[str, ...]
+    rate: int
+    speakers: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if self.rate < 1000 or self.rate % 100:
+            raise ValueError(f"rate is a multiple of 100 Hz, at least 1,000, not {self.rate}")
+        for name in ("phones", "speakers"):
+            values = getattr(self, name)
+            if not values or len(set(values)) != len(values):
+                raise ValueError(f"{name} are names, each once and at least one, not {values}")
+
+    @property
+    def hop(self) -> int:
+        """Samples in a frame."""
+        return self.rate // 100
+
+    @property
+    def frame_features(self) -> int:
+        """Rows of the frame features."""
+        return 3 * len(self.phones) + 5
+
+
+DIGITS = VoiceSpec(PHONES, 8000, SPEAKERS)
+
+
+def frame_features(
+    phones: Sequence[tuple[str, float, float]],
+    f0: np.ndarray,
+    inventory: tuple[str, ...] = PHONES,
+) -> np.ndarray:
     """Phones with their times in seconds, F0 in Hz a frame (N,) -> (F, N) float32.
 
     Rows: one-hot phone, one-hot phone before, one-hot phone after, position in the phone from 0 to 1
@@ -58,17 +105,17 @@ def frame_features(phones: Sequence[tuple[str, float, float]], f0: np.ndarray) -
     130 Hz (0 where unvoiced).
     """
     names = ["pau", *(name for name, _, _ in phones), "pau"]
-    unknown = sorted(set(names) - set(PHONES))
+    unknown = sorted(set(names) - set(inventory))
     if unknown:
-        raise ValueError(f"unknown phones {unknown}: this model knows {', '.join(PHONES)}")
-    codes = [PHONES.index(name) for name in names]
+        raise ValueError(f"unknown phones {unknown}: this model knows {', '.join(inventory)}")
+    codes = [inventory.index(name) for name in names]
     ends = np.array([end for _, _, end in phones])
     centre = (np.arange(len(f0)) + 0.5) * 0.01
     which = np.minimum(np.searchsorted(ends, centre), len(phones) - 1)  # (N,)
     start, end = (np.array([phone[i] for phone in phones])[which] for i in (1, 2))
-    out = np.zeros((FRAME_FEATURES, len(f0)), dtype=np.float32)
+    out = np.zeros((3 * len(inventory) + 5, len(f0)), dtype=np.float32)
     for block, offset in enumerate((1, 0, 2)):
-        out[np.array(codes)[which + offset] + block * len(PHONES), np.arange(len(f0))] = 1
+        out[np.array(codes)[which + offset] + block * len(inventory), np.arange(len(f0))] = 1
     position = np.clip((centre - start) / np.maximum(end - start, 1e-3), 0, 1)
     voiced = f0 > 0
     out[-5], out[-4] = position, 1 - position
@@ -79,12 +126,13 @@ def frame_features(phones: Sequence[tuple[str, float, float]], f0: np.ndarray) -
 
 
 def phase(f0: np.ndarray, rate: int, audio: np.ndarray | None = None) -> np.ndarray:
-    """The phase of the voice's fundamental at every sample, in radians, (T,) with T = N · HOP.
+    """The phase of the voice's fundamental at every sample, in radians, (T,), T = N · rate / 100.
 
     φ[t] = 2π Σ_{u<=t} F0[u] / rate. With `audio`, φ gets the slow correction that makes it the phase
     of the recording's own fundamental: angle of the low-passed audio[t] e^{-iφ[t]}.
     """
-    frames = np.arange(len(f0) * HOP) / HOP
+    hop = rate // 100
+    frames = np.arange(len(f0) * hop) / hop
     voiced = f0 > 0
     if not voiced.any():
         return np.zeros(len(frames))
@@ -99,19 +147,23 @@ def phase(f0: np.ndarray, rate: int, audio: np.ndarray | None = None) -> np.ndar
 
 def phase_features(phi: np.ndarray, f0: np.ndarray) -> np.ndarray:
     """cos and sin of φ, 2φ, 4φ, faded to 0 where unvoiced: (6, T) float32."""
-    frames = (np.arange(len(phi)) + 0.5) / HOP - 0.5
+    hop = len(phi) // len(f0)
+    frames = (np.arange(len(phi)) + 0.5) / hop - 0.5
     voicing = np.interp(frames, np.arange(len(f0)), (f0 > 0).astype(float))
     angles = np.outer([1, 2, 4], phi)
     return (np.concatenate([np.cos(angles), np.sin(angles)]) * voicing).astype(np.float32)
 
 
-def features(utterance: Utterance, follow_audio: bool = True) -> tuple[np.ndarray, np.ndarray]:
-    """An utterance with phones and F0 -> frame features (F, N) and phase features (6, N · HOP)."""
+def features(
+    utterance: Utterance, follow_audio: bool = True, inventory: tuple[str, ...] = PHONES
+) -> tuple[np.ndarray, np.ndarray]:
+    """An utterance with phones and F0 -> frame features (F, N) and phase features (6, N · hop)."""
     if utterance.phones is None or utterance.f0 is None:
         raise ValueError(f"{utterance.name or utterance.text!r} has no phone times or no F0")
     audio = utterance.audio if follow_audio else None
     phi = phase(utterance.f0, utterance.rate, audio)
-    return frame_features(utterance.phones, utterance.f0), phase_features(phi, utterance.f0)
+    frames = frame_features(utterance.phones, utterance.f0, inventory)
+    return frames, phase_features(phi, utterance.f0)
 
 
 def words_of(text: str) -> list[str]:
@@ -184,20 +236,29 @@ class Upsampler(nn.Module):
         channels: of the output; PHASE_FEATURES of them are the phase.
         speakers: number of voices.
         hidden: channels between the two convolutions.
+        features: rows of the frame features.
+        hop: samples in a frame.
     """
 
-    def __init__(self, channels: int, speakers: int, hidden: int = 48) -> None:
+    def __init__(
+        self,
+        channels: int,
+        speakers: int,
+        hidden: int = 48,
+        features: int = FRAME_FEATURES,
+        hop: int = HOP,
+    ) -> None:
         super().__init__()
         if channels <= PHASE_FEATURES:
             raise ValueError(f"Upsampler needs channels > {PHASE_FEATURES}, not {channels}")
-        self.channels = channels
-        self.enter = nn.Conv1d(FRAME_FEATURES, hidden, 3, padding=1)
+        self.channels, self.hop = channels, hop
+        self.enter = nn.Conv1d(features, hidden, 3, padding=1)
         self.voice = nn.Embedding(speakers, hidden)
         self.leave = nn.Conv1d(hidden, channels - PHASE_FEATURES, 3, padding=1)
 
     def forward(self, frames: Tensor, speaker: Tensor, phase: Tensor) -> Tensor:
-        """frames (B, F, N), speaker (B,), phase (B, 6, N · HOP) -> (B, C, N · HOP)."""
+        """frames (B, F, N), speaker (B,), phase (B, 6, N · hop) -> (B, C, N · hop)."""
         h = torch.tanh(self.enter(frames) + self.voice(speaker).unsqueeze(-1))  # (B, H, N)
         h = torch.tanh(self.leave(h))  # (B, C - 6, N)
-        h = F.interpolate(h.float(), scale_factor=HOP, mode="linear")
+        h = F.interpolate(h.float(), scale_factor=self.hop, mode="linear")
         return torch.cat([h, phase], dim=1)

@@ -1,7 +1,17 @@
-"""The digit voice: corpus, teacher and student put together, trained, shipped and spoken with.
+"""The voices: corpus, teacher and student put together, trained, shipped and spoken with.
 
 A *recipe* is a TOML file in `training/` (one a run): which model, which data, which objective, how
 long. `train` follows it, `export` keeps the averaged weights, `load` reads them back, `speak` speaks.
+
+Without a table `[corpus]` a recipe is about the three digit voices. With one, it is about recorded
+speech whose phones were aligned before:
+
+    [corpus]
+    name = "allison"             # or ljspeech, cmu_arctic, festvox_ru, spoken_digits
+    rate = 8000                  # the recordings are resampled to it
+    phones = "runs/allison.tsv"  # made by: minigen align allison --out runs/allison.tsv
+
+A trained file of weights remembers the rate, the speakers and the inventory of phones.
 """
 
 from __future__ import annotations
@@ -12,7 +22,8 @@ import math
 import re
 import time
 import tomllib
-from dataclasses import dataclass
+import zlib
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
@@ -21,13 +32,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from . import conditioning
-from .conditioning import HOP, PHASE_FEATURES, Upsampler
+from . import conditioning, data, pitch, pronounce
+from .audio import resample
+from .conditioning import DIGITS, PHASE_FEATURES, Upsampler, VoiceSpec
 from .data import Utterance, spoken_digits
 from .data.spoken_digits import SPEAKERS
 from .distributions import GaussianHead
 from .generate import generate
 from .parallel_wavenet import DistillationLoss, Student
+from .prosody import Prosody
 from .train import TrainConfig, Trainer, load_tensors, save_tensors
 from .wavenet import WaveNet
 
@@ -44,11 +57,14 @@ __all__ = [
     "export",
     "held_out",
     "load",
+    "prosody_of",
+    "read_corpus",
     "read_recipe",
     "recipe_of",
     "samples_per_second",
     "say",
     "speak",
+    "spec_of",
     "train",
 ]
 
@@ -57,30 +73,120 @@ WEIGHTS = Path(__file__).with_name("weights")
 HELD_OUT = "_t1.2_p1.0"  # this tempo at this pitch, every word and speaker: never trained on
 
 
-def held_out(clips: list[Utterance] | None = None) -> tuple[list[Utterance], list[Utterance]]:
-    """The corpus -> (clips to train on, clips kept away: one tempo and pitch of every word)."""
+def held_out(
+    clips: list[Utterance] | None = None, corpus: str = "spoken_digits"
+) -> tuple[list[Utterance], list[Utterance]]:
+    """A corpus -> (clips to train on, clips kept away).
+
+    Of the digits, one tempo and pitch of every word is kept away. Of any other corpus, a tenth of the
+    sentences: those of 4 words or more, 8 s or less, whose normalised text has a CRC-32 divisible by
+    10. The choice goes by text, so that a sentence said twice lies on one side as a whole.
+    """
     clips = spoken_digits() if clips is None else clips
-    kept = [clip for clip in clips if clip.name.endswith(HELD_OUT)]
-    return [clip for clip in clips if not clip.name.endswith(HELD_OUT)], kept
+    if corpus == "spoken_digits":
+        away = [clip.name.endswith(HELD_OUT) for clip in clips]
+    else:
+        away = [_kept_away(clip) for clip in clips]
+    train = [clip for clip, out in zip(clips, away, strict=True) if not out]
+    return train, [clip for clip, out in zip(clips, away, strict=True) if out]
+
+
+def _kept_away(clip: Utterance) -> bool:
+    words = re.findall(r"[^\W_]+", clip.text.lower())
+    text = " ".join(words).encode()
+    return len(words) >= 4 and clip.duration <= 8 and zlib.crc32(text) % 10 == 0
+
+
+CORPORA = ("spoken_digits", "allison", "ljspeech", "cmu_arctic", "festvox_ru")
+
+
+def read_corpus(corpus: dict) -> list[Utterance]:
+    """The clips that a recipe's table `corpus` is about, ready to train on.
+
+    Each is resampled, gets its phones from the table of times and its F0 by `pitch.f0`, and is cut
+    to whole frames.
+
+    Raises:
+        FileNotFoundError: there is no table of phone times, or no corpus.
+    """
+    name, rate = corpus["name"], corpus["rate"]
+    if name == "spoken_digits":
+        return spoken_digits()
+    if not Path(corpus["phones"]).is_file():
+        raise FileNotFoundError(
+            f"there is no table of phone times {corpus['phones']}: make it by "
+            f"`minigen align {name} --out {corpus['phones']}`"
+        )
+    speakers = corpus.get("speakers")
+    limit = {"limit": corpus["limit"]} if "limit" in corpus else {}
+    if name == "cmu_arctic":
+        clips = [c for who in speakers or ["slt"] for c in data.cmu_arctic(who, **limit)]
+    else:
+        clips = getattr(data, name)(**limit)
+    if speakers:
+        clips = [clip for clip in clips if clip.speaker in speakers]
+    return [_ready(clip, rate) for clip in data.with_phones(clips, corpus["phones"])]
+
+
+def _ready(clip: Utterance, rate: int) -> Utterance:
+    x, hop = resample(clip.audio, clip.rate, rate), rate // 100
+    n = len(x) // hop
+    if n == 0:
+        raise ValueError(f"{clip.name} is shorter than a frame of 10 ms")
+    f0 = pitch.f0(x, rate)[:n]
+    f0 = np.pad(f0, (0, n - len(f0)))
+    x = np.clip(x[: n * hop], -1, 1).astype(np.float32)
+    end = n * hop / rate
+    phones = [(name, min(a, end), min(b, end)) for name, a, b in clip.phones if a < end]
+    return replace(clip, audio=x, rate=rate, f0=f0, phones=phones)
+
+
+def spec_of(recipe: dict) -> VoiceSpec:
+    """Inventory of phones, rate and speakers of the voice that a recipe makes (`train` adds the first)."""
+    if "corpus" not in recipe:
+        return DIGITS
+    corpus = recipe["corpus"]
+    return VoiceSpec(tuple(corpus["inventory"]), corpus["rate"], tuple(corpus["speakers"]))
+
+
+def _complete(corpus: dict, clips: list[Utterance]) -> dict:
+    """The table `corpus` with the inventory of phones and the speakers that the clips have."""
+    if corpus["name"] == "spoken_digits":
+        return corpus | {"inventory": list(DIGITS.phones), "speakers": list(SPEAKERS)}
+    names = {name for clip in clips for name, _, _ in clip.phones} - {pronounce.SILENCE}
+    return corpus | {
+        "inventory": [pronounce.SILENCE, *sorted(names)],
+        "speakers": list(dict.fromkeys(clip.speaker for clip in clips)),
+    }
 
 
 class DigitBatches:
     """Which crops of which clips each training step sees.
 
-    Every crop is cut from several words of one speaker in a row, so that the model hears words
+    Every crop is cut from several clips of one speaker in a row, so that the model hears them
     follow each other. Item i of step s depends on (seed, s, i) alone.
 
     Args:
-        clips: with phones and F0, at 8 kHz.
+        clips: with phones and F0, at the rate of the voice.
         batch: crops a step, over all processes.
         frames: of 10 ms in a crop.
         dither: standard deviation of the white noise added to the audio: exact silence would have
             an infinite density.
         seed: of the choice.
+        by_length: choose clips in proportion to their length, so that every frame is seen equally
+            often; for clips of very different lengths.
+        spec: of the voice.
     """
 
     def __init__(
-        self, clips: list[Utterance], batch: int, frames: int, dither: float, seed: int = 0
+        self,
+        clips: list[Utterance],
+        batch: int,
+        frames: int,
+        dither: float,
+        seed: int = 0,
+        by_length: bool = False,
+        spec: VoiceSpec = DIGITS,
     ) -> None:
         if min(batch, frames) < 1 or not 0 <= dither < math.inf:
             raise ValueError(
@@ -88,29 +194,36 @@ class DigitBatches:
                 f"{batch=}, {frames=}, {dither=}"
             )
         self.batch, self.frames, self.dither, self.seed = batch, frames, dither, seed
-        self.clips: list[list[tuple]] = [[] for _ in SPEAKERS]
+        self.spec, self.by_length = spec, by_length
+        self.clips: list[list[tuple]] = [[] for _ in spec.speakers]
         for clip in clips:
-            frame, phase = conditioning.features(clip)  # (F, N), (6, N · HOP)
-            self.clips[SPEAKERS.index(clip.speaker)].append((clip.audio, frame, phase))
+            frame, phase = conditioning.features(
+                clip, inventory=spec.phones
+            )  # (F, N), (6, N · hop)
+            self.clips[spec.speakers.index(clip.speaker)].append((clip.audio, frame, phase))
         if not all(self.clips):
             raise ValueError("DigitBatches needs clips of every speaker")
+        lengths = [np.array([frame.shape[1] for _, frame, _ in pool]) for pool in self.clips]
+        self.share = [length / length.sum() for length in lengths]
 
     def item(self, step: int, index: int) -> tuple[np.ndarray, ...]:
         """-> audio (1, T), frames (F, N), phase (6, T), speaker, white noise (1, T)."""
         rng = np.random.default_rng([self.seed, step, index])
-        speaker = int(rng.integers(len(SPEAKERS)))
+        speaker, hop = int(rng.integers(len(self.clips))), self.spec.hop
         pool, chosen = self.clips[speaker], []
+        share = self.share[speaker] if self.by_length else None
         first, have = 0, 0
         while have < first + self.frames:
-            chosen.append(pool[rng.integers(len(pool))])
+            which = rng.integers(len(pool)) if share is None else rng.choice(len(pool), p=share)
+            chosen.append(pool[which])
             have += chosen[-1][1].shape[1]
             if len(chosen) == 1:
                 first = int(rng.integers(have))
         audio, frames, phase = (np.concatenate(part, axis=-1) for part in zip(*chosen, strict=True))
         last = first + self.frames
-        audio = audio[first * HOP : last * HOP] + rng.normal(0, self.dither, self.frames * HOP)
-        noise = rng.standard_normal((1, self.frames * HOP))
-        frames, phase = frames[:, first:last], phase[:, first * HOP : last * HOP]
+        audio = audio[first * hop : last * hop] + rng.normal(0, self.dither, self.frames * hop)
+        noise = rng.standard_normal((1, self.frames * hop))
+        frames, phase = frames[:, first:last], phase[:, first * hop : last * hop]
         return audio[None].astype(np.float32), frames, phase, speaker, noise.astype(np.float32)
 
     def __call__(self, step: int, shard: int = 0, shards: int = 1) -> dict[str, Tensor]:
@@ -122,32 +235,37 @@ class DigitBatches:
         return dict(zip(names, columns, strict=True))
 
 
-def as_batch(clip: Utterance, dither: float = 0.0) -> dict[str, Tensor]:
+def as_batch(clip: Utterance, dither: float = 0.0, spec: VoiceSpec = DIGITS) -> dict[str, Tensor]:
     """One clip with phones and F0 as a batch of one, dithered: what `forward` and `conditioning` take."""
-    frames, phase = conditioning.features(clip)
+    frames, phase = conditioning.features(clip, inventory=spec.phones)
     noise = np.random.default_rng(0).normal(0, 1, len(clip.audio))
     audio = clip.audio + (dither * noise).astype(np.float32)
     return {
         "audio": torch.from_numpy(audio)[None, None],  # (1, 1, T)
         "frames": torch.from_numpy(frames)[None],  # (1, F, N)
         "phase": torch.from_numpy(phase)[None],  # (1, 6, T)
-        "speaker": torch.tensor([SPEAKERS.index(clip.speaker)]),  # (1,)
+        "speaker": torch.tensor([spec.speakers.index(clip.speaker)]),  # (1,)
     }
+
+
+def _upsampler(channels: int, hidden: int, spec: VoiceSpec) -> Upsampler:
+    return Upsampler(channels, len(spec.speakers), hidden, spec.frame_features, spec.hop)
 
 
 class TeacherVoice(nn.Module):
     """Upsampler and WaveNet: log p(waveform | phones, times, F0, speaker)."""
 
-    def __init__(self, wavenet: WaveNet, hidden: int = 48) -> None:
+    def __init__(self, wavenet: WaveNet, hidden: int = 48, spec: VoiceSpec = DIGITS) -> None:
         super().__init__()
-        self.upsampler = Upsampler(wavenet.cond_channels, len(SPEAKERS), hidden)
+        self.spec = spec
+        self.upsampler = _upsampler(wavenet.cond_channels, hidden, spec)
         self.wavenet = wavenet
 
     @classmethod
-    def build(cls, model: dict) -> TeacherVoice:
+    def build(cls, model: dict, spec: VoiceSpec = DIGITS) -> TeacherVoice:
         """From a recipe's table `model`: floor, hidden, and the arguments of `WaveNet`."""
         net = {name: value for name, value in model.items() if name not in ("floor", "hidden")}
-        return cls(WaveNet(GaussianHead(model["floor"]), **net), model["hidden"])
+        return cls(WaveNet(GaussianHead(model["floor"]), **net), model["hidden"], spec)
 
     def conditioning(self, batch: dict[str, Tensor]) -> Tensor:
         """-> (B, C, T)."""
@@ -161,17 +279,18 @@ class TeacherVoice(nn.Module):
 class StudentVoice(nn.Module):
     """The teacher's upsampler, frozen, and a student: noise to waveform in one pass."""
 
-    def __init__(self, upsampler: Upsampler, student: Student) -> None:
+    def __init__(self, upsampler: Upsampler, student: Student, spec: VoiceSpec = DIGITS) -> None:
         super().__init__()
+        self.spec = spec
         self.upsampler = upsampler.requires_grad_(False)
         self.student = student
 
     @classmethod
-    def build(cls, model: dict) -> StudentVoice:
+    def build(cls, model: dict, spec: VoiceSpec = DIGITS) -> StudentVoice:
         """From a recipe's table `model`: hidden, and the arguments of `Student`."""
         student = {name: value for name, value in model.items() if name != "hidden"}
-        upsampler = Upsampler(model["cond_channels"], len(SPEAKERS), model["hidden"])
-        return cls(upsampler, Student(**student))
+        upsampler = _upsampler(model["cond_channels"], model["hidden"], spec)
+        return cls(upsampler, Student(**student), spec)
 
     def conditioning(self, batch: dict[str, Tensor]) -> Tensor:
         """-> (B, C, T), without a gradient."""
@@ -218,7 +337,11 @@ class Likelihood(nn.Module):
 
 
 VOICES = {"teacher": TeacherVoice, "student": StudentVoice}
-KINDS = {"int": int, "float": (int, float), "bool": bool}  # of the values of a recipe
+SHIPPED = {
+    "digits": ("student", "teacher"),
+    "allison": ("teacher",),
+}  # voice: kinds, usual one first
+KINDS = {"int": int, "float": (int, float), "bool": bool, "str": str}  # of a recipe's values
 MAY_BE_ZERO = ("seed", "warmup", "taps")  # every other whole number in a recipe is at least 1
 
 
@@ -283,8 +406,8 @@ def read_recipe(path: Path | str, kind: str) -> dict:
     tables = _tables(kind)
     files = ("teacher", "start_from") if kind == "student" else ("start_from",)
     for name in recipe:
-        if name not in ("kind", "seed", *files, *tables):
-            known = ", ".join(("kind", "seed", *files, *tables))
+        if name not in ("kind", "seed", "corpus", *files, *tables):
+            known = ", ".join(("kind", "seed", *files, *tables, "corpus"))
             raise ValueError(f"{path} has {name!r}, which is unknown: it may hold {known}")
     _check_table(
         str(path), {k: v for k, v in recipe.items() if k == "seed"}, {"seed": ("int", False)}
@@ -294,11 +417,31 @@ def read_recipe(path: Path | str, kind: str) -> dict:
             raise TypeError(f"{path}: {name} is the path of a file, not {recipe[name]!r}")
     for table, known in tables.items():
         _check_table(f"{path} [{table}]", recipe[table], known)
+    if "corpus" in recipe:
+        _check_corpus(f"{path} [corpus]", recipe["corpus"])
     try:
         TrainConfig(**recipe["run"])
     except ValueError as error:
         raise ValueError(f"{path} [run]: {error}") from error
     return recipe
+
+
+def _check_corpus(where: str, corpus: object) -> None:
+    speakers = corpus.get("speakers", ["one"]) if isinstance(corpus, dict) else ["one"]
+    rest = corpus
+    if isinstance(corpus, dict):
+        rest = {name: value for name, value in corpus.items() if name != "speakers"}
+    wanted = {"name": ("str", True), "rate": ("int", True), "phones": ("str", False)}
+    _check_table(where, rest, wanted | {"limit": ("int", False)})
+    if corpus["name"] not in CORPORA:
+        raise ValueError(f"{where}: no corpus {corpus['name']!r}: choose {', '.join(CORPORA)}")
+    if corpus["name"] != "spoken_digits" and "phones" not in corpus:
+        raise ValueError(f"{where} lacks phones: the table of times that `minigen align` makes")
+    if corpus["name"] == "spoken_digits" and corpus["rate"] != DIGITS.rate:
+        raise ValueError(f"{where}: the digits are at {DIGITS.rate} Hz, not {corpus['rate']}")
+    VoiceSpec(("pau",), corpus["rate"], ("one",))  # whether the rate will do
+    if not isinstance(speakers, list) or not all(isinstance(name, str) for name in speakers):
+        raise TypeError(f"{where}: speakers is a list of names, not {speakers!r}")
 
 
 def train(
@@ -309,11 +452,17 @@ def train(
     A teacher starts at the least-squares linear predictor, or at the weights of `start_from`. A
     student needs `teacher`: a checkpoint or an exported file.
     """
-    clips, _ = held_out()
-    batches = DigitBatches(clips, **recipe["data"])
+    if "corpus" in recipe:
+        clips = read_corpus(recipe["corpus"])
+        recipe = recipe | {"corpus": _complete(recipe["corpus"], clips)}
+        clips, _ = held_out(clips, recipe["corpus"]["name"])
+    else:
+        clips, _ = held_out()
+    spec = spec_of(recipe)
+    batches = DigitBatches(clips, **recipe["data"], spec=spec)
     torch.manual_seed(recipe.get("seed", 0))
     if recipe["kind"] == "teacher":
-        voice: nn.Module = TeacherVoice.build(recipe["model"])
+        voice: nn.Module = TeacherVoice.build(recipe["model"], spec)
         net = voice.wavenet
         if "start_from" in recipe:
             _start_from(voice, recipe["start_from"])
@@ -324,7 +473,12 @@ def train(
         _must_exist("teacher", recipe["teacher"])
         teacher = load("teacher", recipe["teacher"])
         net = teacher.wavenet
-        voice = StudentVoice.build(recipe["model"])
+        if teacher.spec != spec:
+            raise ValueError(
+                f"the teacher {recipe['teacher']} was trained on another corpus: its phones, rate or "
+                "speakers are not those of the recipe's [corpus]"
+            )
+        voice = StudentVoice.build(recipe["model"], spec)
         for name in ("hidden", "cond_channels"):
             theirs = recipe_of("teacher", recipe["teacher"])["model"][name]
             if recipe["model"][name] != theirs:
@@ -336,9 +490,9 @@ def train(
         if "start_from" in recipe:
             _start_from(voice, recipe["start_from"])
         objective = DistillationLoss(voice, teacher.wavenet, **recipe["objective"])
-    if batches.frames * HOP <= net.receptive_field:
+    if batches.frames * spec.hop <= net.receptive_field:
         raise ValueError(
-            f"a crop of {batches.frames} frames is {batches.frames * HOP} samples, no more than the "
+            f"a crop of {batches.frames} frames is {batches.frames * spec.hop} samples, no more than the "
             f"{net.receptive_field} that each prediction looks back: raise frames in [data]"
         )
     trainer = Trainer(objective, batches, TrainConfig(**recipe["run"]), out, recipe)
@@ -423,17 +577,26 @@ def _stages(checkpoint: Path, points: int = 40) -> list[dict]:
     return [*before, stage | {"minutes": round(working / 60, 1), "curve": curve}]
 
 
-def card(kind: str = "student") -> dict:
+def card(kind: str = "student", voice: str = "digits") -> dict:
     """How a shipped voice came about: {"stages": [{recipe, step, minutes, curve}, …]}.
 
     >>> [stage["step"] for stage in card("student")["stages"]]
     [6000]
     """
-    return json.loads((WEIGHTS / f"digits_{kind}.json").read_text())
+    return json.loads((WEIGHTS / f"{_known(voice)}_{kind}.json").read_text())
 
 
-def load(kind: str = "student", path: Path | str | None = None) -> nn.Module:
+def _known(voice: str) -> str:
+    if voice not in SHIPPED:
+        raise ValueError(f"no voice {voice!r}: choose one of {', '.join(SHIPPED)}")
+    return voice
+
+
+def load(kind: str = "student", path: Path | str | None = None, voice: str = "digits") -> nn.Module:
     """A trained voice, from the package or from `path` (a checkpoint or an exported file).
+
+    Of the voice "digits" a teacher and a student ship, of "allison" a teacher. `.spec` of what comes
+    back tells its phones, rate and speakers.
 
     >>> student = load("student")
     >>> sum(weight.numel() for weight in student.parameters()) < 500_000
@@ -441,35 +604,48 @@ def load(kind: str = "student", path: Path | str | None = None) -> nn.Module:
     """
     if kind not in VOICES:
         raise ValueError(f"no model {kind!r}: choose one of {', '.join(VOICES)}")
-    tensors, notes = load_tensors(Path(path or WEIGHTS / f"digits_{kind}.safetensors"))
+    path = path or _file_of(kind, voice)
+    tensors, notes = load_tensors(Path(path))
     held = notes.get("recipe", {}).get("kind", "model of another chapter")
     if held != kind:
         raise ValueError(f"{path} does not hold a {kind} but a {held}: give a file of a {kind}")
-    voice = VOICES[kind].build(notes["recipe"]["model"])
-    _fill(voice, _part(tensors, "ema."), path)
-    return voice.eval().requires_grad_(False)
+    model = VOICES[kind].build(notes["recipe"]["model"], spec_of(notes["recipe"]))
+    weights = {name: value.float() for name, value in _part(tensors, "ema.").items()}
+    _fill(model, weights, path)
+    return model.eval().requires_grad_(False)
 
 
-def recipe_of(kind: str, path: Path | str | None = None) -> dict:
+def _file_of(kind: str, voice: str) -> Path:
+    if kind not in SHIPPED[_known(voice)]:
+        raise ValueError(f"no {kind} of the voice {voice!r} ships: choose {SHIPPED[voice][0]}")
+    return WEIGHTS / f"{voice}_{kind}.safetensors"
+
+
+def recipe_of(kind: str, path: Path | str | None = None, voice: str = "digits") -> dict:
     """The recipe that made a shipped voice, or a file of weights."""
-    return load_tensors(Path(path or WEIGHTS / f"digits_{kind}.safetensors"))[1]["recipe"]
+    return load_tensors(Path(path or _file_of(kind, voice)))[1]["recipe"]
 
 
 def conditioning_for(
     voice: nn.Module, parts: list[tuple[list, np.ndarray]], speaker: str
 ) -> Tensor:
     """[(phones, F0)], said one after the other by one speaker -> conditioning (1, C, T)."""
-    if speaker not in SPEAKERS:
-        raise ValueError(f"no speaker {speaker!r}: choose one of {', '.join(SPEAKERS)}")
-    made = []
+    spec, made = voice.spec, []
+    _must_be_of(spec, speaker)
     for phones, f0 in parts:
-        phi = conditioning.phase(f0, RATE)
-        made.append((conditioning.frame_features(phones, f0), conditioning.phase_features(phi, f0)))
+        phi = conditioning.phase(f0, spec.rate)
+        frames = conditioning.frame_features(phones, f0, spec.phones)
+        made.append((frames, conditioning.phase_features(phi, f0)))
     frames, phase = (
         torch.from_numpy(np.concatenate(part, axis=-1))[None] for part in zip(*made, strict=True)
     )
     with torch.no_grad():
-        return voice.upsampler(frames, torch.tensor([SPEAKERS.index(speaker)]), phase)
+        return voice.upsampler(frames, torch.tensor([spec.speakers.index(speaker)]), phase)
+
+
+def _must_be_of(spec: VoiceSpec, speaker: str) -> None:
+    if speaker not in spec.speakers:
+        raise ValueError(f"no speaker {speaker!r}: choose one of {', '.join(spec.speakers)}")
 
 
 @torch.no_grad()
@@ -489,8 +665,8 @@ def say(
 
 
 @cache
-def _shipped(kind: str) -> nn.Module:
-    return load(kind)
+def _shipped(kind: str, voice: str = "digits") -> nn.Module:
+    return load(kind, voice=voice)
 
 
 def samples_per_second(
@@ -531,15 +707,25 @@ class Spoken:
 
 def speak(
     text: str,
-    speaker: str = "slt",
-    model: str = "student",
+    speaker: str | None = None,
+    model: str | None = None,
     pace: float = 1.0,
     pitch: float = 1.0,
     seed: int = 0,
     temperature: float = 1.0,
-    backend: str = "numpy",
+    backend: str | None = None,
+    voice: str = "digits",
 ) -> Spoken:
-    """Typed digits -> speech: text -> words -> phones -> durations and F0 -> waveform.
+    """Text -> speech: text -> words -> phones -> durations and F0 -> waveform.
+
+    Args:
+        text: digits, as words or figures; for the voice "allison", any English.
+        speaker: of the voice, by default its first: "slt" of the digits.
+        model: "student" or "teacher", by default the voice's usual one, or a file of weights of it.
+        pace, pitch: factors from 0.5 to 2.
+        seed, temperature: of the waveform's noise. Durations and F0 are the means of their models.
+        backend: of a teacher's loop, see `generate`; by default "numba" for a teacher that is no digit's.
+        voice: "digits" or "allison".
 
     >>> spoken = speak("three one four", speaker="slt")
     >>> spoken.rate, spoken.audio.dtype
@@ -550,18 +736,42 @@ def speak(
     ValueError: the digit voice cannot say 'hello': it knows zero, one, two, three, four, five, \
 six, seven, eight, nine and 0-9
     """
-    words = conditioning.words_of(text)
-    if speaker not in SPEAKERS:
-        raise ValueError(f"no speaker {speaker!r}: choose one of {', '.join(SPEAKERS)}")
+    usual = SHIPPED[_known(voice)][0]
+    words = conditioning.words_of(text) if voice == "digits" else None
+    model = model or usual
+    if voice == "digits" and (speaker or SPEAKERS[0]) not in SPEAKERS:
+        _must_be_of(DIGITS, speaker)
     if not (math.isfinite(temperature) and temperature >= 0):
         raise ValueError(f"temperature scales the noise: it must be 0 or more, not {temperature}")
     if model not in VOICES and not Path(model).is_file():
         raise ValueError(
-            f"no model {model!r}: choose {' or '.join(VOICES)}, or give a file of weights of a student"
+            f"no model {model!r}: choose {' or '.join(sorted(SHIPPED[voice])[::-1])}, or give a file of "
+            f"weights of a {usual}"
         )
-    voice = _shipped(model) if model in VOICES else load("student", model)
-    parts = [conditioning.plan(word, speaker, pace, pitch) for word in words]
-    cond = conditioning_for(voice, parts, speaker)
+    net = _shipped(model, voice) if model in VOICES else load(usual, model)
+    speaker = speaker or net.spec.speakers[0]
+    _must_be_of(net.spec, speaker)
+    if words is None:
+        parts = [prosody_of(voice, speaker).plan(text, pace=pace, pitch=pitch)]
+    else:
+        parts = [conditioning.plan(word, speaker, pace, pitch) for word in words]
+    cond = conditioning_for(net, parts, speaker)
+    backend = backend or ("numpy" if words else "numba")
     start = time.perf_counter()
-    audio = say(voice, cond, seed, temperature, backend)[0]
-    return Spoken(audio, RATE, time.perf_counter() - start)
+    audio = say(net, cond, seed, temperature, backend)[0]
+    return Spoken(audio, net.spec.rate, time.perf_counter() - start)
+
+
+@cache
+def prosody_of(voice: str = "allison", speaker: str | None = None) -> Prosody:
+    """The durations and contours of a voice: shipped for "allison", fitted on the spot for "digits".
+
+    >>> times, f0 = prosody_of("digits", "slt").plan("one two")
+    >>> len(f0) == round(times[-1][2] / 0.01)
+    True
+    """
+    if _known(voice) == "digits":
+        speaker = speaker or SPEAKERS[0]
+        _must_be_of(DIGITS, speaker)
+        return Prosody.fit([clip for clip in held_out()[0] if clip.speaker == speaker])
+    return Prosody.load(WEIGHTS / f"{voice}_prosody.json")
