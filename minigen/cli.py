@@ -147,6 +147,32 @@ def align(
 
 
 @app.command()
+def convert(
+    recording: Annotated[Path, typer.Argument(help="WAV or FLAC of a spoken digit, any rate.")],
+    to: Annotated[str, typer.Option(help="slt, rms or awb; with --model fsdd, see there.")],
+    out: Annotated[Path, typer.Option(help="Where to write the WAV.")] = Path("converted.wav"),
+    model: Annotated[
+        str, typer.Option(help="spoken_digits or fsdd: whose voices.")
+    ] = "spoken_digits",
+    keep_pitch: Annotated[bool, typer.Option(help="Leave F0 as it is.")] = False,
+    temperature: Annotated[float, typer.Option(help="Scales the noise.")] = 1.0,
+    seed: Annotated[int, typer.Option(help="Of the noise.")] = 0,
+) -> None:
+    """Say what a recording says in another voice: its codes, decoded with another speaker."""
+    from . import audio, conversion
+
+    x, _ = audio.load(recording, rate=conversion.RATE)
+    net, _ = conversion.load(model)
+    made = conversion.convert(x, to, net, keep_pitch=keep_pitch, seed=seed, temperature=temperature)
+    audio.save(out, made.audio, made.rate)
+    codes = " ".join(str(int(code)) for code in made.codes[:12])
+    typer.echo(
+        f"{out}: {len(made.audio) / made.rate:.2f} s in the voice of {to}, "
+        f"{len(made.codes)} codes: {codes}{' …' if len(made.codes) > 12 else ''}"
+    )
+
+
+@app.command()
 def evaluate(
     per_word: Annotated[int, typer.Option(help="How often each digit is said.")] = 10,
     teacher: Annotated[Path | None, typer.Option(help="Weights; by default the shipped.")] = None,
