@@ -1,0 +1,183 @@
+"""Train voice conversion by discrete codes and a prior over these codes, and write down how well they do.
+
+    python training/vq_speech.py train training/vq_digits_voice.toml --out runs/vq-digits --resume
+    python training/vq_speech.py prior
+    python training/vq_speech.py measure
+
+`train` runs the stages of a recipe, the codes from spectra and then the WaveNet with these codes, each with checkpoints in a
+folder of its own below --out; called again with --resume, it goes on from the last one. At the end it writes
+minigen/weights/vq_<corpus>.safetensors. `prior` trains the prior over the codes of spoken_digits (a minute). `measure` prints the
+figures of a corpus and writes them to its card. Run from the repository's root.
+"""
+
+import argparse
+import json
+import math
+import time
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from minigen import conversion, conversion_training, vq
+from minigen import conversion_measures as measures
+from minigen.data.spoken_digits import DIGIT_WORDS
+from minigen.metrics import DigitRecogniser
+from minigen.train import load_tensors, save_tensors
+
+WEIGHTS = Path(__file__).resolve().parent.parent / "minigen" / "weights"
+RECIPES = {"spoken_digits": "vq_digits_voice", "fsdd": "vq_fsdd_voice"}
+PRIOR = {"codes": 128, "conditions": 10, "hidden": 128, "embed": 32, "dropout": 0.5}
+RUN = {"steps": 1500, "batch": 32, "rate": 3e-3, "seed": 0}
+
+
+def codes_of(model: conversion.SpeechVQVAE, clips: list) -> dict[str, torch.Tensor]:
+    """{name of the clip: its codes}."""
+    return {c.name: model.codes_of(conversion.hear(c.audio, c.f0)) for c in clips}
+
+
+def prior() -> None:
+    """Train the prior on the codes of the training clips; its card is inside the file."""
+    begin = time.process_time()
+    model, _ = conversion.load()
+    learn, kept = conversion_training.corpus("spoken_digits")
+    codes = codes_of(model, learn + kept)
+    words = lambda clips: torch.tensor([DIGIT_WORDS.index(c.text) for c in clips])
+    sequences = [codes[c.name] for c in learn]
+    test = [codes[c.name] for c in kept]
+    torch.manual_seed(RUN["seed"])
+    generator = torch.Generator().manual_seed(RUN["seed"])
+    net = vq.CodePrior(**PRIOR, generator=generator)
+    optimizer = torch.optim.Adam(net.parameters(), lr=RUN["rate"])
+    for step in range(RUN["steps"]):
+        for group in optimizer.param_groups:
+            group["lr"] = RUN["rate"] * 0.5 * (1 + math.cos(math.pi * step / RUN["steps"]))
+        rows = torch.randint(len(sequences), (RUN["batch"],), generator=generator)
+        part = [sequences[i] for i in rows]
+        loss = net.loss(part, words([learn[i] for i in rows]), generator=generator)
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+        optimizer.step()
+    net.eval().requires_grad_(False)
+    k = model.quantizer.codes
+    card = {
+        "data": "codes of the 330 training clips of spoken_digits; held out: those of the other 30",
+        "command": "python training/vq_speech.py prior",
+        "model": PRIOR,
+        "run": RUN,
+        "nats a symbol, held out": {
+            "uniform": round(math.log(k + 1), 3),
+            "unigram": round(vq.ngram_nats(1, sequences, test, k), 3),
+            "bigram": round(vq.ngram_nats(2, sequences, test, k), 3),
+            "prior": round(net.nats(test).item(), 3),
+            "prior, word known": round(net.nats(test, words(kept)).item(), 3),
+        },
+        "nats a symbol, training": round(net.nats(sequences).item(), 3),
+        "processor seconds on one core": round(time.process_time() - begin),
+    }
+    half = {name: value.half() for name, value in net.state_dict().items()}
+    save_tensors(WEIGHTS / "vq_prior.safetensors", half, card)
+    print(json.dumps(card, indent=1))
+
+
+def utterances(model: conversion.SpeechVQVAE, per_word: int = 6) -> dict[str, float]:
+    """New words drawn from the prior, said by all speakers in turn: recognised, taken for the speaker."""
+    learn, _ = conversion_training.corpus("spoken_digits")
+    net, _ = conversion.load_prior()
+    generator = torch.Generator().manual_seed(0)
+    conds, wanted = [], []
+    for index, word in enumerate(DIGIT_WORDS):
+        drawn = net.sample(per_word, index, longest=100, generator=generator)
+        for number, codes in enumerate(drawn):
+            who = model.speakers[number % len(model.speakers)]
+            conds.append(model.hear_codes(codes, model.melody_of(codes, who), who))
+            wanted.append((word, who))
+    waves = list(measures.together(model, conds))
+    recognise, judge = DigitRecogniser(learn), measures.SpeakerJudge(learn)
+    both = zip(waves, wanted, strict=True)
+    right = np.array([(recognise(w) == word, judge(w) == who) for w, (word, who) in both])
+    return {
+        "recognised %": round(100 * right[:, 0].mean(), 1),
+        "the speaker's %": round(100 * right[:, 1].mean(), 1),
+        "utterances": len(wanted),
+    }
+
+
+def measure(corpus: str, minutes: list[float] | None = None) -> None:
+    """Figures of a shipped model -> printed, and into its card, minutes kept."""
+    begin = time.process_time()
+    path = WEIGHTS / f"vq_{corpus}.json"
+    before = json.loads(path.read_text()) if path.is_file() else {}
+    path.write_text(json.dumps(before))
+    conversion.load.cache_clear()
+    model, _ = conversion.load(corpus)
+    learn, kept = conversion_training.corpus(corpus)
+    recipe = load_tensors(WEIGHTS / f"vq_{corpus}.safetensors")[1]["recipe"]
+    wanted, templates = None, learn
+    if (
+        corpus == "fsdd"
+    ):  # 300 held-out clips have 1,500 pairs: those of the first recordings, and 600 templates
+        wanted = [p for p in measures.pairs(kept) if p.source.name.endswith("_0")]
+        templates = [c for c in learn if int(c.name.rsplit("_", 1)[1]) < 15]
+    codes = codes_of(model, learn + kept)
+    k = model.quantizer.codes
+    used = vq.usage([codes[c.name] for c in learn], k)
+    rows = measures.table(model, learn, kept, wanted, templates)
+    name = RECIPES[corpus]
+    card = {
+        "data": f"{corpus}: {len(learn)} clips to learn from, {len(kept)} held out",
+        "command": f"python training/vq_speech.py train training/{name}.toml --out runs/{name}",
+        "starts from": recipe["voice"].get("wavenet_from", "nothing"),
+        "processor minutes on one core": minutes or before.get("processor minutes on one core"),
+        "weights": sum(w.numel() for w in model.parameters()),
+        "codes a second": 50,
+        "perplexity of codes": round(used.perplexity, 1),
+        "codes used": f"{used.used} of {k}",
+        "speaker judge's accuracy on held-out recordings %": round(
+            100 * measures.SpeakerJudge(learn).accuracy(kept), 1
+        ),
+        "conversion, held out": {
+            row: {column: round(value, 2) for column, value in columns.items()}
+            for row, columns in rows.items()
+        },
+    }
+    if corpus == "spoken_digits":
+        found = measures.probe(codes, learn, kept)
+        card["codes against phones"] = {key: round(value, 3) for key, value in found.items()}
+        card["drawn from the prior"] = utterances(model)
+    card["recipe"] = recipe
+    card["seconds to measure"] = round(time.process_time() - begin)
+    path.write_text(json.dumps(card, indent=1) + "\n")
+    print(json.dumps({key: value for key, value in card.items() if key != "recipe"}, indent=1))
+
+
+def main() -> None:
+    """See the top of this file."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    commands = parser.add_subparsers(dest="what", required=True)
+    command = commands.add_parser("train")
+    command.add_argument("recipe", type=Path)
+    command.add_argument("--out", type=Path, required=True)
+    command.add_argument("--resume", action="store_true")
+    command.add_argument("--until", choices=("codes", "voice"))
+    commands.add_parser("prior")
+    command = commands.add_parser("measure")
+    command.add_argument("corpus", choices=tuple(RECIPES), nargs="?", default="spoken_digits")
+    given = parser.parse_args()
+    if given.what == "prior":
+        prior()
+    elif given.what == "measure":
+        measure(given.corpus)
+    else:
+        recipe = tomllib.loads(given.recipe.read_text())
+        model = conversion_training.train(recipe, given.out, given.resume, given.until)
+        if given.until is None:
+            path = WEIGHTS / f"vq_{recipe['corpus']}.safetensors"
+            conversion_training.export(model, recipe, path)
+            print(f"{path}: {path.stat().st_size / 1e6:.2f} MB")
+
+
+if __name__ == "__main__":
+    main()
