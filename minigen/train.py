@@ -1,7 +1,8 @@
 """Training: one loop for every model, on one device or on several, resumable at any step.
 
 An *objective* is a module whose `forward(batch)` returns (loss, {name: number to watch}) and whose
-`.model` is the network to train. *Batches* is a function of (step, shard, shards): which data a step
+`.model` is the network to train. It may have `.bodies`, the modules worth compiling (by default the
+model), and a `.guard` (see `minigen.guard`) that names a fault before it costs hours. *Batches* is a function of (step, shard, shards): which data a step
 sees depends on nothing else, so a run that stops and resumes, or runs on two processes, sees what an
 uninterrupted run on one process would.
 """
@@ -14,6 +15,7 @@ import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import torch
 from accelerate import Accelerator
@@ -22,7 +24,15 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from tqdm import tqdm
 
-__all__ = ["Ema", "TrainConfig", "Trainer", "learning_rate", "load_tensors", "save_tensors"]
+__all__ = [
+    "Ema",
+    "TrainConfig",
+    "Trainer",
+    "compile_bodies",
+    "learning_rate",
+    "load_tensors",
+    "save_tensors",
+]
 
 Batches = Callable[[int, int, int], dict[str, Tensor]]
 
@@ -37,7 +47,8 @@ class TrainConfig:
         final: the last learning rate, as a part of the largest.
         clip: the largest norm of the gradient; longer ones are scaled down to it.
         decay: of the exponential moving average of the weights.
-        bf16: run the network's body in bfloat16.
+        bf16: run the network's body in bfloat16. Weights, heads and losses stay in float32.
+        compile: let torch.compile turn the bodies into machine code, which takes minutes at the start.
         every: steps between checkpoints.
     """
 
@@ -48,6 +59,7 @@ class TrainConfig:
     clip: float = 1.0
     decay: float = 0.999
     bf16: bool = False
+    compile: bool = False
     every: int = 500
 
     def __post_init__(self) -> None:
@@ -129,6 +141,24 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict]:
         ) from error
 
 
+def compile_bodies(objective: nn.Module, device: torch.device | str = "cpu") -> None:
+    """torch.compile each of the objective's bodies where it is; names of weights stay as they are.
+
+    Raises OSError where there is no working compiler, before any step is made.
+    """
+    try:
+        torch.compile(lambda x: torch.sin(x) + 1)(torch.zeros(64, device=device))
+    except (
+        Exception
+    ) as error:  # dynamo, inductor, triton and the compiler raise classes of their own
+        raise OSError(
+            "compile = true needs a compiler for torch.compile: g++ or clang++ (set CXX to another) on "
+            f"a CPU, and Triton on a GPU. It said: {str(error).strip().splitlines()[0]}"
+        ) from error
+    for body in getattr(objective, "bodies", [objective.model]):
+        body.compile()
+
+
 class Trainer:
     """Adam, a cosine, clipping, EMA, TensorBoard, and checkpoints that survive SIGKILL.
 
@@ -138,6 +168,9 @@ class Trainer:
         config: of the run.
         out: folder for `checkpoint.safetensors` and TensorBoard's events.
         recipe: kept in the checkpoint, so that a file of weights says how it came about.
+
+    A run stops with its cause in one line when the loss or the gradient is not finite or the objective's guard
+    says so. The checkpoint is then the last good one: none is written while the guard is not calm.
 
     `run(resume=True)` continues from the checkpoint in `out` if there is one. Under `torchrun` or
     `accelerate launch` every process takes its share of each batch and gradients are averaged.
@@ -153,7 +186,9 @@ class Trainer:
     ) -> None:
         self.config, self.batches, self.out, self.recipe = config, batches, Path(out), recipe or {}
         self.accelerator = Accelerator(mixed_precision="bf16" if config.bf16 else "no")
-        self.model = objective.model
+        self.model, self.guard = objective.model, getattr(objective, "guard", None)
+        if config.compile:
+            compile_bodies(objective, self.accelerator.device)
         weights = [weight for weight in self.model.parameters() if weight.requires_grad]
         optimizer = torch.optim.Adam(weights, lr=config.rate, betas=(0.9, 0.99))
         self.objective, self.optimizer = self.accelerator.prepare(objective, optimizer)
@@ -181,6 +216,7 @@ class Trainer:
         writer = self._writer() if main else None
         bar = tqdm(total=last, initial=self.step, disable=not main, mininterval=5)
         watched: dict[str, float] = {}
+        due = False  # a checkpoint that waits for the guard to be calm
         self.objective.train()
         while self.step < last:
             watched = self._one_step()
@@ -189,8 +225,10 @@ class Trainer:
                 bar.set_postfix({k: f"{v:.3f}" for k, v in watched.items()}, refresh=False)
                 for name, value in watched.items():
                     writer.add_scalar(name, value, self.step)
-            if main and (self.step % self.config.every == 0 or self.step == last):
+            due = due or self.step % self.config.every == 0
+            if main and (self.step == last or (due and (self.guard is None or self.guard.calm))):
                 self.save()
+                due = False
         bar.close()
         if writer:
             writer.close()
@@ -216,16 +254,23 @@ class Trainer:
         self.optimizer.zero_grad()
         loss, watched = self.objective(batch)
         if not torch.isfinite(loss):
-            raise FloatingPointError(
-                f"the loss is {loss.item()} at step {self.step}: the last good checkpoint is "
-                f"{self.checkpoint}; try a lower rate or a tighter clip"
-            )
+            self._stop(f"the loss is {loss.item()}")
+        if cause := self.guard and self.guard.check(self.step, watched):
+            self._stop(cause)
         self.accelerator.backward(loss)
         norm = self.accelerator.clip_grad_norm_(self.model.parameters(), self.config.clip)
+        if not math.isfinite(float(norm)):  # one step with it would spoil every weight
+            self._stop(f"the norm of the gradient is {float(norm)}")
         self.optimizer.step()
         self.ema.update(self.model)
         self.step += 1
         return {"loss": loss.item(), **watched, "gradient": float(norm)}
+
+    def _stop(self, cause: str) -> NoReturn:
+        good = "the last good checkpoint is" if self.checkpoint.exists() else "there is no"
+        raise FloatingPointError(
+            f"{cause} at step {self.step}: {good} {self.checkpoint}; try a lower rate or a tighter clip"
+        )
 
     def save(self) -> None:
         """Write weights, their average, Adam's moments and the step: all that a resumed run needs."""
