@@ -121,7 +121,7 @@ class BackedOff:
         cls,
         keys: Sequence[tuple[str, ...]],
         values: Sequence[float],
-        least: int = 20,
+        least: int = 8,
         narrowest: float = 0.05,
     ) -> BackedOff:
         """From the contexts of each value, general ones last, and the values (n,).
@@ -190,13 +190,13 @@ class Durations:
     model: BackedOff
 
     @classmethod
-    def fit(cls, sentences: Sequence[Times], least: int = 20) -> Durations:
+    def fit(cls, sentences: Sequence[Times], least: int = 8) -> Durations:
         """From sentences of (phone, start, end)."""
         keys, values = [], []
         for times in sentences:
             keys += contexts([name for name, _, _ in times])
             values += [math.log(max(end - start, 0.005)) for _, start, end in times]
-        return cls(BackedOff.fit(keys, values, least))
+        return cls(BackedOff.fit(keys, values, least, narrowest=0.2))
 
     def predict(
         self,
@@ -284,7 +284,7 @@ class Contour:
     ar: AR = field(default_factory=lambda: AR(2, constant=False))
 
     @classmethod
-    def fit(cls, clips: Sequence[Utterance], order: int = 2, least: int = 20) -> Contour:
+    def fit(cls, clips: Sequence[Utterance], order: int = 2, least: int = 8) -> Contour:
         """From clips with phones and F0."""
         parts = []
         for clip in clips:
@@ -374,24 +374,25 @@ class Prosody:
     """
 
     speaker: str
+    inventory: tuple[str, ...]  # the phones that it ever said
     durations: Durations
     contour: Contour
 
     @classmethod
-    def fit(cls, clips: Sequence[Utterance], least: int = 20) -> Prosody:
+    def fit(cls, clips: Sequence[Utterance], least: int = 8) -> Prosody:
         """From clips of one speaker with phones and F0."""
         speakers = sorted({clip.speaker for clip in clips})
         if len(speakers) != 1:
             raise ValueError(f"Prosody is of one speaker; these clips are of {speakers}")
         durations = Durations.fit([clip.phones for clip in clips], least)
-        return cls(speakers[0], durations, Contour.fit(clips, least=least))
+        inventory = tuple(sorted({name for clip in clips for name, _, _ in clip.phones}))
+        return cls(speakers[0], inventory, durations, Contour.fit(clips, least=least))
 
     def phones(self, text: str) -> list[str]:
         """Text -> phones, those that the voice never said replaced by their nearest."""
-        known = self.durations.model.counts
         out = []
         for phone in pronounce.phones(text):
-            near = next((p for p in (phone, *_NEAR.get(phone, ())) if p in known), None)
+            near = next((p for p in (phone, *_NEAR.get(phone, ())) if p in self.inventory), None)
             if near is None:
                 raise ValueError(f"this voice never said the phone {phone!r} that {text!r} needs")
             out.append(near)
@@ -445,6 +446,7 @@ class Prosody:
         table = {
             "format": "minigen prosody 1",
             "speaker": self.speaker,
+            "inventory": self.inventory,
             "durations": self.durations.model.to_json(),
             "level": contour.level.round(4).tolist(),
             "offset": contour.offset.to_json(),
@@ -471,6 +473,6 @@ class Prosody:
                 AR(len(phi), constant=False).set(phi, sigma=table["ar"]["sigma"]),
             )
             durations = Durations(BackedOff.from_json(table["durations"]))
-            return cls(table["speaker"], durations, contour)
+            return cls(table["speaker"], tuple(table["inventory"]), durations, contour)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"{path} does not hold fitted prosody: {error}") from error
