@@ -5,7 +5,7 @@
 
 One module a chapter: `sound` (1), `gaussian` (2), `mixtures` (3), `change_of_variables` (4),
 `autoregression` (5), `neural_autoregression` (6), `wavenet` (7), `fast_generation` (8),
-`vae` (10), `flows` (12), `iaf` (13).
+`vae` (10), `vqvae` (11), `flows` (12), `iaf` (13).
 """
 
 from importlib import import_module
@@ -26,6 +26,7 @@ __all__ = [
     "parallel_wavenet",
     "sound",
     "vae",
+    "vqvae",
     "wavenet",
 ]
 
@@ -39,6 +40,7 @@ CHAPTERS = (
     "wavenet",
     "fast_generation",
     "vae",
+    "vqvae",
     "flows",
     "iaf",
     "parallel_wavenet",
