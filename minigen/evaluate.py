@@ -1,38 +1,53 @@
-"""One command's worth of honest figures about the shipped digit voices: `minigen evaluate`."""
+"""One command's worth of honest figures about the shipped voices: `minigen evaluate`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 
-from . import conditioning, voice
+from . import conditioning, pitch, voice
+from .alignment import speech_features
+from .audio import mel_spectrogram
 from .data import Utterance
 from .data.spoken_digits import DIGIT_WORDS, SPEAKERS
 from .distributions import GaussianHead
-from .metrics import DigitRecogniser, log_mel_distance, std_ratio
+from .gaussian import Gaussian
+from .metrics import DB, DigitRecogniser, dtw, log_mel_distance, std_ratio
 from .parallel_wavenet import gaussian_kl
+from .prosody import Prosody
 
 __all__ = [
+    "PhoneJudge",
+    "Said",
     "against_recordings",
+    "figures",
     "held_out_nll",
+    "likelihoods",
+    "linear_nll",
     "recognised",
     "said_together",
+    "said_with",
     "spoken_digits_of",
     "student_kl",
     "table",
+    "warped_distance",
 ]
 
 
 @torch.no_grad()
-def held_out_nll(teacher: voice.TeacherVoice, dither: float) -> float:
-    """Nats a sample of the kept-away recordings, with the dither that the teacher was trained with."""
+def held_out_nll(
+    teacher: voice.TeacherVoice, dither: float, clips: list[Utterance] | None = None
+) -> float:
+    """Nats a sample of clips, by default the kept-away digits, with the dither of the training."""
     total = count = 0.0
-    for clip in voice.held_out()[1]:
-        batch = voice.as_batch(clip, dither)
+    for clip in voice.held_out()[1] if clips is None else clips:
+        batch = voice.as_batch(clip, dither, teacher.spec)
         params = teacher(batch)
         total -= teacher.wavenet.head.log_prob(params, batch["audio"]).sum().item()
         count += len(clip.audio)
@@ -138,4 +153,188 @@ def table(
     dither = voice.recipe_of("teacher", teacher_file)["data"]["dither"]
     rows["teacher"]["NLL nats"] = held_out_nll(teacher, dither)
     rows["student"]["KL nats"], rows["student"]["entropy nats"] = student_kl(student, teacher)
+    return rows
+
+
+# ---------------------------------------------------------------- a voice of recorded sentences
+
+
+WAYS = ("times and F0 recorded", "times recorded", "all predicted")
+
+
+@dataclass(frozen=True)
+class Said:
+    """A kept-away sentence, said by a model: the waveform, and the plan that it was to follow."""
+
+    clip: Utterance
+    way: str
+    audio: np.ndarray
+    times: list[tuple[str, float, float]]
+    f0: np.ndarray
+
+
+def said_with(
+    model: voice.TeacherVoice, prosody: Prosody, clip: Utterance, way: str, seed: int = 0
+) -> Said:
+    """Say a clip's sentence with what `way` gives of the truth, the rest predicted by `prosody`.
+
+    Whatever is given, the phase is the sum of F0: nothing of the recording's waveform is heard.
+    """
+    if way not in WAYS:
+        raise ValueError(f"no way {way!r}: choose one of {', '.join(WAYS)}")
+    if way == WAYS[0]:
+        times, f0 = prosody.plan(times=clip.phones, f0=clip.f0)
+    elif way == WAYS[1]:
+        times, _ = prosody.plan(times=clip.phones)
+        f0 = prosody.contour.predict(times, n=len(clip.f0))
+    else:
+        times, f0 = prosody.plan(clip.text)
+    cond = voice.conditioning_for(model, [(times, f0)], clip.speaker)
+    return Said(clip, way, voice.say(model, cond, seed, backend="numba")[0], times, f0)
+
+
+def linear_nll(
+    train: Sequence[Utterance], kept: Sequence[Utterance], order: int, dither: float
+) -> float:
+    """Nats a sample of `kept` under x[t] ~ N(Σ_k w_k x[t-k], σ²), w and σ by least squares on `train`."""
+
+    def rows(clip: Utterance, seed: int) -> tuple[np.ndarray, np.ndarray]:
+        noise = np.random.default_rng(seed).normal(0, dither, len(clip.audio))
+        x = np.pad(clip.audio + noise, (order, 0))
+        past = np.lib.stride_tricks.sliding_window_view(x, order)[:-1, ::-1]  # (T, order)
+        return past, x[order:]
+
+    gram, cross, power, count = np.zeros((order, order)), np.zeros(order), 0.0, 0
+    for index, clip in enumerate(train):
+        past, x = rows(clip, index)
+        gram, cross = gram + past.T @ past, cross + past.T @ x
+        power, count = power + x @ x, count + len(x)
+    w = np.linalg.solve(gram, cross)
+    variance = (power - w @ cross) / count
+    error = np.concatenate([x - past @ w for past, x in (rows(clip, 0) for clip in kept)])
+    return float(0.5 * np.log(2 * np.pi * variance) + 0.5 * np.mean(error**2) / variance)
+
+
+@torch.no_grad()
+def likelihoods(
+    model: voice.TeacherVoice, recipe: dict, train: list[Utterance], kept: list[Utterance]
+) -> dict[str, float]:
+    """Held-out nats a sample: of the model, of it at step 0, late by a frame, and of AR(taps)."""
+    dither, taps = recipe["data"]["dither"], recipe["model"]["taps"]
+    out = {f"AR({taps})": linear_nll(train, kept, taps, dither)}
+    torch.manual_seed(recipe.get("seed", 0))
+    start = voice.TeacherVoice.build(recipe["model"], model.spec)
+    batches = voice.DigitBatches(train, **recipe["data"], spec=model.spec)
+    start.wavenet.start_at(torch.cat([batches(step)["audio"] for step in range(16)]))
+    out["step 0"] = held_out_nll(start, dither, kept)
+    out["trained"] = held_out_nll(model, dither, kept)
+    total = count = 0.0
+    for clip in kept:
+        batch = voice.as_batch(clip, dither, model.spec)
+        batch["frames"] = batch["frames"].roll(1, -1)  # what was to come now comes a frame later
+        total -= model.wavenet.head.log_prob(model(batch), batch["audio"]).sum().item()
+        count += len(clip.audio)
+    return out | {"trained, frames late by one": total / count}
+
+
+def warped_distance(generated: np.ndarray, recorded: np.ndarray, rate: int) -> float:
+    """Log-mel distance in dB along the best time warp, for sounds of any two lengths.
+
+    The mel bands and the floor of `log_mel_distance`; each pair of frames costs its root-mean-square
+    difference, and `metrics.dtw` finds the cheapest path. Twice its mean, since it divides by N + M:
+    for sounds in step this is the mean over frames.
+    """
+    n_fft = 2 * (rate * 32 // 2000)
+    mel = [
+        DB * mel_spectrogram(np.asarray(x, float), rate, n_fft, n_fft // 4, n_mels=40)
+        for x in (generated, recorded)
+    ]
+    floor = mel[1].max() - 60
+    a, b = (np.maximum(value, floor) / 40**0.5 for value in mel)
+    return 2 * dtw(a, b)
+
+
+class PhoneJudge:
+    """Which phone is it? A Gaussian for the features of each phone's frames, fitted on recordings.
+
+    A frame goes to the phone with the largest log prior + log density. It has no part in training.
+    """
+
+    def __init__(self, clips: Sequence[Utterance]) -> None:
+        found = defaultdict(list)
+        for clip in clips:
+            features, names = self._frames(clip.audio, clip.rate, clip.phones)
+            for name in set(names):
+                found[name].append(features[names == name])
+        self.names = sorted(name for name, parts in found.items() if sum(map(len, parts)) >= 200)
+        rows = [np.concatenate(found[name]) for name in self.names]
+        self.gaussians = [Gaussian.fit(x, shrinkage=0.02) for x in rows]
+        share = np.array([len(x) for x in rows], float)
+        self.prior = np.log(share / share.sum())
+
+    @staticmethod
+    def _frames(x: np.ndarray, rate: int, times: Sequence) -> tuple[np.ndarray, np.ndarray]:
+        noise = np.random.default_rng(0).normal(0, 1e-3, len(x))  # so that silences are alike
+        features = speech_features(np.asarray(x, float) + noise, rate, 0.01)
+        features = features - np.median(features[:, :1])  # a level for the whole clip
+        ends = np.array([end for _, _, end in times])
+        at = np.minimum(np.searchsorted(ends, np.arange(len(features)) * 0.01), len(times) - 1)
+        return features, np.array([name for name, _, _ in times])[at]
+
+    def __call__(self, x: np.ndarray, rate: int, times: Sequence) -> float:
+        """The share of the frames of speech, pauses left out, that are named as the plan has it."""
+        features, names = self._frames(x, rate, times)
+        scores = [g.log_prob(features) + p for g, p in zip(self.gaussians, self.prior, strict=True)]
+        heard = np.array(self.names)[np.argmax(scores, axis=0)]
+        speech = names != "pau"
+        return float(np.mean(heard[speech] == names[speech]))
+
+
+def _pitch_of(x: np.ndarray, rate: int, f0: np.ndarray) -> tuple[float, float]:
+    """How well a sound has the F0 it was to have: voicing agreement, median |error| in %."""
+    heard = pitch.f0(x, rate)[: len(f0)]
+    f0 = f0[: len(heard)]
+    both = (heard > 0) & (f0 > 0)
+    error = np.abs(np.log(heard[both] / f0[both])) if both.any() else np.array([np.nan])
+    return float(np.mean((heard > 0) == (f0 > 0))), float(100 * np.median(error))
+
+
+def figures(
+    said: Sequence[Said], judge: PhoneJudge, strangers: bool = True
+) -> dict[str, dict[str, float]]:
+    """What can be measured of each way to say the sentences: means over sentences, std ratio's median.
+
+    The row "recordings" tells what the judges say of the truth, and "another sentence" how far apart
+    two sentences of the same voice are that have nothing but the voice in common.
+    """
+    rows: dict[str, dict[str, float]] = {}
+    clips = list({one.clip.name: one.clip for one in said}.values())
+    truth = [(*_pitch_of(c.audio, c.rate, c.f0), judge(c.audio, c.rate, c.phones)) for c in clips]
+    voicing, error, phones = np.mean(truth, axis=0)
+    rows["recordings"] = {"phones %": 100 * phones, "voicing %": 100 * voicing, "F0 error %": error}
+    if strangers and len(clips) > 1:
+        others = [*clips[1:], clips[0]]
+        apart = [
+            warped_distance(o.audio, c.audio, c.rate) for o, c in zip(others, clips, strict=True)
+        ]
+        rows["another sentence"] = {"warped dB": float(np.mean(apart))}
+    for way in dict.fromkeys(one.way for one in said):
+        mine = [one for one in said if one.way == way]
+        row: dict[str, list[float]] = defaultdict(list)
+        for one in mine:
+            clip, rate = one.clip, one.clip.rate
+            if len(one.audio) == len(clip.audio):
+                row["log-mel dB"].append(log_mel_distance(one.audio, clip.audio, rate))
+            row["warped dB"].append(warped_distance(one.audio, clip.audio, rate))
+            row["phones %"].append(100 * judge(one.audio, rate, one.times))
+            voicing, error = _pitch_of(one.audio, rate, one.f0)
+            row["voicing %"].append(100 * voicing)
+            row["F0 error %"].append(error)
+            row["seconds ratio"].append(len(one.audio) / len(clip.audio))
+            row["peak"].append(float(np.abs(one.audio).max()))
+        if len(row["log-mel dB"]) < len(mine):
+            del row["log-mel dB"]
+        rows[way] = {name: float(np.nanmean(values)) for name, values in row.items()}
+        ratios = [std_ratio(one.audio, one.clip.audio) for one in mine]
+        rows[way]["std ratio"] = float(np.median(ratios))
     return rows
