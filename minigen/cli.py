@@ -177,9 +177,18 @@ def evaluate(
     per_word: Annotated[int, typer.Option(help="How often each digit is said.")] = 10,
     teacher: Annotated[Path | None, typer.Option(help="Weights; by default the shipped.")] = None,
     student: Annotated[Path | None, typer.Option(help="Weights; by default the shipped.")] = None,
+    voice: Annotated[
+        str, typer.Option(help="digits, or allison, which needs the corpus and its phone times.")
+    ] = "digits",
 ) -> None:
     """Measure a pair of voices: recognised digits, distances, likelihoods, speed."""
     from . import evaluate as figures
+
+    if voice not in ("digits", "allison"):
+        raise ValueError(f"no voice {voice!r}: choose one of digits, allison")
+    if voice == "allison":
+        typer.echo(figures.as_text(figures.speech_table(teacher)[0]))
+        return
 
     if per_word < 1:
         raise ValueError(f"per-word is {per_word}; it must be at least 1")

@@ -26,6 +26,7 @@ __all__ = [
     "PhoneJudge",
     "Said",
     "against_recordings",
+    "as_text",
     "figures",
     "held_out_nll",
     "likelihoods",
@@ -33,6 +34,7 @@ __all__ = [
     "recognised",
     "said_together",
     "said_with",
+    "speech_table",
     "spoken_digits_of",
     "student_kl",
     "table",
@@ -338,3 +340,37 @@ def figures(
         ratios = [std_ratio(one.audio, one.clip.audio) for one in mine]
         rows[way]["std ratio"] = float(np.median(ratios))
     return rows
+
+
+def speech_table(
+    weights: Path | str | None = None, limit: int | None = None
+) -> tuple[dict[str, dict], list[Said], PhoneJudge]:
+    """All that is measured of a voice of recorded sentences, by default "allison".
+
+    Returns:
+        {"nats": {…}, "sentences": {way: {figure: value}}}, what was said, and the judge of phones. All
+        of it is about the sentences that `voice.held_out` keeps away; `limit` takes the first few.
+    """
+    model = voice.load("teacher", weights, voice="allison")
+    recipe = voice.recipe_of("teacher", weights, voice="allison")
+    if "corpus" not in recipe:
+        raise ValueError(f"{weights} is a voice of the digits: evaluate it without --voice")
+    clips = voice.read_corpus(recipe["corpus"])
+    train, kept = voice.held_out(clips, recipe["corpus"]["name"])
+    kept = kept[:limit]
+    prosody, judge = Prosody.fit(train), PhoneJudge(train)
+    said = [said_with(model, prosody, clip, way) for clip in kept for way in WAYS]
+    nats = likelihoods(model, recipe, train, kept)
+    return {"nats": nats, "sentences": figures(said, judge)}, said, judge
+
+
+def as_text(measured: dict[str, dict]) -> str:
+    """The figures of `speech_table`, one row a line."""
+    lines = ["held-out nats a sample:"]
+    lines += [f"{name:>28}  {value:.3f}" for name, value in measured["nats"].items()]
+    lines.append("kept-away sentences:")
+    for name, row in measured["sentences"].items():
+        lines.append(
+            f"{name:>28}  " + "  ".join(f"{key} {value:.2f}" for key, value in row.items())
+        )
+    return "\n".join(lines)

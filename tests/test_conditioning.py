@@ -114,6 +114,39 @@ def test_upsampler_is_aligned_and_hears_the_speaker():
     assert abs((touched.min() + touched.max()).item() / 2 - 10.5 * HOP) < HOP
 
 
+def test_every_rate_and_inventory_has_its_own_features():
+    """Another rate and another order of phones: the same frames, the same phase at the same times."""
+    clip = data.example()
+    other = ("zh", *reversed(PHONES))
+    spec = conditioning.VoiceSpec(other, 16_000, ("x",))
+    assert spec.hop == 160 and spec.frame_features == 3 * len(other) + 5
+    mine, theirs = frame_features(clip.phones, clip.f0), frame_features(clip.phones, clip.f0, other)
+    assert theirs.shape[0] == spec.frame_features and np.array_equal(mine[-5:], theirs[-5:])
+    for block in range(3):
+        a = mine[block * len(PHONES) :][: len(PHONES)]
+        b = theirs[block * len(other) :][: len(other)]
+        assert np.array_equal(a, b[1:][::-1]) and not b[0].any()
+    slow, fast = phase(clip.f0, 8000), phase(clip.f0, 16_000)
+    assert fast.shape == (160 * len(clip.f0),)
+    assert np.abs(fast[1::2] - slow).max() < 0.1  # the second of two samples ends where theirs does
+    up = conditioning.Upsampler(8, 1, 4, spec.frame_features, spec.hop)
+    out = up(
+        torch.from_numpy(theirs)[None],
+        torch.tensor([0]),
+        torch.from_numpy(phase_features(fast, clip.f0))[None],
+    )
+    assert out.shape == (1, 8, 160 * len(clip.f0))
+    for bad in (
+        {"rate": 8050},
+        {"rate": 10},
+        {"phones": ()},
+        {"phones": ("a", "a")},
+        {"speakers": ()},
+    ):
+        with pytest.raises(ValueError):
+            conditioning.VoiceSpec(**({"phones": ("a",), "rate": 8000, "speakers": ("x",)} | bad))
+
+
 def test_features_need_labels():
     clip = data.Utterance(np.zeros(80, np.float32), 8000, "one", "slt", None, None)
     with pytest.raises(ValueError, match="no phone times"):

@@ -1,4 +1,4 @@
-"""The digit voice: batches, recipes, shipped weights, what it says and what it refuses to say."""
+"""The voices: batches, recipes, shipped weights, what they say and what they refuse to say."""
 
 import dataclasses
 import json
@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from minigen import audio, data, voice
+from minigen import audio, data, evaluate, voice
 from minigen.evaluate import recognised, spoken_digits_of
 from minigen.train import load_tensors
 
@@ -105,13 +105,171 @@ def test_recipes_train_at_toy_size_resume_and_export(tmp_path, kind):
 
 
 @pytest.mark.parametrize(
-    "path", sorted((ROOT / "training").glob("digits-*.toml")), ids=lambda p: p.stem
+    "path",
+    [
+        p
+        for name in ("digits", "allison")
+        for p in sorted((ROOT / "training").glob(f"{name}-*.toml"))
+    ],
+    ids=lambda p: p.stem,
 )
 def test_every_recipe_can_be_read_and_built(path):
     kind = "student" if "student" in path.stem else "teacher"
     recipe = voice.read_recipe(path, kind)
-    assert voice.VOICES[kind].build(recipe["model"])
+    assert ("corpus" in recipe) == path.stem.startswith("allison")
+    spec = voice.DIGITS
+    if "corpus" in recipe:
+        spec = voice.VoiceSpec(("pau", "aa"), recipe["corpus"]["rate"], ("allison",))
+    assert voice.VOICES[kind].build(recipe["model"], spec).spec == spec
     assert voice.TrainConfig(**recipe["run"]).steps > 0
+
+
+@pytest.fixture
+def recorded(tmp_path, monkeypatch):
+    """A corpus in place of allison: digits at 16 kHz with another name, and a table of their phones."""
+    words = [clip for clip in data.spoken_digits("rms") if "_p1.0" in clip.name]
+    clips = []
+    for clip in words:
+        x = np.clip(audio.resample(clip.audio, 8000, 16_000), -1, 1).astype(np.float32)
+        bare = dataclasses.replace(clip, audio=x, rate=16_000, phones=None, f0=None)
+        clips.append(dataclasses.replace(bare, speaker="somebody"))
+    data.save_phones(tmp_path / "times.tsv", {clip.name: clip.phones for clip in words})
+    monkeypatch.setattr(data, "allison", lambda limit=None: clips[:limit])
+    corpus = {"name": "allison", "rate": 8000, "phones": str(tmp_path / "times.tsv")}
+    return corpus, words
+
+
+def test_a_corpus_is_resampled_cut_to_frames_and_given_its_pitch(recorded):
+    corpus, words = recorded
+    for rate in (8000, 12_000):
+        clips = voice.read_corpus(corpus | {"rate": rate})
+        assert len(clips) == len(words)
+        off = []
+        for clip, word in zip(clips, words, strict=True):
+            assert clip.rate == rate and len(clip.audio) == len(clip.f0) * (rate // 100)
+            assert abs(len(clip.f0) - len(word.f0)) <= 1
+            assert [name for name, _, _ in clip.phones] == [name for name, _, _ in word.phones]
+            assert np.allclose([p[2] for p in clip.phones], [p[2] for p in word.phones], atol=0.011)
+            n = min(len(clip.f0), len(word.f0))
+            both = (clip.f0[:n] > 0) & (word.f0[:n] > 0)
+            off.append(np.abs(clip.f0[:n][both] / word.f0[:n][both] - 1))
+        assert np.median(np.concatenate(off)) < 0.02
+    assert len(voice.read_corpus(corpus | {"limit": 3})) == 3
+    with pytest.raises(FileNotFoundError, match="minigen align allison --out nowhere.tsv"):
+        voice.read_corpus(corpus | {"phones": "nowhere.tsv"})
+
+
+def test_a_voice_of_another_corpus_trains_resumes_and_remembers_its_phones(recorded, tmp_path):
+    corpus, _ = recorded
+    recipe = small_recipe("teacher-1") | {"corpus": corpus | {"rate": 12_000}}
+    voice.train(recipe, tmp_path / "run", until=2)
+    watched = voice.train(recipe, tmp_path / "run", resume=True)
+    assert np.isfinite(watched["loss"])
+    voice.export(tmp_path / "run" / "checkpoint.safetensors", tmp_path / "out.safetensors")
+    loaded = voice.load("teacher", tmp_path / "out.safetensors")
+    spec = loaded.spec
+    assert spec.rate == 12_000 and spec.hop == 120 and spec.speakers == ("somebody",)
+    assert spec.phones[0] == "pau" and set(spec.phones) == set(voice.DIGITS.phones)
+    times, f0 = voice.conditioning.plan("one", "awb")
+    cond = voice.conditioning_for(loaded, [(times, f0)], "somebody")
+    assert cond.shape == (1, recipe["model"]["cond_channels"], 120 * len(f0))
+    assert np.isfinite(voice.say(loaded, cond[..., :400])).all()
+    with pytest.raises(ValueError, match="no speaker 'slt': choose one of somebody"):
+        voice.conditioning_for(loaded, [(times, f0)], "slt")
+    student = small_recipe("student") | {"teacher": str(tmp_path / "out.safetensors")}
+    student["model"]["cond_channels"] = recipe["model"]["cond_channels"]
+    with pytest.raises(ValueError, match="trained on another corpus"):
+        voice.train(student, tmp_path / "student")
+    with pytest.raises(ValueError, match="voice of the digits"):
+        evaluate.speech_table(voice.WEIGHTS / "digits_teacher.safetensors")
+
+
+def test_sentences_are_kept_away_by_their_text():
+    clip = data.example()
+    texts = [f"Sentence number {word} is here" for word in range(300)] + ["three", "one two three"]
+    clips = [dataclasses.replace(clip, text=text) for text in texts]
+    long = np.zeros(9 * 8000, np.float32)
+    clips += [dataclasses.replace(c, audio=long, phones=None, f0=None) for c in clips[:300]]
+    clips += [dataclasses.replace(c, text=c.text.upper() + "!") for c in clips[:300]]
+    train, kept = voice.held_out(clips, "allison")
+    assert len(train) + len(kept) == len(clips) and 30 <= len(kept) <= 90
+    assert all(len(c.text.split()) >= 4 and c.duration <= 8 for c in kept)
+    plain = lambda part: {c.text.lower().strip("!") for c in part if c.duration <= 8}
+    assert not plain(kept) & plain(train)  # the same words lie on one side
+
+
+def test_clips_are_chosen_by_length_if_asked():
+    clips = data.spoken_digits("slt")[:2]
+    short, long = clips[0], clips[1]
+    tripled = dataclasses.replace(
+        long,
+        audio=np.tile(long.audio, 3) * 0 + 0.5,
+        f0=np.tile(long.f0, 3),
+        phones=[(p, a, b) for p, a, b in long.phones],
+    )
+    spec = dataclasses.replace(voice.DIGITS, speakers=("slt",))
+    share = len(tripled.f0) / (len(tripled.f0) + len(short.f0))
+    for by_length, expected in ((False, 0.5), (True, share)):
+        batches = voice.DigitBatches([short, tripled], 1, 1, 0.0, by_length=by_length, spec=spec)
+        seen = [batches.item(step, 0)[0].mean() == 0.5 for step in range(500)]
+        assert abs(np.mean(seen) - expected) < 0.08
+
+
+def test_crops_hold_the_features_of_their_own_samples():
+    """Frame by frame: audio, frame features and phase of a crop come from one place of one clip."""
+    clip = data.spoken_digits("slt", "seven")[0]
+    spec = dataclasses.replace(voice.DIGITS, speakers=("slt",))
+    batches = voice.DigitBatches([clip], batch=1, frames=10, dither=0.0, spec=spec)
+    frames, phase = voice.conditioning.features(clip)
+    hop, n = spec.hop, frames.shape[1]
+    whole = np.tile(clip.audio, 2)
+    for step in range(20):
+        x, f, p, _, _ = batches.item(step, 0)
+        (first,) = [k for k in range(n) if np.array_equal(whole[k * hop : (k + 10) * hop], x[0])]
+        at = np.arange(first, first + 10) % n
+        assert np.array_equal(f, frames[:, at])
+        assert np.array_equal(p, phase.reshape(6, n, hop)[:, at].reshape(6, -1))
+
+
+def test_conditioning_that_comes_a_frame_late_costs_likelihood():
+    """The shipped teacher predicts kept-away recordings better with features in time than late."""
+    teacher, kept = voice.load("teacher"), voice.held_out()[1]
+    change = []
+    for clip in kept[::5]:
+        batch = voice.as_batch(clip, 0.0005)
+        late = batch | {"frames": batch["frames"].roll(1, -1)}
+        late["phase"] = batch["phase"].roll(voice.DIGITS.hop, -1)
+        nll = [-teacher.wavenet.head.log_prob(teacher(b), b["audio"]).mean() for b in (batch, late)]
+        change.append((nll[1] - nll[0]).item())
+    assert np.mean(change) > 0.1 and min(change) > 0
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"name": "alison"}, r"\[corpus\]: no corpus 'alison': choose spoken_digits, allison"),
+        ({"rate": None}, r"\[corpus\] lacks rate"),
+        ({"rate": 8050}, "multiple of 100 Hz"),
+        ({"phones": None}, "lacks phones: the table of times"),
+        ({"speakers": "slt"}, "speakers is a list of names"),
+        ({"tempo": 2}, r"\[corpus\] has 'tempo', which is unknown"),
+        ({"name": "spoken_digits", "rate": 16_000}, "the digits are at 8000 Hz"),
+        (None, r"\[corpus\] is a table, not 3"),
+    ],
+)
+def test_bad_corpora_name_what_is_wrong(tmp_path, change, message):
+    text = (ROOT / "training/allison-cpu-teacher.toml").read_text()
+    head, tail = text.split("[corpus]")
+    rest = tail[tail.index("[model]") :]
+    corpus = {"name": "allison", "rate": 8000, "phones": "x.tsv"}
+    if change is None:
+        text = f"corpus = 3\n{head}{rest}"
+    else:
+        lines = [f"{k} = {json.dumps(v)}" for k, v in (corpus | change).items() if v is not None]
+        text = f"{head}[corpus]\n" + "\n".join(lines) + f"\n{rest}"
+    (tmp_path / "bad.toml").write_text(text)
+    with pytest.raises((ValueError, TypeError), match=message):
+        voice.read_recipe(tmp_path / "bad.toml", "teacher")
 
 
 def test_recipes_errors(tmp_path):
