@@ -23,6 +23,7 @@ import re
 import time
 import tomllib
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import pairwise
@@ -32,12 +33,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from . import conditioning, data, pitch, pronounce
+from . import conditioning, data, pitch, pronounce, streaming
 from .audio import resample
 from .conditioning import DIGITS, PHASE_FEATURES, Upsampler, VoiceSpec
 from .data import Utterance, spoken_digits
 from .data.spoken_digits import SPEAKERS
-from .distributions import GaussianHead
+from .distributions import DiscretizedLogisticMixture, GaussianHead, Head
 from .generate import generate
 from .parallel_wavenet import DistillationLoss, Student
 from .prosody import Prosody
@@ -65,6 +66,7 @@ __all__ = [
     "say",
     "speak",
     "spec_of",
+    "stream",
     "train",
 ]
 
@@ -98,13 +100,14 @@ def _kept_away(clip: Utterance) -> bool:
 
 
 CORPORA = ("spoken_digits", "allison", "ljspeech", "cmu_arctic", "festvox_ru")
+LABELLED = ("spoken_digits", "festvox_ru")  # come with the times of their phones
 
 
 def read_corpus(corpus: dict) -> list[Utterance]:
     """The clips that a recipe's table `corpus` is about, ready to train on.
 
-    Each is resampled, gets its phones from the table of times and its F0 by `pitch.f0`, and is cut
-    to whole frames.
+    Each is resampled, gets its phones from the table of times, if one is named, and its F0 by
+    `pitch.f0`, and is cut to whole frames.
 
     Raises:
         FileNotFoundError: there is no table of phone times, or no corpus.
@@ -112,7 +115,7 @@ def read_corpus(corpus: dict) -> list[Utterance]:
     name, rate = corpus["name"], corpus["rate"]
     if name == "spoken_digits":
         return spoken_digits()
-    if not Path(corpus["phones"]).is_file():
+    if "phones" in corpus and not Path(corpus["phones"]).is_file():
         raise FileNotFoundError(
             f"there is no table of phone times {corpus['phones']}: make it by "
             f"`minigen align {name} --out {corpus['phones']}`"
@@ -125,7 +128,9 @@ def read_corpus(corpus: dict) -> list[Utterance]:
         clips = getattr(data, name)(**limit)
     if speakers:
         clips = [clip for clip in clips if clip.speaker in speakers]
-    return [_ready(clip, rate) for clip in data.with_phones(clips, corpus["phones"])]
+    if "phones" in corpus:
+        clips = data.with_phones(clips, corpus["phones"])
+    return [_ready(clip, rate) for clip in clips]
 
 
 def _ready(clip: Utterance, rate: int) -> Utterance:
@@ -263,16 +268,23 @@ class TeacherVoice(nn.Module):
 
     @classmethod
     def build(cls, model: dict, spec: VoiceSpec = DIGITS) -> TeacherVoice:
-        """From a recipe's table `model`: floor, hidden, and the arguments of `WaveNet`."""
-        net = {name: value for name, value in model.items() if name not in ("floor", "hidden")}
-        return cls(WaveNet(GaussianHead(model["floor"]), **net), model["hidden"], spec)
+        """From a recipe's table `model`: floor, hidden, and the arguments of `WaveNet`.
+
+        The head is a Gaussian, or with `mixture` > 0 a mixture of that many logistics at 16 bits.
+        """
+        own = ("floor", "hidden", "mixture")
+        net = {name: value for name, value in model.items() if name not in own}
+        head: Head = GaussianHead(model["floor"])
+        if model.get("mixture"):
+            head = DiscretizedLogisticMixture(model["mixture"], floor=model["floor"])
+        return cls(WaveNet(head, **net), model["hidden"], spec)
 
     def conditioning(self, batch: dict[str, Tensor]) -> Tensor:
         """-> (B, C, T)."""
         return self.upsampler(batch["frames"], batch["speaker"], batch["phase"])
 
     def forward(self, batch: dict[str, Tensor]) -> Tensor:
-        """-> params (B, 2, T)."""
+        """-> params (B, P, T)."""
         return self.wavenet(batch["audio"], self.conditioning(batch))
 
 
@@ -301,7 +313,7 @@ class StudentVoice(nn.Module):
 class Likelihood(nn.Module):
     """Objective: the mean negative log-likelihood of a sample, in nats, weighted by its scale.
 
-        L = Σ_t w[t] nll[t] / Σ_t w[t],   w[t] = scale[t]^{2β}, without a gradient
+        L = Σ_t w[t] nll[t] / Σ_t w[t],   w[t] = std[t]^{2β}, without a gradient
 
     β = 0 is the plain mean. There, silence, whose scale is tiny, has by far the steepest gradient and
     sets the direction of every step. β = ½ gives each sample's mean a gradient that does not depend
@@ -322,16 +334,16 @@ class Likelihood(nn.Module):
     def forward(self, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, float]]:
         net = self.model.wavenet
         params = self.model(batch)
-        nll = -net.head.log_prob(params, batch["audio"])  # (B, T)
+        nll = -net.head.log_density(params, batch["audio"])  # (B, T)
+        log_std = net.head.moments(params)[1][:, 0].detach()  # (B, T)
         known = net.receptive_field
         with torch.no_grad():
             voiced = batch["phase"][:, :PHASE_FEATURES].square().sum(1) > 1.5  # (B, T)
             watched = {
                 "voiced": nll[voiced].mean().item(),
-                "log_scale": net.head.split(params)[1].mean().item(),
+                "log_scale": log_std.mean().item(),
             }
-        nll, log_scale = nll[:, known:], net.head.split(params)[1][:, 0, known:].detach()
-        weight = torch.exp(2 * self.beta * log_scale)
+        nll, weight = nll[:, known:], torch.exp(2 * self.beta * log_std[:, known:])
         watched["nll"] = nll.mean().item()
         return (weight * nll).sum() / weight.sum(), watched
 
@@ -342,7 +354,12 @@ SHIPPED = {
     "allison": ("teacher",),
 }  # voice: kinds, usual one first
 KINDS = {"int": int, "float": (int, float), "bool": bool, "str": str}  # of a recipe's values
-MAY_BE_ZERO = ("seed", "warmup", "taps")  # every other whole number in a recipe is at least 1
+MAY_BE_ZERO = (
+    "seed",
+    "warmup",
+    "taps",
+    "mixture",
+)  # every other whole number in a recipe is at least 1
 
 
 def _tables(kind: str) -> dict[str, dict[str, tuple[str, bool]]]:
@@ -357,7 +374,7 @@ def _tables(kind: str) -> dict[str, dict[str, tuple[str, bool]]]:
         tables[table] = {p.name: (p.annotation, p.default is p.empty) for p in numbers}
     tables["model"] |= {"hidden": ("int", True), "cond_channels": ("int", True)}
     if kind == "teacher":
-        tables["model"]["floor"] = ("float", True)
+        tables["model"] |= {"floor": ("float", True), "mixture": ("int", False)}
     return tables
 
 
@@ -435,7 +452,7 @@ def _check_corpus(where: str, corpus: object) -> None:
     _check_table(where, rest, wanted | {"limit": ("int", False)})
     if corpus["name"] not in CORPORA:
         raise ValueError(f"{where}: no corpus {corpus['name']!r}: choose {', '.join(CORPORA)}")
-    if corpus["name"] != "spoken_digits" and "phones" not in corpus:
+    if corpus["name"] not in LABELLED and "phones" not in corpus:
         raise ValueError(f"{where} lacks phones: the table of times that `minigen align` makes")
     if corpus["name"] == "spoken_digits" and corpus["rate"] != DIGITS.rate:
         raise ValueError(f"{where}: the digits are at {DIGITS.rate} Hz, not {corpus['rate']}")
@@ -630,12 +647,9 @@ def conditioning_for(
     voice: nn.Module, parts: list[tuple[list, np.ndarray]], speaker: str
 ) -> Tensor:
     """[(phones, F0)], said one after the other by one speaker -> conditioning (1, C, T)."""
-    spec, made = voice.spec, []
+    spec = voice.spec
     _must_be_of(spec, speaker)
-    for phones, f0 in parts:
-        phi = conditioning.phase(f0, spec.rate)
-        frames = conditioning.frame_features(phones, f0, spec.phones)
-        made.append((frames, conditioning.phase_features(phi, f0)))
+    made = [streaming.features(part, spec) for part in parts]
     frames, phase = (
         torch.from_numpy(np.concatenate(part, axis=-1))[None] for part in zip(*made, strict=True)
     )
@@ -660,7 +674,7 @@ def say(
         )
     else:
         noise = torch.randn(cond.shape[0], 1, cond.shape[-1], generator=generator)
-        x, _, _ = voice.student(temperature * noise, cond)
+        x, _, _ = voice.student(temperature * voice.student.noise(noise), cond)
     return x[:, 0].clamp(-1, 1).numpy()
 
 
@@ -736,8 +750,29 @@ def speak(
     ValueError: the digit voice cannot say 'hello': it knows zero, one, two, three, four, five, \
 six, seven, eight, nine and 0-9
     """
+    words = _words(text, voice)
+    net, speaker = _speaking(speaker, model, temperature, voice)
+    if words is None:
+        parts = [prosody_of(voice, speaker).plan(text, pace=pace, pitch=pitch)]
+    else:
+        parts = [conditioning.plan(word, speaker, pace, pitch) for word in words]
+    cond = conditioning_for(net, parts, speaker)
+    backend = backend or ("numpy" if words else "numba")
+    start = time.perf_counter()
+    audio = say(net, cond, seed, temperature, backend)[0]
+    return Spoken(audio, net.spec.rate, time.perf_counter() - start)
+
+
+def _words(text: str, voice: str) -> list[str] | None:
+    """The words of the digit voice; None for a voice that says any text."""
+    return conditioning.words_of(text) if _known(voice) == "digits" else None
+
+
+def _speaking(
+    speaker: str | None, model: str | None, temperature: float, voice: str
+) -> tuple[nn.Module, str]:
+    """What `speak` was told -> the network and the speaker, or an error that says what is wrong."""
     usual = SHIPPED[_known(voice)][0]
-    words = conditioning.words_of(text) if voice == "digits" else None
     model = model or usual
     if voice == "digits" and (speaker or SPEAKERS[0]) not in SPEAKERS:
         _must_be_of(DIGITS, speaker)
@@ -751,15 +786,48 @@ six, seven, eight, nine and 0-9
     net = _shipped(model, voice) if model in VOICES else load(usual, model)
     speaker = speaker or net.spec.speakers[0]
     _must_be_of(net.spec, speaker)
+    return net, speaker
+
+
+def stream(
+    text: str,
+    speaker: str | None = None,
+    model: str | None = None,
+    pace: float = 1.0,
+    pitch: float = 1.0,
+    seed: int = 0,
+    temperature: float = 1.0,
+    voice: str = "digits",
+    chunk: int = 48,
+) -> Iterator[np.ndarray]:
+    """Like `speak`, for a student: audio piece by piece, (T_i,) float32, in memory that does not grow.
+
+    For the digits the pieces, put together, are the audio of `speak`. A voice that says any text is planned
+    sentence by sentence. What is wrong with the arguments is said at the call.
+
+    Args:
+        chunk: frames of 10 ms in a piece, a multiple of 16.
+
+    >>> pieces = list(stream("three one four", speaker="slt"))
+    >>> whole = speak("three one four", speaker="slt").audio
+    >>> len(pieces), bool(np.allclose(np.concatenate(pieces), whole, atol=1e-5))
+    (4, True)
+    """
+    words = _words(text, voice)
+    net, speaker = _speaking(speaker, model, temperature, voice)
+    if not isinstance(net, StudentVoice):
+        raise ValueError(
+            f"only a student speaks piece by piece, and {model or voice!r} is a teacher: use speak"
+        )
+    generator = torch.Generator().manual_seed(seed)
     if words is None:
-        parts = [prosody_of(voice, speaker).plan(text, pace=pace, pitch=pitch)]
+        prosody = prosody_of(voice, speaker)
+        sentences = re.findall(r"[^.!?;]+[.!?;]*", text)
+        parts = (prosody.plan(s, pace=pace, pitch=pitch) for s in sentences if s.strip())
     else:
-        parts = [conditioning.plan(word, speaker, pace, pitch) for word in words]
-    cond = conditioning_for(net, parts, speaker)
-    backend = backend or ("numpy" if words else "numba")
-    start = time.perf_counter()
-    audio = say(net, cond, seed, temperature, backend)[0]
-    return Spoken(audio, net.spec.rate, time.perf_counter() - start)
+        conditioning.plan(words[0], speaker, pace, pitch)  # says what is wrong with pace and pitch
+        parts = (conditioning.plan(word, speaker, pace, pitch) for word in words)
+    return streaming.pieces(net, parts, speaker, generator, temperature, chunk)
 
 
 @cache

@@ -223,11 +223,15 @@ class WaveNet(nn.Module):
         with torch.autocast(x.device.type, enabled=False):  # the head in full precision, always
             params = self.leave(F.relu(self.hidden(skip.to(x.dtype))))  # (B, P, T)
             if self.linear is not None:
-                history = F.pad(past, (self.taps - 1, 0)).unfold(-1, self.taps, 1)  # (B, 1, T, K)
-                prediction = history @ self.linear.flip(0)  # (B, 1, T)
+                prediction = self._predict(past)  # (B, 1, T)
                 means = self.head.means
                 params = torch.cat([params[:, :means] + prediction, params[:, means:]], dim=1)
         return params
+
+    def _predict(self, past: Tensor) -> Tensor:
+        """Σ_k w_k x[t - k] of past[t] = x[t - 1]."""
+        history = F.pad(past, (self.taps - 1, 0)).unfold(-1, self.taps, 1)  # (B, 1, T, K)
+        return history @ self.linear.flip(0)
 
     @torch.no_grad()
     def start_at(self, x: Tensor) -> WaveNet:
