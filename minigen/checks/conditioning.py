@@ -1,0 +1,300 @@
+"""Checks for the exercises of chapter 9."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from .core import CheckFailed, compare, exercise
+
+__all__ = [
+    "contour",
+    "duration",
+    "frames_of_phones",
+    "linear_upsampling",
+    "phase_from_f0",
+    "speaker_is_a_bias",
+]
+
+
+def _sigmoid(v: np.ndarray) -> np.ndarray:
+    return 1 / (1 + np.exp(-v))
+
+
+@exercise("9.1", "a speaker is a bias")
+def speaker_is_a_bias(speaker_bias: Callable, gated: Callable) -> None:
+    """speaker_bias(V, b, e) -> b' (2R,);   gated(u (2R, T), c (C, T), V, bias) -> a (R, T)."""
+    rng = np.random.default_rng(0)
+    R, C, T = 2, 4, 7  # 2R = C, so that a transposed V has the right shape, too
+    V, b, e = rng.normal(size=(2 * R, C)), rng.normal(size=2 * R), rng.normal(size=C)
+    u, c = rng.normal(size=(2 * R, T)), rng.normal(size=(C, T))
+    half = np.r_[np.ones(R), np.zeros(R)]
+    compare(
+        speaker_bias(V, b, e),
+        b + V @ e,
+        "the bias",
+        1e-10,
+        [
+            (b + e, "e goes through V before it meets b"),
+            (V @ e, "the bias b of the layer is missing"),
+            (b + V.T @ e, "V is transposed: row i of V belongs to output i"),
+            (b + half * (V @ e), "the gate hears the speaker, too: all 2R rows"),
+            (b, "e is not used"),
+        ],
+    )
+
+    def layer(bias: np.ndarray = b, c: np.ndarray = c, gate: Callable = _sigmoid) -> tuple:
+        z = u + V @ c + bias[:, None]
+        return np.tanh(z[:R]), gate(z[R:])
+
+    f, g = layer()
+    swapped = u + V @ c + b[:, None]
+    deaf = u + b[:, None]
+    compare(
+        gated(u.copy(), c.copy(), V, b),
+        f * g,
+        "the layer",
+        1e-10,
+        [
+            (f * layer(gate=np.tanh)[1], "the gate is a sigmoid, from 0 to 1"),
+            (
+                np.tanh(swapped[R:]) * _sigmoid(swapped[:R]),
+                "filter and gate are exchanged: the first R rows are the filter",
+            ),
+            (np.tanh(deaf[:R]) * _sigmoid(deaf[R:]), "c is not used"),
+            (f * _sigmoid(deaf[R:]), "c must reach the gate, too: split after it was added"),
+            (np.tanh(deaf[:R]) * g, "c must reach the filter, too: split after it was added"),
+            (layer(0 * b)[0] * layer(0 * b)[1], "the bias is not used"),
+            (f + g, "filter and gate are multiplied, not added"),
+        ],
+    )
+
+
+@exercise("9.2", "the phone of a frame")
+def frames_of_phones(phone_of_frame: Callable) -> None:
+    """phone_of_frame(ends (P,), n_frames, hop, rate) -> (n_frames,) numbers of phones from 0."""
+    cases = [
+        ("10 ms at 8 kHz", [0.0312, 0.058, 0.1039, 0.16], 16, 80, 8000),
+        ("12.5 ms at 16 kHz", [0.0312, 0.058, 0.1039, 0.16], 12, 200, 16000),
+        ("frames beyond the last phone", [0.0312, 0.058, 0.1039], 16, 80, 8000),
+    ]
+    for what, seconds, n, hop, rate in cases:
+        ends = np.array(seconds)
+
+        def at(shift: float, step: float = hop / rate, ends: np.ndarray = ends, n: int = n):
+            time = (np.arange(n) + shift) * step
+            return np.minimum(np.searchsorted(ends, time, side="right"), len(ends) - 1)
+
+        right = at(0.5)
+        nearest = np.abs((np.arange(n)[:, None] + 0.5) * hop / rate - ends).argmin(1)
+        compare(
+            phone_of_frame(ends.copy(), n, hop, rate),
+            right,
+            what,
+            1e-12,
+            [
+                (at(0.0), "you took the start of the frame: its centre is at (n + ½) · hop / rate"),
+                (at(1.0), "you took the end of the frame: its centre is at (n + ½) · hop / rate"),
+                (at(-0.5), "one frame late: frame n describes itself, not frame n - 1"),
+                (at(1.5), "one frame early: frame n describes itself, not frame n + 1"),
+                (at(0.5, 0.01), "a frame lasts hop / rate seconds, which is not always 10 ms"),
+                (right + 1, "phones are counted from 0"),
+                (
+                    np.searchsorted(ends, (np.arange(n) + 0.5) * hop / rate, side="right"),
+                    "beyond all ends the last phone goes on: its number is P - 1",
+                ),
+                (nearest, "not the phone whose end is nearest: the first that ends later"),
+            ],
+        )
+
+
+@exercise("9.3", "lines between frames")
+def linear_upsampling(linear: Callable) -> None:
+    """linear(frames (F, N), hop) -> (F, N · hop)."""
+    rng = np.random.default_rng(2)
+    cases = [
+        ("a constant", np.full((1, 5), 3.0), 4),
+        ("hop 4", rng.normal(size=(2, 6)), 4),
+        ("hop 5", rng.normal(size=(3, 7)), 5),
+    ]
+    for what, frames, hop in cases:
+        n = frames.shape[1]
+        samples = np.arange(n * hop)
+
+        def lines(at, centre, frames=frames):
+            return np.stack([np.interp(at, centre, row) for row in frames])
+
+        right = lines(samples + 0.5, (np.arange(n) + 0.5) * hop)
+        compare(
+            linear(frames.copy(), hop),
+            right,
+            what,
+            1e-10,
+            [
+                (np.repeat(frames, hop, axis=1), "these are steps: between centres draw lines"),
+                (np.tile(frames, hop), "each frame stays where it is: you repeated the whole row"),
+                (
+                    lines(samples, np.arange(n) * hop),
+                    "half a frame early: the value belongs to the centre of the frame, not its start",
+                ),
+                (
+                    lines(samples, (np.arange(n) + 0.5) * hop),
+                    "half a sample late: sample t has its centre at t + ½",
+                ),
+                (
+                    lines(samples, np.linspace(0, n * hop - 1, n)),
+                    "stretched: the first and the last frame are not at the very ends",
+                ),
+                (
+                    lines(samples + 0.5, (np.arange(n) + 1.0) * hop),
+                    "half a frame late: the centre is at (n + ½) · hop",
+                ),
+            ],
+        )
+
+
+@exercise("9.4", "phase from F0")
+def phase_from_f0(phase: Callable) -> None:
+    """phase(f0 (T,) in Hz, rate) -> radians (T,)."""
+    rng = np.random.default_rng(3)
+    glide = 120 + 80 * np.linspace(0, 1, 400) ** 2
+    cases = [
+        ("a glide", glide, 8000),
+        ("a steady voice", np.full(200, 100.0), 8000),
+        ("16 kHz", glide + rng.normal(size=400), 16000),
+    ]
+    for what, f0, rate in cases:
+        turn = 2 * np.pi * np.cumsum(f0) / rate
+        time = np.arange(len(f0)) / rate
+        compare(
+            phase(f0.copy(), rate),
+            turn,
+            what,
+            1e-10,
+            [
+                (turn / (2 * np.pi), "these are periods: a period has 2π radians"),
+                (np.degrees(turn), "these are degrees: a period has 2π radians"),
+                (turn * rate, "divide by the rate: F0 is for a second, not for a sample"),
+                (
+                    2 * np.pi * np.cumsum(f0) / (rate / 80),
+                    "F0 is given at every sample here: divide by the rate, not by frames a second",
+                ),
+                (
+                    turn - turn[0],
+                    "the sum starts with the first sample: φ[0] is 2π F0[0] / rate, not 0",
+                ),
+                (
+                    2 * np.pi * np.concatenate([[0.0], np.cumsum(f0)[:-1]]) / rate,
+                    "the sum goes up to u = t, this sample included",
+                ),
+                (
+                    2 * np.pi * f0 * time,
+                    "F0 times time is right only while F0 is constant: add up the steps",
+                ),
+                (
+                    2 * np.pi * f0 * (time + 1 / rate),
+                    "F0 times time is right only while F0 is constant: add up the steps",
+                ),
+                (2 * np.pi * f0 / rate, "this is the step of each sample: add them up"),
+                (np.mod(turn, 2 * np.pi), "leave the whole turns in: do not wrap the phase"),
+            ],
+        )
+
+
+@exercise("9.5", "how long is a phone?")
+def duration(duration_of: Callable) -> None:
+    """duration_of(seen {key: seconds}, keys from exact to general, least) -> (µ, σ) of log seconds."""
+    rng = np.random.default_rng(4)
+    sizes = {"n ay pau": 3, "n pau": 6, "n": 20, "": 50}
+    seen = {key: np.exp(rng.normal(-2.5, 0.4, n)).tolist() for key, n in sizes.items()}
+    everything = {key: np.array(values) for key, values in seen.items()}
+    cases = [
+        ("a context that was seen enough", ["n pau", "n", ""], 5, "n pau"),
+        ("a rare one", ["n ay pau", "n pau", "n", ""], 5, "n pau"),
+        ("one that was never seen", ["n ow pau", "n t", "n", ""], 5, "n"),
+        ("one that was seen just often enough", ["n ay pau", "n pau", ""], 3, "n ay pau"),
+    ]
+    for what, keys, least, key in cases:
+        got = duration_of({k: list(v) for k, v in seen.items()}, list(keys), least)
+        if not isinstance(got, tuple) or len(got) != 2:
+            raise CheckFailed("✗ the result: return two numbers, (µ, σ)")
+        d = everything[key]
+        log_d = np.log(d)
+        known = [k for k in keys if k in everything]
+        pair = lambda k: (np.log(everything[k]).mean(), np.log(everything[k]).std())
+        pooled = np.concatenate([np.log(everything[k]) for k in known])
+        hints = [
+            ((d.mean(), d.std()), "take the logarithm of the seconds first"),
+            ((np.log(d.mean()), log_d.std()), "µ is the mean of the logarithms, not the reverse"),
+            ((np.log(d.mean()), np.log(d.std())), "take the logarithm of each duration, then fit"),
+            ((log_d.mean(), log_d.var()), "σ is the square root of the variance"),
+            (
+                (log_d.mean(), log_d.std(ddof=1)),
+                "maximum likelihood divides by n, not by n - 1",
+            ),
+            ((np.exp(log_d.mean()), log_d.std()), "µ is of the logarithm: leave it there"),
+        ]
+        if known[0] != key:
+            hints.append((pair(known[0]), f"{known[0]!r} was seen fewer than {least} times"))
+        if known[-1] != key:
+            hints.append((pair(known[-1]), "the exact descriptions come first in keys"))
+        enough = [k for k in known if len(everything[k]) > least]
+        if enough and enough[0] != key:
+            hints.append((pair(enough[0]), f"{least} times is enough: at least, not more than"))
+        hints.append(
+            ((pooled.mean(), pooled.std()), "one context alone counts: they are not pooled")
+        )
+        compare(np.array(got, dtype=float), pair(key), what, 1e-10, hints)
+
+
+@exercise("9.6", "a contour, frame by frame")
+def contour(draw: Callable) -> None:
+    """draw(mean (N,), phi (p,), sigma, z (N,)) -> F0 in Hz (N,)."""
+    rng = np.random.default_rng(5)
+    n = 30
+    mean, z = np.log(200) - 0.01 * np.arange(n), rng.standard_normal(n)
+
+    def series(phi, noise, level=None):
+        r = np.zeros(n)
+        for i in range(n):
+            past = sum(phi[k] * r[i - 1 - k] for k in range(min(i, len(phi))))
+            r[i] = past + noise[i] + (0 if level is None else level[i])
+        return r
+
+    cases = [
+        ("no chance", np.array([0.7, 0.2]), 0.0),
+        ("order 1", np.array([0.9]), 0.03),
+        ("order 2", np.array([1.2, -0.4]), 0.03),
+    ]
+    for what, phi, sigma in cases:
+        r = series(phi, sigma * z)
+        compare(
+            draw(mean.copy(), phi.copy(), sigma, z.copy()),
+            np.exp(mean + r),
+            what,
+            1e-9,
+            [
+                (mean + r, "this is log F0: the exponential is missing"),
+                (
+                    np.exp(series(phi, sigma * z, mean)),
+                    "the autoregression is in r, what is left beside the mean, not in log F0",
+                ),
+                (np.exp(mean) + r, "r is added to the logarithm, before the exponential"),
+                (np.exp(r), "the mean is missing"),
+                (np.exp(mean + sigma * z), "the past is not used: r[n] needs r[n-1]"),
+                (np.exp(mean + series(phi, z)), "the noise must be multiplied by sigma"),
+                (
+                    np.exp(mean + series(phi, sigma**2 * z)),
+                    "sigma is a standard deviation, not a variance",
+                ),
+                (
+                    np.exp(mean + series(phi[::-1], sigma * z)),
+                    "the coefficients are turned round: phi[0] belongs to r[n-1]",
+                ),
+                (
+                    np.exp(mean + np.cumsum(sigma * z)),
+                    "this is a random walk: the past is multiplied by phi",
+                ),
+            ],
+        )
