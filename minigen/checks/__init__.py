@@ -5,7 +5,8 @@
 
 One module a chapter: `sound` (1), `gaussian` (2), `mixtures` (3), `change_of_variables` (4),
 `autoregression` (5), `neural_autoregression` (6), `wavenet` (7), `fast_generation` (8),
-`vae` (10), `vqvae` (11), `flows` (12), `iaf` (13).
+`conditioning` (9), `vae` (10), `vqvae` (11), `flows` (12), `iaf` (13), `parallel_wavenet` (14),
+`evaluation` (15).
 """
 
 from importlib import import_module
@@ -17,6 +18,8 @@ __all__ = [
     "CheckFailed",
     "autoregression",
     "change_of_variables",
+    "conditioning",
+    "evaluation",
     "fast_generation",
     "flows",
     "gaussian",
@@ -39,11 +42,13 @@ CHAPTERS = (
     "neural_autoregression",
     "wavenet",
     "fast_generation",
+    "conditioning",
     "vae",
     "vqvae",
     "flows",
     "iaf",
     "parallel_wavenet",
+    "evaluation",
 )
 
 
