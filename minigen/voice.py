@@ -815,7 +815,7 @@ def stream(
     """
     words = _words(text, voice)
     net, speaker = _speaking(speaker, model, temperature, voice)
-    if not isinstance(net, StudentVoice):
+    if not hasattr(net, "student"):
         raise ValueError(
             f"only a student speaks piece by piece, and {model or voice!r} is a teacher: use speak"
         )

@@ -1,0 +1,184 @@
+"""What each part of the student's loss is for: train a small student without it, and measure what comes out.
+
+    python training/ablations.py [--minutes 33] [--only NAME …]
+
+Each run distils the shipped digit teacher into 4 flows of 7 layers of 16 channels, from the same weights, on the
+same batches, for the same number of steps; one thing differs. After each, its row is written to
+minigen/weights/ablations.json and half a second of its speech to minigen/weights/ablations/. Runs that are
+there already are left alone, and a run that was interrupted goes on from its checkpoint in runs/ablations/.
+Run from the repository's root.
+"""
+
+import argparse
+import json
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from minigen import audio, evaluate, voice
+from minigen.losses import MultiResolutionSTFTLoss
+from minigen.parallel_wavenet import DistillationLoss, Student
+from minigen.train import TrainConfig, Trainer, load_tensors
+
+ROOT = Path(__file__).resolve().parent.parent
+TABLE = ROOT / "minigen" / "weights" / "ablations.json"
+CLIPS = ROOT / "minigen" / "weights" / "ablations"
+MODEL = {"flows": 4, "layers": 7, "residual": 16, "kernel": 2, "taps": 16, "log_scale": -6.0}
+DATA = {"batch": 4, "frames": 40, "dither": 0.0005, "seed": 2}
+FULL = {"penalty": 4.0, "stft": 1.0, "power": 1.0, "beta": 0.5}
+RUN = {"steps": 650, "rate": 2.5e-3, "warmup": 50, "decay": 0.98, "bf16": True, "every": 100}
+SPECTRAL_OFF = {"stft": 0.0, "power": 0.0}
+
+# name: (what is different, changes of the objective, changes of the model), the most telling first
+RUNS = {
+    "full": ("nothing", {}, {}),
+    "kl_alone": ("KL alone", {"penalty": 0.0, **SPECTRAL_OFF}, {}),
+    "no_kl": ("no KL, no penalty: spectra only", {"kl": 0.0, "penalty": 0.0}, {}),
+    "sees_present": ("mean and scale see z[t]", {}, {}),
+    "no_power": ("no power loss", {"power": 0.0}, {}),
+    "no_stft": ("no STFT loss", {"stft": 0.0}, {}),
+    "no_penalty": ("no penalty", {"penalty": 0.0}, {}),
+    "scale_0": ("log-scale 0 at the start", {}, {"log_scale": 0.0}),
+    "no_window": ("STFT loss without a window", {"window": False}, {}),
+    "perceptual": ("with the perceptual loss", {"perceptual": 1.0}, {}),
+    "contrastive": ("with the contrastive loss", {"contrastive": 0.3}, {}),
+}
+
+
+class SeesPresent(Student):
+    """The broken flow: the shift by one sample is undone, so that m[t] and s[t] read z[t]."""
+
+    def forward(self, z, cond=None):
+        mean, log_scale, x = torch.zeros_like(z), torch.zeros_like(z), z
+        for flow in self.flows:
+            m, s = flow(F.pad(x[..., 1:], (0, 1)), cond).chunk(2, dim=1)
+            x = x * torch.exp(s) + m
+            mean, log_scale = mean * torch.exp(s) + m, log_scale + s
+        return x, mean, log_scale
+
+
+def make(name: str, teacher: voice.TeacherVoice) -> voice.StudentVoice:
+    """The untrained student of one run."""
+    torch.manual_seed(0)
+    kind = SeesPresent if name == "sees_present" else Student
+    student = kind(cond_channels=teacher.wavenet.cond_channels, **MODEL | RUNS[name][2])
+    return voice.StudentVoice(teacher.upsampler, student)
+
+
+def entropies(student: Student, cond: torch.Tensor) -> tuple[float, float]:
+    """Nats a sample: what the student says, log scale_t + ½ log 2πe, and what is true, with log|dx_t/dz_t|.
+
+    The Jacobian is triangular, so its log-determinant is the sum over its diagonal; 40 places of it are taken.
+    """
+    z = torch.randn(1, 1, cond.shape[-1], generator=torch.Generator().manual_seed(1))
+    z.requires_grad_()
+    x, _, log_scale = student(z, cond)
+    places = torch.linspace(600, cond.shape[-1] - 1, 40).long().tolist()
+    slopes = [torch.autograd.grad(x[0, 0, t], z, retain_graph=True)[0][0, 0, t] for t in places]
+    true = torch.stack(slopes).abs().log().mean().item()
+    constant = 0.5 * np.log(2 * np.pi * np.e)
+    return log_scale[0, 0, places].mean().item() + constant, true + constant
+
+
+def measure(model: voice.StudentVoice, teacher: voice.TeacherVoice) -> dict[str, float]:
+    """On held-out clips: densities, spectra, loudness; and how many of 30 digits are recognised."""
+    kept, spectral = voice.held_out()[1], MultiResolutionSTFTLoss()
+    kl, entropy = evaluate.student_kl(model, teacher)
+    mel, ratio = evaluate.against_recordings(model)
+    stft = []
+    for clip in kept:
+        batch = voice.as_batch(clip)
+        wave = torch.from_numpy(voice.say(model, model.conditioning(batch)))[:, None]
+        stft.append(spectral(wave, batch["audio"]).item())
+    right, count, _ = evaluate.recognised(evaluate.spoken_digits_of(model, per_word=3))
+    said, true = entropies(model.student, model.conditioning(voice.as_batch(kept[0]))[..., :2400])
+    return {
+        "kl": round(kl, 3),
+        "cross_entropy": round(kl + entropy, 3),
+        "entropy": round(entropy, 3),
+        "std_ratio": round(ratio, 3),
+        "log_mel_db": round(mel, 2),
+        "stft": round(float(np.mean(stft)), 3),
+        "recognised": right,
+        "of": count,
+        "entropy_said": round(said, 3),
+        "entropy_true": round(true, 3),
+    }
+
+
+def one(name: str, runs: Path, steps: int) -> dict:
+    """Train (or go on with) one run -> its row of the table, and its clip."""
+    begin = time.process_time()
+    teacher = voice.load("teacher")
+    model = make(name, teacher)
+    objective = DistillationLoss(model, teacher.wavenet, **FULL | RUNS[name][1])
+    batches = voice.DigitBatches(voice.held_out()[0], **DATA)
+    config = TrainConfig(**RUN | {"steps": steps})
+    trainer = Trainer(objective, batches, config, runs / name, {"ablation": name})
+    stopped = None
+    try:
+        trainer.run(resume=True)
+    except FloatingPointError as error:
+        stopped = str(error).split(": the last good")[0]
+    done = 0
+    if trainer.checkpoint.exists():
+        tensors, notes = load_tensors(trainer.checkpoint)
+        done = notes["step"]
+        averaged = {k.removeprefix("ema."): v for k, v in tensors.items() if k.startswith("ema.")}
+        model.load_state_dict(averaged)
+    model.eval().requires_grad_(False)
+    trained = time.process_time() - begin
+    row = {"what": RUNS[name][0], "objective": FULL | RUNS[name][1], "steps": done}
+    row |= {"stopped": stopped} if stopped else {}
+    row |= measure(model, teacher)
+    clip = next(c for c in voice.held_out()[1] if (c.text, c.speaker) == ("seven", "slt"))
+    wave = voice.say(model, model.conditioning(voice.as_batch(clip)))[0]
+    CLIPS.mkdir(parents=True, exist_ok=True)
+    audio.save(CLIPS / f"{name}.flac", np.clip(wave[: voice.RATE], -1, 1), voice.RATE)
+    return row | {"processor_seconds": round(trained)}
+
+
+def main() -> None:
+    """Run what is missing, in order of importance, and write the table after each."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--minutes", type=float, default=33, help="begin no run after so many")
+    parser.add_argument("--only", nargs="*", choices=RUNS, default=list(RUNS))
+    parser.add_argument("--steps", type=int, default=RUN["steps"])
+    parser.add_argument("--runs", type=Path, default=ROOT / "runs" / "ablations")
+    parser.add_argument("--table", type=Path, default=TABLE)
+    given = parser.parse_args()
+    begin, longest = time.monotonic(), 0.0
+    table = json.loads(given.table.read_text()) if given.table.exists() else {}
+    fixed = {
+        "command": "python training/ablations.py",
+        "data": "spoken_digits, 330 clips; measured on 30 held out",
+        "teacher": "digits_teacher.safetensors",
+        "model": MODEL,
+        "batches": DATA,
+        "run": RUN | {"steps": given.steps},
+    }
+    if table.get("run", fixed["run"]) != fixed["run"]:
+        raise SystemExit(f"{given.table} is of runs with other settings: remove it to begin anew")
+    rows = table.get("runs", {})
+    for name in given.only:
+        if name in rows:
+            continue
+        if time.monotonic() - begin + longest > 60 * given.minutes:
+            print(f"time is up before {name}: call again to go on", flush=True)
+            break
+        started = time.monotonic()
+        rows[name] = one(name, given.runs, given.steps)
+        longest = max(longest, time.monotonic() - started)
+        ordered = {key: rows[key] for key in RUNS if key in rows}
+        temporary = given.table.with_name(f".{given.table.name}.{os.getpid()}")
+        temporary.write_text(json.dumps({**fixed, "runs": ordered}, indent=1) + "\n")
+        os.replace(temporary, given.table)
+        print(name, json.dumps(rows[name]), flush=True)
+
+
+if __name__ == "__main__":
+    main()
