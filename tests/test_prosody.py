@@ -9,7 +9,7 @@ from scipy.integrate import trapezoid
 
 from minigen import data
 from minigen.gaussian import Gaussian
-from minigen.prosody import BackedOff, Contour, Prosody, contexts, times_of
+from minigen.prosody import BackedOff, Contour, Prosody, _frames, contexts, times_of
 from minigen.timeseries import AR
 from minigen.voice import held_out, prosody_of
 
@@ -118,6 +118,22 @@ def test_context_explains_durations_that_were_kept_away(clips, prosody):
     free = Gaussian.fit(log_d(train)[:, None]).log_prob(log_d(kept)[:, None]).mean()
     told = np.concatenate([prosody.durations.log_prob(clip.phones) for clip in kept]).mean()
     assert told > free + 0.5
+
+
+def test_frames_are_where_the_labels_say(clips):
+    """The middle of frame n is (n + ½) · 10 ms: its phone, its third of it, its place in the phrase."""
+    clip = clips[0][5]
+    frames = _frames(clip.phones, len(clip.f0))
+    first, until = clip.phones[0][2], clip.phones[-1][1]  # between the two pauses
+    for n, keys in enumerate(frames.keys):
+        centre = (n + 0.5) * 0.01
+        name, start, end = next(p for p in clip.phones if centre <= p[2])
+        third = min(int(3 * (centre - start) / (end - start)), 2)
+        assert keys[-1] == "" and keys[-2] == f"{name} @{third}"
+        assert np.isclose(frames.place[n], np.clip((centre - first) / (until - first), 0, 1))
+    assert (frames.kind == 0).all()
+    many = times_of(["pau", "aa", "pau", "iy", "pau", "uw", "pau"], [0.1] * 7)
+    assert _frames(many, 70).kind[[15, 35, 55]].tolist() == [1, 2, 3]
 
 
 def test_contour_knows_more_than_constants(clips, prosody):
