@@ -8,6 +8,8 @@ from __future__ import annotations
 import base64
 import html
 import io
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -32,6 +34,7 @@ __all__ = [
     "mfcc",
     "mu_law_decode",
     "mu_law_encode",
+    "open_to_write",
     "resample",
     "save",
     "stft",
@@ -403,6 +406,22 @@ def load(path: str | Path, rate: int | None = None) -> tuple[np.ndarray, int]:
 def save(path: str | Path, x: ArrayLike, rate: int) -> None:
     """Write a 16-bit file; the ending of `path` chooses the format (.wav, .flac). Clips at ±1."""
     x = _waveform(x)
+    with open_to_write(path, rate) as write:
+        write(x)
+
+
+@contextmanager
+def open_to_write(path: str | Path, rate: int) -> Iterator[Callable[[ArrayLike], None]]:
+    """A 16-bit file to write piece by piece, like `save`, for sound that is not all there at once.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with open_to_write(f"{folder}/a.wav", 8000) as write:
+    ...         for piece in (np.zeros(100), np.ones(50)):
+    ...             write(piece)
+    ...     load(f"{folder}/a.wav")[0].shape
+    (150,)
+    """
     _whole(rate=rate)
     path = Path(path)
     if not path.parent.is_dir():
@@ -410,7 +429,8 @@ def save(path: str | Path, x: ArrayLike, rate: int) -> None:
     if path.suffix.lower().lstrip(".") not in ("wav", "flac"):
         raise ValueError(f"{path.name}: the name must end in .wav or .flac")
     try:
-        sf.write(path, np.clip(x, -1, 1), rate, subtype="PCM_16")
+        with sf.SoundFile(path, "w", rate, 1, "PCM_16") as file:
+            yield lambda x: file.write(np.clip(_waveform(x), -1, 1))
     except sf.LibsndfileError as error:
         raise OSError(
             f"cannot write {path} ({error.error_string}): choose another name or folder"

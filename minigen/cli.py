@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -44,6 +45,10 @@ def speak(
     pitch: Annotated[float, typer.Option(help="1.2 is 20 % higher.")] = 1.0,
     temperature: Annotated[float, typer.Option(help="Scales the noise.")] = 1.0,
     seed: Annotated[int, typer.Option(help="Of the noise.")] = 0,
+    stream: Annotated[
+        bool,
+        typer.Option(help="Write the sound while it is made, in memory that does not grow."),
+    ] = False,
     compare: Annotated[
         bool, typer.Option(help="Also time the teacher sample by sample, as a ratio.")
     ] = False,
@@ -56,6 +61,21 @@ def speak(
         raise ValueError(
             "--compare times the teacher and the student of the digits: no other has both"
         )
+    if stream:
+        begin, samples, first = time.perf_counter(), 0, 0.0
+        pieces = voices.stream(text, speaker, model, pace, pitch, seed, temperature, voice)
+        file = None if model in (None, "student") else model
+        rate = voices.spec_of(voices.recipe_of("student", file, voice)).rate
+        with audio.open_to_write(out, rate) as write:
+            for piece in pieces:
+                write(piece)
+                first = first or time.perf_counter() - begin
+                samples += len(piece)
+        typer.echo(
+            f"{out}: {samples / rate:.2f} s of sound in {time.perf_counter() - begin:.2f} s, the first "
+            f"piece after {first:.2f} s"
+        )
+        return
     spoken = voices.speak(
         text, speaker, model, pace, pitch, seed, temperature, backend=None, voice=voice
     )
@@ -92,13 +112,21 @@ def train(
 
 @app.command()
 def export(
-    checkpoint: Annotated[Path, typer.Argument(help="checkpoint.safetensors of a run.")],
-    out: Annotated[Path, typer.Argument(help="The file of weights to write.")],
+    checkpoint: Annotated[
+        Path,
+        typer.Argument(help="checkpoint.safetensors of a run; for .onnx, any student's weights."),
+    ],
+    out: Annotated[Path, typer.Argument(help="The file to write: .safetensors, or .onnx.")],
 ) -> None:
-    """Keep of a checkpoint the averaged weights and the recipe."""
+    """Keep of a checkpoint the averaged weights and the recipe, or write a student as ONNX."""
     from . import voice
 
-    voice.export(checkpoint, out)
+    if out.suffix == ".onnx":
+        from . import onnx
+
+        onnx.export(voice.load("student", checkpoint), out)
+    else:
+        voice.export(checkpoint, out)
     typer.echo(f"{out}: {out.stat().st_size / 1e6:.2f} MB")
 
 

@@ -16,10 +16,9 @@ from .alignment import speech_features
 from .audio import mel_spectrogram
 from .data import Utterance
 from .data.spoken_digits import DIGIT_WORDS, SPEAKERS
-from .distributions import GaussianHead
 from .gaussian import Gaussian
 from .metrics import DB, DigitRecogniser, dtw, log_mel_distance, std_ratio
-from .parallel_wavenet import gaussian_kl
+from .parallel_wavenet import BASES, conditional_kl
 from .prosody import Prosody
 
 __all__ = [
@@ -51,7 +50,7 @@ def held_out_nll(
     for clip in voice.held_out()[1] if clips is None else clips:
         batch = voice.as_batch(clip, dither, teacher.spec)
         params = teacher(batch)
-        total -= teacher.wavenet.head.log_prob(params, batch["audio"]).sum().item()
+        total -= teacher.wavenet.head.log_density(params, batch["audio"]).sum().item()
         count += len(clip.audio)
     return total / count
 
@@ -63,11 +62,14 @@ def student_kl(student: voice.StudentVoice, teacher: voice.TeacherVoice) -> tupl
     for clip in voice.held_out()[1]:
         cond = student.conditioning(voice.as_batch(clip))
         noise = torch.randn(1, 1, len(clip.audio), generator=torch.Generator().manual_seed(0))
-        x, mean, log_scale = student.student(noise, cond)
-        mean_p, log_scale_p = teacher.wavenet.head.split(teacher.wavenet(x, cond))
-        kl.append(gaussian_kl(mean, log_scale, mean_p, log_scale_p).flatten())
-        params = torch.cat([mean, log_scale], dim=1)
-        entropy.append(GaussianHead(-float("inf")).entropy(params).flatten())
+        x, mean, log_scale = student.student(student.student.noise(noise), cond)
+        params, base = teacher.wavenet(x, cond), student.student.base
+        dice = torch.Generator().manual_seed(0)
+        each = conditional_kl(
+            mean, log_scale, params, teacher.wavenet.head, base, samples=32, generator=dice
+        )
+        kl.append(each.flatten())
+        entropy.append((log_scale + BASES[base].entropy).flatten())
     return torch.cat(kl).mean().item(), torch.cat(entropy).mean().item()
 
 
