@@ -198,7 +198,11 @@ class _Critic(nn.Module):
     def __init__(self, dim: int, speakers: int) -> None:
         super().__init__()
         self.net = nn.Sequential(
-            nn.Conv1d(dim, 64, 5, padding=2), nn.ReLU(), nn.Conv1d(64, speakers, 1)
+            nn.Conv1d(dim, 64, 9, padding=4),
+            nn.ReLU(),
+            nn.Conv1d(64, 64, 5, padding=2),
+            nn.ReLU(),
+            nn.Conv1d(64, speakers, 1),
         )
 
     def forward(self, z: Tensor) -> Tensor:
@@ -478,6 +482,7 @@ def load(name: str = "spoken_digits") -> tuple[SpeechVQVAE, dict]:
         raise ValueError(f"no model {name!r}: choose spoken_digits or fsdd")
     tensors, notes = load_tensors(WEIGHTS / f"vq_{name}.safetensors")
     model = SpeechVQVAE.build(notes["recipe"])
+    model.critic = None  # it had its part in training only
     model.load_state_dict(
         {k: v.float() if v.is_floating_point() else v for k, v in tensors.items()}
     )

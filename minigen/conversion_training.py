@@ -5,6 +5,7 @@ A recipe is a TOML file (`training/vq_*_voice.toml`); `train` follows it, `expor
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -234,18 +235,33 @@ def train(
         trainer = Trainer(objective, batches, TrainConfig(**part["run"]), out / stage, recipe)
         begin = time.process_time()
         watched = trainer.run(resume)
-        minutes = (time.process_time() - begin) / 60
-        print(f"{stage}: {watched}, {minutes:.1f} processor minutes in this call", flush=True)
+        _add_minutes(out / stage, (time.process_time() - begin) / 60)
+        print(f"{stage}: {watched}, {minutes_of(out)[stage]:.1f} processor minutes", flush=True)
         model.load_state_dict(trainer.ema.shadow)  # the next stage goes on from the average
         if stage == until:
             break
     return model.eval()
 
 
-def export(model: SpeechVQVAE, recipe: dict, path: Path | str) -> None:
-    """Write the weights in half precision, with the recipe."""
+def _add_minutes(folder: Path, minutes: float) -> None:
+    path = folder / "minutes.json"
+    before = json.loads(path.read_text()) if path.is_file() else 0.0
+    path.write_text(json.dumps(before + minutes))
+
+
+def minutes_of(out: Path | str) -> dict[str, float]:
+    """Processor minutes of each stage of a run, over all calls that were not killed."""
+    paths = sorted(Path(out).glob("*/minutes.json"))
+    return {path.parent.name: round(json.loads(path.read_text()), 1) for path in paths}
+
+
+def export(
+    model: SpeechVQVAE, recipe: dict, path: Path | str, minutes: dict[str, float] | None = None
+) -> None:
+    """Write the weights in half precision, without the critic's, with the recipe."""
     tensors = {
         name: value.half() if value.is_floating_point() else value
         for name, value in model.state_dict().items()
+        if not name.startswith("critic.")
     }
-    save_tensors(Path(path), tensors, {"recipe": recipe})
+    save_tensors(Path(path), tensors, {"recipe": recipe, "minutes": minutes or {}})

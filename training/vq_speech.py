@@ -105,16 +105,16 @@ def utterances(model: conversion.SpeechVQVAE, per_word: int = 6) -> dict[str, fl
     }
 
 
-def measure(corpus: str, minutes: list[float] | None = None) -> None:
-    """Figures of a shipped model -> printed, and into its card, minutes kept."""
+def measure(corpus: str) -> None:
+    """Figures of a shipped model -> printed, and into its card."""
     begin = time.process_time()
     path = WEIGHTS / f"vq_{corpus}.json"
-    before = json.loads(path.read_text()) if path.is_file() else {}
-    path.write_text(json.dumps(before))
-    conversion.load.cache_clear()
+    if not path.is_file():
+        path.write_text("{}")  # `load` wants a card
     model, _ = conversion.load(corpus)
     learn, kept = conversion_training.corpus(corpus)
-    recipe = load_tensors(WEIGHTS / f"vq_{corpus}.safetensors")[1]["recipe"]
+    notes = load_tensors(WEIGHTS / f"vq_{corpus}.safetensors")[1]
+    recipe = notes["recipe"]
     wanted, templates = None, learn
     if (
         corpus == "fsdd"
@@ -130,7 +130,7 @@ def measure(corpus: str, minutes: list[float] | None = None) -> None:
         "data": f"{corpus}: {len(learn)} clips to learn from, {len(kept)} held out",
         "command": f"python training/vq_speech.py train training/{name}.toml --out runs/{name}",
         "starts from": recipe["voice"].get("wavenet_from", "nothing"),
-        "processor minutes on one core": minutes or before.get("processor minutes on one core"),
+        "processor minutes of each stage on one core": notes["minutes"],
         "weights": sum(w.numel() for w in model.parameters()),
         "codes a second": 50,
         "perplexity of codes": round(used.perplexity, 1),
@@ -175,7 +175,8 @@ def main() -> None:
         model = conversion_training.train(recipe, given.out, given.resume, given.until)
         if given.until is None:
             path = WEIGHTS / f"vq_{recipe['corpus']}.safetensors"
-            conversion_training.export(model, recipe, path)
+            minutes = conversion_training.minutes_of(given.out)
+            conversion_training.export(model, recipe, path, minutes)
             print(f"{path}: {path.stat().st_size / 1e6:.2f} MB")
 
 

@@ -1,0 +1,483 @@
+"""The quantiser held to brute force, to closed forms and to scikit-learn; the prior to enumeration."""
+
+import json
+import math
+import subprocess
+import sys
+from collections import Counter
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from sklearn.cluster import KMeans
+from torch import nn
+
+from minigen import data, vq
+from minigen.train import TrainConfig, Trainer
+
+DTYPES = (torch.float32, torch.float64)
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def noise(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> torch.Tensor:
+    return torch.randn(*shape, generator=seeded(seed), dtype=dtype)
+
+
+def quantizer(codes: int = 5, dim: int = 3, started: bool = True, **options):
+    """In double precision; `started` keeps it from choosing its codes by k-means."""
+    made = vq.VectorQuantizer(codes, dim, **options).double()
+    made.initialised.fill_(started)
+    return made
+
+
+# ---------------------------------------------------------------- straight through
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_the_straight_through_gradient_is_one_and_the_value_is_the_codes(dtype):
+    z = (1e3 * noise(4, 3, dtype=dtype)).requires_grad_()
+    e = noise(4, 3, seed=1, dtype=dtype).requires_grad_()
+    out = vq.straight_through(z, e)
+    assert torch.equal(out, e)  # exactly, not z + (e - z) with its rounding
+    weight = noise(4, 3, seed=2, dtype=dtype)
+    to_z, to_e = torch.autograd.grad((weight * out).sum(), (z, e), allow_unused=True)
+    assert torch.equal(to_z, weight) and to_e is None
+
+
+@pytest.mark.parametrize("ema", [True, False])
+def test_a_layers_jacobian_is_the_identity(ema):
+    layer = quantizer(ema=ema).eval()
+    z = noise(1, 3, 2)
+    jacobian = torch.autograd.functional.jacobian(lambda x: layer(x).z, z).reshape(6, 6)
+    assert torch.equal(jacobian, torch.eye(6).double())
+
+
+# ---------------------------------------------------------------- the nearest code, and the losses
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("offset", [0.0, 3000.0])
+def test_nearest_codes_are_those_of_brute_force(dtype, offset):
+    """Far from the origin, where |z|² - 2 z·e + |e|² has lost its digits in float32, too."""
+    layer = vq.VectorQuantizer(17, 4).to(dtype).eval()
+    layer.codebook.add_(offset)
+    z = offset + noise(6, 4, 3, 2, dtype=dtype)
+    got = layer(z)
+    for place in product(range(6), range(3), range(2)):
+        b, i, j = place
+        vector = z[b, :, i, j].double()
+        distances = [(vector - code.double()).square().sum().item() for code in layer.codebook]
+        assert got.codes[place] == int(np.argmin(distances))
+        assert torch.equal(got.z[b, :, i, j], layer.codebook[got.codes[place]])
+    assert torch.equal(layer.nearest(z), got.codes)
+    assert torch.equal(layer.embed(got.codes), got.z)
+
+
+def test_losses_are_the_formulas_and_each_moves_one_side():
+    layer = quantizer(ema=False).eval()
+    z = noise(2, 3, 4).requires_grad_()
+    out = layer(z)
+    squares = (z - layer.embed(out.codes)).square().sum(1).mean()
+    assert torch.allclose(out.codebook_loss, squares) and torch.allclose(
+        out.commitment_loss, squares
+    )
+    to_z, to_codes = torch.autograd.grad(
+        out.codebook_loss, (z, layer.codebook), retain_graph=True, allow_unused=True
+    )
+    assert to_z is None
+    wanted = torch.zeros(5, 3).double()
+    for vector, code in zip(z.movedim(1, -1).reshape(-1, 3), out.codes.flatten(), strict=True):
+        wanted[code] += 2 * (layer.codebook[code] - vector).detach() / 8
+    assert torch.allclose(to_codes, wanted)
+    to_z, to_codes = torch.autograd.grad(
+        out.commitment_loss, (z, layer.codebook), allow_unused=True
+    )
+    assert to_codes is None and torch.allclose(to_z, 2 * (z - out.z).detach() / 8)
+
+
+def test_the_decoders_gradient_reaches_the_encoder_and_not_the_codes():
+    """Without stop-gradient in the codebook loss or with a gradient into e, this fails."""
+    model = vq.VQVAE.for_images(codes=4, dim=2, hidden=4, ema=False)
+    x = torch.rand(8, 1, 8, 8, generator=seeded())
+    model(x)  # starts the codes
+    out = model(x)
+    (out.x - x).square().mean().backward()
+    assert all(w.grad is not None and w.grad.abs().sum() > 0 for w in model.encoder.parameters())
+    assert model.quantizer.codebook.grad is None
+
+
+def test_with_moving_averages_codes_are_no_parameters():
+    assert not list(vq.VectorQuantizer(4, 2, ema=True).parameters())
+    assert len(list(vq.VectorQuantizer(4, 2, ema=False).parameters())) == 1
+
+
+# ---------------------------------------------------------------- moving averages
+
+
+def test_moving_averages_equal_their_closed_form():
+    """N and m after n steps, from the whole history of vectors and codes."""
+    decay, epsilon, k = 0.9, 0.05, 5
+    layer = quantizer(k, decay=decay, smoothing=epsilon, restart=False)
+    counts, sums = decay**6 * layer.counts.clone(), decay**6 * layer.sums.clone()
+    for step in range(6):
+        z = noise(2, 3, 7, seed=step)
+        codes = layer(z).codes.flatten()
+        weight = decay ** (5 - step) * (1 - decay)
+        for vector, code in zip(z.movedim(1, -1).reshape(-1, 3), codes, strict=True):
+            counts[code] += weight
+            sums[code] += weight * vector
+    assert torch.allclose(layer.counts, counts) and torch.allclose(layer.sums, sums)
+    total = counts.sum()
+    smoothed = (counts + epsilon) / (total + k * epsilon) * total
+    assert torch.allclose(layer.codebook, sums / smoothed[:, None])
+    assert torch.allclose(layer.smoothed_counts().sum(), total)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_a_step_without_memory_is_a_round_of_k_means():
+    z = noise(1, 3, 200)
+    points = z[0].T.numpy()
+    layer = quantizer(decay=0.0, smoothing=1e-12, restart=False)
+    start = layer.codebook.numpy().copy()
+    for rounds in (1, 2, 3):
+        layer(z)
+        settings = {"n_clusters": 5, "n_init": 1, "algorithm": "lloyd", "tol": 0}
+        peer = KMeans(init=start, max_iter=rounds, **settings).fit(points)
+        # scikit-learn's centres after r rounds, before its last relabelling
+        assert np.allclose(layer.codebook, peer.cluster_centers_, atol=1e-9)
+
+
+def test_with_memory_codes_settle_where_k_means_does():
+    z = noise(1, 3, 300)
+    layer = quantizer(decay=0.8, smoothing=1e-9, restart=False)
+    start = layer.codebook.numpy().copy()
+    for _ in range(400):
+        layer(z)
+    codes = layer.nearest(z)[0]
+    for code in codes.unique():  # a fixed point of k-means: every code is the mean of its vectors
+        assert torch.allclose(layer.codebook[code], z[0].T[codes == code].mean(0), atol=1e-6)
+    peer = KMeans(5, init=start, n_init=1).fit(z[0].T.numpy())
+    mine = (z - layer.embed(codes[None])).square().sum().item()
+    assert mine <= 1.1 * peer.inertia_
+
+
+def test_laplace_smoothing_survives_a_code_without_vectors():
+    layer = quantizer(decay=0.0, smoothing=1e-3, restart=False)
+    layer(torch.zeros(1, 3, 4).double())  # one code takes all, four have a count of 0
+    assert torch.isfinite(layer.codebook).all() and (layer.counts == 0).sum() == 4
+
+
+def test_nothing_moves_in_evaluation():
+    layer = quantizer().eval()
+    before = {k: v.clone() for k, v in layer.state_dict().items()}
+    layer(noise(2, 3, 9))
+    layer.train().nearest(noise(2, 3, 9))
+    assert all(torch.equal(v, before[k]) for k, v in layer.state_dict().items())
+
+
+# ---------------------------------------------------------------- starts and restarts
+
+
+def test_k_means_finds_blobs_and_agrees_with_scikit_learn():
+    centres = 10 * noise(6, 2, seed=3)
+    x = (centres[:, None] + 0.1 * noise(6, 50, 2)).reshape(-1, 2)
+    found = vq.kmeans(x, 6, generator=seeded())
+    assert torch.allclose(
+        torch.cdist(centres, found).min(1).values, torch.zeros(6).double(), atol=0.1
+    )
+    cloud = noise(500, 2)
+    mine = torch.cdist(cloud, vq.kmeans(cloud, 8, generator=seeded())).min(1).values.square().sum()
+    assert mine <= 1.1 * KMeans(8, n_init=5, random_state=0).fit(cloud.numpy()).inertia_
+
+
+def test_k_means_with_fewer_different_points_than_centres():
+    x = torch.tensor([[0.0, 0.0], [1.0, 1.0]]).repeat(10, 1)
+    assert {tuple(c) for c in vq.kmeans(x, 4, generator=seeded()).tolist()} == {(0, 0), (1, 1)}
+
+
+def test_the_first_batch_starts_the_codes_and_too_small_a_batch_does_not():
+    layer = quantizer(5, started=False)
+    layer(noise(1, 3, 4))
+    assert not layer.initialised
+    z = 50 + noise(4, 3, 20)
+    out = layer(z)
+    assert layer.initialised and vq.usage(out.codes, 5).used == 5
+    assert out.commitment_loss < 3  # near: the vectors' variance is 3
+
+
+def train_toy(restart: bool, start: str) -> tuple[vq.VectorQuantizer, torch.Tensor]:
+    """Vectors in a ring, codes far away on one side: only one is nearest to anything."""
+    z = 2 + noise(64, 2, 16, seed=5)
+    layer = quantizer(32, 2, restart=restart, started=start == "far")
+    if start == "far":
+        layer.codebook.sub_(100).mul_(torch.linspace(1, 2, 32).double()[:, None])
+        layer.sums.copy_(layer.codebook)
+    for step in range(600):
+        layer(z[step % 64 : step % 64 + 8])
+    return layer.eval(), z
+
+
+def test_codes_that_start_far_away_are_dead_without_restarts_and_live_with_them():
+    layer, z = train_toy(restart=False, start="far")
+    dead = vq.usage(layer.nearest(z), 32)
+    layer, z = train_toy(restart=True, start="far")
+    alive = vq.usage(layer.nearest(z), 32)
+    layer, z = train_toy(restart=False, start="k-means")
+    started = vq.usage(layer.nearest(z), 32)
+    assert dead.used <= 2 and dead.perplexity < 2.1
+    assert alive.used == 32 and alive.perplexity > 20
+    assert started.used == 32 and started.perplexity > 20
+
+
+def test_restarts_repeat():
+    one, two = (train_toy(restart=True, start="far")[0] for _ in range(2))
+    assert torch.equal(one.codebook, two.codebook)
+
+
+# ---------------------------------------------------------------- usage
+
+
+def test_perplexity_is_of_the_whole_set_whatever_the_batches():
+    codes = torch.randint(64, (1000,), generator=seeded())
+    p = np.array(list(Counter(codes.tolist()).values())) / 1000
+    by_hand = math.exp(-(p * np.log(p)).sum())
+    for batch in (1, 7, 100, 1000):
+        got = vq.usage(codes.split(batch), 64)
+        assert abs(got.perplexity - by_hand) < 1e-9 and got.used == len(p)
+    of_batches = np.mean([vq.usage(part, 64).perplexity for part in codes.split(20)])
+    assert of_batches < 20 and by_hand > 50  # the first is what depends on the batch
+
+
+def test_usage_counts_unused_codes():
+    got = vq.usage(torch.tensor([[0, 0], [3, 3]]), 4)
+    assert got.perplexity == pytest.approx(2) and got.used == 2
+    assert got.counts.tolist() == [2, 0, 0, 2]
+
+
+# ---------------------------------------------------------------- jitter
+
+
+def test_jitter_takes_neighbours_as_often_as_it_says():
+    shifts = vq.jitter_shifts((100_000,), 0.12, np.random.default_rng(0))
+    counts = Counter(shifts.tolist())
+    assert set(counts) == {-1, 0, 1}
+    assert abs(counts[-1] / 1e5 - 0.06) < 0.005 and abs(counts[1] / 1e5 - 0.06) < 0.005
+    assert not vq.jitter_shifts((50,), 0.0, np.random.default_rng(0)).any()
+
+
+def test_jitter_copies_whole_vectors_and_their_gradients():
+    z = noise(2, 3, 5).requires_grad_()
+    shifts = torch.tensor([[0, 1, -1, 0, 1], [-1, 0, 0, 0, 0]])
+    out = vq.jitter(z, shifts)
+    assert torch.equal(out[0], z[0][:, [0, 2, 1, 3, 4]]) and torch.equal(out[1], z[1])
+    (gradient,) = torch.autograd.grad(out.sum(), z)
+    assert torch.equal(gradient[0, 0], torch.tensor([1.0, 1, 1, 1, 1]).double())
+    assert torch.equal(
+        torch.autograd.grad(vq.jitter(z, -torch.ones_like(shifts)).sum(), z)[0][0, 0],
+        torch.tensor([2.0, 1, 1, 1, 0]).double(),
+    )
+
+
+# ---------------------------------------------------------------- training: resumed, on two processes
+
+
+class Toy(nn.Module):
+    """Objective: an autoencoder of vectors with a codebook in the middle."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            self.model = vq.VQVAE(
+                nn.Conv1d(2, 3, 1), vq.VectorQuantizer(8, 3, dead=0.2), nn.Conv1d(3, 2, 1)
+            )
+        self.model.quantizer.initialised.fill_(True)
+
+    def forward(self, batch):
+        out = self.model(batch["x"])
+        return (out.x - batch["x"]).square().mean() + 0.25 * out.quantized.commitment_loss, {}
+
+
+def toy_batches(step: int, shard: int = 0, shards: int = 1) -> dict[str, torch.Tensor]:
+    x = noise(8, 2, 4, seed=step, dtype=torch.float32)
+    return {"x": x[shard::shards]}
+
+
+def toy_run(out, steps: int = 20, until: int | None = None, resume: bool = False) -> Trainer:
+    config = TrainConfig(steps=steps, rate=1e-2, every=5, decay=0.9)
+    trainer = Trainer(Toy(), toy_batches, config, out)
+    trainer.run(resume, until)
+    return trainer
+
+
+def test_a_run_with_restarts_resumes_exactly(tmp_path):
+    whole = toy_run(tmp_path / "whole").model.state_dict()
+    toy_run(tmp_path / "parts", until=9)
+    parts = toy_run(tmp_path / "parts", resume=True).model.state_dict()
+    assert whole["quantizer.updates"] == 20
+    assert all(torch.equal(whole[name], parts[name]) for name in whole)
+
+
+def test_codes_of_two_processes_are_those_of_one(tmp_path):
+    """Counts and sums are added up over processes, and restarts are the first process's."""
+    script = tmp_path / "run.py"
+    folder = json.dumps(str(tmp_path / "two"))
+    tests = json.dumps(str(Path(__file__).parent))
+    script.write_text(
+        f"import sys; sys.path.insert(0, {tests})\n"
+        f"import torch; from test_vq import toy_run\n"
+        f"trainer = toy_run({folder}, steps=6)\n"
+        "books = [torch.zeros(8, 3) for _ in range(2)]\n"
+        "torch.distributed.all_gather(books, trainer.model.quantizer.codebook)\n"
+        "assert torch.equal(*books)\n"
+    )
+    root = Path(__file__).parent.parent
+    environment = {"PYTHONPATH": str(root), "PATH": "/usr/bin:/bin", "ACCELERATE_USE_CPU": "true"}
+    environment |= {"OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
+    done = subprocess.run(
+        [*command, str(script)], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+# ---------------------------------------------------------------- pictures
+
+
+def test_the_grid_is_halved_as_often_as_asked():
+    for halvings, side in ((1, 4), (2, 2), (3, 1)):
+        model = vq.VQVAE.for_images(codes=8, dim=4, halvings=halvings).eval()
+        codes = model.encode(torch.zeros(2, 1, 8, 8))
+        assert codes.shape == (2, side, side) and model.decode(codes).shape == (2, 1, 8, 8)
+
+
+def test_forward_is_encode_and_decode():
+    model = vq.VQVAE.for_images(codes=8, dim=4).double().eval()
+    x = noise(3, 1, 8, 8)
+    out = model(x)
+    assert torch.equal(model.encode(x), out.quantized.codes)
+    assert torch.allclose(model.decode(out.quantized.codes), out.x)
+
+
+def test_the_shipped_model_is_under_its_bars():
+    model, card = vq.load()
+    digits = data.digits()
+    x = torch.tensor(digits.images / 16).float().reshape(-1, 1, 8, 8)[digits.split["test"]]
+    codes = model.encode(x)
+    assert codes.shape == (300, 4, 4) and card["grid"] == [4, 4]
+    mse = (model.decode(codes) - x).square().mean().item()
+    used = vq.usage(codes, 64)
+    assert mse <= 0.018 and used.perplexity >= 50
+    assert abs(mse - card["seeds"][0]["mse"]) < 2e-4
+    assert abs(used.perplexity - card["seeds"][0]["perplexity"]) < 0.5
+    assert card["test, median"]["mse"] <= 0.018 and card["test, median"]["perplexity"] >= 50
+    assert len(card["seeds"]) == 3
+
+
+# ---------------------------------------------------------------- the prior
+
+
+def prior(codes: int = 3, conditions: int = 2) -> vq.CodePrior:
+    made = vq.CodePrior(codes, conditions, hidden=6, embed=4, generator=seeded()).double().eval()
+    for weight in made.parameters():
+        nn.init.normal_(weight, std=0.8, generator=seeded(weight.numel()))
+    return made.requires_grad_(False)
+
+
+@pytest.mark.parametrize("condition", [None, 0, 1])
+def test_the_prior_sums_to_one_over_all_sequences(condition):
+    """Those that end within four codes, and those that go on: each first four codes, not ended."""
+    model = prior()
+    total = 0.0
+    for length in range(5):
+        every = [torch.tensor(s, dtype=torch.long) for s in product(range(3), repeat=length)]
+        p = model.conditionals(every, condition)  # (n, length + 1)
+        total += p.sum(1).exp().sum().item()  # ended here
+        if length == 4:
+            total += p[:, :4].sum(1).exp().sum().item() - p.sum(1).exp().sum().item()
+    assert total == pytest.approx(1, abs=1e-12)
+
+
+def test_the_prior_is_causal_and_conditioned():
+    model = prior()
+    a, b = torch.tensor([0, 1, 2, 0]), torch.tensor([0, 1, 0, 0])
+    p = model.conditionals([a, b])
+    assert torch.equal(p[0, :2], p[1, :2]) and not torch.equal(p[0, 2:], p[1, 2:])
+    given = [model.log_prob([a], c).item() for c in (None, 0, 1)]
+    assert len(set(given)) == 3
+    mixed = model.log_prob([a, a], torch.tensor([0, 1]))
+    assert torch.allclose(mixed, torch.tensor(given[1:]).double())
+    assert model.nats([a, b]) == pytest.approx(-model.log_prob([a, b]).sum().item() / 10)
+
+
+def test_samples_of_the_prior_follow_its_density():
+    model = prior()
+    drawn = model.sample(4000, 1, longest=30, generator=seeded())
+    counts = Counter(tuple(s.tolist()) for s in drawn)
+    for sequence in [(), (0,), (1,), (2, 1)]:
+        p = model.log_prob([torch.tensor(sequence, dtype=torch.long)], 1).exp().item()
+        assert abs(counts[sequence] / 4000 - p) < 4 * math.sqrt(p / 4000) + 1e-3
+    assert all(len(s) <= 5 for s in model.sample(50, longest=5, generator=seeded()))
+
+
+def test_hiding_the_condition_trains_the_prior_without_one():
+    model = prior().requires_grad_(True)
+    sequences, condition = [torch.tensor([0, 1])] * 40, torch.zeros(40, dtype=torch.long)
+    whole = model.loss(sequences, condition, hide=0.0)
+    none = model.loss(sequences, condition, hide=1.0)
+    assert whole.item() == pytest.approx(model.nats(sequences, 0).item())
+    assert none.item() == pytest.approx(model.nats(sequences).item())
+    (gradient,) = torch.autograd.grad(
+        model.loss(sequences, condition, hide=0.5, generator=seeded()), model.condition.weight
+    )
+    assert (gradient[[0, 2]].abs().sum(1) > 0).all() and (gradient[1] == 0).all()
+
+
+def test_ngrams_are_counted_by_hand():
+    learn = [torch.tensor([0, 0, 1]), torch.tensor([1])]
+    test = [torch.tensor([0, 1])]
+    alpha, v = 2.0, 3  # symbols 0, 1, end
+    counts = {0: 2, 1: 2, 2: 2}
+    p1 = {s: (n + alpha / v) / (6 + alpha) for s, n in counts.items()}
+    wanted = -np.mean([math.log(p1[s]) for s in (0, 1, 2)])
+    assert vq.ngram_nats(1, learn, test, 2, alpha) == pytest.approx(wanted)
+    after = {2: {0: 1, 1: 1}, 0: {0: 1, 1: 1}, 1: {2: 2}}  # end stands before each sequence
+    p2 = lambda s, c: (after[c].get(s, 0) + alpha * p1[s]) / (sum(after[c].values()) + alpha)
+    wanted = -np.mean([math.log(p2(s, c)) for s, c in ((0, 2), (1, 0), (2, 1))])
+    assert vq.ngram_nats(2, learn, test, 2, alpha) == pytest.approx(wanted)
+
+
+# ---------------------------------------------------------------- errors
+
+
+def test_errors_say_what_is_wrong():
+    layer = quantizer()
+    for call, error, message in (
+        (lambda: layer(torch.zeros(2, 4, 5).double()), ValueError, "3 numbers of a vector"),
+        (lambda: layer(torch.zeros(2, 3, 5, dtype=torch.long)), TypeError, "embed"),
+        (lambda: layer(torch.full((1, 3, 2), math.nan).double()), ValueError, "diverged"),
+        (lambda: layer(torch.zeros(0, 3, 2).double()), ValueError, "shape"),
+        (lambda: layer.embed(torch.tensor([[5]])), ValueError, "0 … 4"),
+        (lambda: layer.embed(torch.tensor([[1.0]])), TypeError, "whole numbers"),
+        (lambda: vq.VectorQuantizer(1, 3), ValueError, "codes >= 2"),
+        (lambda: vq.VectorQuantizer(4, 3, decay=1.0), ValueError, "decay"),
+        (lambda: vq.kmeans(torch.zeros(3, 2), 4), ValueError, "k <= N"),
+        (lambda: vq.usage(torch.tensor([0.5]), 4), ValueError, "whole numbers"),
+        (lambda: vq.usage(torch.tensor([4]), 4), ValueError, "0 to 3"),
+        (lambda: vq.usage([], 4), ValueError, "no codes"),
+        (lambda: vq.jitter_shifts((2,), 1.5, np.random.default_rng(0)), ValueError, "[0, 1]"),
+        (lambda: vq.jitter(torch.zeros(1, 2, 3), torch.zeros(1, 2).long()), ValueError, "shifts"),
+        (lambda: vq.VQVAE.for_images(halvings=0), ValueError, "halvings"),
+        (lambda: vq.CodePrior(0), ValueError, "codes >= 1"),
+        (lambda: prior().log_prob([torch.tensor([0])], 3), ValueError, "0 to 1"),
+        (lambda: prior().log_prob([torch.tensor([7])]), ValueError, "symbols"),
+        (lambda: vq.pad([], 3), ValueError, "at least one"),
+    ):
+        with pytest.raises(error) as caught:
+            call()
+        assert message in str(caught.value), caught.value
