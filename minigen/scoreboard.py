@@ -131,6 +131,13 @@ def _vae(clips: Sequence[Utterance]) -> list[np.ndarray]:
     return [spoken_vae.render(model.word(z)).astype(float) for z in model.latents(clips)]
 
 
+def _codes(clips: Sequence[Utterance]) -> list[np.ndarray]:
+    from . import conversion
+
+    said = [conversion.convert(c.audio, c.speaker, f0=c.f0, keep_pitch=True) for c in clips]
+    return [made.audio.astype(float) for made in said]
+
+
 def _neural(name: str, temperature: float = 1.0) -> Callable:
     def say(clips: Sequence[Utterance]) -> list[np.ndarray]:
         import torch
@@ -154,10 +161,10 @@ def _neural(name: str, temperature: float = 1.0) -> Callable:
 
 ROWS = [
     Row("recording", None, "itself", _recording),
-    Row("recording, a quarter as loud", None, "every sample times ¼", _quieter),
+    Row("recording, ¼ as loud", None, "every sample times ¼", _quieter),
     Row("recording, 20 ms late", None, "160 samples of silence before it", _late),
-    Row("recording with hiss", None, "white noise 30 dB below it", _hiss),
-    Row("recording at another tempo", None, "the same word and voice, 1.2 times as fast", _other_tempo),
+    Row("recording, with hiss", None, "white noise 30 dB below it", _hiss),
+    Row("recording, another tempo", None, "the same word and voice, 1.2 times as fast", _other_tempo),
     Row("whisper", None, "the vocoder of chapter 3 with noise for pulses", _whisper),
     Row("µ-law", 1, "the recording at 8 bits", _mu_law),
     Row("vocoder", 3, "cepstra and F0 of the recording", _vocoder),
@@ -166,6 +173,7 @@ ROWS = [
     Row("WaveNet, last rung but one", 7, "phones, times, F0, speaker", _neural("rung before")),
     Row("WaveNet, last rung", 7, "phones, times, F0, speaker", _neural("rung last")),
     Row("VAE of words", 10, "16 numbers that it made of the recording", _vae),
+    Row("VQ-VAE", 11, "50 codes a second, F0, speaker", _codes),
     Row("teacher", 14, "phones, times, F0, speaker", _neural("teacher")),
     Row("teacher, noise × 0.7", 14, "phones, times, F0, speaker", _neural("teacher", 0.7)),
     Row("student", 14, "phones, times, F0, speaker", _neural("student")),
@@ -256,13 +264,18 @@ def as_text(table: dict[str, dict[str, float | None]], columns: Sequence[str]) -
     """Some columns of a table as lines of text, for the page.
 
     >>> print(as_text({"student": {"mcd": 3.14159, "pesq": None}}, ["mcd", "pesq"]))
-                                         mcd       pesq
-    student                            3.142          –
+                                mcd    pesq
+    student                    3.14       –
     """
-    lines = [" " * 30 + "".join(f"{name:>11}" for name in columns)]
+    short = {"recognised": "words", "std_ratio": "std", "log_mel": "logmel"}
+    lines = [" " * 27 + "".join(f"{short.get(name, name):>8}" for name in columns)]
     for row, values in table.items():
-        cells = ["–" if (v := values[c]) is None or np.isnan(v) else f"{v:.4g}" for c in columns]
-        lines.append(f"{row:30}" + "".join(f"{cell:>11}" for cell in cells))
+        cells = []
+        for name in columns:
+            value = values[name]
+            missing = value is None or np.isnan(value)
+            cells.append("–" if missing else "0" if abs(value) < 5e-4 else f"{value:.3g}")
+        lines.append(f"{row:27}" + "".join(f"{cell:>8}" for cell in cells))
     return "\n".join(lines)
 
 

@@ -60,7 +60,7 @@ def test_the_stored_table_has_every_row_and_every_measure():
 
 
 @pytest.mark.parametrize(
-    "name", ["recording with hiss", "µ-law", "conventional voice", "WaveNet, last rung", "student"]
+    "name", ["recording, with hiss", "µ-law", "conventional voice", "WaveNet, last rung", "student"]
 )
 def test_what_is_stored_is_what_the_code_measures_now(name):
     """Networks may round otherwise on another machine, and chance does the rest: 5 %."""
