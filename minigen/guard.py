@@ -45,8 +45,8 @@ class Guard:
     least: float = 0.5
     ratio: tuple[float, float] = (0.1, 10.0)
     floor: float = 0.95
-    patience: int = 100
-    grace: int = 500
+    patience: int = 200
+    grace: int = 2000
     _past: deque[float] = field(default_factory=deque, repr=False)
     _runs: dict[str, int] = field(default_factory=dict, repr=False)
 

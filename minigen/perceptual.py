@@ -116,9 +116,10 @@ class PerceptualLoss(nn.Module):
                 f"generated is {tuple(generated.shape)}, recorded {tuple(recorded.shape)}: cut them "
                 "alike"
             )
-        _, ours = self.net(generated)
-        with torch.no_grad():
-            _, theirs = self.net(recorded)
+        with torch.autocast(generated.device.type, enabled=False):  # a loss, so in full precision
+            _, ours = self.net(generated)
+            with torch.no_grad():
+                _, theirs = self.net(recorded)
         parts = [
             self.feature * _distance(a, b) + self.style * _distance(gram(a), gram(b))
             for a, b in zip(ours, theirs, strict=True)

@@ -95,6 +95,14 @@ def test_it_is_part_of_the_objective_when_asked():
     assert "perceptual" not in DistillationLoss(student, teacher.wavenet)(batch)[1]
 
 
+def test_full_precision_under_autocast():
+    loss, x = PerceptualLoss(), clip()
+    other = 1.2 * x
+    want = loss(other, x)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(loss(other, x), want)
+
+
 def test_errors(tmp_path):
     with pytest.raises(ValueError, match="cut them alike"):
         PerceptualLoss(PhoneNet(4))(torch.zeros(1, 1, 500), torch.zeros(1, 1, 501))
