@@ -346,12 +346,12 @@ def figures(
 
 def speech_table(
     weights: Path | str | None = None, limit: int | None = None
-) -> tuple[dict[str, dict], list[Said], PhoneJudge]:
+) -> tuple[dict[str, dict], list[Said], PhoneJudge, Prosody]:
     """All that is measured of a voice of recorded sentences, by default "allison".
 
     Returns:
-        {"nats": {…}, "sentences": {way: {figure: value}}}, what was said, and the judge of phones. All
-        of it is about the sentences that `voice.held_out` keeps away; `limit` takes the first few.
+        {"nats": {…}, "sentences": {way: {figure: value}}}, what was said, the judge of phones,
+        and the prosody fitted on the rest. All of it is about the sentences that `voice.held_out` keeps away; `limit` takes the first few.
     """
     model = voice.load("teacher", weights, voice="allison")
     recipe = voice.recipe_of("teacher", weights, voice="allison")
@@ -363,7 +363,7 @@ def speech_table(
     prosody, judge = Prosody.fit(train), PhoneJudge(train)
     said = [said_with(model, prosody, clip, way) for clip in kept for way in WAYS]
     nats = likelihoods(model, recipe, train, kept)
-    return {"nats": nats, "sentences": figures(said, judge)}, said, judge
+    return {"nats": nats, "sentences": figures(said, judge)}, said, judge, prosody
 
 
 def as_text(measured: dict[str, dict]) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from minigen import audio, data, evaluate, voice
+from minigen import audio, data, evaluate, pitch, voice
 from minigen.evaluate import recognised, spoken_digits_of
 from minigen.train import load_tensors
 
@@ -474,6 +474,76 @@ def test_speak_takes_a_file_of_weights(tmp_path):
     for temperature in (-1.0, float("nan"), float("inf")):
         with pytest.raises(ValueError, match="0 or more"):
             voice.speak("one", temperature=temperature)
+
+
+def test_the_recorded_voice_ships_small_with_its_card_and_figures():
+    path = voice.WEIGHTS / "allison_teacher.safetensors"
+    assert path.stat().st_size <= 2e6
+    loaded, recipe = voice.load("teacher", voice="allison"), voice.recipe_of("teacher", path)
+    assert loaded.spec == voice.spec_of(recipe) and loaded.spec.speakers == ("allison",)
+    prosody = voice.prosody_of("allison")
+    assert set(prosody.inventory) == set(loaded.spec.phones) and prosody.speaker == "allison"
+    card = voice.card("teacher", "allison")
+    last = card["stages"][-1]
+    assert last["recipe"] == recipe and last["minutes"] > 1
+    nats, sentences = card["measured"]["nats"], card["measured"]["sentences"]
+    assert nats["trained"] < nats["step 0"] - 1 and nats["trained"] < nats["AR(16)"] - 1
+    assert set(evaluate.WAYS) < set(sentences)
+    for way in evaluate.WAYS:
+        row = sentences[way]
+        assert row["warped dB"] < sentences["another sentence"]["warped dB"]
+        assert row["voicing %"] > 85 and row["F0 error %"] < 5 and 0.5 < row["std ratio"] < 1.5
+
+
+def test_the_recorded_voice_says_any_sentence():
+    spoken = voice.speak("Your password has been changed.", voice="allison")
+    assert spoken.rate == 8000 and 1.5 < len(spoken.audio) / 8000 < 3.5
+    assert 0.03 < spoken.audio.std() < 0.3 and np.abs(spoken.audio).max() <= 1
+    # the sound has the pitch of the plan, and is silent where the plan is
+    times, f0 = voice.prosody_of("allison").plan("Your password has been changed.")
+    heard = pitch.f0(spoken.audio, 8000)[: len(f0)]
+    both = (heard > 0) & (f0 > 0)
+    assert np.mean((heard > 0) == (f0 > 0)) > 0.85
+    assert np.median(np.abs(np.log(heard[both] / f0[both]))) < 0.05
+    start = round(8000 * times[0][2])
+    assert spoken.audio[: start // 2].std() < 0.1 * spoken.audio[start:].std()
+    again = voice.speak("your password has been changed", voice="allison", backend="numpy")
+    assert np.allclose(spoken.audio[:4000], again.audio[:4000], atol=1e-3)
+    fast = voice.speak("Thank you", voice="allison", pace=2.0)
+    assert len(fast.audio) < 0.6 * len(voice.speak("Thank you", voice="allison").audio)
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ({"text": "one", "voice": "alison"}, "no voice 'alison': choose one of digits, allison"),
+        ({"text": "one", "voice": "allison", "speaker": "slt"}, "no speaker 'slt'.*allison"),
+        ({"text": "5 €", "voice": "allison"}, "no way to say '€'"),
+        ({"text": "...", "voice": "allison"}, "nothing to say"),
+        ({"text": "hi", "voice": "allison", "pace": 9}, "pace is a factor"),
+        ({"text": "hi", "voice": "allison", "temperature": -1}, "0 or more"),
+        ({"text": "hi", "voice": "allison", "model": "none"}, "or give a file"),
+    ],
+)
+def test_what_the_recorded_voice_refuses(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        voice.speak(**arguments)
+
+
+def test_command_speaks_any_sentence(tmp_path):
+    done = run("speak", "thank you", "--voice", "allison", "--out", "thanks.wav", cwd=tmp_path)
+    assert done.returncode == 0 and "times real time" in done.stdout, done.stderr
+    x, rate = audio.load(tmp_path / "thanks.wav")
+    assert rate == 8000 and 0.4 < len(x) / rate < 2 and x.std() > 0.02
+    for arguments, message in (
+        (["speak", "5 €", "--voice", "allison"], "no way to say '€'"),
+        (["speak", "hi", "--voice", "bob"], "no voice 'bob': choose one of digits, allison"),
+        (["speak", "hi", "--voice", "allison", "--compare"], "no other has both"),
+        (["evaluate", "--voice", "bob"], "no voice 'bob'"),
+    ):
+        done = run(*arguments, cwd=tmp_path)
+        assert done.returncode == 2 and message in done.stderr
+        assert "Traceback" not in done.stderr and len(done.stderr.strip().splitlines()) == 1
 
 
 def test_spoken_is_a_record():

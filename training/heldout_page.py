@@ -5,7 +5,7 @@
 Writes runs/heldout-allison.html, one file with all sounds in it, and prints the figures. The recordings
 are not in this repository: the corpus and the table of phone times must be at hand (`minigen align
 allison --out runs/allison.tsv`). With --ship the figures go into the card beside the shipped weights,
-and two short sentences, as the model says them, into book/_static/audio.
+the fitted prosody beside them, and two short sentences, as the model says them, into book/_static/audio.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from minigen import audio, evaluate, voice
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "runs" / "heldout-allison.html"
-CLIPS = ("vm-tooshort", "vm-tempremoved")  # which sentences the book plays
-SHORT = dict(zip(evaluate.WAYS, ("recorded", "times", "predicted"), strict=True))
+CLIPS = ("vm-tooshort", "dir-welcome")  # which sentences the book plays
+SHORT = dict(zip(evaluate.WAYS, ("oracle", "times", "predicted"), strict=True))
 STYLE = """body{font:16px/1.5 sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}
 table{border-collapse:collapse;width:100%}td,th{text-align:left;padding:.3rem .6rem;border-top:1px solid #8888}
 audio{height:2rem;width:13rem}.scroll{overflow-x:auto}:root{color-scheme:light dark}"""
@@ -83,12 +83,13 @@ def main() -> None:
         "--ship", action="store_true", help="also fill the card and the book's clips"
     )
     arguments = parser.parse_args()
-    measured, said, judge = evaluate.speech_table(arguments.weights)
+    measured, said, judge, prosody = evaluate.speech_table(arguments.weights)
     PAGE.parent.mkdir(exist_ok=True)
     PAGE.write_text(page(said, judge, measured), encoding="utf-8")
     print(f"{PAGE}: {PAGE.stat().st_size / 1e6:.1f} MB")
     print(evaluate.as_text(measured))
     if arguments.ship:
+        prosody.save(voice.WEIGHTS / "allison_prosody.json")
         card = voice.WEIGHTS / "allison_teacher.json"
         held = json.loads(card.read_text())
         held["measured"] = {
