@@ -170,7 +170,7 @@ ROWS = [
     Row("vocoder", 3, "cepstra and F0 of the recording", _vocoder),
     Row("conventional voice", 3, "the word and the speaker", _conventional),
     Row("linear prediction", 5, "filters and F0 of the recording", _linear_prediction),
-    Row("WaveNet, last rung but one", 7, "phones, times, F0, speaker", _neural("rung before")),
+    Row("WaveNet, rung before", 7, "phones, times, F0, speaker", _neural("rung before")),
     Row("WaveNet, last rung", 7, "phones, times, F0, speaker", _neural("rung last")),
     Row("VAE of words", 10, "16 numbers that it made of the recording", _vae),
     Row("VQ-VAE", 11, "50 codes a second, F0, speaker", _codes),
@@ -264,19 +264,23 @@ def as_text(table: dict[str, dict[str, float | None]], columns: Sequence[str]) -
     """Some columns of a table as lines of text, for the page.
 
     >>> print(as_text({"student": {"mcd": 3.14159, "pesq": None}}, ["mcd", "pesq"]))
-                                mcd    pesq
-    student                    3.14       –
+                            mcd  pesq
+    student                3.14     –
     """
-    short = {"recognised": "words", "std_ratio": "std", "log_mel": "logmel"}
-    lines = [" " * 27 + "".join(f"{short.get(name, name):>8}" for name in columns)]
+    short = {"recognised": "words", "std_ratio": "std", "log_mel": "mel", "voicing": "voice"}
+    lines = [" " * 25 + "".join(f"{short.get(name, name):>6}" for name in columns)]
     for row, values in table.items():
-        cells = []
-        for name in columns:
-            value = values[name]
-            missing = value is None or np.isnan(value)
-            cells.append("–" if missing else "0" if abs(value) < 5e-4 else f"{value:.3g}")
-        lines.append(f"{row:27}" + "".join(f"{cell:>8}" for cell in cells))
+        cells = [_short(values[name]) for name in columns]
+        lines.append(f"{row:25}" + "".join(f"{cell:>6}" for cell in cells))
     return "\n".join(lines)
+
+
+def _short(value: float | None) -> str:
+    if value is None or np.isnan(value):
+        return "–"
+    if value == int(value) or abs(value) >= 100:
+        return f"{value:.0f}"
+    return f"{value:.2f}" if abs(value) < 10 else f"{value:.1f}"
 
 
 def _round(value: float | None) -> float | None:
