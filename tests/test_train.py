@@ -167,6 +167,13 @@ def test_a_passing_fault_stops_nothing(tmp_path, story):
     Trainer(objective, batches, TrainConfig(steps=100, every=7), tmp_path).run()
 
 
+def test_an_explosion_does_not_become_the_usual_thing():
+    """Values that are too high do not enter the median, however many there are."""
+    guard = Guard(spike=120)
+    causes = [guard.check(step, {"kl": 1.0 if step < 50 else 30.0}) for step in range(170)]
+    assert causes[:-1] == [None] * 169 and "running median of 1," in causes[-1]
+
+
 def test_gradient_that_is_not_finite_spoils_no_weight(tmp_path):
     class Edge(Regression):
         def forward(self, batch):
