@@ -1,5 +1,6 @@
 """The figures of a voice of recorded sentences: each judge against a case whose answer is known."""
 
+import dataclasses
 import math
 from itertools import pairwise
 
@@ -109,6 +110,20 @@ def test_each_way_is_given_what_it_says(sentences):
         evaluate.said_with(model, prosody, clip, "guess")
 
 
+def test_prosody_is_measured_against_constants(sentences):
+    train, kept = voice.held_out(sentences, "allison")
+    row = evaluate.prosody_figures(Prosody.fit(train), train, kept)
+    assert row["durations, nats a phone"] > row["without context"] + 0.3
+    assert row["voicing right %"] > 85 > row["always the usual %"]
+    assert row["F0 rms error %"] < row["the speaker's mean %"]
+    # of a corpus that says nothing twice differently, only the wobble of 0.1 % is left
+    rng = np.random.default_rng(0)
+    wobble = lambda n: 100 * np.exp(0.001 * rng.standard_normal(n))
+    flat = [dataclasses.replace(c, f0=wobble(len(c.f0))) for c in sentences]
+    row = evaluate.prosody_figures(Prosody.fit(flat), flat, flat)
+    assert row["voicing right %"] == 100 and abs(row["F0 rms error %"] - 0.1) < 0.01
+
+
 def test_a_whole_table_from_a_toy_voice(sentences, tmp_path, monkeypatch):
     recipe = voice.read_recipe(
         voice.WEIGHTS.parents[1] / "training/allison-cpu-teacher.toml", "teacher"
@@ -133,4 +148,4 @@ def test_a_whole_table_from_a_toy_voice(sentences, tmp_path, monkeypatch):
     assert rows["recordings"]["phones %"] > rows[evaluate.WAYS[0]]["phones %"]
     assert "another sentence" not in evaluate.figures(said[:3], evaluate.PhoneJudge(train))
     text = evaluate.as_text(measured)
-    assert all(name in text for name in (*nats, *rows))
+    assert all(name in text for name in (*nats, *rows, *measured["prosody"]))

@@ -62,6 +62,7 @@ def page(said: Sequence[evaluate.Said], judge: evaluate.PhoneJudge, measured: di
         "<p>Held-out likelihood, nats a sample: "
         + ", ".join(f"{name} {value:.3f}" for name, value in measured["nats"].items())
         + ".</p>",
+        table({"prosody, held out": measured["prosody"]}),
         table(measured["sentences"]),
     ]
     for clip in list({one.clip.name: one.clip for one in said}.values()):
