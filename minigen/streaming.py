@@ -20,9 +20,8 @@ from .parallel_wavenet import Student
 __all__ = ["conditioning_pieces", "features", "pieces", "student_pieces"]
 
 Part = tuple[list, np.ndarray]  # phones with their times, F0 a frame
-REACH = (
-    3  # frames either side that a frame's conditioning depends on: two convolutions, interpolation
-)
+# Frames either side that a frame's conditioning depends on: two convolutions, interpolation
+REACH = 3
 
 
 def features(part: Part, spec: VoiceSpec) -> tuple[np.ndarray, np.ndarray]:
