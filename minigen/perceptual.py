@@ -120,10 +120,10 @@ class PerceptualLoss(nn.Module):
             _, ours = self.net(generated)
             with torch.no_grad():
                 _, theirs = self.net(recorded)
-        parts = [
-            self.feature * _distance(a, b) + self.style * _distance(gram(a), gram(b))
-            for a, b in zip(ours, theirs, strict=True)
-        ]
+            parts = [
+                self.feature * _distance(a, b) + self.style * _distance(gram(a), gram(b))
+                for a, b in zip(ours, theirs, strict=True)
+            ]
         return torch.stack(parts).mean()
 
 
