@@ -361,7 +361,8 @@ class DistillationLoss(nn.Module):
     by more than √γ, going ever further away lowers the difference for ever. `margin` = inf is the paper's.
 
     A weight of 0 switches a part off. The fresh noise of `mol_kl` is a function of the batch's, so that a
-    resumed run draws the same.
+    resumed run draws the same. With it, and with the contrast, whose wrong conditioning is the next item's
+    of the same process, a run on several processes equals one on a single process in the mean only.
 
     Args:
         model: has `.student` (a Student), `.conditioning(batch)` -> (B, C, T).
