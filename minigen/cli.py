@@ -180,7 +180,7 @@ def convert(
     to: Annotated[str, typer.Option(help="slt, rms or awb; with --model fsdd, see there.")],
     out: Annotated[Path, typer.Option(help="Where to write the WAV.")] = Path("converted.wav"),
     model: Annotated[
-        str, typer.Option(help="spoken_digits or fsdd: whose voices.")
+        str, typer.Option(help="spoken_digits or fsdd, or a file of weights.")
     ] = "spoken_digits",
     keep_pitch: Annotated[bool, typer.Option(help="Leave F0 as it is.")] = False,
     temperature: Annotated[float, typer.Option(help="Scales the noise.")] = 1.0,

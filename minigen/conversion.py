@@ -195,15 +195,13 @@ class _Conditioner(nn.Module):
 class _Critic(nn.Module):
     """Guesses the speaker from code vectors: (B, D, n) -> logits (B, S, n). See `ConversionLoss`."""
 
-    def __init__(self, dim: int, speakers: int) -> None:
+    def __init__(self, dim: int, speakers: int, layers: int) -> None:
         super().__init__()
-        self.net = nn.Sequential(
-            nn.Conv1d(dim, 64, 9, padding=4),
-            nn.ReLU(),
-            nn.Conv1d(64, 64, 5, padding=2),
-            nn.ReLU(),
-            nn.Conv1d(64, speakers, 1),
-        )
+        net: list[nn.Module] = []
+        for index in range(layers):
+            kernel = 5 if index == layers - 1 else 9
+            net += [nn.Conv1d(64 if index else dim, 64, kernel, padding=kernel // 2), nn.ReLU()]
+        self.net = nn.Sequential(*net, nn.Conv1d(64, speakers, 1))
 
     def forward(self, z: Tensor) -> Tensor:
         return self.net(z)
@@ -225,6 +223,7 @@ class SpeechVQVAE(VQVAE):
         codes: K. dim: D, numbers of a code vector.
         encoder, hidden: channels of the encoder and of the conditioner.
         decay: of the codebook's moving averages.
+        critic: hidden layers of the network that guesses the speaker in training.
 
     References:
         van den Oord, Vinyals and Kavukcuoglu, Neural Discrete Representation Learning, 2017
@@ -241,6 +240,7 @@ class SpeechVQVAE(VQVAE):
         encoder: int = 64,
         hidden: int = 64,
         decay: float = 0.99,
+        critic: int = 2,
     ) -> None:
         quantizer = VectorQuantizer(codes, dim, decay=decay)
         super().__init__(_Encoder(encoder, dim), quantizer, None)  # decodes by a method of its own
@@ -254,7 +254,7 @@ class SpeechVQVAE(VQVAE):
             nn.Tanh(),
             nn.Conv1d(32, 2 * FRAMES_A_CODE, 1),
         )
-        self.critic = _Critic(dim, len(self.speakers))
+        self.critic = _Critic(dim, len(self.speakers), critic)
         self.wavenet = wavenet
         self.register_buffer("heard_scale", torch.ones(HEARD, 1))
         self.register_buffer("spectrum_mean", torch.zeros(SPECTRUM, 1))
@@ -472,22 +472,34 @@ def utter(
 
 @cache
 def load(name: str = "spoken_digits") -> tuple[SpeechVQVAE, dict]:
-    """A trained model, and its card (data, command, minutes, results): "spoken_digits" or "fsdd".
+    """A trained model, and its card (data, command, minutes, results).
+
+    Args:
+        name: "spoken_digits" or "fsdd", which ship; or the path of a file of weights (*.safetensors), whose
+            card is the file of that name that ends in .json, or empty without one.
 
     >>> model, card = load()
     >>> model.speakers, model.quantizer.codes
     (('slt', 'rms', 'awb'), 128)
     """
-    if name not in ("spoken_digits", "fsdd"):
-        raise ValueError(f"no model {name!r}: choose spoken_digits or fsdd")
-    tensors, notes = load_tensors(WEIGHTS / f"vq_{name}.safetensors")
+    path = Path(name)
+    if path.suffix != ".safetensors":
+        if name not in ("spoken_digits", "fsdd"):
+            raise ValueError(
+                f"no model {name!r}: choose spoken_digits or fsdd, or give a file *.safetensors"
+            )
+        path = WEIGHTS / f"vq_{name}.safetensors"
+    tensors, notes = load_tensors(path)
+    if "speakers" not in notes.get("recipe", {}):
+        raise ValueError(f"{path} holds no voices: `training/vq_speech.py train` writes such files")
     model = SpeechVQVAE.build(notes["recipe"])
     model.critic = None  # it had its part in training only
     model.load_state_dict(
         {k: v.float() if v.is_floating_point() else v for k, v in tensors.items()}
     )
-    card = json.loads((WEIGHTS / f"vq_{name}.json").read_text(encoding="utf-8"))
-    return model.eval().requires_grad_(False), card
+    card = path.with_suffix(".json")
+    found = json.loads(card.read_text(encoding="utf-8")) if card.is_file() else {}
+    return model.eval().requires_grad_(False), found
 
 
 @cache

@@ -33,6 +33,7 @@ class SpeechBatches:
         batch: crops a step. frames: of 10 ms in a crop, even.
         jitter: the chance of each code to be replaced by a neighbour.
         dither: standard deviation of the white noise added to the audio.
+        dim: D of the code vectors, for the noise of `ConversionLoss`'s `blur`.
         seed: of the choice. Item i of step s depends on (seed, s, i) alone.
     """
 
@@ -44,12 +45,13 @@ class SpeechBatches:
         frames: int,
         jitter: float = 0.12,
         dither: float = 0.0005,
+        dim: int = 16,
         seed: int = 0,
     ) -> None:
         if batch < 1 or frames < FRAMES_A_CODE or frames % FRAMES_A_CODE:
             raise ValueError(f"batch is at least 1 and frames even, not {batch=}, {frames=}")
         self.batch, self.frames, self.seed = batch, frames, seed
-        self.jitter, self.dither = jitter, dither
+        self.jitter, self.dither, self.dim = jitter, dither, dim
         self.pools: list[list[Features]] = [[] for _ in range(max(speakers) + 1)]
         for clip, who in zip(features, speakers, strict=True):
             self.pools[who].append(clip)
@@ -57,7 +59,7 @@ class SpeechBatches:
             raise ValueError("SpeechBatches needs clips of every speaker")
 
     def item(self, step: int, index: int) -> dict[str, np.ndarray]:
-        """One crop: audio (1, 80 N), heard, spectrum, pitch (2, N), phase (6, 80 N), speaker, shifts."""
+        """One crop: audio (1, 80 N), heard, spectrum, pitch (2, N), phase (6, 80 N), speaker, shifts, noise."""
         rng = np.random.default_rng([self.seed, step, index])
         speaker = int(rng.integers(len(self.pools)))
         pool, chosen, first, have = self.pools[speaker], [], 0, 0
@@ -70,6 +72,7 @@ class SpeechBatches:
         row = lambda name, hop: np.concatenate([getattr(c, name) for c in chosen], axis=-1)[
             ..., first * hop : last * hop
         ]
+        codes = self.frames // FRAMES_A_CODE
         audio = row("audio", HOP) + rng.normal(0, self.dither, self.frames * HOP)
         return {
             "audio": audio[None].astype(np.float32),
@@ -78,7 +81,8 @@ class SpeechBatches:
             "pitch": pitch_rows(row("f0", 1)),
             "phase": row("phase", HOP),
             "speaker": np.int64(speaker),
-            "shifts": jitter_shifts((self.frames // FRAMES_A_CODE,), self.jitter, rng),
+            "shifts": jitter_shifts((codes,), self.jitter, rng),
+            "noise": rng.standard_normal((self.dim, codes)).astype(np.float32),
         }
 
     def __call__(self, step: int, shard: int = 0, shards: int = 1) -> dict[str, Tensor]:
@@ -114,6 +118,9 @@ class ConversionLoss(nn.Module):
     Args:
         model: with `frozen`, encoder and codes stay as they are, and only the decoder learns.
         waveform, spectrum, commitment, speaker: weights. beta: of the NLL's weighting by scale.
+        blur: length of the noise added to code vectors on their way to the decoder, in units of the median
+            distance from a code to the next. A sound is often given one code by one speaker and the next
+            code by another; so blurred, the decoder says both alike.
 
     References: Ganin et al., Domain-Adversarial Training of Neural Networks, 2016 (arXiv:1505.07818), for
     the reversed gradient.
@@ -127,15 +134,20 @@ class ConversionLoss(nn.Module):
         commitment: float = 0.25,
         speaker: float = 0.3,
         beta: float = 0.5,
+        blur: float = 0.0,
     ) -> None:
         super().__init__()
         self.model, self.waveform, self.spectrum = model, waveform, spectrum
         self.commitment, self.speaker, self.beta = commitment, speaker, beta
+        self.blur = blur
 
     def forward(self, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, float]]:
         model = self.model
         out = model.quantize(batch["heard"])
         z = jitter(out.z, batch["shifts"])  # (B, D, N/2)
+        if self.blur:
+            step = self.blur * _distance_to_next(model.quantizer.codebook)
+            z = z + step * batch["noise"] / z.shape[1] ** 0.5
         if model.frozen:
             z = z.detach()
         spectrum, frames = model.conditioner(z, batch["pitch"], batch["speaker"])
@@ -161,6 +173,12 @@ class ConversionLoss(nn.Module):
             loss = loss + self.waveform * (weight * nll).sum() / weight.sum()
             watched["nll"] = nll.mean().item()
         return loss, watched
+
+
+def _distance_to_next(codebook: Tensor) -> Tensor:
+    """The median distance from a code to the one nearest to it."""
+    between = torch.cdist(codebook, codebook)
+    return between.fill_diagonal_(torch.inf).min(dim=1).values.median()
 
 
 def _melody_error(guess: Tensor, pitch: Tensor) -> Tensor:
@@ -192,6 +210,7 @@ def corpus(name: str) -> tuple[list[Utterance], list[Utterance]]:
 
 # ---------------------------------------------------------------- stages
 
+STAGES = ("codes", "voice", "polish")
 LEARNED_FIRST = ("encoder.", "quantizer.", "melody.", "critic.")
 
 
@@ -207,7 +226,7 @@ def prepare(recipe: dict) -> tuple[SpeechVQVAE, list[Features], list[int]]:
 def train(
     recipe: dict, out: Path | str, resume: bool = False, until: str | None = None
 ) -> SpeechVQVAE:
-    """Follow a recipe, stage by stage ("codes", "voice"), each with its checkpoints in a folder of its own.
+    """Follow a recipe, stage by stage (`STAGES`), each with its checkpoints in a folder of its own.
 
     A stage with `freeze` keeps encoder and codes as they are. `wavenet_from` is a file whose WaveNet the
     decoder starts at; without it, it starts at the least-squares linear predictor. After `until` the work
@@ -215,18 +234,16 @@ def train(
     """
     out = Path(out)
     model, features, speakers = prepare(recipe)
-    for stage in ("codes", "voice"):
-        if stage not in recipe:
-            continue
+    for stage in (name for name in STAGES if name in recipe):
         part = recipe[stage]
-        batches = SpeechBatches(features, speakers, **part["data"])
+        batches = SpeechBatches(features, speakers, dim=recipe["model"]["dim"], **part["data"])
         model.frozen = part.get("freeze", False)
         silent = part["objective"].get("waveform") == 0
         if "wavenet_from" in part:
             tensors, _ = load_tensors(Path(part["wavenet_from"]))
             body = {k[len("wavenet.") :]: v for k, v in tensors.items() if k.startswith("wavenet.")}
             model.wavenet.load_state_dict(body)
-        elif not silent:
+        elif not silent and not any("wavenet_from" in recipe.get(name, {}) for name in STAGES):
             model.wavenet.start_at(torch.cat([batches(step)["audio"] for step in range(16)]))
         for name, weight in model.named_parameters():
             kept = model.frozen and name.startswith(LEARNED_FIRST)

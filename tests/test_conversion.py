@@ -216,6 +216,22 @@ def test_the_critics_gradient_arrives_reversed():
     assert torch.equal(one["critic.net.0.weight"], two["critic.net.0.weight"])
 
 
+def test_blur_moves_the_decoders_vectors_by_about_a_code_and_leaves_the_codes():
+    model = small().train()
+    model.quantizer.initialised.fill_(True)
+    model.frozen = True
+    batch = training.SpeechBatches(*some(), batch=3, frames=20, jitter=0.0, dim=4)(0)
+    seen = []
+    model.conditioner.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    for blur in (0.0, 0.5):
+        training.ConversionLoss(model, waveform=0.0, blur=blur)(batch)
+    book = model.quantizer.codebook
+    gaps = [sorted(torch.dist(a, b).item() for b in book)[1] for a in book]  # [0] is to itself
+    median = sorted(gaps)[(len(gaps) - 1) // 2]  # the lower of the middle two, as torch has it
+    assert torch.allclose(seen[1] - seen[0], 0.5 * median * batch["noise"] / 2, atol=1e-5)
+    assert torch.equal(seen[0], model.quantizer.embed(model.encode(batch["heard"])))
+
+
 def test_frozen_codes_stay(tmp_path):
     model = small()
     model.quantizer.initialised.fill_(True)
@@ -252,6 +268,13 @@ def test_the_melodys_error_by_hand():
 
 
 def test_recipes_build_what_ships():
+    for file in ("vq_digits_gpu", "vq_fsdd_gpu"):  # for RUNS.md: not run, but they fit the code
+        recipe = tomllib.loads((ROOT / "training" / f"{file}.toml").read_text())
+        conversion.SpeechVQVAE.build(recipe)
+        for stage in set(training.STAGES) & set(recipe):
+            training.SpeechBatches(*some(1), **recipe[stage]["data"])
+            training.ConversionLoss(small(), **recipe[stage]["objective"])
+            TrainConfig(**recipe[stage]["run"])
     for name, file in (("spoken_digits", "vq_digits_voice"), ("fsdd", "vq_fsdd_voice")):
         recipe = tomllib.loads((ROOT / "training" / f"{file}.toml").read_text())
         assert recipe["corpus"] == name
@@ -406,6 +429,7 @@ def test_errors_say_what_is_wrong():
         (lambda: model.decode(torch.arange(4), np.zeros(7), "slt"), "values of F0"),
         (lambda: model.decode(torch.arange(4), np.zeros(8), "hal"), "slt, rms, awb"),
         (lambda: conversion.load("x"), "spoken_digits or fsdd"),
+        (lambda: conversion.load(str(vq.WEIGHTS / "vq_prior.safetensors")), "holds no voices"),
         (lambda: conversion.utter("slt", "eleven"), "choose one of zero"),
         (lambda: training.corpus("x"), "spoken_digits or fsdd"),
         (lambda: training.SpeechBatches(*some(), batch=1, frames=3), "even"),

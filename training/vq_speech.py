@@ -1,13 +1,14 @@
 """Train voice conversion by discrete codes and a prior over these codes, and write down how well they do.
 
-    python training/vq_speech.py train training/vq_digits_voice.toml --out runs/vq-digits --resume
+    python training/vq_speech.py train training/vq_digits_voice.toml --out runs/vq-digits --resume --ship
     python training/vq_speech.py prior
     python training/vq_speech.py measure
 
 `train` runs the stages of a recipe, the codes from spectra and then the WaveNet with these codes, each with checkpoints in a
 folder of its own below --out; called again with --resume, it goes on from the last one. At the end it writes
-minigen/weights/vq_<corpus>.safetensors. `prior` trains the prior over the codes of spoken_digits (a minute). `measure` prints the
-figures of a corpus and writes them to its card. Run from the repository's root.
+vq_<corpus>.safetensors into --out, or with --ship into minigen/weights. `prior` trains the prior over the codes of spoken_digits (a
+minute). `measure` prints the figures of a corpus, by the shipped weights or by --weights, and writes them to the card, the
+file that ends in .json beside them. Run from the repository's root.
 """
 
 import argparse
@@ -28,6 +29,7 @@ from minigen.train import load_tensors, save_tensors
 
 WEIGHTS = Path(__file__).resolve().parent.parent / "minigen" / "weights"
 RECIPES = {"spoken_digits": "vq_digits_voice", "fsdd": "vq_fsdd_voice"}
+SEEDS = {"spoken_digits": (0, 1, 2, 3, 4), "fsdd": (0,)}  # of the sound's noise
 PRIOR = {"codes": 128, "conditions": 10, "hidden": 128, "embed": 32, "dropout": 0.5}
 RUN = {"steps": 1500, "batch": 32, "rate": 3e-3, "seed": 0}
 
@@ -105,30 +107,31 @@ def utterances(model: conversion.SpeechVQVAE, per_word: int = 6) -> dict[str, fl
     }
 
 
-def measure(corpus: str) -> None:
-    """Figures of a shipped model -> printed, and into its card."""
+def measure(corpus: str, path: Path) -> None:
+    """Figures of a model -> printed, and into the card beside its weights."""
     begin = time.process_time()
-    path = WEIGHTS / f"vq_{corpus}.json"
-    if not path.is_file():
-        path.write_text("{}")  # `load` wants a card
-    model, _ = conversion.load(corpus)
+    model, _ = conversion.load(str(path))
+    notes = load_tensors(path)[1]
     learn, kept = conversion_training.corpus(corpus)
-    notes = load_tensors(WEIGHTS / f"vq_{corpus}.safetensors")[1]
     recipe = notes["recipe"]
     wanted, templates = None, learn
-    if (
-        corpus == "fsdd"
-    ):  # 300 held-out clips have 1,500 pairs: those of the first recordings, and 600 templates
+    if corpus == "fsdd":  # of 1,500 pairs those of first recordings, of 2,700 templates 600
         wanted = [p for p in measures.pairs(kept) if p.source.name.endswith("_0")]
         templates = [c for c in learn if int(c.name.rsplit("_", 1)[1]) < 15]
     codes = codes_of(model, learn + kept)
     k = model.quantizer.codes
     used = vq.usage([codes[c.name] for c in learn], k)
-    rows = measures.table(model, learn, kept, wanted, templates)
-    name = RECIPES[corpus]
+    tables = [measures.table(model, learn, kept, wanted, templates, seed) for seed in SEEDS[corpus]]
+    rows = {
+        row: {column: float(np.median([t[row][column] for t in tables])) for column in columns}
+        for row, columns in tables[0].items()
+    }
+    each = [{c: round(v, 2) for c, v in t["converted"].items() if c != "clips"} for t in tables]
+    shipped, name = path.parent == WEIGHTS, RECIPES[corpus]
+    command = f"python training/vq_speech.py train training/{name}.toml --out runs/{name} --ship"
     card = {
         "data": f"{corpus}: {len(learn)} clips to learn from, {len(kept)} held out",
-        "command": f"python training/vq_speech.py train training/{name}.toml --out runs/{name}",
+        "command": command if shipped else "training/vq_speech.py with the recipe below",
         "starts from": recipe["voice"].get("wavenet_from", "nothing"),
         "processor minutes of each stage on one core": notes["minutes"],
         "weights": sum(w.numel() for w in model.parameters()),
@@ -138,18 +141,21 @@ def measure(corpus: str) -> None:
         "speaker judge's accuracy on held-out recordings %": round(
             100 * measures.SpeakerJudge(learn).accuracy(kept), 1
         ),
+        "conversion is the median over noise seeds": list(SEEDS[corpus]),
         "conversion, held out": {
             row: {column: round(value, 2) for column, value in columns.items()}
             for row, columns in rows.items()
         },
+        "converted, with each noise seed": each,
     }
     if corpus == "spoken_digits":
         found = measures.probe(codes, learn, kept)
         card["codes against phones"] = {key: round(value, 3) for key, value in found.items()}
-        card["drawn from the prior"] = utterances(model)
+        if shipped:  # the prior is of these codes
+            card["drawn from the prior"] = utterances(model)
     card["recipe"] = recipe
     card["seconds to measure"] = round(time.process_time() - begin)
-    path.write_text(json.dumps(card, indent=1) + "\n")
+    path.with_suffix(".json").write_text(json.dumps(card, indent=1) + "\n")
     print(json.dumps({key: value for key, value in card.items() if key != "recipe"}, indent=1))
 
 
@@ -161,20 +167,22 @@ def main() -> None:
     command.add_argument("recipe", type=Path)
     command.add_argument("--out", type=Path, required=True)
     command.add_argument("--resume", action="store_true")
-    command.add_argument("--until", choices=("codes", "voice"))
+    command.add_argument("--ship", action="store_true", help="write into minigen/weights")
+    command.add_argument("--until", choices=conversion_training.STAGES)
     commands.add_parser("prior")
     command = commands.add_parser("measure")
     command.add_argument("corpus", choices=tuple(RECIPES), nargs="?", default="spoken_digits")
+    command.add_argument("--weights", type=Path, help="by default those that ship")
     given = parser.parse_args()
     if given.what == "prior":
         prior()
     elif given.what == "measure":
-        measure(given.corpus)
+        measure(given.corpus, given.weights or WEIGHTS / f"vq_{given.corpus}.safetensors")
     else:
         recipe = tomllib.loads(given.recipe.read_text())
         model = conversion_training.train(recipe, given.out, given.resume, given.until)
         if given.until is None:
-            path = WEIGHTS / f"vq_{recipe['corpus']}.safetensors"
+            path = (WEIGHTS if given.ship else given.out) / f"vq_{recipe['corpus']}.safetensors"
             minutes = conversion_training.minutes_of(given.out)
             conversion_training.export(model, recipe, path, minutes)
             print(f"{path}: {path.stat().st_size / 1e6:.2f} MB")
