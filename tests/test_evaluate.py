@@ -66,6 +66,9 @@ def test_warped_distance_hears_level_and_not_tempo():
     assert evaluate.warped_distance(x, x, rate) < 1e-9
     louder = evaluate.warped_distance(2 * x, x, rate)
     assert 2 < louder <= 20 * math.log10(2) + 1e-6  # up to 6.02 dB, less where the floor stands
+    clicks = np.zeros(8000)
+    clicks[::64] = 0.3  # every frame alike, every band above the floor
+    assert abs(evaluate.warped_distance(2 * clicks, clicks, 8000) - 20 * math.log10(2)) < 0.2
     slow, fast = (
         next(c for c in data.spoken_digits("rms", "seven") if f"_{t}_p1.0" in c.name)
         for t in ("t0.85", "t1.2")
