@@ -263,7 +263,11 @@ def look_at(browser, url: str, home: str) -> dict[str, list[str]]:
                 notes["clips"] = seen["clips"]
         notes["axe_light"] = _axe(page)
         page.emulate_media(color_scheme="dark")
-        page.wait_for_timeout(300)  # the theme fades
+        for _ in range(50):  # the theme fades, on a busy machine slowly
+            page.wait_for_timeout(100)
+            if not page.evaluate(DARK):
+                break
+        page.wait_for_timeout(300)
         notes["dark"] = page.evaluate(DARK)
         notes["axe_dark"] = _axe(page)
         page.set_viewport_size(PHONE)
