@@ -489,6 +489,10 @@ def test_the_recorded_voice_ships_small_with_its_card_and_figures():
     nats, sentences = card["measured"]["nats"], card["measured"]["sentences"]
     assert nats["trained"] < nats["step 0"] - 1 and nats["trained"] < nats["AR(16)"] - 1
     assert set(evaluate.WAYS) < set(sentences)
+    told = card["measured"]["prosody"]
+    assert told["durations, nats a phone"] > told["without context"] + 0.3
+    assert told["voicing right %"] > told["always the usual %"] + 10
+    assert told["F0 rms error %"] < told["the speaker's mean %"]
     for way in evaluate.WAYS:
         row = sentences[way]
         assert row["warped dB"] < sentences["another sentence"]["warped dB"]
