@@ -210,7 +210,7 @@ def corpus(name: str) -> tuple[list[Utterance], list[Utterance]]:
 
 # ---------------------------------------------------------------- stages
 
-STAGES = ("codes", "voice", "polish")
+STAGES = ("codes", "voice")
 LEARNED_FIRST = ("encoder.", "quantizer.", "melody.", "critic.")
 
 

@@ -29,7 +29,7 @@ from minigen.train import load_tensors, save_tensors
 
 WEIGHTS = Path(__file__).resolve().parent.parent / "minigen" / "weights"
 RECIPES = {"spoken_digits": "vq_digits_voice", "fsdd": "vq_fsdd_voice"}
-SEEDS = {"spoken_digits": (0, 1, 2), "fsdd": (0,)}  # of the sound's noise
+SEEDS = {"spoken_digits": (0, 1, 2, 3, 4), "fsdd": (0,)}  # of the sound's noise
 PRIOR = {"codes": 128, "conditions": 10, "hidden": 128, "embed": 32, "dropout": 0.5}
 RUN = {"steps": 1500, "batch": 32, "rate": 3e-3, "seed": 0}
 
