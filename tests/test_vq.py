@@ -294,7 +294,7 @@ class Toy(nn.Module):
         with torch.random.fork_rng():
             torch.manual_seed(0)
             self.model = vq.VQVAE(
-                nn.Conv1d(2, 3, 1), vq.VectorQuantizer(8, 3, dead=0.2), nn.Conv1d(3, 2, 1)
+                nn.Conv1d(2, 3, 1), vq.VectorQuantizer(8, 3, dead=0.9), nn.Conv1d(3, 2, 1)
             )
         self.model.quantizer.initialised.fill_(True)
 
