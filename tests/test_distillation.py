@@ -98,7 +98,7 @@ def test_command_streams_and_exports(tmp_path):
     x, rate = soundfile.read(tmp_path / "a.wav")
     want = voice.speak("one two").audio
     assert rate == 8000 and x.shape == want.shape and np.abs(x - want).max() < 1e-4
-    pytest.importorskip("onnx", reason='ONNX is optional: pip install "minigen-book[onnx]"')
+    pytest.importorskip("onnx", reason='ONNX is optional: pip install "onnx>=1.16"')
     weights = str(voice.WEIGHTS / "digits_student.safetensors")
     done = command("export", weights, "student.onnx", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
