@@ -11,7 +11,7 @@ from minigen import onnx as to_onnx
 from minigen.parallel_wavenet import Student
 from minigen.voice import StudentVoice
 
-pytest.importorskip("onnx", reason='ONNX is optional: pip install "minigen-book[onnx]"')
+pytest.importorskip("onnx", reason='ONNX is optional: pip install "onnx>=1.16"')
 ort = pytest.importorskip("onnxruntime", reason="the file is run by onnxruntime, which is not here")
 
 
