@@ -12,13 +12,13 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import ArrayLike
 from torch import Tensor
 
 from .audio import mfcc
 from .conversion import RATE, SpeechVQVAE, hear
 from .data import Utterance
+from .evaluate import in_batches
 from .generate import generate
 from .metrics import DigitRecogniser, mel_cepstral_distortion
 
@@ -92,14 +92,13 @@ def together(
     at_once: int = 60,
 ) -> Iterator[np.ndarray]:
     """Waveforms for several conditionings (1, C, T_i), `at_once` in a batch."""
-    for first in range(0, len(conds), at_once):
-        part = conds[first : first + at_once]
-        longest = max(cond.shape[-1] for cond in part)
-        padded = torch.cat([F.pad(c, (0, longest - c.shape[-1]), mode="replicate") for c in part])
-        generator = torch.Generator().manual_seed(seed + first)
-        x = generate(model.wavenet, padded, generator=generator, temperature=temperature)
-        for cond, wave in zip(part, x[:, 0].clamp(-1, 1).numpy(), strict=True):
-            yield wave[: cond.shape[-1]]
+
+    def say(cond: Tensor, seed: int) -> np.ndarray:
+        generator = torch.Generator().manual_seed(seed)
+        x = generate(model.wavenet, cond, generator=generator, temperature=temperature)
+        return x[:, 0].clamp(-1, 1).numpy()
+
+    return in_batches(say, conds, seed, at_once)
 
 
 def convert_pairs(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +28,7 @@ __all__ = [
     "as_text",
     "figures",
     "held_out_nll",
+    "in_batches",
     "likelihoods",
     "linear_nll",
     "prosody_figures",
@@ -74,17 +75,31 @@ def student_kl(student: voice.StudentVoice, teacher: voice.TeacherVoice) -> tupl
     return torch.cat(kl).mean().item(), torch.cat(entropy).mean().item()
 
 
-def said_together(
-    model: torch.nn.Module, conds: list[torch.Tensor], seed: int = 0, at_once: int = 40
+def in_batches(
+    say: Callable[[torch.Tensor, int], np.ndarray],
+    conds: Sequence[torch.Tensor],
+    seed: int = 0,
+    at_once: int = 40,
 ) -> Iterator[np.ndarray]:
-    """Waveforms for several conditionings (1, C, T_i), `at_once` a batch: far fewer steps for a teacher."""
+    """say(conditionings (B, C, T), seed) -> (B, T), for several of different lengths, (1, C, T_i) each."""
     for first in range(0, len(conds), at_once):
         part = conds[first : first + at_once]
         longest = max(cond.shape[-1] for cond in part)
         padded = [F.pad(c, (0, longest - c.shape[-1]), mode="replicate") for c in part]
-        waves = voice.say(model, torch.cat(padded), seed=seed + first)
+        waves = say(torch.cat(padded), seed + first)
         for cond, wave in zip(part, waves, strict=True):
             yield wave[: cond.shape[-1]]
+
+
+def said_together(
+    model: torch.nn.Module,
+    conds: Sequence[torch.Tensor],
+    seed: int = 0,
+    temperature: float = 1.0,
+) -> Iterator[np.ndarray]:
+    """Waveforms for several conditionings (1, C, T_i), 40 a batch: far fewer steps for a teacher."""
+    say = lambda cond, seed: voice.say(model, cond, seed=seed, temperature=temperature)
+    return in_batches(say, conds, seed)
 
 
 def spoken_digits_of(

@@ -378,7 +378,8 @@ def real_time_factor(
 
 
 @njit(cache=True)
-def _cheapest_path(cost: np.ndarray) -> float:  # pragma: no cover (compiled)
+def _totals(cost: np.ndarray) -> np.ndarray:  # pragma: no cover (compiled)
+    """D of `dtw`, with a border of infinity: (n + 1, m + 1)."""
     n, m = cost.shape
     total = np.full((n + 1, m + 1), np.inf)
     total[0, 0] = 0.0
@@ -386,7 +387,7 @@ def _cheapest_path(cost: np.ndarray) -> float:  # pragma: no cover (compiled)
         for j in range(m):
             best = min(total[i, j], total[i, j + 1], total[i + 1, j])
             total[i + 1, j + 1] = cost[i, j] + best
-    return total[n, m] / (n + m)
+    return total
 
 
 def dtw(a: ArrayLike, b: ArrayLike) -> float:
@@ -404,18 +405,13 @@ def dtw(a: ArrayLike, b: ArrayLike) -> float:
     a, b = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
     if a.ndim != 2 or b.ndim != 2 or len(a) != len(b) or 0 in a.shape + b.shape:
         raise ValueError(f"sequences have shapes (F, N) and (F, M), not {a.shape} and {b.shape}")
-    return float(_cheapest_path(cdist(a.T, b.T)))
+    return float(_totals(cdist(a.T, b.T))[-1, -1] / (a.shape[1] + b.shape[1]))
 
 
 @njit(cache=True)
 def _trace(cost: np.ndarray) -> np.ndarray:  # pragma: no cover (compiled)
     n, m = cost.shape
-    total = np.full((n + 1, m + 1), np.inf)
-    total[0, 0] = 0.0
-    for i in range(n):
-        for j in range(m):
-            best = min(total[i, j], total[i, j + 1], total[i + 1, j])
-            total[i + 1, j + 1] = cost[i, j] + best
+    total = _totals(cost)
     path = np.empty((n + m - 1, 2), dtype=np.int64)
     i, j, k = n - 1, m - 1, n + m - 1
     while True:

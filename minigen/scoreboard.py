@@ -140,10 +140,7 @@ def _codes(clips: Sequence[Utterance]) -> list[np.ndarray]:
 
 def _neural(name: str, temperature: float = 1.0) -> Callable:
     def say(clips: Sequence[Utterance]) -> list[np.ndarray]:
-        import torch
-        import torch.nn.functional as F
-
-        from . import babble, voice
+        from . import babble, evaluate, voice
 
         if name.startswith("rung"):
             rungs = [rung["step"] for rung in babble.card("ladder")["rungs"]]
@@ -151,10 +148,8 @@ def _neural(name: str, temperature: float = 1.0) -> Callable:
         else:
             model = voice.load(name)
         conds = [model.conditioning(voice.as_batch(clip)) for clip in clips]
-        longest = max(cond.shape[-1] for cond in conds)
-        padded = [F.pad(c, (0, longest - c.shape[-1]), mode="replicate") for c in conds]
-        waves = voice.say(model, torch.cat(padded), seed=0, temperature=temperature)
-        return [w[: c.shape[-1]].astype(float) for w, c in zip(waves, conds, strict=True)]
+        waves = evaluate.said_together(model, conds, temperature=temperature)
+        return [wave.astype(float) for wave in waves]
 
     return say
 
