@@ -525,9 +525,25 @@ def _must_exist(name: str, path: str) -> None:
 
 
 def _start_from(voice: nn.Module, path: str) -> None:
-    """Take over the weights of a checkpoint or an exported file."""
+    """Take over the weights of a checkpoint or an exported file; a mixture can start at a Gaussian."""
     _must_exist("start_from", path)
-    _fill(voice, _part(load_tensors(Path(path))[0], "model."), path)
+    weights = _part(load_tensors(Path(path))[0], "model.")
+    if isinstance(voice, TeacherVoice):
+        weights = _widened(weights, voice.wavenet.head)
+    _fill(voice, weights, path)
+
+
+def _widened(weights: dict[str, Tensor], head: Head) -> dict[str, Tensor]:
+    """A Gaussian's last layer for a mixture: every component has its mean, and scales spread around its."""
+    weight, bias = (weights.get(f"wavenet.leave.{name}") for name in ("weight", "bias"))
+    if not isinstance(head, DiscretizedLogisticMixture) or bias is None or len(bias) != 2:
+        return weights
+    spread = torch.zeros(3 * head.k, 2)  # (mean, log-scale) -> means, log-scales, logits 0
+    spread[: head.k, 0] = spread[head.k : 2 * head.k, 1] = 1
+    return weights | {
+        "wavenet.leave.weight": (spread @ weight.float().squeeze(-1)).unsqueeze(-1),
+        "wavenet.leave.bias": spread @ bias.float() + head.initial(),
+    }
 
 
 def _fill(voice: nn.Module, weights: dict[str, Tensor], path: Path | str) -> None:
@@ -573,7 +589,9 @@ def _stages(checkpoint: Path, points: int = 40) -> list[dict]:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     _, notes = load_tensors(checkpoint)
-    recipe = notes["recipe"]
+    recipe, shipped = notes["recipe"], checkpoint.with_suffix(".json")
+    if shipped.is_file():  # an exported file has its card beside it
+        return json.loads(shipped.read_text())["stages"]
     before = _stages(Path(recipe["start_from"]), points) if "start_from" in recipe else []
     events = EventAccumulator(str(checkpoint.parent), size_guidance={"scalars": 0}).Reload()
     logged = {name: events.Scalars(name) for name in events.Tags()["scalars"]}

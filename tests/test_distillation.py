@@ -1,5 +1,7 @@
 """The whole way, at toy size: a teacher with a mixture of logistics, a student that learns from it, a file, a voice."""
 
+import json
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -69,6 +71,32 @@ def test_every_pair_trains_from_a_file_resumes_exactly_and_speaks(tmp_path, k, b
     pieces = list(voice.stream("one", "awb", model=str(files[0])))
     spoken = voice.speak("one", "awb", model=str(files[0])).audio
     assert np.abs(np.concatenate(pieces) - spoken).max() < 1e-5
+
+
+def test_a_mixture_starts_at_a_gaussian_and_its_card_tells(tmp_path):
+    """`start_from` takes the body over; each component has the Gaussian's mean, and scales spread around its scale."""
+    made = recipe("teacher", mixture=3, floor=-99.0)
+    made["model"] = dict(made["model"], layers=7, residual=32)
+    made["start_from"] = str(voice.WEIGHTS / "digits_teacher.safetensors")
+    made["run"] = {"steps": 1, "rate": 1e-12}
+    voice.train(made, tmp_path)
+    mixture = voice.load("teacher", tmp_path / "checkpoint.safetensors")
+    gaussian = voice.load("teacher")
+    batch = voice.as_batch(voice.held_out()[1][0], dither=0.001)
+    with torch.no_grad():
+        p, q = gaussian(batch), mixture(batch)
+    means, log_scales, logits = q.chunk(3, dim=1)
+    assert torch.allclose(means, p[:, :1].expand_as(means), atol=1e-6)
+    middle = log_scales[:, 1:2] + math.log(math.pi / math.sqrt(3))  # a standard deviation
+    assert torch.allclose(middle, p[:, 1:], atol=1e-4)
+    assert torch.allclose(log_scales[:, ::2] - log_scales[:, 1:2], torch.tensor([[-1.0], [1.0]]))
+    assert logits.abs().max() < 1e-6
+    voice.export(tmp_path / "checkpoint.safetensors", tmp_path / "mixture.safetensors")
+    stages = json.loads((tmp_path / "mixture.json").read_text())["stages"]
+    assert stages[:-1] == voice.card("teacher")["stages"] and stages[-1]["step"] == 1
+    other = voice.TeacherVoice.build(made["model"] | {"mixture": 2})
+    with pytest.raises(ValueError, match="not those of this model"):  # three components into two
+        voice._start_from(other, str(tmp_path / "checkpoint.safetensors"))
 
 
 def test_measures_know_mixtures(tmp_path, monkeypatch):
