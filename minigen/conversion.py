@@ -27,7 +27,7 @@ from scipy.fft import dct
 from torch import Tensor, nn
 
 from . import conditioning
-from .audio import mel_spectrogram
+from .audio import FLOOR, mel_filterbank, stft
 from .conditioning import HOP, PHASE_FEATURES
 from .data.spoken_digits import DIGIT_WORDS
 from .distributions import GaussianHead
@@ -45,10 +45,12 @@ __all__ = [
     "convert",
     "convert_f0",
     "hear",
+    "hear_stretched",
     "load",
     "load_prior",
     "log_f0_moments",
     "pitch_rows",
+    "stretch_frequencies",
     "utter",
 ]
 
@@ -58,6 +60,7 @@ FRAMES_A_CODE = 2  # frames of 10 ms: 50 codes a second
 HEARD = 13  # MFCC that the encoder sees
 SPECTRUM = 25  # mel-cepstral coefficients that the frame decoder predicts
 FFT, MELS = 256, 32
+KNEE = 3_000  # Hz up to which `stretch_frequencies` multiplies
 RANGE = 50 / (20 / math.log(10))  # nepers below the loudest band that count as silence: 50 dB
 
 
@@ -78,12 +81,58 @@ class Features(NamedTuple):
     phase: np.ndarray
 
 
-def _cepstrum(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _cepstrum(x: np.ndarray, stretch: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
     """x (T,) -> mel-cepstra (32, N + 1), whether each frame is loud (N + 1,)."""
-    mel = mel_spectrogram(x[HOP // 2 :], RATE, FFT, HOP, MELS)  # frames centred on (n + ½) · HOP
+    magnitude = np.abs(stft(x[HOP // 2 :], FFT, HOP))  # frames centred on (n + ½) · HOP
+    mel = mel_filterbank(RATE, FFT, MELS) @ stretch_frequencies(magnitude, stretch)
+    mel = np.log(np.maximum(mel, FLOOR))
     mel = np.maximum(mel, mel.max() - RANGE)
     level = mel.max(axis=0)
     return dct(mel, type=2, axis=0, norm="ortho"), level > mel.max() - 0.7 * RANGE
+
+
+def stretch_frequencies(magnitude: np.ndarray, stretch: float) -> np.ndarray:
+    """Spectra whose every peak at f Hz lies at stretch · f: as from a vocal tract 1/stretch as long.
+
+    Up to a knee the frequency is multiplied; from there a straight line leads to half the sampling rate,
+    which stays where it is. No peak below 3,000 Hz, before or after, is above the knee. Between the
+    frequencies of the transform, magnitudes are read off straight lines.
+
+    Args:
+        magnitude: (F, N), of frequencies from 0 to half of 8,000 Hz. stretch: positive; 1 changes nothing.
+
+    References:
+        Jaitly and Hinton, Vocal Tract Length Perturbation (VTLP) Improves Speech Recognition, 2013.
+    """
+    if stretch == 1:
+        return magnitude
+    if not 0.5 <= stretch <= 2:
+        raise ValueError(f"vocal tracts differ by less than a factor of 2, not {stretch=}")
+    knee = KNEE * min(1, 1 / stretch)  # Hz, before the stretch
+    hz = np.linspace(0, RATE / 2, len(magnitude))
+    where = np.interp(hz, [0, stretch * knee, RATE / 2], [0, knee, RATE / 2]) / hz[1]
+    low = np.minimum(where.astype(int), len(hz) - 2)
+    part = (where - low)[:, None]
+    return (1 - part) * magnitude[low] + part * magnitude[low + 1]
+
+
+def _without_mean(cepstrum: np.ndarray, loud: np.ndarray) -> np.ndarray:
+    """(32, N), (N,) -> what the encoder hears, (13, N) float32."""
+    heard = cepstrum[:HEARD] - cepstrum[:HEARD, loud].mean(axis=1, keepdims=True)
+    return heard.astype(np.float32)
+
+
+def hear_stretched(features: Features, stretch: float) -> np.ndarray:
+    """`heard` (13, N) as it would be from a speaker with a vocal tract 1/stretch as long.
+
+    >>> from minigen import data
+    >>> features = hear(data.example().audio)
+    >>> bool((hear_stretched(features, 1.0) == features.heard).all())
+    True
+    """
+    cepstrum, loud = _cepstrum(features.audio, stretch)
+    frames = features.heard.shape[1]
+    return _without_mean(cepstrum[:, :frames], loud[:frames])
 
 
 def hear(x: ArrayLike, f0: np.ndarray | None = None) -> Features:
@@ -110,11 +159,10 @@ def hear(x: ArrayLike, f0: np.ndarray | None = None) -> Features:
     f0 = np.pad(np.asarray(f0, dtype=float)[:frames], (0, max(0, frames - len(f0))))
     cepstrum, loud = _cepstrum(audio)
     cepstrum, loud = cepstrum[:, :frames], loud[:frames]
-    heard = cepstrum[:HEARD] - cepstrum[:HEARD, loud].mean(axis=1, keepdims=True)
     phi = conditioning.phase(f0, RATE, audio)
     return Features(
         audio,
-        heard.astype(np.float32),
+        _without_mean(cepstrum, loud),
         cepstrum[:SPECTRUM].astype(np.float32),
         f0,
         conditioning.phase_features(phi, f0),

@@ -16,13 +16,24 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .conditioning import HOP
-from .conversion import FRAMES_A_CODE, Features, SpeechVQVAE, hear, pitch_rows, upsample
+from .conversion import (
+    FRAMES_A_CODE,
+    Features,
+    SpeechVQVAE,
+    hear,
+    hear_stretched,
+    pitch_rows,
+    upsample,
+)
 from .data import Utterance, fsdd
 from .train import TrainConfig, Trainer, load_tensors, save_tensors
 from .voice import held_out
 from .vq import jitter, jitter_shifts
 
 __all__ = ["ConversionLoss", "SpeechBatches", "corpus", "export", "train"]
+
+
+STRETCHES = 9  # factors from 1/stretch to stretch; the middle one is 1
 
 
 class SpeechBatches:
@@ -34,6 +45,9 @@ class SpeechBatches:
         jitter: the chance of each code to be replaced by a neighbour.
         dither: standard deviation of the white noise added to the audio.
         dim: D of the code vectors, for the noise of `ConversionLoss`'s `blur`.
+        stretch: the encoder hears each crop as from a vocal tract that is shorter or longer by up to this
+            factor (`conversion.hear_stretched`), one of nine for a crop; nothing else changes. What the
+            length of the tract says about the speaker is thus no use to the codes. 1 turns it off.
         seed: of the choice. Item i of step s depends on (seed, s, i) alone.
     """
 
@@ -46,15 +60,19 @@ class SpeechBatches:
         jitter: float = 0.12,
         dither: float = 0.0005,
         dim: int = 16,
+        stretch: float = 1.0,
         seed: int = 0,
     ) -> None:
         if batch < 1 or frames < FRAMES_A_CODE or frames % FRAMES_A_CODE:
             raise ValueError(f"batch is at least 1 and frames even, not {batch=}, {frames=}")
         self.batch, self.frames, self.seed = batch, frames, seed
         self.jitter, self.dither, self.dim = jitter, dither, dim
+        factors = stretch ** np.linspace(-1, 1, STRETCHES) if stretch != 1 else ()
         self.pools: list[list[Features]] = [[] for _ in range(max(speakers) + 1)]
+        self.stretched: dict[int, list[np.ndarray]] = {}  # `heard` by each factor, by the clip's id
         for clip, who in zip(features, speakers, strict=True):
             self.pools[who].append(clip)
+            self.stretched[id(clip)] = [hear_stretched(clip, factor) for factor in factors]
         if not all(self.pools):
             raise ValueError("SpeechBatches needs clips of every speaker")
 
@@ -74,7 +92,7 @@ class SpeechBatches:
         ]
         codes = self.frames // FRAMES_A_CODE
         audio = row("audio", HOP) + rng.normal(0, self.dither, self.frames * HOP)
-        return {
+        got = {
             "audio": audio[None].astype(np.float32),
             "heard": row("heard", 1),
             "spectrum": row("spectrum", 1),
@@ -84,6 +102,11 @@ class SpeechBatches:
             "shifts": jitter_shifts((codes,), self.jitter, rng),
             "noise": rng.standard_normal((self.dim, codes)).astype(np.float32),
         }
+        if any(self.stretched.values()):  # drawn last, so that nothing else depends on it
+            which = int(rng.integers(STRETCHES))
+            heard = np.concatenate([self.stretched[id(c)][which] for c in chosen], axis=1)
+            got["heard"] = heard[:, first:last]
+        return got
 
     def __call__(self, step: int, shard: int = 0, shards: int = 1) -> dict[str, Tensor]:
         if self.batch % shards:

@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from scipy.fft import idct
+from scipy.signal import lfilter
 
 from minigen import audio, conversion, data, vq
 from minigen import conversion_measures as measures
@@ -89,6 +91,94 @@ def test_f0_gets_the_wanted_moments():
     assert np.array_equal(conversion.convert_f0(silent, 5.0, 0.1), silent)
     flat = conversion.convert_f0(np.array([100.0, 100.01]), np.log(200), 0.3)  # no wild stretch
     assert np.allclose(flat, 200, rtol=1e-3)
+
+
+# ---------------------------------------------------------------- another vocal tract
+
+
+def resonance(hz: float, width: float = 120.0) -> np.ndarray:
+    """Magnitudes of 129 frequencies with one peak, (129, 1)."""
+    f = np.linspace(0, 4000, 129)
+    return np.exp(-0.5 * ((f - hz) / width) ** 2)[:, None]
+
+
+@pytest.mark.parametrize("stretch", [0.8, 0.9, 1.1, 1.25])
+def test_a_peak_moves_by_the_factor_and_keeps_its_height(stretch):
+    f = np.linspace(0, 4000, 129)
+    for hz in (400, 800, 1500, 2000):
+        moved = conversion.stretch_frequencies(resonance(hz), stretch)[:, 0]
+        assert f @ moved / moved.sum() == pytest.approx(stretch * hz, abs=2)
+        assert moved.max() == pytest.approx(1, abs=0.03)
+    # the ends stay, the order stays: what rises still rises
+    line = conversion.stretch_frequencies(f[:, None], stretch)[:, 0]
+    assert line[0] == 0 and line[-1] == pytest.approx(4000) and (np.diff(line) > 0).all()
+    back = conversion.stretch_frequencies(line[:, None], 1 / stretch)[:, 0]
+    assert np.allclose(back, f, atol=5)
+
+
+def test_the_envelope_of_a_vowel_moves_by_the_factor():
+    """Pulses through one resonance at 1,000 Hz: stretched, they are heard as through one at 1,150 Hz."""
+
+    def vowel(hz):
+        pulses = np.zeros(8000)
+        pulses[::80] = 1.0
+        r = np.exp(-np.pi * 150 / 8000)  # 150 Hz wide
+        made = lfilter([1], [1, -2 * r * np.cos(2 * np.pi * hz / 8000), r * r], pulses)
+        made[4000:] *= 0.25  # two levels, so that not all is the clip's mean
+        return conversion.hear(0.1 * made, np.full(100, 100.0))
+
+    one, wanted = vowel(1000), vowel(1150)
+    spectrum = lambda cepstrum: idct(np.pad(cepstrum, ((0, 7), (0, 0))), axis=0, norm="ortho")
+    got, _ = conversion._cepstrum(one.audio, 1.15)
+    middle = slice(10, 40)
+    envelopes = [spectrum(c[:25, middle]).mean(1) for c in (one.spectrum, got, wanted.spectrum)]
+    before, after, right = (int(e.argmax()) for e in envelopes)
+    assert before < after and abs(after - right) <= 1
+    distance = lambda a, b: (a - b).std()  # of shapes, not of levels
+    assert distance(envelopes[1], envelopes[2]) < 0.5 * distance(envelopes[0], envelopes[2])
+
+
+def test_no_stretch_leaves_what_is_heard():
+    for clip in LEARN[::50]:
+        features = conversion.hear(clip.audio, clip.f0)
+        assert np.array_equal(conversion.hear_stretched(features, 1.0), features.heard)
+        other = conversion.hear_stretched(features, 1.15)
+        assert other.shape == features.heard.shape and other.dtype == np.float32
+        assert np.abs(other - features.heard).mean() > 0.1
+    x = np.random.default_rng(0).random((129, 3))
+    assert conversion.stretch_frequencies(x, 1.0) is x
+
+
+def test_batches_let_the_encoder_alone_hear_another_tract():
+    kinds = {"batch": 4, "frames": 30, "seed": 3}
+    features, speakers = some(1)
+    plain = training.SpeechBatches(features, speakers, **kinds)
+    off = training.SpeechBatches(features, speakers, **kinds, stretch=1.0)
+    on = training.SpeechBatches(features, speakers, **kinds, stretch=1.2)
+    seen = set()
+    for step in range(12):
+        for name, value in plain(step).items():
+            assert torch.equal(value, off(step)[name])
+            assert torch.equal(value, on(step)[name]) == (name != "heard")
+        for index in range(4):
+            item, without = on.item(step, index), plain.item(step, index)
+            clip = features[speakers.index(int(item["speaker"]))]
+            pieces = clip.heard.shape[1]
+            start = next(
+                n
+                for n in range(0, pieces, 2)
+                if np.array_equal(np.tile(clip.heard, 3)[:, n : n + 30], without["heard"])
+            )
+            for power in np.linspace(-1, 1, 9):
+                heard = np.tile(conversion.hear_stretched(clip, 1.2**power), 3)
+                if np.array_equal(heard[:, start : start + 30], item["heard"]):
+                    seen.add(round(power, 2))
+                    break
+            else:
+                raise AssertionError("no factor gives what the encoder heard")
+    assert len(seen) == 9  # all factors come up
+    shards = [on(5, shard, 2)["heard"] for shard in range(2)]
+    assert torch.equal(torch.stack(shards, 1).flatten(0, 1), on(5)["heard"])
 
 
 # ---------------------------------------------------------------- the model
@@ -244,8 +334,9 @@ def test_frozen_codes_stay(tmp_path):
     assert all(torch.equal(v, model.state_dict()[k]) for k, v in before.items())
 
 
-def test_a_run_resumes_exactly(tmp_path):
-    batches = training.SpeechBatches(*some(), batch=2, frames=20)
+@pytest.mark.parametrize("stretch", [1.0, 1.2])
+def test_a_run_resumes_exactly(tmp_path, stretch):
+    batches = training.SpeechBatches(*some(), batch=2, frames=20, stretch=stretch)
     config = TrainConfig(steps=8, rate=1e-2, every=4)
 
     def run(folder, until=None, resume=False):
@@ -432,6 +523,7 @@ def test_errors_say_what_is_wrong():
         (lambda: conversion.hear(np.zeros((2, 8000))), "(T,)"),
         (lambda: conversion.hear(np.full(8000, np.nan)), "finite"),
         (lambda: model.quantize(torch.zeros(1, 13, 5)), "N even"),
+        (lambda: conversion.stretch_frequencies(np.ones((129, 2)), 0.0), "a factor of 2"),
         (lambda: model.decode(torch.arange(4), np.zeros(7), "slt"), "values of F0"),
         (lambda: model.decode(torch.arange(4), np.zeros(8), "hal"), "slt, rms, awb"),
         (lambda: conversion.load("x"), "spoken_digits or fsdd"),
