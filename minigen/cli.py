@@ -201,6 +201,30 @@ def convert(
 
 
 @app.command()
+def vocode(
+    recording: Annotated[Path, typer.Argument(help="WAV or FLAC of speech, any rate and length.")],
+    out: Annotated[Path, typer.Option(help="Where to write the WAV.")] = Path("vocoded.wav"),
+    model: Annotated[
+        str, typer.Option(help="student, teacher, or a file of weights of a vocoder.")
+    ] = "student",
+    temperature: Annotated[float, typer.Option(help="Scales the noise.")] = 1.0,
+    seed: Annotated[int, typer.Option(help="Of the noise.")] = 0,
+) -> None:
+    """Take a recording apart, to mel spectrum and F0, and make it again from these alone."""
+    from . import audio, metrics, vocoder
+
+    x, rate = audio.load(recording)
+    made = vocoder.vocode(x, rate, model, seed, temperature)
+    audio.save(out, made.audio, made.rate)
+    heard = audio.resample(x, rate, made.rate)[: len(made.audio)]
+    typer.echo(
+        f"{out}: {len(made.audio) / made.rate:.2f} s of sound in {made.seconds:.2f} s, "
+        f"{1 / made.real_time_factor:.1f} times real time; log-mel distance to the recording "
+        f"{metrics.log_mel_distance(made.audio, heard, made.rate):.1f} dB"
+    )
+
+
+@app.command()
 def evaluate(
     per_word: Annotated[int, typer.Option(help="How often each digit is said.")] = 10,
     teacher: Annotated[Path | None, typer.Option(help="Weights; by default the shipped.")] = None,

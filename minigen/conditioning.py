@@ -3,7 +3,8 @@
 (`minigen.prosody` makes phones, times and F0 from any text; for the ten digits, `plan` here does.)
 Frames are 10 ms. Two kinds of features leave this file:
 
-- frame features (F, N): which phone, its neighbours, how far into it, how long it is, log F0;
+- frame features (F, N): which phone, its neighbours, how far into it, how long it is, log F0; of a
+  vocoder, which is told how a recording sounds and not what it says, log-mel bands and log F0;
 - phase features (6, T): where in its pitch period the voice is, at every sample.
 
 F0 says how often the vocal folds close, not when. Its running sum φ[t] = 2π Σ F0/rate does, and the
@@ -24,6 +25,7 @@ import torch.nn.functional as F
 from scipy.signal import firwin
 from torch import Tensor, nn
 
+from .audio import mel_spectrogram
 from .data import Utterance
 from .data.spoken_digits import DIGIT_WORDS, SPEAKERS, spoken_digits
 
@@ -37,9 +39,12 @@ __all__ = [
     "VoiceSpec",
     "features",
     "frame_features",
+    "mel_bands",
+    "mel_features",
     "phase",
     "phase_features",
     "plan",
+    "told_features",
     "words_of",
 ]
 
@@ -62,6 +67,7 @@ class VoiceSpec:
         phones: its inventory, in the order of the one-hot rows.
         rate: samples a second, a multiple of 100: a frame of 10 ms is `hop` of them.
         speakers: names, in the order of the embedding's rows.
+        mels: 0, or of a vocoder, which has no phones, the number of its mel bands.
 
     >>> DIGITS.hop, DIGITS.frame_features, DIGITS.speakers
     (80, 68, ('slt', 'rms', 'awb'))
@@ -70,11 +76,14 @@ class VoiceSpec:
     phones: tuple[str, ...]
     rate: int
     speakers: tuple[str, ...]
+    mels: int = 0
 
     def __post_init__(self) -> None:
         if self.rate < 1000 or self.rate % 100:
             raise ValueError(f"rate is a multiple of 100 Hz, at least 1,000, not {self.rate}")
-        for name in ("phones", "speakers"):
+        if self.mels < 0 or (self.mels and self.phones):
+            raise ValueError(f"a voice hears phones or mel bands, not {self.mels=}, {self.phones=}")
+        for name in ("speakers",) if self.mels else ("phones", "speakers"):
             values = getattr(self, name)
             if not values or len(set(values)) != len(values):
                 raise ValueError(f"{name} are names, each once and at least one, not {values}")
@@ -87,7 +96,7 @@ class VoiceSpec:
     @property
     def frame_features(self) -> int:
         """Rows of the frame features."""
-        return 3 * len(self.phones) + 5
+        return self.mels + 2 if self.mels else 3 * len(self.phones) + 5
 
 
 DIGITS = VoiceSpec(PHONES, 8000, SPEAKERS)
@@ -117,12 +126,47 @@ def frame_features(
     for block, offset in enumerate((1, 0, 2)):
         out[np.array(codes)[which + offset] + block * len(inventory), np.arange(len(f0))] = 1
     position = np.clip((centre - start) / np.maximum(end - start, 1e-3), 0, 1)
-    voiced = f0 > 0
     out[-5], out[-4] = position, 1 - position
     out[-3] = np.log(np.maximum(end - start, 1e-3) / 0.1)
-    out[-2] = voiced
-    out[-1] = np.where(voiced, np.log(np.where(voiced, f0, 130.0) / 130.0), 0)
+    out[-2:] = _pitch_rows(f0)
     return out
+
+
+def _pitch_rows(f0: np.ndarray) -> np.ndarray:
+    """F0 in Hz a frame (N,) -> voiced (0 or 1), log of F0 over 130 Hz (0 where unvoiced), (2, N)."""
+    voiced = f0 > 0
+    return np.stack([voiced, np.where(voiced, np.log(np.where(voiced, f0, 130.0) / 130.0), 0)])
+
+
+QUIET = (
+    -6.0
+)  # nepers; what is quieter counts as silence. At 8 kHz white noise of deviation 10^-4 lies there
+RAISED = 3.0  # nepers from the middle of what is heard to its edge
+
+
+def mel_bands(audio: np.ndarray, rate: int, mels: int) -> np.ndarray:
+    """A waveform (T,) -> log-mel magnitudes (mels, N), N = T / hop: frames of 32 ms around (n + ½) · 10 ms."""
+    hop, n_fft = rate // 100, 4 * (rate * 8 // 1000)
+    n = len(audio) // hop
+    return mel_spectrogram(audio[hop // 2 :], rate, n_fft, hop, mels)[:, :n]
+
+
+def mel_features(mel: np.ndarray, f0: np.ndarray) -> np.ndarray:
+    """Log-mel magnitudes (M, N) and F0 in Hz a frame (N,) -> frame features (M + 2, N) float32.
+
+    Rows: the bands, cut off at QUIET and brought to about -1 … 1; voiced; log of F0 over 130 Hz.
+    """
+    if mel.ndim != 2 or mel.shape[1:] != f0.shape:
+        raise ValueError(f"(M, N) bands go with (N,) F0, not {mel.shape} with {f0.shape}")
+    bands = (np.maximum(mel, QUIET) - QUIET) / RAISED - 1
+    return np.concatenate([bands, _pitch_rows(f0)]).astype(np.float32)
+
+
+def told_features(told: Sequence | np.ndarray, f0: np.ndarray, spec: VoiceSpec) -> np.ndarray:
+    """What a voice is told, phones with their times or mel bands, and F0 (N,) -> (F, N) float32."""
+    if spec.mels:
+        return mel_features(np.asarray(told), f0)
+    return frame_features(told, f0, spec.phones)
 
 
 def phase(f0: np.ndarray, rate: int, audio: np.ndarray | None = None) -> np.ndarray:
@@ -155,15 +199,15 @@ def phase_features(phi: np.ndarray, f0: np.ndarray) -> np.ndarray:
 
 
 def features(
-    utterance: Utterance, follow_audio: bool = True, inventory: tuple[str, ...] = PHONES
+    utterance: Utterance, follow_audio: bool = True, spec: VoiceSpec = DIGITS
 ) -> tuple[np.ndarray, np.ndarray]:
-    """An utterance with phones and F0 -> frame features (F, N) and phase features (6, N · hop)."""
-    if utterance.phones is None or utterance.f0 is None:
+    """An utterance with F0, and phones unless it is for a vocoder -> frames (F, N), phase (6, N · hop)."""
+    if utterance.f0 is None or (utterance.phones is None and not spec.mels):
         raise ValueError(f"{utterance.name or utterance.text!r} has no phone times or no F0")
     audio = utterance.audio if follow_audio else None
+    told = mel_bands(utterance.audio, spec.rate, spec.mels) if spec.mels else utterance.phones
     phi = phase(utterance.f0, utterance.rate, audio)
-    frames = frame_features(utterance.phones, utterance.f0, inventory)
-    return frames, phase_features(phi, utterance.f0)
+    return told_features(told, utterance.f0, spec), phase_features(phi, utterance.f0)
 
 
 def words_of(text: str) -> list[str]:

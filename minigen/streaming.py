@@ -19,18 +19,16 @@ from .parallel_wavenet import Student
 
 __all__ = ["conditioning_pieces", "features", "pieces", "student_pieces"]
 
-Part = tuple[list, np.ndarray]  # phones with their times, F0 a frame
+Part = tuple[list | np.ndarray, np.ndarray]  # phones with their times, or mel bands; F0 a frame
 # Frames either side that a frame's conditioning depends on: two convolutions, interpolation
 REACH = 3
 
 
 def features(part: Part, spec: VoiceSpec) -> tuple[np.ndarray, np.ndarray]:
     """A planned part of speech -> frame features (F, N) and phase features (6, N · hop)."""
-    phones, f0 = part
-    phi = conditioning.phase(f0, spec.rate)
-    return conditioning.frame_features(phones, f0, spec.phones), conditioning.phase_features(
-        phi, f0
-    )
+    told, f0 = part
+    phase = conditioning.phase_features(conditioning.phase(f0, spec.rate), f0)
+    return conditioning.told_features(told, f0, spec), phase
 
 
 @torch.no_grad()

@@ -12,6 +12,15 @@ speech whose phones were aligned before:
     phones = "runs/allison.tsv"  # made by: minigen align allison --out runs/allison.tsv
 
 A trained file of weights remembers the rate, the speakers and the inventory of phones.
+
+With `mels = 32` instead of phones, the recipe is for a vocoder: the network is told the mel spectrum of a
+recording and its F0, whoever speaks, and makes the waveform. It learns from several corpora at once:
+
+    [corpus]
+    names = ["allison", "fsdd", "spoken_digits"]
+    rate = 8000
+    mels = 32
+    minutes = 25                 # at most, of each; the clips are taken from all over the corpus
 """
 
 from __future__ import annotations
@@ -54,9 +63,12 @@ __all__ = [
     "TeacherVoice",
     "as_batch",
     "card",
+    "check_temperature",
     "conditioning_for",
+    "corpus_clips",
     "export",
     "held_out",
+    "level",
     "load",
     "prosody_of",
     "read_corpus",
@@ -80,13 +92,15 @@ def held_out(
 ) -> tuple[list[Utterance], list[Utterance]]:
     """A corpus -> (clips to train on, clips kept away).
 
-    Of the digits, one tempo and pitch of every word is kept away. Of any other corpus, a tenth of the
-    sentences: those of 4 words or more, 8 s or less, whose normalised text has a CRC-32 divisible by
+    Of the digits, one tempo and pitch of every word is kept away; of `fsdd`, recordings 0 to 4 of every
+    digit and speaker, its own test part. Of any other corpus, a tenth of the sentences: those of 4 words or more, 8 s or less, whose normalised text has a CRC-32 divisible by
     10. The choice goes by text, so that a sentence said twice lies on one side as a whole.
     """
     clips = spoken_digits() if clips is None else clips
     if corpus == "spoken_digits":
         away = [clip.name.endswith(HELD_OUT) for clip in clips]
+    elif corpus == "fsdd":
+        away = [int(clip.name.rsplit("_", 1)[1]) < 5 for clip in clips]
     else:
         away = [_kept_away(clip) for clip in clips]
     train = [clip for clip, out in zip(clips, away, strict=True) if not out]
@@ -99,21 +113,45 @@ def _kept_away(clip: Utterance) -> bool:
     return len(words) >= 4 and clip.duration <= 8 and zlib.crc32(text) % 10 == 0
 
 
-CORPORA = ("spoken_digits", "allison", "ljspeech", "cmu_arctic", "festvox_ru")
+CORPORA = ("spoken_digits", "allison", "ljspeech", "cmu_arctic", "festvox_ru", "fsdd")
 LABELLED = ("spoken_digits", "festvox_ru")  # come with the times of their phones
+ANYBODY = "anybody"  # the one speaker of a vocoder
+LOUD = 0.15  # the level at which a vocoder hears everything
+
+
+def level(x: np.ndarray, rate: int) -> float:
+    """How loud speech is: the root-mean-square that a tenth of the frames of 10 ms surpass; 0 in silence.
+
+    >>> level(np.ones(800), 8000)
+    1.0
+    """
+    hop = rate // 100
+    frames = np.asarray(x, float)[: len(x) // hop * hop].reshape(-1, hop)
+    return float(np.quantile(np.sqrt(np.mean(frames**2, axis=1)), 0.9)) if len(frames) else 0.0
+
+
+def corpus_clips(corpus: dict) -> tuple[list[Utterance], list[Utterance]]:
+    """The clips that a recipe's table `corpus` is about: (to train on, kept away). See `held_out`."""
+    train, kept = [], []
+    for name in corpus.get("names") or [corpus["name"]]:
+        one = {key: value for key, value in corpus.items() if key != "names"} | {"name": name}
+        learn, away = held_out(read_corpus(one), name)
+        train, kept = train + learn, kept + away
+    return train, kept
 
 
 def read_corpus(corpus: dict) -> list[Utterance]:
-    """The clips that a recipe's table `corpus` is about, ready to train on.
+    """The clips of one corpus, ready to train on.
 
     Each is resampled, gets its phones from the table of times, if one is named, and its F0 by
-    `pitch.f0`, and is cut to whole frames.
+    `pitch.f0`, and is cut to whole frames. For a vocoder (`mels`) all speakers are ANYBODY, and each clip is
+    brought to the level LOUD.
 
     Raises:
         FileNotFoundError: there is no table of phone times, or no corpus.
     """
     name, rate = corpus["name"], corpus["rate"]
-    if name == "spoken_digits":
+    if name == "spoken_digits" and not corpus.get("mels"):
         return spoken_digits()
     if "phones" in corpus and not Path(corpus["phones"]).is_file():
         raise FileNotFoundError(
@@ -122,7 +160,9 @@ def read_corpus(corpus: dict) -> list[Utterance]:
         )
     speakers = corpus.get("speakers")
     limit = {"limit": corpus["limit"]} if "limit" in corpus else {}
-    if name == "cmu_arctic":
+    if name == "spoken_digits":
+        clips = spoken_digits()[: corpus.get("limit")]
+    elif name == "cmu_arctic":
         clips = [c for who in speakers or ["slt"] for c in data.cmu_arctic(who, **limit)]
     else:
         clips = getattr(data, name)(**limit)
@@ -130,7 +170,20 @@ def read_corpus(corpus: dict) -> list[Utterance]:
         clips = [clip for clip in clips if clip.speaker in speakers]
     if "phones" in corpus:
         clips = data.with_phones(clips, corpus["phones"])
+    if "minutes" in corpus:
+        share = 60 * corpus["minutes"] / sum(clip.duration for clip in clips)
+        chosen = np.linspace(0, len(clips) - 1, math.ceil(min(1, share) * len(clips)))
+        clips = [clips[round(i)] for i in chosen]
+    if corpus.get("mels"):
+        clips = [_at_one_level(clip) for clip in clips]
     return [_ready(clip, rate) for clip in clips]
+
+
+def _at_one_level(clip: Utterance) -> Utterance:
+    gain = LOUD / max(level(clip.audio, clip.rate), 1e-3)
+    gain = min(gain, 1 / np.abs(clip.audio).max(initial=1e-3))  # nothing is clipped
+    audio = (gain * clip.audio).astype(np.float32)
+    return replace(clip, audio=audio, phones=[], speaker=ANYBODY)
 
 
 def _ready(clip: Utterance, rate: int) -> Utterance:
@@ -151,11 +204,14 @@ def spec_of(recipe: dict) -> VoiceSpec:
     if "corpus" not in recipe:
         return DIGITS
     corpus = recipe["corpus"]
-    return VoiceSpec(tuple(corpus["inventory"]), corpus["rate"], tuple(corpus["speakers"]))
+    names = tuple(corpus["inventory"]), corpus["rate"], tuple(corpus["speakers"])
+    return VoiceSpec(*names, corpus.get("mels", 0))
 
 
 def _complete(corpus: dict, clips: list[Utterance]) -> dict:
     """The table `corpus` with the inventory of phones and the speakers that the clips have."""
+    if corpus.get("mels"):
+        return corpus | {"inventory": [], "speakers": [ANYBODY]}
     if corpus["name"] == "spoken_digits":
         return corpus | {"inventory": list(DIGITS.phones), "speakers": list(SPEAKERS)}
     names = {name for clip in clips for name, _, _ in clip.phones} - {pronounce.SILENCE}
@@ -202,9 +258,7 @@ class DigitBatches:
         self.spec, self.by_length = spec, by_length
         self.clips: list[list[tuple]] = [[] for _ in spec.speakers]
         for clip in clips:
-            frame, phase = conditioning.features(
-                clip, inventory=spec.phones
-            )  # (F, N), (6, N · hop)
+            frame, phase = conditioning.features(clip, spec=spec)  # (F, N), (6, N · hop)
             self.clips[spec.speakers.index(clip.speaker)].append((clip.audio, frame, phase))
         if not all(self.clips):
             raise ValueError("DigitBatches needs clips of every speaker")
@@ -242,7 +296,7 @@ class DigitBatches:
 
 def as_batch(clip: Utterance, dither: float = 0.0, spec: VoiceSpec = DIGITS) -> dict[str, Tensor]:
     """One clip with phones and F0 as a batch of one, dithered: what `forward` and `conditioning` take."""
-    frames, phase = conditioning.features(clip, inventory=spec.phones)
+    frames, phase = conditioning.features(clip, spec=spec)
     noise = np.random.default_rng(0).normal(0, 1, len(clip.audio))
     audio = clip.audio + (dither * noise).astype(np.float32)
     return {
@@ -421,7 +475,7 @@ def read_recipe(path: Path | str, kind: str) -> dict:
     if kind == "student" and "teacher" not in recipe:
         raise ValueError(f'{path} lacks teacher: name a file of weights, teacher = "…"')
     tables = _tables(kind)
-    files = ("teacher", "start_from") if kind == "student" else ("start_from",)
+    files = ("start_from", "wavenet_from") + (("teacher",) if kind == "student" else ())
     for name in recipe:
         if name not in ("kind", "seed", "corpus", *files, *tables):
             known = ", ".join(("kind", "seed", *files, *tables, "corpus"))
@@ -444,21 +498,30 @@ def read_recipe(path: Path | str, kind: str) -> dict:
 
 
 def _check_corpus(where: str, corpus: object) -> None:
-    speakers = corpus.get("speakers", ["one"]) if isinstance(corpus, dict) else ["one"]
-    rest = corpus
-    if isinstance(corpus, dict):
-        rest = {name: value for name, value in corpus.items() if name != "speakers"}
-    wanted = {"name": ("str", True), "rate": ("int", True), "phones": ("str", False)}
-    _check_table(where, rest, wanted | {"limit": ("int", False)})
-    if corpus["name"] not in CORPORA:
-        raise ValueError(f"{where}: no corpus {corpus['name']!r}: choose {', '.join(CORPORA)}")
-    if corpus["name"] not in LABELLED and "phones" not in corpus:
-        raise ValueError(f"{where} lacks phones: the table of times that `minigen align` makes")
-    if corpus["name"] == "spoken_digits" and corpus["rate"] != DIGITS.rate:
-        raise ValueError(f"{where}: the digits are at {DIGITS.rate} Hz, not {corpus['rate']}")
+    if not isinstance(corpus, dict):
+        raise TypeError(f"{where} is a table, not {corpus!r}")
+    several = {"names", "speakers"} & set(corpus)
+    for name in sorted(several):
+        values = corpus[name]
+        if not isinstance(values, list) or not all(isinstance(v, str) for v in values):
+            raise TypeError(f"{where}: {name} is a list of names, not {values!r}")
+    numbers = ("limit", "minutes", "mels")
+    wanted = {name: ("int", False) for name in numbers} | {"phones": ("str", False)}
+    wanted |= {"rate": ("int", True)} | ({} if "names" in several else {"name": ("str", True)})
+    rest = {name: value for name, value in corpus.items() if name not in several}
+    _check_table(where, rest, wanted)
+    if "names" in several and not (corpus["names"] and corpus.get("mels")):
+        raise ValueError(f"{where}: names, at least one, go with mels; else give one name")
+    for name in corpus.get("names") or [corpus["name"]]:
+        if name not in CORPORA:
+            raise ValueError(f"{where}: no corpus {name!r}: choose {', '.join(CORPORA)}")
+        if not corpus.get("mels") and name not in LABELLED and "phones" not in corpus:
+            raise ValueError(f"{where} lacks phones: the table of times that `minigen align` makes")
+        if name == "spoken_digits" and corpus["rate"] != DIGITS.rate:
+            raise ValueError(f"{where}: the digits are at {DIGITS.rate} Hz, not {corpus['rate']}")
+    if "phones" in corpus and corpus.get("mels"):
+        raise ValueError(f"{where}: a voice hears phones or mel bands, not both")
     VoiceSpec(("pau",), corpus["rate"], ("one",))  # whether the rate will do
-    if not isinstance(speakers, list) or not all(isinstance(name, str) for name in speakers):
-        raise TypeError(f"{where}: speakers is a list of names, not {speakers!r}")
 
 
 def train(
@@ -467,12 +530,12 @@ def train(
     """Follow a recipe -> what was watched at the last step. Checkpoints go to `out`.
 
     A teacher starts at the least-squares linear predictor, or at the weights of `start_from`. A
-    student needs `teacher`: a checkpoint or an exported file.
+    student needs `teacher`: a checkpoint or an exported file. `wavenet_from` is a voice of the same kind that
+    was told other things: the WaveNet, or the student's flows, start at its own.
     """
     if "corpus" in recipe:
-        clips = read_corpus(recipe["corpus"])
-        recipe = recipe | {"corpus": _complete(recipe["corpus"], clips)}
-        clips, _ = held_out(clips, recipe["corpus"]["name"])
+        clips, kept = corpus_clips(recipe["corpus"])
+        recipe = recipe | {"corpus": _complete(recipe["corpus"], clips + kept)}
     else:
         clips, _ = held_out()
     spec = spec_of(recipe)
@@ -485,6 +548,8 @@ def train(
             _start_from(voice, recipe["start_from"])
         else:
             voice.wavenet.start_at(torch.cat([batches(step)["audio"] for step in range(16)]))
+        if "wavenet_from" in recipe:
+            _network_from(net, "wavenet.", recipe["wavenet_from"])
         objective: nn.Module = Likelihood(voice, **recipe["objective"])
     else:
         _must_exist("teacher", recipe["teacher"])
@@ -506,11 +571,18 @@ def train(
         voice.upsampler.load_state_dict(teacher.upsampler.state_dict())
         if "start_from" in recipe:
             _start_from(voice, recipe["start_from"])
+        if "wavenet_from" in recipe:
+            _network_from(voice.student, "student.", recipe["wavenet_from"])
         objective = DistillationLoss(voice, teacher.wavenet, **recipe["objective"])
     if batches.frames * spec.hop <= net.receptive_field:
         raise ValueError(
             f"a crop of {batches.frames} frames is {batches.frames * spec.hop} samples, no more than the "
             f"{net.receptive_field} that each prediction looks back: raise frames in [data]"
+        )
+    if isinstance(objective, DistillationLoss) and batches.frames * spec.hop < objective.longest:
+        raise ValueError(
+            f"a crop of {batches.frames} frames is {batches.frames * spec.hop} samples, fewer than the "
+            f"{objective.longest} of the spectral losses' longest frame: raise frames in [data]"
         )
     trainer = Trainer(objective, batches, TrainConfig(**recipe["run"]), out, recipe)
     return trainer.run(resume, until)
@@ -531,6 +603,12 @@ def _start_from(voice: nn.Module, path: str) -> None:
     if isinstance(voice, TeacherVoice):
         weights = _widened(weights, voice.wavenet.head)
     _fill(voice, weights, path)
+
+
+def _network_from(net: nn.Module, prefix: str, path: str) -> None:
+    """Take over the averaged weights of another voice's network, without its upsampler."""
+    _must_exist("wavenet_from", path)
+    _fill(net, _part(_part(load_tensors(Path(path))[0], "ema."), prefix), path)
 
 
 def _widened(weights: dict[str, Tensor], head: Head) -> dict[str, Tensor]:
@@ -624,6 +702,12 @@ def card(kind: str = "student", voice: str = "digits") -> dict:
 def _known(voice: str) -> str:
     if voice not in SHIPPED:
         raise ValueError(f"no voice {voice!r}: choose one of {', '.join(SHIPPED)}")
+    return voice
+
+
+def _speaks(voice: str) -> str:
+    if _known(voice) == "vocoder":
+        raise ValueError("the vocoder is told sounds, not text: `minigen vocode` takes a recording")
     return voice
 
 
@@ -785,7 +869,13 @@ six, seven, eight, nine and 0-9
 
 def _words(text: str, voice: str) -> list[str] | None:
     """The words of the digit voice; None for a voice that says any text."""
-    return conditioning.words_of(text) if _known(voice) == "digits" else None
+    return conditioning.words_of(text) if _speaks(voice) == "digits" else None
+
+
+def check_temperature(temperature: float) -> None:
+    """An error unless noise can be scaled by it."""
+    if not (math.isfinite(temperature) and temperature >= 0):
+        raise ValueError(f"temperature scales the noise: it must be 0 or more, not {temperature}")
 
 
 def _speaking(
@@ -796,8 +886,7 @@ def _speaking(
     model = model or usual
     if voice == "digits" and (speaker or SPEAKERS[0]) not in SPEAKERS:
         _must_be_of(DIGITS, speaker)
-    if not (math.isfinite(temperature) and temperature >= 0):
-        raise ValueError(f"temperature scales the noise: it must be 0 or more, not {temperature}")
+    check_temperature(temperature)
     if model not in VOICES and not Path(model).is_file():
         raise ValueError(
             f"no model {model!r}: choose {' or '.join(sorted(SHIPPED[voice])[::-1])}, or give a file of "
@@ -858,7 +947,7 @@ def prosody_of(voice: str = "allison", speaker: str | None = None) -> Prosody:
     >>> len(f0) == round(times[-1][2] / 0.01)
     True
     """
-    if _known(voice) == "digits":
+    if _speaks(voice) == "digits":
         speaker = speaker or SPEAKERS[0]
         _must_be_of(DIGITS, speaker)
         return Prosody.fit([clip for clip in held_out()[0] if clip.speaker == speaker])
