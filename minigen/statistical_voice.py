@@ -28,6 +28,7 @@ __all__ = [
     "Plan",
     "StatisticalVoice",
     "continuous_log_f0",
+    "copy_synthesis",
     "dynamics",
     "envelope",
     "excitation",
@@ -307,6 +308,20 @@ def vocode(
     silent = log_magnitude <= np.log(FLOOR) + 1  # under the analysis's own floor
     gain = minimum_phase(np.where(silent, np.log(FLOOR), log_magnitude)) / np.sqrt(power)
     return istft(source * gain.T, hop).astype(np.float32)
+
+
+def copy_synthesis(clip: Utterance, buzz: float = 1.0) -> np.ndarray:
+    """A recording with F0, taken apart to cepstra and F0 and made again by `vocode`: (T,) float64.
+
+    >>> from minigen import data
+    >>> clip = data.spoken_digits()[0]
+    >>> copy_synthesis(clip).shape == clip.audio.shape
+    True
+    """
+    cepstrum = mel_cepstrum(clip.audio, clip.rate)
+    log_f0, voicing = continuous_log_f0(clip.f0, len(cepstrum))
+    f0 = np.where(voicing > 0.5, np.exp(log_f0), 0)
+    return vocode(cepstrum, f0, clip.rate, buzz=buzz)[: len(clip.audio)].astype(float)
 
 
 # ---------------------------------------------------------------- the voice

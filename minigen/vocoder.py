@@ -10,7 +10,6 @@ the others (`voice`), but it is told how the recording sounds instead of what is
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -22,7 +21,7 @@ from . import conditioning, pitch, streaming, voice
 from .audio import resample
 from .conditioning import VoiceSpec
 
-__all__ = ["analyse", "vocode"]
+__all__ = ["analyse", "synthesise", "vocode"]
 
 
 def analyse(x: np.ndarray, spec: VoiceSpec) -> tuple[np.ndarray, np.ndarray, float]:
@@ -83,21 +82,23 @@ def vocode(
         raise ValueError(f"{len(x) / net.spec.rate:.2f} s, as good as silent: nothing to vocode")
     mel, f0, level = analyse(x, net.spec)
     start = time.perf_counter()
-    if isinstance(net, voice.StudentVoice):
-        made = np.concatenate(list(_pieces(net, mel, f0, seed, temperature)))
-    else:
-        cond = voice.conditioning_for(net, [(mel, f0)], voice.ANYBODY)
-        made = voice.say(net, cond, seed, temperature, "numba")[0]
+    made = synthesise(mel, f0, model, seed, temperature)[: len(x)]
     seconds = time.perf_counter() - start
-    made = np.clip(made[: len(x)] * (level / voice.LOUD), -1, 1).astype(np.float32)
+    made = np.clip(made * (level / voice.LOUD), -1, 1).astype(np.float32)
     return voice.Spoken(made, net.spec.rate, seconds)
 
 
-def _pieces(
-    net: voice.StudentVoice, mel: np.ndarray, f0: np.ndarray, seed: int, temperature: float
-) -> Iterator[np.ndarray]:
-    generator = torch.Generator().manual_seed(seed)
-    return streaming.pieces(net, [(mel, f0)], voice.ANYBODY, generator, temperature, chunk=96)
+def synthesise(
+    mel: np.ndarray, f0: np.ndarray, model: str = "student", seed: int = 0, temperature: float = 1.0
+) -> np.ndarray:
+    """The second half of `vocode`: bands (M, N) and F0 (N,), wherever from -> a waveform (N · hop,) float32."""
+    net = _network(model)
+    if isinstance(net, voice.StudentVoice):
+        generator = torch.Generator().manual_seed(seed)
+        pieces = streaming.pieces(net, [(mel, f0)], voice.ANYBODY, generator, temperature, chunk=96)
+        return np.concatenate(list(pieces))
+    cond = voice.conditioning_for(net, [(mel, f0)], voice.ANYBODY)
+    return voice.say(net, cond, seed, temperature, "numba")[0]
 
 
 @cache
