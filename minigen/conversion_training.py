@@ -252,11 +252,20 @@ def train(
     """Follow a recipe, stage by stage (`STAGES`), each with its checkpoints in a folder of its own.
 
     A stage with `freeze` keeps encoder and codes as they are. `wavenet_from` is a file whose WaveNet the
-    decoder starts at; without it, it starts at the least-squares linear predictor. After `until` the work
-    stops. Returns the averaged model.
+    decoder starts at; without it, it starts at the least-squares linear predictor. A recipe with `model_from`
+    goes on from the whole model in that file. After `until` the work stops. Returns the averaged model.
     """
     out = Path(out)
     model, features, speakers = prepare(recipe)
+    begun = "model_from" in recipe or any("wavenet_from" in recipe.get(name, {}) for name in STAGES)
+    if "model_from" in recipe:
+        tensors, _ = load_tensors(Path(recipe["model_from"]))
+        critic = {
+            k: v for k, v in model.state_dict().items() if k.startswith("critic.")
+        }  # not kept
+        model.load_state_dict(
+            critic | {k: v.float() if v.is_floating_point() else v for k, v in tensors.items()}
+        )
     for stage in (name for name in STAGES if name in recipe):
         part = recipe[stage]
         batches = SpeechBatches(features, speakers, dim=recipe["model"]["dim"], **part["data"])
@@ -266,7 +275,7 @@ def train(
             tensors, _ = load_tensors(Path(part["wavenet_from"]))
             body = {k[len("wavenet.") :]: v for k, v in tensors.items() if k.startswith("wavenet.")}
             model.wavenet.load_state_dict(body)
-        elif not silent and not any("wavenet_from" in recipe.get(name, {}) for name in STAGES):
+        elif not silent and not begun:
             model.wavenet.start_at(torch.cat([batches(step)["audio"] for step in range(16)]))
         for name, weight in model.named_parameters():
             kept = model.frozen and name.startswith(LEARNED_FIRST)

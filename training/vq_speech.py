@@ -1,6 +1,7 @@
 """Train voice conversion by discrete codes and a prior over these codes, and write down how well they do.
 
-    python training/vq_speech.py train training/vq_digits_voice.toml --out runs/vq-digits --resume --ship
+    python training/vq_speech.py train training/vq_digits_voice.toml --out runs/vq_digits_voice --resume
+    python training/vq_speech.py train training/vq_digits_voice_2.toml --out runs/vq_digits_voice_2 --resume --ship
     python training/vq_speech.py prior
     python training/vq_speech.py measure
 
@@ -28,7 +29,10 @@ from minigen.metrics import DigitRecogniser
 from minigen.train import load_tensors, save_tensors
 
 WEIGHTS = Path(__file__).resolve().parent.parent / "minigen" / "weights"
-RECIPES = {"spoken_digits": "vq_digits_voice", "fsdd": "vq_fsdd_voice"}
+RECIPES = {  # in the order in which they are followed; the last one's result ships
+    "spoken_digits": ("vq_digits_voice", "vq_digits_voice_2"),
+    "fsdd": ("vq_fsdd_voice",),
+}
 SEEDS = {"spoken_digits": (0, 1, 2, 3, 4), "fsdd": (0,)}  # of the sound's noise
 PRIOR = {"codes": 128, "conditions": 10, "hidden": 128, "embed": 32, "dropout": 0.5}
 RUN = {"steps": 1500, "batch": 32, "rate": 3e-3, "seed": 0}
@@ -127,12 +131,13 @@ def measure(corpus: str, path: Path) -> None:
         for row, columns in tables[0].items()
     }
     each = [{c: round(v, 2) for c, v in t["converted"].items() if c != "clips"} for t in tables]
-    shipped, name = path.parent == WEIGHTS, RECIPES[corpus]
-    command = f"python training/vq_speech.py train training/{name}.toml --out runs/{name} --ship"
+    shipped = path.parent == WEIGHTS
+    train = "python training/vq_speech.py train training/{0}.toml --out runs/{0}"
+    command = " && ".join(train.format(name) for name in RECIPES[corpus]) + " --ship"
     card = {
         "data": f"{corpus}: {len(learn)} clips to learn from, {len(kept)} held out",
         "command": command if shipped else "training/vq_speech.py with the recipe below",
-        "starts from": recipe["voice"].get("wavenet_from", "nothing"),
+        "starts from": recipe.get("model_from", recipe["voice"].get("wavenet_from", "nothing")),
         "processor minutes of each stage on one core": notes["minutes"],
         "weights": sum(w.numel() for w in model.parameters()),
         "codes a second": 50,
@@ -184,6 +189,9 @@ def main() -> None:
         if given.until is None:
             path = (WEIGHTS if given.ship else given.out) / f"vq_{recipe['corpus']}.safetensors"
             minutes = conversion_training.minutes_of(given.out)
+            if "model_from" in recipe:  # what went before counts, too
+                before = load_tensors(Path(recipe["model_from"]))[1]["minutes"]
+                minutes = before | {f"{stage}, second run": m for stage, m in minutes.items()}
             conversion_training.export(model, recipe, path, minutes)
             print(f"{path}: {path.stat().st_size / 1e6:.2f} MB")
 
