@@ -2,7 +2,8 @@
 
 All compare a generated waveform with a recorded one, both (B, 1, T). The STFT is windowed (without a
 window every frame edge is heard as hiss), and a small floor stands under each square root (its
-gradient at zero power is infinite).
+gradient at zero power is infinite). Frames are given in seconds: what a frame can tell apart, two moments
+or two pitches, depends on its duration and not on how many samples that is.
 """
 
 from __future__ import annotations
@@ -12,9 +13,26 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-__all__ = ["MultiResolutionSTFTLoss", "PowerLoss", "STFTLoss", "power_spectrogram"]
+__all__ = [
+    "MultiResolutionSTFTLoss",
+    "PowerLoss",
+    "STFTLoss",
+    "frame_samples",
+    "power_spectrogram",
+]
 
 FLOOR = 1e-7  # of power: 70 dB below a full-scale sine spread over a frame
+
+
+def frame_samples(seconds: float, rate: int) -> int:
+    """The nearest number of samples, in fours, so that a quarter of a frame is whole: 4 · round(seconds · rate / 4).
+
+    >>> [frame_samples(0.032, rate) for rate in (8000, 16000, 22000)]
+    [256, 512, 704]
+    """
+    if not (seconds > 0 and seconds * rate >= 4):
+        raise ValueError(f"a frame has at least 4 samples, not {seconds} s at {rate} Hz")
+    return 4 * round(seconds * rate / 4)
 
 
 def power_spectrogram(x: Tensor, n_fft: int, hop: int, windowed: bool = True) -> Tensor:
@@ -48,6 +66,10 @@ class PowerLoss(nn.Module):
 
     Linear in power, so that it is about loud bands; the STFT loss takes care of quiet ones.
 
+    Args:
+        rate: of the sounds, in Hz.
+        seconds: of a frame; the hop is a quarter of it.
+
     References:
         van den Oord et al., Parallel WaveNet, 2017 (arXiv:1711.10433), section 4.1.
 
@@ -56,9 +78,15 @@ class PowerLoss(nn.Module):
     0.0
     """
 
-    def __init__(self, n_fft: int = 256, hop: int = 64) -> None:
+    def __init__(self, rate: int = 8_000, seconds: float = 0.032) -> None:
         super().__init__()
-        self.n_fft, self.hop = n_fft, hop
+        self.n_fft = frame_samples(seconds, rate)
+        self.hop = self.n_fft // 4
+
+    @property
+    def longest(self) -> int:
+        """Samples that it needs at least."""
+        return self.n_fft
 
     def forward(self, generated: Tensor, recorded: Tensor) -> Tensor:
         _same_shape(generated, recorded)
@@ -97,7 +125,13 @@ class STFTLoss(nn.Module):
 class MultiResolutionSTFTLoss(nn.Module):
     """The mean of `STFTLoss` over several frame lengths, with hops of a quarter frame.
 
-    One resolution can be cheated: a long frame does not see when, a short one not which pitch.
+    One resolution can be cheated: a long frame does not see when, a short one not which pitch. The longest
+    should hold several periods of a low voice: 64 ms are five periods of 80 Hz.
+
+    Args:
+        rate: of the sounds, in Hz.
+        seconds: of the frames.
+        window: False leaves it out.
 
     >>> x = torch.randn(1, 1, 2000, generator=torch.Generator().manual_seed(0))
     >>> loss = MultiResolutionSTFTLoss()
@@ -105,9 +139,20 @@ class MultiResolutionSTFTLoss(nn.Module):
     (0.0, True)
     """
 
-    def __init__(self, n_ffts: Sequence[int] = (64, 128, 256, 512), window: bool = True) -> None:
+    def __init__(
+        self,
+        rate: int = 8_000,
+        seconds: Sequence[float] = (0.008, 0.016, 0.032, 0.064),
+        window: bool = True,
+    ) -> None:
         super().__init__()
+        n_ffts = [frame_samples(frame, rate) for frame in seconds]
         self.losses = nn.ModuleList(STFTLoss(n_fft, n_fft // 4, window) for n_fft in n_ffts)
+
+    @property
+    def longest(self) -> int:
+        """Samples that it needs at least: those of its longest frame."""
+        return max(loss.n_fft for loss in self.losses)
 
     def forward(self, generated: Tensor, recorded: Tensor) -> Tensor:
         return torch.stack([loss(generated, recorded) for loss in self.losses]).mean()

@@ -119,10 +119,10 @@ def log_spectral_distance(
     return float(np.mean(np.sqrt(np.mean(difference**2, axis=0))))
 
 
-def stft_distance(generated: ArrayLike, recorded: ArrayLike) -> float:
+def stft_distance(generated: ArrayLike, recorded: ArrayLike, rate: int = 8_000) -> float:
     """Multi-resolution STFT distance, `losses.MultiResolutionSTFTLoss`: no unit, 0 for equal sounds.
 
-    Spectral convergence plus the mean distance of log magnitudes, at frames of 64 to 512 samples.
+    Spectral convergence plus the mean distance of log magnitudes, at frames of 8 to 64 ms.
 
     What it cannot hear: phase across frames; and like every distance from one recording, that another
     draw of the same breath or hiss would have been as good. A student trained on it scores well on it,
@@ -137,7 +137,7 @@ def stft_distance(generated: ArrayLike, recorded: ArrayLike) -> float:
     from .losses import MultiResolutionSTFTLoss
 
     pair = [torch.from_numpy(x)[None, None] for x in _pair(generated, recorded)]  # (1, 1, T)
-    return MultiResolutionSTFTLoss()(*pair).item()
+    return MultiResolutionSTFTLoss(rate)(*pair).item()
 
 
 # ---------------------------------------------------------------- pitch

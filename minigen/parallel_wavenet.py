@@ -42,7 +42,6 @@ __all__ = [
     "mol_kl",
 ]
 
-LONGEST_FRAME = 512  # samples, of the spectral losses
 NO_FLOOR = GaussianHead(floor=-float("inf"))
 
 
@@ -365,7 +364,8 @@ class DistillationLoss(nn.Module):
     of the same process, a run on several processes equals one on a single process in the mean only.
 
     Args:
-        model: has `.student` (a Student), `.conditioning(batch)` -> (B, C, T).
+        model: has `.student` (a Student), `.conditioning(batch)` -> (B, C, T), and where it has `.spec`,
+            the frames of the spectral losses follow `.spec.rate`; else the sound is at 8,000 Hz.
         teacher: a WaveNet with a GaussianHead or a DiscretizedLogisticMixture, `p(x[t] | x[<t], cond)`.
         penalty: λ (ClariNet's 4).
         stft, power: weights of the spectral losses.
@@ -403,15 +403,21 @@ class DistillationLoss(nn.Module):
         self.penalty, self.beta, self.kl, self.samples = penalty, beta, kl, samples
         self.contrastive, self.margin = contrastive, margin
         self.weights = {"stft": stft, "power": power}
+        rate = model.spec.rate if hasattr(model, "spec") else 8_000
         self.spectral = nn.ModuleDict(
-            {"stft": MultiResolutionSTFTLoss(window=window), "power": PowerLoss()}
+            {"stft": MultiResolutionSTFTLoss(rate, window=window), "power": PowerLoss(rate)}
         )
         if perceptual:
             from .perceptual import PerceptualLoss
 
             self.weights["perceptual"] = perceptual
-            self.spectral["perceptual"] = PerceptualLoss()
+            self.spectral["perceptual"] = PerceptualLoss(rate=rate)
         self.guard = Guard()
+
+    @property
+    def longest(self) -> int:
+        """Samples that a crop needs at least: the longest frame of the spectral losses that count."""
+        return max([1] + [m.longest for name, m in self.spectral.items() if self.weights[name]])
 
     @property
     def bodies(self) -> list[nn.Module]:
@@ -455,7 +461,7 @@ class DistillationLoss(nn.Module):
             loss = loss - self.contrastive * (weight * wrong.clamp(max=self.margin)).mean()
             watched["wrong_kl"] = wrong.mean()
         for name, module in self.spectral.items():
-            if not self.weights[name] and x.shape[-1] < LONGEST_FRAME:
+            if not self.weights[name] and x.shape[-1] < module.longest:
                 continue  # too short to be watched
             with torch.set_grad_enabled(torch.is_grad_enabled() and bool(self.weights[name])):
                 value = module(x, recorded)

@@ -93,6 +93,7 @@ class PerceptualLoss(nn.Module):
     Args:
         net: a PhoneNet, by default the shipped one. It is frozen.
         feature, style: the weights.
+        rate: of the sounds. Only 8,000 Hz will do: at another rate the net's bands are other frequencies.
 
     References:
         van den Oord et al., Parallel WaveNet, 2017 (arXiv:1711.10433), section 4.2; Johnson, Alahi and
@@ -104,11 +105,25 @@ class PerceptualLoss(nn.Module):
     """
 
     def __init__(
-        self, net: PhoneNet | None = None, feature: float = 1.0, style: float = 1.0
+        self,
+        net: PhoneNet | None = None,
+        feature: float = 1.0,
+        style: float = 1.0,
+        rate: int = RATE,
     ) -> None:
         super().__init__()
+        if rate != RATE:
+            raise ValueError(
+                f"the perceptual loss knows phones at {RATE} Hz, and this voice has {rate} Hz: set "
+                "perceptual = 0"
+            )
         self.net = (load_phone_net() if net is None else net).eval().requires_grad_(False)
         self.feature, self.style = feature, style
+
+    @property
+    def longest(self) -> int:
+        """Samples that it needs at least: a frame's."""
+        return N_FFT
 
     def forward(self, generated: Tensor, recorded: Tensor) -> Tensor:
         if generated.shape != recorded.shape:
