@@ -110,6 +110,8 @@ def test_stft_distance_is_the_loss_and_knows_a_gain():
     y = torch.tensor(np.roll(x, 5))[None, None]
     loss = losses.MultiResolutionSTFTLoss()(y, torch.tensor(x)[None, None]).item()
     assert stft_distance(np.roll(x, 5), x) == loss
+    other = losses.MultiResolutionSTFTLoss(16_000)(y, torch.tensor(x)[None, None]).item()
+    assert stft_distance(np.roll(x, 5), x, 16_000) == other != loss
     with pytest.raises(ValueError, match="cut them alike"):
         stft_distance(x[1:], x)
 

@@ -106,6 +106,10 @@ def test_full_precision_under_autocast():
 def test_errors(tmp_path):
     with pytest.raises(ValueError, match="cut them alike"):
         PerceptualLoss(PhoneNet(4))(torch.zeros(1, 1, 500), torch.zeros(1, 1, 501))
+    with pytest.raises(
+        ValueError, match="8000 Hz, and this voice has 16000 Hz: set perceptual = 0"
+    ):
+        PerceptualLoss(PhoneNet(4), rate=16_000)
     with pytest.raises(ValueError, match="no phone classifier"):
         load_phone_net(voice.WEIGHTS / "digits_student.safetensors")
     with pytest.raises(ValueError, match="fewer than one frame"):

@@ -12,6 +12,7 @@ import torch
 
 from minigen import audio, data, evaluate, pitch, voice
 from minigen.evaluate import recognised, spoken_digits_of
+from minigen.parallel_wavenet import DistillationLoss
 from minigen.train import load_tensors
 
 ROOT = Path(__file__).parents[1]
@@ -196,6 +197,35 @@ def test_sentences_are_kept_away_by_their_text():
     assert all(len(c.text.split()) >= 4 and c.duration <= 8 for c in kept)
     plain = lambda part: {c.text.lower().strip("!") for c in part if c.duration <= 8}
     assert not plain(kept) & plain(train)  # the same words lie on one side
+
+
+def test_a_student_at_16_khz_has_longer_frames_and_says_what_will_not_do(recorded, tmp_path):
+    """The losses' frames follow the voice's rate; what cannot work is said before the first step."""
+    corpus = recorded[0] | {"rate": 16_000, "limit": 8}
+    few = {"data": TOY["data"] | {"frames": 8}, "corpus": corpus}  # 1,280 samples
+    teacher, student = small_recipe("teacher-1") | few, small_recipe("student") | few
+    voice.train(teacher, tmp_path / "teacher")
+    student["teacher"] = str(tmp_path / "teacher" / "checkpoint.safetensors")
+    watched = voice.train(student, tmp_path / "student")
+    assert all(np.isfinite(value) for value in watched.values()) and watched["stft"] > 0
+    made = voice.load("student", tmp_path / "student" / "checkpoint.safetensors")
+    loss = DistillationLoss(made, voice.load("teacher", student["teacher"]).wavenet)
+    assert made.spec.rate == 16_000 and loss.longest == 1024
+
+    def refused(message: str, frames: int = 8, **objective) -> None:
+        bad = {**student, "objective": student["objective"] | objective}
+        bad["data"] = student["data"] | {"frames": frames}
+        with pytest.raises(ValueError, match=message):
+            voice.train(bad, tmp_path / "refused")
+        assert not (tmp_path / "refused").exists()
+
+    refused("crop of 6 frames is 960 samples, fewer than the 1024 .*raise frames", frames=6)
+    refused("crop of 3 frames is 480 samples, fewer than the 512 ", frames=3, stft=0.0)
+    refused("at 8000 Hz, and this voice has 16000 Hz: set perceptual = 0", perceptual=0.5)
+    off = {"stft": 0.0, "power": 0.0}  # nothing needs a frame, so nothing is refused, or watched
+    short = {**student, "objective": student["objective"] | off}
+    short["data"] = student["data"] | {"frames": 3}
+    assert "stft" not in voice.train(short, tmp_path / "short")
 
 
 def test_clips_are_chosen_by_length_if_asked():
