@@ -43,6 +43,7 @@ __all__ = [
     "mel_features",
     "phase",
     "phase_features",
+    "pitch_rows",
     "plan",
     "told_features",
     "words_of",
@@ -128,14 +129,15 @@ def frame_features(
     position = np.clip((centre - start) / np.maximum(end - start, 1e-3), 0, 1)
     out[-5], out[-4] = position, 1 - position
     out[-3] = np.log(np.maximum(end - start, 1e-3) / 0.1)
-    out[-2:] = _pitch_rows(f0)
+    out[-2:] = pitch_rows(f0)
     return out
 
 
-def _pitch_rows(f0: np.ndarray) -> np.ndarray:
-    """F0 in Hz a frame (N,) -> voiced (0 or 1), log of F0 over 130 Hz (0 where unvoiced), (2, N)."""
+def pitch_rows(f0: np.ndarray) -> np.ndarray:
+    """F0 in Hz a frame (N,) -> voiced (0 or 1), log of F0 over 130 Hz (0 where unvoiced), (2, N) float32."""
     voiced = f0 > 0
-    return np.stack([voiced, np.where(voiced, np.log(np.where(voiced, f0, 130.0) / 130.0), 0)])
+    log_f0 = np.where(voiced, np.log(np.where(voiced, f0, 130.0) / 130.0), 0)
+    return np.stack([voiced, log_f0]).astype(np.float32)
 
 
 QUIET = (
@@ -159,7 +161,7 @@ def mel_features(mel: np.ndarray, f0: np.ndarray) -> np.ndarray:
     if mel.ndim != 2 or mel.shape[1:] != f0.shape:
         raise ValueError(f"(M, N) bands go with (N,) F0, not {mel.shape} with {f0.shape}")
     bands = (np.maximum(mel, QUIET) - QUIET) / RAISED - 1
-    return np.concatenate([bands, _pitch_rows(f0)]).astype(np.float32)
+    return np.concatenate([bands, pitch_rows(f0)]).astype(np.float32)
 
 
 def told_features(told: Sequence | np.ndarray, f0: np.ndarray, spec: VoiceSpec) -> np.ndarray:

@@ -28,7 +28,7 @@ from torch import Tensor, nn
 
 from . import conditioning
 from .audio import FLOOR, mel_filterbank, stft
-from .conditioning import HOP, PHASE_FEATURES
+from .conditioning import HOP, PHASE_FEATURES, pitch_rows
 from .data.spoken_digits import DIGIT_WORDS
 from .distributions import GaussianHead
 from .generate import generate
@@ -49,7 +49,6 @@ __all__ = [
     "load",
     "load_prior",
     "log_f0_moments",
-    "pitch_rows",
     "stretch_frequencies",
     "utter",
 ]
@@ -167,14 +166,6 @@ def hear(x: ArrayLike, f0: np.ndarray | None = None) -> Features:
         f0,
         conditioning.phase_features(phi, f0),
     )
-
-
-def pitch_rows(f0: np.ndarray) -> np.ndarray:
-    """F0 in Hz a frame (N,) -> voiced (0 or 1) and log of F0 over 130 Hz (0 where unvoiced), (2, N)."""
-    voiced = f0 > 0
-    return np.stack(
-        [voiced, np.where(voiced, np.log(np.where(voiced, f0, 130.0) / 130), 0)]
-    ).astype(np.float32)
 
 
 def log_f0_moments(f0: ArrayLike) -> tuple[float, float] | None:

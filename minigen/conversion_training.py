@@ -15,14 +15,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .conditioning import HOP
+from .conditioning import HOP, pitch_rows
 from .conversion import (
     FRAMES_A_CODE,
     Features,
     SpeechVQVAE,
     hear,
     hear_stretched,
-    pitch_rows,
     upsample,
 )
 from .data import Utterance, fsdd
@@ -217,18 +216,10 @@ def _melody_error(guess: Tensor, pitch: Tensor) -> Tensor:
 
 
 def corpus(name: str) -> tuple[list[Utterance], list[Utterance]]:
-    """Clips to learn from, clips held out: of "spoken_digits" as `voice.held_out` cuts it, or of "fsdd",
-    whose recordings 0 to 4 of every digit and speaker are its own test part."""
-    if name == "spoken_digits":
-        return held_out()
-    if name != "fsdd":
+    """Clips of "spoken_digits" or "fsdd" to learn from, and clips held out, as `voice.held_out` cuts them."""
+    if name not in ("spoken_digits", "fsdd"):
         raise ValueError(f"no corpus {name!r}: choose spoken_digits or fsdd")
-    clips = fsdd()
-    test = [int(clip.name.rsplit("_", 1)[1]) < 5 for clip in clips]
-    return (
-        [clip for clip, kept in zip(clips, test, strict=True) if not kept],
-        [clip for clip, kept in zip(clips, test, strict=True) if kept],
-    )
+    return held_out(fsdd() if name == "fsdd" else None, name)
 
 
 # ---------------------------------------------------------------- stages
