@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from minigen import audio, conditioning, data, streaming, vocoder, voice
+from minigen import audio, conditioning, data, streaming, vocoder, vocoder_measures, voice
 from minigen.conditioning import VoiceSpec, mel_bands, mel_features
 from minigen.data.spoken_digits import DIGIT_WORDS
 
@@ -204,3 +204,47 @@ def test_bad_corpora_of_a_vocoder_name_what_is_wrong(tmp_path, change, message):
     table = {k: v for k, v in (given["corpus"] | change).items() if v is not None}
     with pytest.raises((ValueError, TypeError), match=message):
         voice._check_corpus("here", table)
+
+
+def test_measures_know_right_answers():
+    clips = [data.spoken_digits()[i] for i in (40, 200)]
+    same = vocoder_measures.measure(lambda clip: clip.audio, clips)
+    assert same["log_mel"] == same["mcd"] == same["f0"] == same["voicing"] == 0
+    assert same["std_ratio"] == 1 and np.isnan(same["stoi"])  # too short
+    half = vocoder_measures.measure(lambda clip: 0.5 * clip.audio, clips)
+    assert np.isclose(half["std_ratio"], 0.5) and 3 < half["log_mel"] < 6.1 and half["mcd"] < 0.1
+    late = vocoder_measures.measure(lambda clip: np.pad(clip.audio, (400, 0)), clips)
+    assert late["log_mel"] > 5 and late["mcd"] < 1  # which is warped
+    rng = np.random.default_rng(0)
+    noise = vocoder_measures.measure(lambda clip: 0.1 * rng.normal(size=len(clip.audio)), clips)
+    searched = vocoder_measures.measure(vocoder_measures.from_mel_alone, clips)
+    assert searched["log_mel"] < 0.25 * noise["log_mel"] and searched["mcd"] < 0.5 * noise["mcd"]
+
+
+def test_what_takes_bands_apart_lies_where_the_recording_lay():
+    """Griffin-Lim's frames are around (n + ½) · 10 ms, too: shifted by a frame, it would be further off."""
+    clip = data.spoken_digits()[40]
+    made = vocoder_measures.from_mel_alone(clip)
+    off = lambda by: np.mean(
+        np.abs(mel_bands(np.roll(made, by)[: len(clip.audio)], 8000, 32) - want)
+    )
+    made, want = np.pad(made, (0, 80)), mel_bands(clip.audio, 8000, 32)
+    assert off(0) < off(40) and off(0) < off(-40)
+
+
+def test_the_table_covers_every_corpus_and_one_that_nobody_heard(small, monkeypatch):
+    heard = []
+
+    def read(given):
+        heard.append(given["name"])
+        return [c for c in data.spoken_digits("rms") if "_p1.0" in c.name]
+
+    monkeypatch.setattr(voice, "read_corpus", read)
+    monkeypatch.setattr(voice, "held_out", lambda clips, name: ([], clips[:2]))
+    rows = vocoder_measures.table(str(small["teacher"]), str(small["student"]), most=1)
+    assert heard == list(rows) == ["spoken_digits", "ljspeech"]
+    for ways in rows.values():
+        assert list(ways) == ["Griffin-Lim", "source and filter", "teacher", "student"]
+        assert all(np.isfinite(row["log_mel"]) for row in ways.values())
+    lines = vocoder_measures.as_text(rows).splitlines()
+    assert len(lines) == 2 * 6 and "std_ratio" in lines[1]
