@@ -37,8 +37,7 @@ def speak(
     model: Annotated[
         str | None,
         typer.Option(
-            help="student, teacher, or a file of weights of a student (of allison: a teacher). By "
-            "default student for digits, teacher for allison."
+            help="student, teacher, or a file of weights of a student.",
         ),
     ] = None,
     pace: Annotated[float, typer.Option(help="2 is twice as fast.")] = 1.0,
@@ -58,9 +57,7 @@ def speak(
     from . import voice as voices
 
     if compare and voice != "digits":
-        raise ValueError(
-            "--compare times the teacher and the student of the digits: no other has both"
-        )
+        raise ValueError("--compare times the teacher and the student of the digits, no other's")
     if stream:
         begin, samples, first = time.perf_counter(), 0, 0.0
         pieces = voices.stream(text, speaker, model, pace, pitch, seed, temperature, voice)
@@ -239,7 +236,7 @@ def evaluate(
     if voice not in ("digits", "allison"):
         raise ValueError(f"no voice {voice!r}: choose one of digits, allison")
     if voice == "allison":
-        typer.echo(figures.as_text(figures.speech_table(teacher)[0]))
+        typer.echo(figures.as_text(figures.speech_table(teacher, student=student)[0]))
         return
 
     if per_word < 1:

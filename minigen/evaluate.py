@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +17,15 @@ from .audio import mel_spectrogram
 from .data import Utterance
 from .data.spoken_digits import DIGIT_WORDS, SPEAKERS
 from .gaussian import Gaussian
-from .metrics import DB, DigitRecogniser, dtw, log_mel_distance, std_ratio
+from .metrics import (
+    DB,
+    DigitRecogniser,
+    dtw,
+    log_mel_distance,
+    mel_cepstral_distortion,
+    std_ratio,
+    stft_distance,
+)
 from .parallel_wavenet import BASES, conditional_kl
 from .prosody import Prosody
 
@@ -35,6 +43,7 @@ __all__ = [
     "recognised",
     "said_together",
     "said_with",
+    "spectral_distances",
     "speech_table",
     "spoken_digits_of",
     "student_kl",
@@ -58,11 +67,14 @@ def held_out_nll(
 
 
 @torch.no_grad()
-def student_kl(student: voice.StudentVoice, teacher: voice.TeacherVoice) -> tuple[float, float]:
-    """KL(student ‖ teacher) and the students' entropy, in nats a sample, on held-out conditioning."""
+def student_kl(
+    student: voice.StudentVoice, teacher: voice.TeacherVoice, clips: list[Utterance] | None = None
+) -> tuple[float, float]:
+    """KL(student ‖ teacher) and the student's entropy, in nats a sample, on the conditioning of clips, by
+    default the kept-away digits."""
     kl, entropy = [], []
-    for clip in voice.held_out()[1]:
-        cond = student.conditioning(voice.as_batch(clip))
+    for clip in voice.held_out()[1] if clips is None else clips:
+        cond = student.conditioning(voice.as_batch(clip, spec=student.spec))
         noise = torch.randn(1, 1, len(clip.audio), generator=torch.Generator().manual_seed(0))
         x, mean, log_scale = student.student(student.student.noise(noise), cond)
         params, base = teacher.wavenet(x, cond), student.student.base
@@ -194,7 +206,11 @@ class Said:
 
 
 def said_with(
-    model: voice.TeacherVoice, prosody: Prosody, clip: Utterance, way: str, seed: int = 0
+    model: voice.TeacherVoice | voice.StudentVoice,
+    prosody: Prosody,
+    clip: Utterance,
+    way: str,
+    seed: int = 0,
 ) -> Said:
     """Say a clip's sentence with what `way` gives of the truth, the rest predicted by `prosody`.
 
@@ -312,6 +328,18 @@ def warped_distance(generated: np.ndarray, recorded: np.ndarray, rate: int) -> f
     return 2 * dtw(a, b)
 
 
+def spectral_distances(a: np.ndarray, b: np.ndarray, rate: int, in_step: bool) -> dict[str, float]:
+    """Spectral distances of two sounds; `in_step`: frame by frame, too, where both have the same times."""
+    found = {
+        "warped dB": warped_distance(a, b, rate),
+        "MCD dB": mel_cepstral_distortion(a, b, rate),
+    }
+    if in_step:
+        found["log-mel dB"] = log_mel_distance(a, b, rate)
+        found["STFT"] = stft_distance(a, b, rate)
+    return found
+
+
 class PhoneJudge:
     """Which phone is it? A Gaussian for the features of each phone's frames, fitted on recordings.
 
@@ -381,57 +409,95 @@ def figures(
         row: dict[str, list[float]] = defaultdict(list)
         for one in mine:
             clip, rate = one.clip, one.clip.rate
-            if way != WAYS[2]:  # the times, and so the length, are the recording's
-                row["log-mel dB"].append(log_mel_distance(one.audio, clip.audio, rate))
-            row["warped dB"].append(warped_distance(one.audio, clip.audio, rate))
+            # all predicted: the times, and so the length, are not the recording's
+            in_step = not way.endswith(WAYS[2])
+            for key, value in spectral_distances(one.audio, clip.audio, rate, in_step).items():
+                row[key].append(value)
             row["phones %"].append(100 * judge(one.audio, rate, one.times))
             voicing, error = _pitch_of(one.audio, rate, one.f0)
             row["voicing %"].append(100 * voicing)
             row["F0 error %"].append(error)
             row["seconds ratio"].append(len(one.audio) / len(clip.audio))
             row["peak"].append(float(np.abs(one.audio).max()))
-        rows[way] = {name: float(np.nanmean(values)) for name, values in row.items()}
+        known = {name: [v for v in values if np.isfinite(v)] for name, values in row.items()}
+        rows[way] = {name: float(np.mean(v)) if v else float("nan") for name, v in known.items()}
         ratios = [std_ratio(one.audio, one.clip.audio) for one in mine]
         rows[way]["std ratio"] = float(np.median(ratios))
     return rows
 
 
 def speech_table(
-    weights: Path | str | None = None, limit: int | None = None
-) -> tuple[dict[str, dict], list[Said], PhoneJudge, Prosody]:
+    weights: Path | str | None = None,
+    limit: int | None = None,
+    student: Path | str | None = None,
+) -> tuple[dict[str, dict], list[Said], list[Said], PhoneJudge, Prosody]:
     """All that is measured of a voice of recorded sentences, by default "allison".
 
+    Args:
+        weights: of the teacher. student: of its student; without either, those that ship, and without
+            `student` alone, none. limit: take the first few kept-away sentences.
+
     Returns:
-        {"nats": {…}, "prosody": {…}, "sentences": {way: {figure: value}}}, what was said, the judge of phones,
-        and the prosody fitted on the rest. All of it is about the sentences that `voice.held_out` keeps away; `limit` takes the first few.
+        What was measured on the sentences that `voice.held_out` keeps away, what the teacher and what the student
+        said, the judge of phones, and the prosody fitted on the rest. Measured are "nats", "prosody", and
+        "sentences", {way: {figure: value}}; of a student "student nats", "student" and, how far it is
+        from its teacher's sound, "student to teacher".
     """
     model = voice.load("teacher", weights, voice="allison")
     recipe = voice.recipe_of("teacher", weights, voice="allison")
     if "corpus" not in recipe:
         raise ValueError(f"{weights} is a voice of the digits: evaluate it without --voice")
-    clips = voice.read_corpus(recipe["corpus"])
-    train, kept = voice.held_out(clips, recipe["corpus"]["name"])
+    train, kept = voice.corpus_clips(recipe["corpus"])
     kept = kept[:limit]
     prosody, judge = Prosody.fit(train), PhoneJudge(train)
     said = [said_with(model, prosody, clip, way) for clip in kept for way in WAYS]
-    nats = likelihoods(model, recipe, train, kept)
     measured = {
-        "nats": nats,
+        "nats": likelihoods(model, recipe, train, kept),
         "prosody": prosody_figures(prosody, train, kept),
         "sentences": figures(said, judge),
     }
-    return measured, said, judge, prosody
+    if student is None and weights is not None:
+        return measured, said, [], judge, prosody
+    pupil = voice.load("student", student, voice="allison")
+    by_student = [said_with(pupil, prosody, clip, way) for clip in kept for way in WAYS]
+    kl, entropy = student_kl(pupil, model, kept)
+    measured["student nats"] = {"KL to the teacher": kl, "entropy": entropy}
+    rows = figures(by_student, judge, strangers=False)
+    measured["student"] = {way: rows[way] for way in WAYS}
+    pairs = list(zip(by_student, said, strict=True))
+    measured["student to teacher"] = {
+        way: _means(
+            spectral_distances(a.audio, b.audio, model.spec.rate, True)
+            for a, b in pairs
+            if a.way == way
+        )
+        for way in WAYS
+    }
+    return measured, said, by_student, judge, prosody
+
+
+def _means(rows: Iterable[dict[str, float]]) -> dict[str, float]:
+    rows = list(rows)
+    return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
+
+
+TITLES = {
+    "nats": "held-out nats a sample:",
+    "prosody": "prosody, held out:",
+    "sentences": "kept-away sentences, by the teacher:",
+    "student nats": "the student, nats a sample:",
+    "student": "kept-away sentences, by the student:",
+    "student to teacher": "from the student's sound to the teacher's:",
+}
 
 
 def as_text(measured: dict[str, dict]) -> str:
     """The figures of `speech_table`, one row a line."""
-    lines = ["held-out nats a sample:"]
-    lines += [f"{name:>28}  {value:.3f}" for name, value in measured["nats"].items()]
-    lines.append("prosody, held out:")
-    lines += [f"{name:>28}  {value:.3f}" for name, value in measured["prosody"].items()]
-    lines.append("kept-away sentences:")
-    for name, row in measured["sentences"].items():
-        lines.append(
-            f"{name:>28}  " + "  ".join(f"{key} {value:.2f}" for key, value in row.items())
-        )
+    lines = []
+    for part, rows in measured.items():
+        lines.append(TITLES[part])
+        for name, row in rows.items():
+            values = row if isinstance(row, dict) else {"": row}
+            cells = [f"{key} {value:.{3 if key == '' else 2}f}" for key, value in values.items()]
+            lines.append(f"{name:>28} {'' if '' in values else ' '}" + "  ".join(cells))
     return "\n".join(lines)

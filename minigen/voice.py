@@ -405,7 +405,7 @@ class Likelihood(nn.Module):
 VOICES = {"teacher": TeacherVoice, "student": StudentVoice}
 SHIPPED = {
     "digits": ("student", "teacher"),
-    "allison": ("teacher",),
+    "allison": ("student", "teacher"),
 }  # voice: kinds, usual one first
 KINDS = {"int": int, "float": (int, float), "bool": bool, "str": str}  # of a recipe's values
 MAY_BE_ZERO = (
@@ -714,8 +714,7 @@ def _speaks(voice: str) -> str:
 def load(kind: str = "student", path: Path | str | None = None, voice: str = "digits") -> nn.Module:
     """A trained voice, from the package or from `path` (a checkpoint or an exported file).
 
-    Of the voice "digits" a teacher and a student ship, of "allison" a teacher. `.spec` of what comes
-    back tells its phones, rate and speakers.
+    `.spec` of what comes back tells its phones, rate and speakers.
 
     >>> student = load("student")
     >>> sum(weight.numel() for weight in student.parameters()) < 500_000

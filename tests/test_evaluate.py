@@ -138,7 +138,9 @@ def test_a_whole_table_from_a_toy_voice(sentences, tmp_path, monkeypatch):
     train, kept = voice.held_out(sentences, "allison")
     assert kept and train
     voice.train(recipe, tmp_path)
-    measured, said, _, prosody = evaluate.speech_table(tmp_path / "checkpoint.safetensors", limit=2)
+    teacher = tmp_path / "checkpoint.safetensors"
+    measured, said, none, _, prosody = evaluate.speech_table(teacher, limit=2)
+    assert none == [] and "student" not in measured
     assert {one.clip.name for one in said} <= {clip.name for clip in kept}
     assert len(said) == len(evaluate.WAYS) * len(kept[:2]) and prosody.speaker == "rms"
     nats = measured["nats"]
@@ -152,3 +154,22 @@ def test_a_whole_table_from_a_toy_voice(sentences, tmp_path, monkeypatch):
     assert "another sentence" not in evaluate.figures(said[:3], evaluate.PhoneJudge(train))
     text = evaluate.as_text(measured)
     assert all(name in text for name in (*nats, *rows, *measured["prosody"]))
+    # and a student of it
+    pupil = voice.read_recipe(
+        voice.WEIGHTS.parents[1] / "training/allison-cpu-student.toml", "student"
+    )
+    pupil["model"] |= {"flows": 1, "layers": 3, "residual": 4, "hidden": 4}
+    pupil["data"] |= {"frames": 10, "batch": 2}
+    pupil |= {"run": recipe["run"], "teacher": str(teacher)}
+    voice.train(pupil, tmp_path / "student")
+    file = tmp_path / "student" / "checkpoint.safetensors"
+    both, _, by_student, _, _ = evaluate.speech_table(teacher, limit=1, student=file)
+    assert len(by_student) == len(evaluate.WAYS) and both["student nats"]["KL to the teacher"] > 0
+    for way in evaluate.WAYS:
+        assert both["student to teacher"][way]["MCD dB"] > 0 < both["student"][way]["MCD dB"]
+        assert "STFT" in both["student to teacher"][way]
+    assert "KL to the teacher" in evaluate.as_text(both)
+    # what is held to itself is no distance away
+    same = evaluate.spectral_distances(said[0].audio, said[0].audio, 8000, True)
+    assert set(same) == {"warped dB", "MCD dB", "log-mel dB", "STFT"}
+    assert all(abs(value) < 1e-6 for value in same.values())

@@ -527,10 +527,32 @@ def test_the_recorded_voice_ships_small_with_its_card_and_figures():
         row = sentences[way]
         assert row["warped dB"] < sentences["another sentence"]["warped dB"]
         assert row["voicing %"] > 85 and row["F0 error %"] < 5 and 0.5 < row["std ratio"] < 1.5
+    pupil = card["measured"]["student"]
+    for way in evaluate.WAYS:
+        assert pupil[way]["warped dB"] < sentences["another sentence"]["warped dB"]
+        assert pupil[way]["MCD dB"] < sentences["another sentence"]["warped dB"]
+        assert 0.8 < pupil[way]["std ratio"] < 1.2 and pupil[way]["F0 error %"] < 5
 
 
-def test_the_recorded_voice_says_any_sentence():
-    spoken = voice.speak("Your password has been changed.", voice="allison")
+def test_the_recorded_voice_has_a_student_that_learned_from_its_teacher():
+    path = voice.WEIGHTS / "allison_student.safetensors"
+    assert path.stat().st_size <= 2e6
+    student, teacher = (
+        voice.load("student", voice="allison"),
+        voice.load("teacher", voice="allison"),
+    )
+    assert student.spec == teacher.spec
+    assert voice.recipe_of("student", path)["teacher"].endswith("allison_teacher.safetensors")
+    assert voice.card("student", "allison")["stages"][-1]["step"] == 5000
+    for mine, theirs in zip(
+        student.upsampler.parameters(), teacher.upsampler.parameters(), strict=True
+    ):
+        assert torch.allclose(mine, theirs, atol=1e-5)
+
+
+@pytest.mark.parametrize("model", ["student", "teacher"])
+def test_the_recorded_voice_says_any_sentence(model):
+    spoken = voice.speak("Your password has been changed.", voice="allison", model=model)
     assert spoken.rate == 8000 and 1.5 < len(spoken.audio) / 8000 < 3.5
     assert 0.03 < spoken.audio.std() < 0.3 and np.abs(spoken.audio).max() <= 1
     # the sound has the pitch of the plan, and is silent where the plan is
@@ -541,11 +563,25 @@ def test_the_recorded_voice_says_any_sentence():
     assert np.median(np.abs(np.log(heard[both] / f0[both]))) < 0.05
     start = round(8000 * times[0][2])
     assert spoken.audio[: start // 2].std() < 0.1 * spoken.audio[start:].std()
-    quick = {"voice": "allison", "pace": 2.0}
+    assert len(spoken.audio) > 1.5 * len(voice.speak("no", voice="allison", model=model).audio)
+
+
+def test_the_recorded_teacher_speaks_by_any_loop():
+    quick = {"voice": "allison", "pace": 2.0, "model": "teacher"}
     fast = voice.speak("No!", **quick)
     slow = voice.speak("no", **quick, backend="numpy")  # the same samples by the readable loop
     assert np.allclose(fast.audio[:1500], slow.audio[:1500], atol=1e-3)
     assert len(fast.audio) < 0.6 * len(voice.speak("no", voice="allison").audio)
+
+
+def test_sentences_of_the_recorded_voice_come_piece_by_piece():
+    text = "Thank you. Goodbye!"
+    pieces = list(voice.stream(text, voice="allison"))
+    parts = [voice.speak(part, voice="allison") for part in ("Thank you.", "Goodbye!")]
+    whole = np.concatenate([part.audio for part in parts])
+    assert len(pieces) > 2 and len(np.concatenate(pieces)) == len(whole)
+    n = len(parts[0].audio) // 2  # the first half does not know of the second sentence
+    assert np.allclose(np.concatenate(pieces)[:n], whole[:n], atol=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -573,7 +609,7 @@ def test_command_speaks_any_sentence(tmp_path):
     for arguments, message in (
         (["speak", "5 €", "--voice", "allison"], "no way to say '€'"),
         (["speak", "hi", "--voice", "bob"], "no voice 'bob': choose one of digits, allison"),
-        (["speak", "hi", "--voice", "allison", "--compare"], "no other has both"),
+        (["speak", "hi", "--voice", "allison", "--compare"], "of the digits, no other's"),
         (["evaluate", "--voice", "bob"], "no voice 'bob'"),
     ):
         done = run(*arguments, cwd=tmp_path)

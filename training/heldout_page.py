@@ -1,11 +1,11 @@
 """A page of kept-away sentences: the recording, and the model with more and more of it predicted.
 
-    python training/heldout_page.py [--weights FILE] [--ship]
+    python training/heldout_page.py [--weights TEACHER --student STUDENT] [--ship]
 
 Writes runs/heldout-allison.html, one file with all sounds in it, and prints the figures. The recordings
 are not in this repository: the corpus and the table of phone times must be at hand (`minigen align
 allison --out runs/allison.tsv`). With --ship the figures go into the card beside the shipped weights,
-the fitted prosody beside them, and two short sentences, as the model says them, into book/_static/audio.
+the fitted prosody beside them, and two short sentences, as the teacher says them, into book/_static/audio.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import html
 import io
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -48,7 +49,12 @@ def table(rows: dict[str, dict[str, float]]) -> str:
     return f'<div class="scroll"><table>{out}</table></div>'
 
 
-def page(said: Sequence[evaluate.Said], judge: evaluate.PhoneJudge, measured: dict) -> str:
+def page(
+    said: Sequence[evaluate.Said],
+    by_student: Sequence[evaluate.Said],
+    judge: evaluate.PhoneJudge,
+    measured: dict,
+) -> str:
     parts = [
         '<!doctype html><html lang="en"><meta charset="utf-8">',
         '<meta name="viewport" content="width=device-width">',
@@ -63,8 +69,13 @@ def page(said: Sequence[evaluate.Said], judge: evaluate.PhoneJudge, measured: di
         + ", ".join(f"{name} {value:.3f}" for name, value in measured["nats"].items())
         + ".</p>",
         table({"prosody, held out": measured["prosody"]}),
-        table(measured["sentences"]),
+        *(
+            f"<h3>{html.escape(evaluate.TITLES[part])}</h3>" + table(measured[part])
+            for part in ("sentences", "student", "student to teacher")
+            if part in measured
+        ),
     ]
+    said = [*said, *(replace(one, way=f"student, {one.way}") for one in by_student)]
     for clip in list({one.clip.name: one.clip for one in said}.values()):
         mine = [one for one in said if one.clip.name == clip.name]
         rows = evaluate.figures(mine, judge, strangers=False)
@@ -77,28 +88,33 @@ def page(said: Sequence[evaluate.Said], judge: evaluate.PhoneJudge, measured: di
     return "\n".join(parts) + "</html>\n"
 
 
+def rounded(found: dict | float) -> dict | float:
+    """Every figure in it to four digits."""
+    if isinstance(found, dict):
+        return {name: rounded(value) for name, value in found.items()}
+    return float(f"{found:.4g}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--weights", help="by default the shipped")
+    parser.add_argument("--weights", help="of the teacher, by default the shipped")
+    parser.add_argument("--student", help="weights, by default the shipped")
     parser.add_argument(
         "--ship", action="store_true", help="also fill the card and the book's clips"
     )
     arguments = parser.parse_args()
-    measured, said, judge, prosody = evaluate.speech_table(arguments.weights)
+    measured, said, by_student, judge, prosody = evaluate.speech_table(
+        arguments.weights, student=arguments.student
+    )
     PAGE.parent.mkdir(exist_ok=True)
-    PAGE.write_text(page(said, judge, measured), encoding="utf-8")
+    PAGE.write_text(page(said, by_student, judge, measured), encoding="utf-8")
     print(f"{PAGE}: {PAGE.stat().st_size / 1e6:.1f} MB")
     print(evaluate.as_text(measured))
     if arguments.ship:
         prosody.save(voice.WEIGHTS / "allison_prosody.json")
         card = voice.WEIGHTS / "allison_teacher.json"
         held = json.loads(card.read_text())
-        held["measured"] = {
-            part: {n: {k: float(f"{v:.4g}") for k, v in row.items()} for n, row in rows.items()}
-            if part == "sentences"
-            else {name: float(f"{value:.4g}") for name, value in rows.items()}
-            for part, rows in measured.items()
-        }
+        held["measured"] = rounded(measured)
         card.write_text(json.dumps(held, indent=1) + "\n")
         for one in said:
             if one.clip.name in CLIPS:
