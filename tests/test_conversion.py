@@ -116,26 +116,37 @@ def test_a_peak_moves_by_the_factor_and_keeps_its_height(stretch):
     assert np.allclose(back, f, atol=5)
 
 
+def vowels(*resonances: float) -> conversion.Features:
+    """Half a second of pulses through each resonance in turn."""
+    pulses, r = np.zeros(4000), np.exp(-np.pi * 150 / 8000)  # 150 Hz wide
+    pulses[::80] = 1.0
+    made = [
+        lfilter([1], [1, -2 * r * np.cos(2 * np.pi * hz / 8000), r * r], pulses)
+        for hz in resonances
+    ]
+    made = np.concatenate([x / x.std() for x in made])
+    return conversion.hear(0.05 * made, np.full(len(made) // 80, 100.0))
+
+
 def test_the_envelope_of_a_vowel_moves_by_the_factor():
-    """Pulses through one resonance at 1,000 Hz: stretched, they are heard as through one at 1,150 Hz."""
-
-    def vowel(hz):
-        pulses = np.zeros(8000)
-        pulses[::80] = 1.0
-        r = np.exp(-np.pi * 150 / 8000)  # 150 Hz wide
-        made = lfilter([1], [1, -2 * r * np.cos(2 * np.pi * hz / 8000), r * r], pulses)
-        made[4000:] *= 0.25  # two levels, so that not all is the clip's mean
-        return conversion.hear(0.1 * made, np.full(100, 100.0))
-
-    one, wanted = vowel(1000), vowel(1150)
-    spectrum = lambda cepstrum: idct(np.pad(cepstrum, ((0, 7), (0, 0))), axis=0, norm="ortho")
+    """Pulses through a resonance at 1,000 Hz: stretched, they are heard as through one at 1,150 Hz."""
+    one, wanted = vowels(1000), vowels(1150)
     got, _ = conversion._cepstrum(one.audio, 1.15)
-    middle = slice(10, 40)
-    envelopes = [spectrum(c[:25, middle]).mean(1) for c in (one.spectrum, got, wanted.spectrum)]
+    envelopes = [
+        idct(np.pad(c[:25, 10:40], ((0, 7), (0, 0))), axis=0, norm="ortho").mean(1)
+        for c in (one.spectrum, got, wanted.spectrum)
+    ]
     before, after, right = (int(e.argmax()) for e in envelopes)
     assert before < after and abs(after - right) <= 1
-    distance = lambda a, b: (a - b).std()  # of shapes, not of levels
-    assert distance(envelopes[1], envelopes[2]) < 0.5 * distance(envelopes[0], envelopes[2])
+
+
+def test_stretched_vowels_are_heard_as_those_of_a_shorter_tract():
+    one, higher = vowels(800, 1600), vowels(1.15 * 800, 1.15 * 1600)
+    to_higher = lambda stretch: np.abs(
+        conversion.hear_stretched(one, stretch)[1:] - higher.heard[1:]
+    ).mean()
+    away, same, near = map(to_higher, (1 / 1.15, 1.0, 1.15))
+    assert near < 0.6 * same < 0.6 * away
 
 
 def test_no_stretch_leaves_what_is_heard():
@@ -350,6 +361,18 @@ def test_a_run_resumes_exactly(tmp_path, stretch):
     assert all(torch.equal(whole[name], parts[name]) for name in whole)
 
 
+def test_a_recipe_goes_on_from_a_model(tmp_path):
+    """A step so small that nothing moves: the model is the one that it started from, scales and all."""
+    recipe = tomllib.loads((ROOT / "training" / "vq_digits_voice_2.toml").read_text())
+    recipe["model_from"] = str(vq.WEIGHTS / "vq_spoken_digits.safetensors")
+    del recipe["codes"]  # their averages would move in one step
+    recipe["voice"]["run"] = {"steps": 1, "rate": 1e-12}
+    recipe["voice"]["data"] |= {"batch": 1, "frames": 20, "stretch": 1.0}
+    went_on = training.train(recipe, tmp_path).state_dict()
+    for name, value in conversion.load()[0].state_dict().items():
+        assert torch.allclose(went_on[name], value, atol=1e-6), name
+
+
 def test_the_melodys_error_by_hand():
     pitch = torch.tensor([[[1.0, 1, 0, 1], [0.1, 0.3, 0, 0.2]]])  # voiced; log F0
     right = torch.tensor([-1.0, 1.0, 7.0, 0.0]) * 0.1 / np.sqrt(0.02 / 3)
@@ -360,14 +383,14 @@ def test_the_melodys_error_by_hand():
 
 
 def test_recipes_build_what_ships():
-    for file in ("vq_digits_gpu", "vq_fsdd_gpu"):  # for RUNS.md: not run, but they fit the code
+    for file in ("vq_digits_gpu", "vq_fsdd_gpu", "vq_digits_voice"):  # they do not ship, but fit
         recipe = tomllib.loads((ROOT / "training" / f"{file}.toml").read_text())
         conversion.SpeechVQVAE.build(recipe)
         for stage in set(training.STAGES) & set(recipe):
             training.SpeechBatches(*some(1), **recipe[stage]["data"])
             training.ConversionLoss(small(), **recipe[stage]["objective"])
             TrainConfig(**recipe[stage]["run"])
-    for name, file in (("spoken_digits", "vq_digits_voice"), ("fsdd", "vq_fsdd_voice")):
+    for name, file in (("spoken_digits", "vq_digits_voice_2"), ("fsdd", "vq_fsdd_voice")):
         recipe = tomllib.loads((ROOT / "training" / f"{file}.toml").read_text())
         assert recipe["corpus"] == name
         built = conversion.SpeechVQVAE.build(recipe)
@@ -443,14 +466,10 @@ def test_the_shipped_prior_beats_unigram_and_bigram():
 
 
 def test_converted_words_are_nearer_sound_like_the_target_and_stay_words():
-    """A third of the held-out pairs, afresh. The card has all of them with five seeds of the noise.
-
-    The bar for the part that is taken for the target was 90 %. Two seeds of five reach it, the median is
-    88 %: so 85 % is what is held here.
-    """
+    """A third of the held-out pairs, afresh. The card has all of them with five seeds of the noise."""
     model, card = conversion.load()
     rows = measures.table(model, LEARN, KEPT, measures.pairs(KEPT)[::3])
-    bars = {"mcd lower by %": 25, "target %": 85, "recognised %": 85}
+    bars = {"mcd lower by %": 25, "target %": 90, "recognised %": 85}
     for column, bar in bars.items():
         assert card["conversion, held out"]["converted"][column] >= bar, column
         assert rows["converted"][column] >= bar - 5 * (column != "mcd lower by %"), column
