@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterator
 from functools import cache
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "number_in_words",
     "phones",
     "pronunciations",
+    "sentences",
     "transcribe",
 ]
 
@@ -178,13 +180,15 @@ _TOKEN = re.compile(
 )
 
 
-def _slots(text: str) -> list[list[list[str]] | str]:
-    """Text -> for each token its readings, each a list of words; a pause is the string "pau"."""
-    plain = "".join(
-        c for c in unicodedata.normalize("NFD", text) if not unicodedata.combining(c)
-    ).replace("\u2026", "...")
-    out: list[list[list[str]] | str] = []
-    place = 0
+def _plain(text: str) -> str:
+    """Without accents, and with dots for an ellipsis."""
+    parts = unicodedata.normalize("NFD", text)
+    return "".join(c for c in parts if not unicodedata.combining(c)).replace("\u2026", "...")
+
+
+def _tokens(text: str) -> Iterator[tuple[str, str]]:
+    """Text -> the kind of each token and the token; together they are `_plain(text)`."""
+    plain, place = _plain(text), 0
     while place < len(plain):
         match = _TOKEN.match(plain, place)
         if match is None:
@@ -192,8 +196,15 @@ def _slots(text: str) -> list[list[list[str]] | str]:
                 f"no way to say {plain[place]!r} in {text!r}: write it in words. Known are letters, "
                 f"digits, punctuation and {' '.join(SYMBOLS)}"
             )
-        kind, token = match.lastgroup, match.group()
         place = match.end()
+        inside = match.lastgroup == "pause" and plain[place:][:1].isalnum()  # as in "H.323"
+        yield "quiet" if inside else match.lastgroup, match.group()
+
+
+def _slots(text: str) -> list[list[list[str]] | str]:
+    """Text -> for each token its readings, each a list of words; a pause is the string "pau"."""
+    out: list[list[list[str]] | str] = []
+    for kind, token in _tokens(text):
         if kind == "abbreviation":
             out.append([list(token.replace(".", "").upper())])
         elif kind == "address":
@@ -212,8 +223,33 @@ def _slots(text: str) -> list[list[list[str]] | str]:
             out.append([[_cased(token.replace("’", "'"))]])
         elif kind == "symbol":
             out.append([[SYMBOLS[token]]])
-        elif kind == "pause" and out and out[-1] != SILENCE and not plain[place:][:1].isalnum():
-            out.append(SILENCE)  # not inside "H.323"
+        elif kind == "pause" and out and out[-1] != SILENCE:
+            out.append(SILENCE)
+    return out
+
+
+def sentences(text: str) -> list[str]:
+    """Text -> its sentences, each up to the word after a full stop, a semicolon, ! or ?
+
+    A stop within a number, a name or an abbreviation ends none. Put together they are the text, but for
+    accents.
+
+    Raises:
+        ValueError: nothing to say, or a character that nobody knows how to say.
+
+    >>> sentences("Call at 8 a.m. sharp! It costs 3.14...")
+    ['Call at 8 a.m. sharp! ', 'It costs 3.14...']
+    """
+    normalise(text)  # raises where nothing is said
+    out, speaks, ended = [""], False, False
+    for kind, token in _tokens(text):
+        if kind == "pause":
+            ended = speaks and (ended or not set(token).isdisjoint(".;!?"))
+        elif kind != "quiet":
+            if ended:
+                out.append("")
+            speaks, ended = True, False
+        out[-1] += token
     return out
 
 

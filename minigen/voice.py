@@ -855,11 +855,7 @@ six, seven, eight, nine and 0-9
     """
     words = _words(text, voice)
     net, speaker = _speaking(speaker, model, temperature, voice)
-    if words is None:
-        parts = [prosody_of(voice, speaker).plan(text, pace=pace, pitch=pitch)]
-    else:
-        parts = [conditioning.plan(word, speaker, pace, pitch) for word in words]
-    cond = conditioning_for(net, parts, speaker)
+    cond = conditioning_for(net, list(_plans(words, text, voice, speaker, pace, pitch)), speaker)
     backend = backend or ("numpy" if words else "numba")
     start = time.perf_counter()
     audio = say(net, cond, seed, temperature, backend)[0]
@@ -869,6 +865,23 @@ six, seven, eight, nine and 0-9
 def _words(text: str, voice: str) -> list[str] | None:
     """The words of the digit voice; None for a voice that says any text."""
     return conditioning.words_of(text) if _speaks(voice) == "digits" else None
+
+
+def _plans(
+    words: list[str] | None, text: str, voice: str, speaker: str, pace: float, pitch: float
+) -> Iterator[streaming.Part]:
+    """Words, or else the sentences of a text -> phones with times and F0, one after the other.
+
+    What is wrong with the text, `pace` or `pitch` is said at the call; each part is planned when it is needed.
+    """
+    if words is not None:
+        plan, parts = (lambda word: conditioning.plan(word, speaker, pace, pitch)), words
+    else:
+        prosody, parts = prosody_of(voice, speaker), pronounce.sentences(text)
+        plan = lambda sentence: prosody.plan(sentence, pace=pace, pitch=pitch)
+        prosody.phones(text)  # says what cannot be said
+    plan(parts[0])  # says what is wrong with pace and pitch
+    return map(plan, parts)
 
 
 def check_temperature(temperature: float) -> None:
@@ -910,8 +923,9 @@ def stream(
 ) -> Iterator[np.ndarray]:
     """Like `speak`, for a student: audio piece by piece, (T_i,) float32, in memory that does not grow.
 
-    For the digits the pieces, put together, are the audio of `speak`. A voice that says any text is planned
-    sentence by sentence. What is wrong with the arguments is said at the call.
+    The pieces, put together, are the audio of `speak`. Words of the digits are planned one by one, other
+    text sentence by sentence (`pronounce.sentences`), each when it is needed: what is held grows with the
+    longest sentence, not with the text. What is wrong with the arguments is said at the call.
 
     Args:
         chunk: frames of 10 ms in a piece, a multiple of 16.
@@ -928,13 +942,7 @@ def stream(
             f"only a student speaks piece by piece, and {model or voice!r} is a teacher: use speak"
         )
     generator = torch.Generator().manual_seed(seed)
-    if words is None:
-        prosody = prosody_of(voice, speaker)
-        sentences = re.findall(r"[^.!?;]+[.!?;]*", text)
-        parts = (prosody.plan(s, pace=pace, pitch=pitch) for s in sentences if s.strip())
-    else:
-        conditioning.plan(words[0], speaker, pace, pitch)  # says what is wrong with pace and pitch
-        parts = (conditioning.plan(word, speaker, pace, pitch) for word in words)
+    parts = _plans(words, text, voice, speaker, pace, pitch)
     return streaming.pieces(net, parts, speaker, generator, temperature, chunk)
 
 

@@ -251,6 +251,30 @@ def test_phones_have_silence_where_punctuation_stands():
     assert phones("H.323").count("pau") == 2
 
 
+@pytest.mark.parametrize(
+    "text, parts",
+    [
+        ("One", ["One"]),
+        ("One. Two; three! Four? ", ["One. ", "Two; ", "three! ", "Four? "]),
+        ("Dial 3.14 at 8 a.m. on www.asterisk.org, by H.323.", 1),
+        ("... one ... two", ["... one ... ", "two"]),
+        ("«No.» #5", None),
+        ("a, b: c", 1),
+    ],
+)
+def test_sentences(text, parts):
+    if parts is None:
+        with pytest.raises(ValueError, match="no way to say '«'"):
+            pronounce.sentences(text)
+        return
+    found = pronounce.sentences(text)
+    assert "".join(found) == text and found == ([text] if parts == 1 else parts)
+    # nothing is said otherwise for being cut, but for the silence where it was
+    said = [p for part in found for p in pronounce.phones(part)]
+    speech = lambda phones: [p for p in phones if p != "pau"]
+    assert speech(said) == speech(pronounce.phones(text))
+
+
 def test_each_prompt_of_allison_can_be_said():
     """The transcripts with their typing errors, symbols and abbreviations."""
     if not speech._ASTERISK_SOUNDS.exists():

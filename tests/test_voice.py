@@ -576,12 +576,28 @@ def test_the_recorded_teacher_speaks_by_any_loop():
 
 def test_sentences_of_the_recorded_voice_come_piece_by_piece():
     text = "Thank you. Goodbye!"
-    pieces = list(voice.stream(text, voice="allison"))
-    parts = [voice.speak(part, voice="allison") for part in ("Thank you.", "Goodbye!")]
-    whole = np.concatenate([part.audio for part in parts])
-    assert len(pieces) > 2 and len(np.concatenate(pieces)) == len(whole)
-    n = len(parts[0].audio) // 2  # the first half does not know of the second sentence
-    assert np.allclose(np.concatenate(pieces)[:n], whole[:n], atol=1e-4)
+    pieces = list(voice.stream(text, voice="allison", seed=2, pace=1.2, pitch=0.9))
+    whole = voice.speak(text, voice="allison", seed=2, pace=1.2, pitch=0.9).audio
+    together = np.concatenate(pieces)
+    assert len(pieces) > 2 and together.shape == whole.shape
+    assert np.abs(together - whole).max() < 1e-4 and whole.std() > 0.02
+    alone = [voice.speak(part, voice="allison", pace=1.2) for part in ("Thank you.", "Goodbye!")]
+    assert len(whole) == sum(len(part.audio) for part in alone)
+
+
+def test_a_text_is_planned_sentence_by_sentence_and_refused_at_the_call(monkeypatch):
+    planned, plan = [], voice.Prosody.plan
+    spy = lambda self, text, **told: planned.append(text) or plan(self, text, **told)
+    monkeypatch.setattr(voice.Prosody, "plan", spy)
+    text = "No. " * 3 + "Thank you for calling. " * 50
+    sound = voice.stream(text, voice="allison")
+    next(sound)
+    assert 1 < len(planned) < 6
+    for wrong, message in (("No. Yes. 5 €", "no way to say '€'"), ("?!", "nothing to say")):
+        with pytest.raises(ValueError, match=message):
+            voice.stream(wrong, voice="allison")
+    with pytest.raises(ValueError, match="pace is a factor"):
+        voice.stream("No.", voice="allison", pace=9)
 
 
 @pytest.mark.parametrize(
