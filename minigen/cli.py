@@ -242,7 +242,7 @@ def evaluate(
     if per_word < 1:
         raise ValueError(f"per-word is {per_word}; it must be at least 1")
     for name, row in figures.table(per_word, teacher, student).items():
-        typer.echo(f"{name:>10}  " + "  ".join(f"{key} {value:,.3f}" for key, value in row.items()))
+        typer.echo(f"{name:>18}  " + "  ".join(f"{key} {value:,.3f}" for key, value in row.items()))
 
 
 def main() -> None:

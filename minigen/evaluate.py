@@ -148,13 +148,18 @@ def recognised(spoken: Iterator[tuple[str, np.ndarray]]) -> tuple[int, int, dict
 
 
 @torch.no_grad()
+def _as_recorded(model: torch.nn.Module, clips: Sequence[Utterance]) -> list[np.ndarray]:
+    """Clips of digits, said with their own phones, times, F0 and phase."""
+    return list(said_together(model, [model.conditioning(voice.as_batch(c)) for c in clips]))
+
+
 def against_recordings(
     model: torch.nn.Module, clips: list[Utterance] | None = None
 ) -> tuple[float, float]:
     """Log-mel distance in dB (mean) and std ratio (median) to recordings, by default the held-out ones,
     said with the recording's own phones, times, F0 and phase."""
     clips = voice.held_out()[1] if clips is None else clips
-    waves = said_together(model, [model.conditioning(voice.as_batch(clip)) for clip in clips])
+    waves = _as_recorded(model, clips)
     pairs = [(wave, clip.audio, clip.rate) for wave, clip in zip(waves, clips, strict=True)]
     distances = [log_mel_distance(*pair) for pair in pairs]
     ratios = [std_ratio(wave, recording) for wave, recording, _ in pairs]
@@ -164,18 +169,27 @@ def against_recordings(
 def table(
     per_word: int = 10, teacher_file: Path | None = None, student_file: Path | None = None
 ) -> dict[str, dict[str, float]]:
-    """All figures of two voices, by default the shipped ones, and of recordings where they apply."""
+    """All figures of two voices, by default the shipped ones, and of recordings where they apply.
+
+    Distances and std ratio are those to the kept-away recordings; the row "student to teacher" holds the same
+    words of one network to the other's.
+    """
     teacher, student = voice.load("teacher", teacher_file), voice.load("student", student_file)
     kept = voice.held_out()[1]
     right, count, _ = recognised((clip.text, clip.audio) for clip in kept)
     rows: dict[str, dict[str, float]] = {"recordings": {"recognised %": 100 * right / count}}
+    distances = lambda a, b: _means(
+        spectral_distances(*pair, voice.RATE, True) for pair in zip(a, b, strict=True)
+    )
+    recordings, waves = [clip.audio for clip in kept], {}
     for name, model in (("teacher", teacher), ("student", student)):
         right, count, mistaken = recognised(spoken_digits_of(model, per_word))
-        distance, ratio = against_recordings(model)
+        waves[name] = _as_recorded(model, kept)
+        ratios = [std_ratio(*pair) for pair in zip(waves[name], recordings, strict=True)]
         rows[name] = {
             "recognised %": 100 * right / count,
-            "log-mel dB": distance,
-            "std ratio": ratio,
+            **distances(waves[name], recordings),
+            "std ratio": float(np.median(ratios)),
             "samples/s": voice.samples_per_second(model),
         }
         if mistaken:
@@ -185,6 +199,7 @@ def table(
     dither = voice.recipe_of("teacher", teacher_file)["data"]["dither"]
     rows["teacher"]["NLL nats"] = held_out_nll(teacher, dither)
     rows["student"]["KL nats"], rows["student"]["entropy nats"] = student_kl(student, teacher)
+    rows["student to teacher"] = distances(waves["student"], waves["teacher"])
     return rows
 
 

@@ -113,6 +113,23 @@ def test_each_way_is_given_what_it_says(sentences):
         evaluate.said_with(model, prosody, clip, "guess")
 
 
+def test_the_table_of_the_digits(monkeypatch):
+    train, kept = voice.held_out()
+    monkeypatch.setattr(voice, "held_out", lambda: (train[:40], kept[:3]))
+    monkeypatch.setattr(voice, "samples_per_second", lambda model: 1.0)
+    rows = evaluate.table(per_word=1)
+    measures = {"warped dB", "MCD dB", "log-mel dB", "STFT"}
+    for name in ("teacher", "student"):
+        found = evaluate.against_recordings(voice.load(name))
+        assert (rows[name]["log-mel dB"], rows[name]["std ratio"]) == pytest.approx(found)
+        assert measures < set(rows[name]) and 0 < rows[name]["MCD dB"] < 10
+    assert set(rows["student to teacher"]) == measures and rows["student"]["KL nats"] > 0
+    said = [evaluate._as_recorded(voice.load(name), kept[:3]) for name in ("student", "teacher")]
+    pairs = zip(*said, strict=True)
+    apart = [evaluate.mel_cepstral_distortion(a, b, 8000) for a, b in pairs]
+    assert rows["student to teacher"]["MCD dB"] == pytest.approx(np.mean(apart))
+
+
 def test_prosody_is_measured_against_constants(sentences):
     train, kept = voice.held_out(sentences, "allison")
     row = evaluate.prosody_figures(Prosody.fit(train), train, kept)
