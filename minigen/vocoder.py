@@ -20,6 +20,7 @@ from numpy.typing import ArrayLike
 from . import conditioning, pitch, streaming, voice
 from .audio import resample
 from .conditioning import VoiceSpec
+from .train import load_tensors
 
 __all__ = ["analyse", "synthesise", "vocode"]
 
@@ -109,7 +110,8 @@ def _network(model: str) -> voice.TeacherVoice | voice.StudentVoice:
         raise ValueError(
             f"no model {model!r}: choose student or teacher, or give a file of weights"
         )
-    net = voice.load(voice.recipe_of("", model).get("kind", ""), model)
+    held = load_tensors(Path(model))[1].get("recipe", {}).get("kind")
+    net = voice.load("teacher" if held == "teacher" else "student", model)
     if not net.spec.mels:
         raise ValueError(f"{model} is told phones, not mel bands: it speaks, and cannot vocode")
     return net

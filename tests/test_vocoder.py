@@ -181,6 +181,8 @@ def test_what_is_no_vocoder_is_refused(small):
         vocoder.vocode(x, 8000, "sudent")
     with pytest.raises(ValueError, match="told phones, not mel bands"):
         vocoder.vocode(x, 8000, str(voice.WEIGHTS / "digits_student.safetensors"))
+    with pytest.raises(ValueError, match="a model of another chapter"):
+        vocoder.vocode(x, 8000, str(voice.WEIGHTS / "rnn_seven.safetensors"))
     with pytest.raises(ValueError, match="temperature scales the noise"):
         vocoder.vocode(x, 8000, str(small["student"]), temperature=-1)
     for speaking in (voice.speak, voice.stream):
