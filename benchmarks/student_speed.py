@@ -4,10 +4,11 @@
     python benchmarks/student_speed.py --only digits --rounds 1   a quick look, which writes nothing
 
 Two sizes: the digit voice that ships, at 8 kHz, and the 16 kHz networks of `training/allison-1gpu-*.toml`, with
-weights as they are before training, since nobody has trained them: speed does not depend on the weights.
+weights as they are before training, since nobody has trained them: the time does not depend on the weights.
 
 Every row is a process of its own. They wait for each other and take turns, so that each round meets the same
-machine; the ratio to the naive teacher, of as many threads, is taken within a round, and medians count. Batch 1.
+machine, and medians over rounds count. The naive teacher that a row is compared with has as many threads, or is
+on the same GPU. Batch 1.
 The teacher starts from the conditioning, its receptive field being full; the student from the features of text,
 upsampling included. Memory is the peak of the row's process, and what it held of that before it first spoke,
 which is mostly libraries. Rows for a GPU are measured where there is one.
@@ -35,10 +36,11 @@ FILE = ROOT / "minigen" / "speed.json"
 SECONDS = 2  # of sound, that a student makes at a time
 SIZES = {
     "digits": "the digit voice, 8 kHz",
-    "allison-1gpu": "the networks of training/allison-1gpu-*.toml, 16 kHz, not trained",
+    "allison-1gpu": "the networks of training/allison-1gpu-*.toml, 16 kHz, not trained "
+    "(the time does not depend on the weights)",
 }
-# samples that a teacher makes at a time, for each size
-SAMPLES = {"naive": (20, 5), "numpy": (800, 400), "numba": (8000, 3000), "cuda_graph": (2000, 2000)}
+# samples that a teacher makes at a time, for each size; on a GPU many, since the step is recorded anew each time
+SAMPLES = {"naive": (20, 5), "numpy": (800, 400), "numba": (8000, 3000), "cuda_graph": (8000, 8000)}
 CPU = (
     ("teacher, naive", 1),
     ("teacher, naive", 2),
@@ -197,8 +199,16 @@ def call(*arguments: str, threads: int = 1, **options) -> subprocess.Popen:
     return subprocess.Popen(command, env=os.environ | limits, cwd=ROOT, text=True, **options)
 
 
+def label(row: str, threads: int) -> str:
+    """How a row is called in the table."""
+    return row if row in GPU else f"{row}, {threads} thread{'s' * (threads > 1)}"
+
+
 def measure(size: str, rows: list[tuple[str, int]], rounds: int, folder: Path) -> dict:
-    """{row: {threads, samples_per_second, real_time_factor, times_naive, memory_mb, loaded_mb}}."""
+    """Facts of a size, and its "rows": {label: {samples_per_second, …, times_naive, memory_mb, loaded_mb}}.
+
+    Among the rows must be the naive teacher of every number of threads, and on the GPU if others are.
+    """
     if call("--prepare", size, "--folder", str(folder)).wait():
         raise SystemExit(f"{size}: the networks could not be made")
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
@@ -215,15 +225,17 @@ def measure(size: str, rows: list[tuple[str, int]], rounds: int, folder: Path) -
             times[each].append(float(process.stdout.readline()))
             time.sleep(0.1)  # threads that wait for work spin for a while
     facts, table = json.loads((folder / f"{size}.json").read_text()), {}
+    short = lambda value: float(f"{value:.4g}")
     for (row, threads), process in waiting.items():
         left, _ = process.communicate()
-        mine, naive = times[row, threads], times["teacher, naive", min(threads, 2)]
-        name = row if row.endswith("GPU") else f"{row}, {threads} thread{'s' * (threads > 1)}"
-        table[name] = {
+        mine = median(times[row, threads])
+        naive = median(times[GPU[0] if row in GPU else CPU[0][0], threads])
+        table[label(row, threads)] = {
             "threads": threads,
-            "samples_per_second": float(f"{1 / median(mine):.4g}"),
-            "real_time_factor": float(f"{median(mine) * facts['rate']:.4g}"),
-            "times_naive": float(f"{median(b / a for a, b in zip(mine, naive, strict=True)):.4g}"),
+            "samples_per_second": short(1 / mine),
+            "real_time_factor": short(mine * facts["rate"]),
+            "times_real_time": short(1 / mine / facts["rate"]),
+            "times_naive": short(naive / mine),
         } | json.loads(left)
     return facts | {"rows": table}
 
@@ -232,12 +244,12 @@ def as_text(facts: dict) -> str:
     """One size's table."""
     lines = [f"{facts['what']}, receptive field {facts['receptive_field']:,}"]
     lines.append(
-        f"{'':34}{'samples/s':>11}{'real-time factor':>18}{'× naive':>9}{'peak MB':>9}{'loaded':>8}"
+        f"{'':34}{'samples/s':>11}{'× real time':>13}{'× naive':>9}{'peak MB':>9}{'loaded':>8}"
     )
     for name, row in facts["rows"].items():
         lines.append(
-            f"{name:34}{row['samples_per_second']:>11,.0f}{row['real_time_factor']:>18.4f}"
-            f"{row['times_naive']:>9.3g}{row['memory_mb']:>9}{row['loaded_mb']:>8}"
+            f"{name:34}{row['samples_per_second']:>11,.0f}{row['times_real_time']:>13.3g}"
+            f"{row['times_naive']:>9,.0f}{row['memory_mb']:>9}{row['loaded_mb']:>8}"
         )
     return "\n".join(lines)
 
@@ -270,6 +282,7 @@ def main() -> None:
     card = {
         "command": "python benchmarks/student_speed.py",
         "rounds": given.rounds,
+        "seconds": SECONDS,
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",
         "gpu": torch.cuda.get_device_name() if gpu else None,
         "gpu_rows": list(GPU),
