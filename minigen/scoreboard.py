@@ -23,7 +23,7 @@ from . import metrics
 from .audio import mu_law_decode, mu_law_encode
 from .data import Utterance, spoken_digits
 from .data.spoken_digits import SPEAKERS
-from .statistical_voice import StatisticalVoice, continuous_log_f0, mel_cepstrum, vocode
+from .statistical_voice import StatisticalVoice, copy_synthesis
 from .timeseries import lpc_analysis, lpc_excitation, lpc_synthesis
 from .voice import held_out
 
@@ -86,15 +86,8 @@ def _other_tempo(clips: Sequence[Utterance]) -> list[np.ndarray]:
     return [known[name].audio.astype(float) for name in names]
 
 
-def _source_filter(clip: Utterance, buzz: float) -> np.ndarray:
-    cepstrum = mel_cepstrum(clip.audio, clip.rate)
-    log_f0, voicing = continuous_log_f0(clip.f0, len(cepstrum))
-    f0 = np.where(voicing > 0.5, np.exp(log_f0), 0)
-    return vocode(cepstrum, f0, clip.rate, buzz=buzz)[: len(clip.audio)].astype(float)
-
-
 def _whisper(clips: Sequence[Utterance]) -> list[np.ndarray]:
-    return [_source_filter(clip, buzz=0.0) for clip in clips]
+    return [copy_synthesis(clip, buzz=0.0) for clip in clips]
 
 
 # ---------------------------------------------------------------- voices
@@ -105,7 +98,7 @@ def _mu_law(clips: Sequence[Utterance]) -> list[np.ndarray]:
 
 
 def _vocoder(clips: Sequence[Utterance]) -> list[np.ndarray]:
-    return [_source_filter(clip, buzz=1.0) for clip in clips]
+    return [copy_synthesis(clip) for clip in clips]
 
 
 def _conventional(clips: Sequence[Utterance]) -> list[np.ndarray]:
@@ -212,7 +205,7 @@ def measure(waves: Sequence[np.ndarray], clips: Sequence[Utterance]) -> dict[str
         found["voicing"].append(100 * unvoiced)
         found["lsd"].append(metrics.log_spectral_distance(cut, recorded, rate))
         found["log_mel"].append(metrics.log_mel_distance(cut, recorded, rate))
-        found["stft"].append(metrics.stft_distance(cut, recorded))
+        found["stft"].append(metrics.stft_distance(cut, recorded, rate))
         found["std_ratio"].append(metrics.std_ratio(wave, recorded))
         joined[clip.speaker][0].append(cut)
         joined[clip.speaker][1].append(recorded)
