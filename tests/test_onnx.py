@@ -59,6 +59,19 @@ def test_says_a_word_like_speak(shipped):
     assert path.stat().st_size < 1.5e6
 
 
+def test_the_recorded_voice_says_a_sentence_like_speak(tmp_path):
+    model = voice.load("student", voice="allison")
+    to_onnx.export(model, tmp_path / "allison.onnx")
+    session = ort.InferenceSession(str(tmp_path / "allison.onnx"))
+    frames, phase = streaming.features(voice.prosody_of("allison").plan("thank you"), model.spec)
+    noise = torch.randn(1, 1, phase.shape[1], generator=torch.Generator().manual_seed(0)).numpy()
+    given = (noise, frames[None], np.zeros(1, dtype=np.int64), phase[None])
+    got = session.run(None, dict(zip(to_onnx.INPUTS, given, strict=True)))[0][0, 0]
+    want = voice.speak("thank you", voice="allison").audio
+    assert got.shape == want.shape and np.abs(got - want).max() < 1e-4 < want.std()
+    assert session.get_modelmeta().custom_metadata_map["speakers"] == "allison"
+
+
 @pytest.mark.parametrize("base, taps", [("gaussian", 0), ("logistic", 5)])
 def test_other_students(tmp_path, base, taps):
     torch.manual_seed(0)
