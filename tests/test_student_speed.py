@@ -99,6 +99,8 @@ def test_every_way_makes_the_sound_it_is_timed_for(tmp_path):
     threads = torch.get_num_threads()
     with torch.no_grad():
         speed.prepare("digits", tmp_path)
+        facts = json.loads((tmp_path / "digits.json").read_text())
+        assert facts == {k: v for k, v in stored()["sizes"]["digits"].items() if k != "rows"}
         ways = [speed.by_onnxruntime("digits", 1, tmp_path)]
         ways.append(speed.by_torch("student, PyTorch", "digits", threads, tmp_path))
         said = [(torch.as_tensor(run()), n) for run, n in ways]
