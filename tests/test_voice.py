@@ -598,6 +598,11 @@ def test_a_text_is_planned_sentence_by_sentence_and_refused_at_the_call(monkeypa
             voice.stream(wrong, voice="allison")
     with pytest.raises(ValueError, match="pace is a factor"):
         voice.stream("No.", voice="allison", pace=9)
+    whole = voice.prosody_of("allison")
+    poor = dataclasses.replace(whole, inventory=tuple(p for p in whole.inventory if p != "z"))
+    monkeypatch.setattr(voice, "prosody_of", lambda *voice: poor)
+    with pytest.raises(ValueError, match="never said the phone 'z'"):
+        voice.stream("No. A zoo.", voice="allison")
 
 
 @pytest.mark.parametrize(
