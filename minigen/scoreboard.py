@@ -131,6 +131,12 @@ def _codes(clips: Sequence[Utterance]) -> list[np.ndarray]:
     return [made.audio.astype(float) for made in said]
 
 
+def _mel_bands(clips: Sequence[Utterance]) -> list[np.ndarray]:
+    from .vocoder import vocode
+
+    return [vocode(clip.audio, clip.rate).audio.astype(float) for clip in clips]
+
+
 def _neural(name: str, temperature: float = 1.0) -> Callable:
     def say(clips: Sequence[Utterance]) -> list[np.ndarray]:
         from . import babble, evaluate, voice
@@ -165,6 +171,7 @@ ROWS = [
     Row("teacher", 14, "phones, times, F0, speaker", _neural("teacher")),
     Row("teacher, noise × 0.7", 14, "phones, times, F0, speaker", _neural("teacher", 0.7)),
     Row("student", 14, "phones, times, F0, speaker", _neural("student")),
+    Row("student, mel bands", 14, "mel bands and F0 of the recording", _mel_bands),
 ]  # fmt: skip
 
 

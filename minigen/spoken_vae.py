@@ -5,7 +5,8 @@ A word becomes one vector x of D = 417 numbers, with its tempo and its pitch fre
     log-mel spectrum on 16 equally spaced moments of the word (24 bands each), log F0 and voicing at these
     moments, and the logarithm of the duration in seconds
 
-`VAE` learns p(x) with a Gaussian likelihood. `render` turns x back to sound with the vocoder of chapter 3.
+`VAE` learns p(x) with a Gaussian likelihood. `render` turns x back to sound, with the vocoder of chapter 3 or with
+a WaveNet student that is told mel bands and F0 (`vocoder`).
 """
 
 from __future__ import annotations
@@ -19,13 +20,14 @@ import torch
 from scipy.fft import dct
 from torch import Tensor
 
-from .audio import mel_spectrogram
+from .audio import FLOOR, mel_filterbank, mel_spectrogram
 from .data import Utterance
 from .statistical_voice import FRAME, continuous_log_f0, mel_cepstrum, vocode
 from .timeseries import pitch
 from .train import load_tensors
 from .vae import VAE
-from .voice import held_out
+from .vocoder import synthesise
+from .voice import LOUD, held_out
 
 __all__ = [
     "BANDS",
@@ -47,6 +49,7 @@ RATE = 8000  # Hz
 BANDS, MOMENTS = 24, 16
 DIM = MOMENTS * (BANDS + 2) + 1
 FFT, HOP = 256, 40  # 32 ms, 5 ms
+STUDENT_BANDS = 32  # that the vocoder's student is told
 WEIGHTS = Path(__file__).with_name("weights") / "vae_words.safetensors"
 
 
@@ -77,24 +80,49 @@ def vector(clip: Utterance) -> np.ndarray:
     return np.concatenate([np.stack(rows[:BANDS], 1).ravel(), *rows[BANDS:], [np.log(end - begin)]])
 
 
-def render(x: np.ndarray, seed: int = 0) -> np.ndarray:
-    """A word's numbers (417,) -> sound at 8,000 Hz, by source and filter; 50 ms of silence around it.
+def _frames(x: np.ndarray, seconds: float) -> tuple[np.ndarray, np.ndarray]:
+    """A word's numbers -> log-mel bands (24, N) and F0 (N,) for frames so far apart, 40 ms to 2 s of them."""
+    mel = x[: MOMENTS * BANDS].reshape(MOMENTS, BANDS)
+    log_f0, voiced = x[MOMENTS * BANDS : -1].reshape(2, MOMENTS)
+    n = round(np.clip(np.exp(x[-1]), 0.04, 2) / seconds)
+    at = np.linspace(0, MOMENTS - 1, n)
+    columns = [np.interp(at, np.arange(MOMENTS), c) for c in (*mel.T, log_f0, voiced)]
+    f0 = np.where(columns[-1] > 0.5, np.exp(np.clip(columns[-2], np.log(50), np.log(500))), 0.0)
+    return np.stack(columns[:BANDS]), f0
 
-    The spectra are interpolated to as many 5 ms frames as the duration asks for; pulses where voicing is
-    above ½, noise elsewhere.
+
+def render(x: np.ndarray, seed: int = 0, by: str = "pulses") -> np.ndarray:
+    """A word's numbers (417,) -> sound at 8,000 Hz; 50 ms of silence around it.
+
+    The spectra are interpolated to as many frames as the duration asks for.
+
+    Args:
+        by: "pulses": source and filter, pulses where voicing is above ½ and noise elsewhere. "student": the
+            WaveNet student of `vocoder`, which is told the same spectra and F0.
     """
     x = np.asarray(x, dtype=float)
     if x.shape != (DIM,) or not np.isfinite(x).all():
         raise ValueError(f"a word is {DIM} finite numbers, not {x.shape}")
-    mel = x[: MOMENTS * BANDS].reshape(MOMENTS, BANDS)
-    log_f0, voiced = x[MOMENTS * BANDS : -1].reshape(2, MOMENTS)
-    n = int(np.clip(round(np.exp(x[-1]) / FRAME), 8, 400))  # frames: 40 ms to 2 s
-    at = np.linspace(0, MOMENTS - 1, n)
-    columns = [np.interp(at, np.arange(MOMENTS), c) for c in (*mel.T, log_f0, voiced)]
-    f0 = np.where(columns[-1] > 0.5, np.exp(np.clip(columns[-2], np.log(50), np.log(500))), 0.0)
-    cepstrum = dct(np.stack(columns[:BANDS], 1), type=2, axis=1, norm="ortho")  # (n, 24)
-    sound = vocode(cepstrum, f0, RATE, seed, n_mels=BANDS)
-    return np.pad(sound, 400)
+    if by == "student":
+        return _by_student(*_frames(x, 0.01), seed)
+    if by != "pulses":
+        raise ValueError(f'by is "pulses" or "student", not {by!r}')
+    mel, f0 = _frames(x, FRAME)
+    cepstrum = dct(mel.T, type=2, axis=1, norm="ortho")  # (n, 24)
+    return np.pad(vocode(cepstrum, f0, RATE, seed, n_mels=BANDS), 400)
+
+
+def _by_student(mel: np.ndarray, f0: np.ndarray, seed: int) -> np.ndarray:
+    """Log-mel bands (24, N) and F0 (N,) each 10 ms -> sound, by a student that is told 32 bands at one level."""
+    spread = np.linalg.pinv(mel_filterbank(RATE, FFT, BANDS))  # (129, 24)
+    magnitude = np.maximum(spread @ np.exp(mel), FLOOR)
+    window = np.hanning(FFT + 1)[:-1]
+    rms = np.sqrt(2 * np.sum(magnitude**2, axis=0) / FFT / np.sum(window**2))  # Parseval
+    gain = LOUD / np.quantile(rms, 0.9)  # as `voice.level` has it
+    bands = np.log(gain * (mel_filterbank(RATE, FFT, STUDENT_BANDS) @ magnitude))
+    silence = ((0, 0), (5, 5))  # frames
+    told = np.pad(bands, silence, constant_values=np.log(FLOOR))
+    return synthesise(told, np.pad(f0, 5), seed=seed) / gain
 
 
 class Heard(NamedTuple):

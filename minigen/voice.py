@@ -406,6 +406,7 @@ VOICES = {"teacher": TeacherVoice, "student": StudentVoice}
 SHIPPED = {
     "digits": ("student", "teacher"),
     "allison": ("student", "teacher"),
+    "vocoder": ("student", "teacher"),
 }  # voice: kinds, usual one first
 KINDS = {"int": int, "float": (int, float), "bool": bool, "str": str}  # of a recipe's values
 MAY_BE_ZERO = (

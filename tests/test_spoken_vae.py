@@ -85,6 +85,17 @@ def test_the_shipped_directions_move_what_they_name(name):
         scores.append(spearmanr(places, values)[0])
     assert np.mean(scores) >= 0.8
     assert card["spearman"][name]["mean"] >= 0.8
+    assert card["spearman, by the student"][name]["mean"] >= 0.8
+
+
+def test_the_student_says_a_word_with_its_duration_pitch_and_level():
+    for clip in TEST[::5]:
+        x = spoken_vae.vector(clip)
+        plain, made = spoken_vae.render(x), spoken_vae.render(x, by="student")
+        assert abs(len(made) - len(plain)) <= 160
+        assert 0.5 < made.std() / plain.std() < 2 and np.abs(made[:200]).max() < 0.02
+        heard, was = spoken_vae.hear(made), spoken_vae.hear(plain)
+        assert abs(np.log(heard.f0 / was.f0)) < 0.06
 
 
 def test_the_shipped_model_describes_held_out_words():
@@ -97,5 +108,7 @@ def test_the_shipped_model_describes_held_out_words():
 def test_bad_input_is_named():
     with pytest.raises(ValueError, match="417"):
         spoken_vae.render(np.zeros(10))
+    with pytest.raises(ValueError, match='"pulses" or "student"'):
+        spoken_vae.render(np.zeros(spoken_vae.DIM), by="teacher")
     with pytest.raises(ValueError, match="8000 Hz"):
         spoken_vae.vector(data.Utterance(np.zeros(100, np.float32), 16000, "seven", "slt"))

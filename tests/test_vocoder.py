@@ -250,3 +250,42 @@ def test_the_table_covers_every_corpus_and_one_that_nobody_heard(small, monkeypa
         assert all(np.isfinite(row["log_mel"]) for row in ways.values())
     lines = vocoder_measures.as_text(rows).splitlines()
     assert len(lines) == 2 * 6 and "std_ratio" in lines[1]
+
+
+def test_what_ships_is_small_and_says_how_it_came_about():
+    for kind in ("teacher", "student"):
+        path = voice.WEIGHTS / f"vocoder_{kind}.safetensors"
+        assert path.stat().st_size <= 2e6
+        assert voice.load(kind, voice="vocoder").spec == SPEC
+        stages = voice.card(kind, "vocoder")["stages"]
+        assert all(stage["step"] == stage["recipe"]["run"]["steps"] for stage in stages)
+        assert sum(stage["minutes"] for stage in stages) > 10
+
+
+def test_the_shipped_student_makes_kept_away_words_again():
+    kept = voice.held_out()[1][::3]
+    row = vocoder_measures.measure(lambda c: vocoder.vocode(c.audio, c.rate).audio, kept)
+    assert row["log_mel"] < 8 and row["mcd"] < 6 and row["voicing"] < 8
+    assert 0.6 < row["std_ratio"] < 1.1
+    wrong = [
+        *kept[1:],
+        kept[0],
+    ]  # another word: so far apart are two clips that do not belong together
+    swapped = {c.name: w for c, w in zip(kept, wrong, strict=True)}
+    other = vocoder_measures.measure(lambda c: swapped[c.name].audio, kept)
+    assert row["log_mel"] < 0.5 * other["log_mel"] and row["mcd"] < 0.8 * other["mcd"]
+
+
+def test_stored_figures_hold_the_student_to_its_bars():
+    """On every corpus, and on a voice that it never heard."""
+    rows = vocoder_measures.stored()
+    recipe = voice.recipe_of("student", voice="vocoder")
+    assert list(rows) == [*recipe["corpus"]["names"], vocoder_measures.UNHEARD]
+    for ways in rows.values():
+        student = ways["student"]
+        assert student["log_mel"] < 7 and student["mcd"] < 5.5 and student["voicing"] < 8
+        assert student["log_mel"] < ways["teacher"]["log_mel"]
+        assert student["f0"] < ways["Griffin-Lim"]["f0"]
+    for name in ("allison", "festvox_ru", "ljspeech"):
+        assert 0.9 <= rows[name]["student"]["std_ratio"] <= 1.1
+        assert rows[name]["student"]["stoi"] > 0.85

@@ -3,8 +3,8 @@
     python training/vae_words.py          about a minute on one core
 
 330 clips of spoken_digits to learn from; the 30 at 1.2 times the voice's own duration and at its own pitch are
-held out. For each of them and each direction, seven points along the direction are rendered to sound, and
-the quantity is measured on the sound: duration, median F0, and how close the mean spectrum is to the
+held out. For each of them and each direction, seven points along the direction are rendered to sound, by pulses and filters
+and by the vocoder's student, and the quantity is measured on the sound: duration, median F0, and how close the mean spectrum is to the
 mean over the target speaker's recordings of the word. Writes minigen/weights/vae_words.safetensors. Run from the repository's root.
 """
 
@@ -74,7 +74,9 @@ def directions(model: spoken_vae.SpokenVAE) -> dict[str, torch.Tensor]:
     return found
 
 
-def measure(model: spoken_vae.SpokenVAE, found: dict[str, torch.Tensor]) -> dict:
+def measure(
+    model: spoken_vae.SpokenVAE, found: dict[str, torch.Tensor], by: str = "pulses"
+) -> dict:
     """Spearman correlation of the place on the direction with what is measured on the sound."""
     learn, test = spoken_vae.held_out(data.spoken_digits())
     results = {}
@@ -92,7 +94,7 @@ def measure(model: spoken_vae.SpokenVAE, found: dict[str, torch.Tensor]) -> dict
             values = []
             for step in places:
                 word = model.word(z + float(step) * REACH[name] * way)
-                heard = spoken_vae.hear(spoken_vae.render(word))
+                heard = spoken_vae.hear(spoken_vae.render(word, by=by))
                 closer = -float(np.linalg.norm(heard.spectrum - target))
                 values.append({"tempo": heard.duration, "pitch": heard.f0}.get(name, closer))
             scores.append(float(spearmanr(places, values)[0]))
@@ -119,6 +121,7 @@ def main() -> None:
         "elbo": nats,
         "directions": {name: [round(v, 4) for v in way.tolist()] for name, way in found.items()},
         "spearman": measure(model, found),
+        "spearman, by the student": measure(model, found, "student"),
     }
     card["processor seconds on one core"] = round(time.process_time() - begin)
     save_tensors(OUT, {name: value.half() for name, value in model.state_dict().items()}, card)
