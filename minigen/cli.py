@@ -148,6 +148,11 @@ def align(
         raise ValueError(f"no English corpus {corpus!r}: choose one of {', '.join(known)}")
     if limit is not None and limit < 1:
         raise ValueError(f"limit is {limit}; it must be at least 1")
+    if workers < 1:
+        raise ValueError(f"workers is {workers}; it must be at least 1")
+    if out.is_dir():  # before the work, not after it
+        raise ValueError(f"{out} is a folder: name the file to write")
+    out.parent.mkdir(parents=True, exist_ok=True)
     if corpus == "spoken_digits":
         clips = data.spoken_digits()[:limit]
     else:

@@ -175,6 +175,11 @@ def table(
     words of one network to the other's.
     """
     teacher, student = voice.load("teacher", teacher_file), voice.load("student", student_file)
+    for model in (teacher, student):
+        if model.spec != conditioning.DIGITS:
+            raise ValueError(
+                "this table is about the digits: give weights of their teacher and student"
+            )
     kept = voice.held_out()[1]
     right, count, _ = recognised((clip.text, clip.audio) for clip in kept)
     rows: dict[str, dict[str, float]] = {"recordings": {"recognised %": 100 * right / count}}

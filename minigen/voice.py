@@ -906,6 +906,10 @@ def _speaking(
             f"weights of a {usual}"
         )
     net = _shipped(model, voice) if model in VOICES else load(usual, model)
+    if net.spec.mels:
+        raise ValueError(
+            f"{model} is a vocoder, told sounds and not text: `minigen vocode` uses it"
+        )
     speaker = speaker or net.spec.speakers[0]
     _must_be_of(net.spec, speaker)
     return net, speaker

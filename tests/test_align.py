@@ -426,15 +426,19 @@ def test_the_loader_reads_the_table(tmp_path):
 
 
 def test_the_command(tmp_path):
-    out = tmp_path / "t.tsv"
+    out = tmp_path / "runs" / "t.tsv"  # the folder is made
     command = [sys.executable, "-m", "minigen.cli", "align", "spoken_digits", "--limit", "24"]
     done = subprocess.run([*command, "--out", out], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert re.search(r"24 clips.*nats\nagainst the known times: median", done.stdout)
     assert len(load_phones(out)) == 24
-    bad = [sys.executable, "-m", "minigen.cli", "align", "esperanto", "--out", out]
-    done = subprocess.run(bad, capture_output=True, text=True, check=False)
-    assert done.returncode == 2 and "no English corpus 'esperanto'" in done.stderr
+    for bad, message in (
+        ([*command[:4], "esperanto", "--out", out], "no English corpus 'esperanto'"),
+        ([*command, "--out", tmp_path], "is a folder: name the file"),
+        ([*command, "--out", out, "--workers", "0"], "workers is 0"),
+    ):
+        done = subprocess.run(bad, capture_output=True, text=True, check=False)
+        assert done.returncode == 2 and message in done.stderr
 
 
 # ---------------------------------------------------------------- errors

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from minigen import audio, conditioning, data, streaming, vocoder, vocoder_measures, voice
+from minigen import audio, conditioning, data, evaluate, streaming, vocoder, vocoder_measures, voice
 from minigen.conditioning import VoiceSpec, mel_bands, mel_features
 from minigen.data.spoken_digits import DIGIT_WORDS
 
@@ -185,6 +185,10 @@ def test_what_is_no_vocoder_is_refused(small):
         vocoder.vocode(x, 8000, str(voice.WEIGHTS / "rnn_seven.safetensors"))
     with pytest.raises(ValueError, match="temperature scales the noise"):
         vocoder.vocode(x, 8000, str(small["student"]), temperature=-1)
+    with pytest.raises(ValueError, match="a vocoder, told sounds and not text"):
+        voice.speak("one", model=str(small["student"]))
+    with pytest.raises(ValueError, match="about the digits"):
+        evaluate.table(student_file=small["student"])
     for speaking in (voice.speak, voice.stream):
         with pytest.raises(ValueError, match="told sounds, not text"):
             speaking("three", voice="vocoder")
