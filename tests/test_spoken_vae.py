@@ -96,6 +96,10 @@ def test_the_student_says_a_word_with_its_duration_pitch_and_level():
         assert 0.5 < made.std() / plain.std() < 2 and np.abs(made[:200]).max() < 0.02
         heard, was = spoken_vae.hear(made), spoken_vae.hear(plain)
         assert abs(np.log(heard.f0 / was.f0)) < 0.06
+        quiet = x.copy()
+        quiet[: spoken_vae.MOMENTS * spoken_vae.BANDS] -= 1  # neper
+        ratio = spoken_vae.render(quiet, by="student").std() / made.std()
+        assert abs(ratio * np.e - 1) < 0.02
 
 
 def test_the_shipped_model_describes_held_out_words():
