@@ -140,9 +140,8 @@ def pitch_rows(f0: np.ndarray) -> np.ndarray:
     return np.stack([voiced, log_f0]).astype(np.float32)
 
 
-QUIET = (
-    -6.0
-)  # nepers; what is quieter counts as silence. At 8 kHz white noise of deviation 10^-4 lies there
+# What is quieter counts as silence: about where white noise of deviation 10^-4 lies at 8 kHz.
+QUIET = -6.0  # nepers
 RAISED = 3.0  # nepers from the middle of what is heard to its edge
 
 

@@ -51,6 +51,7 @@ __all__ = [
     "log_f0_moments",
     "stretch_frequencies",
     "utter",
+    "weights_of",
 ]
 
 RATE = 8_000  # Hz
@@ -509,6 +510,14 @@ def utter(
     return Converted(model.decode(codes, f0, speaker, seed, temperature, backend), RATE, codes, f0)
 
 
+def weights_of(path: Path | str) -> tuple[dict[str, Tensor], dict]:
+    """What `conversion_training.export` wrote: weights in full precision, without the critic's, and notes."""
+    tensors, notes = load_tensors(Path(path))
+    if "speakers" not in notes.get("recipe", {}):
+        raise ValueError(f"{path} holds no voices: `training/vq_speech.py train` writes such files")
+    return {k: v.float() if v.is_floating_point() else v for k, v in tensors.items()}, notes
+
+
 @cache
 def load(name: str = "spoken_digits") -> tuple[SpeechVQVAE, dict]:
     """A trained model, and its card (data, command, minutes, results).
@@ -528,14 +537,10 @@ def load(name: str = "spoken_digits") -> tuple[SpeechVQVAE, dict]:
                 f"no model {name!r}: choose spoken_digits or fsdd, or give a file *.safetensors"
             )
         path = WEIGHTS / f"vq_{name}.safetensors"
-    tensors, notes = load_tensors(path)
-    if "speakers" not in notes.get("recipe", {}):
-        raise ValueError(f"{path} holds no voices: `training/vq_speech.py train` writes such files")
+    weights, notes = weights_of(path)
     model = SpeechVQVAE.build(notes["recipe"])
     model.critic = None  # it had its part in training only
-    model.load_state_dict(
-        {k: v.float() if v.is_floating_point() else v for k, v in tensors.items()}
-    )
+    model.load_state_dict(weights)
     card = path.with_suffix(".json")
     found = json.loads(card.read_text(encoding="utf-8")) if card.is_file() else {}
     return model.eval().requires_grad_(False), found

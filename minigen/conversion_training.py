@@ -23,10 +23,11 @@ from .conversion import (
     hear,
     hear_stretched,
     upsample,
+    weights_of,
 )
 from .data import Utterance, fsdd
-from .train import TrainConfig, Trainer, load_tensors, save_tensors
-from .voice import held_out
+from .train import TrainConfig, Trainer, save_tensors
+from .voice import held_out, network_from
 from .vq import jitter, jitter_shifts
 
 __all__ = ["ConversionLoss", "SpeechBatches", "corpus", "export", "train"]
@@ -250,22 +251,16 @@ def train(
     model, features, speakers = prepare(recipe)
     begun = "model_from" in recipe or any("wavenet_from" in recipe.get(name, {}) for name in STAGES)
     if "model_from" in recipe:
-        tensors, _ = load_tensors(Path(recipe["model_from"]))
-        critic = {
-            k: v for k, v in model.state_dict().items() if k.startswith("critic.")
-        }  # not kept
-        model.load_state_dict(
-            critic | {k: v.float() if v.is_floating_point() else v for k, v in tensors.items()}
-        )
+        own = model.state_dict()
+        critic = {name: own[name] for name in own if name.startswith("critic.")}  # was not kept
+        model.load_state_dict(critic | weights_of(recipe["model_from"])[0])
     for stage in (name for name in STAGES if name in recipe):
         part = recipe[stage]
         batches = SpeechBatches(features, speakers, dim=recipe["model"]["dim"], **part["data"])
         model.frozen = part.get("freeze", False)
         silent = part["objective"].get("waveform") == 0
         if "wavenet_from" in part:
-            tensors, _ = load_tensors(Path(part["wavenet_from"]))
-            body = {k[len("wavenet.") :]: v for k, v in tensors.items() if k.startswith("wavenet.")}
-            model.wavenet.load_state_dict(body)
+            network_from(model.wavenet, "wavenet.", part["wavenet_from"])
         elif not silent and not begun:
             model.wavenet.start_at(torch.cat([batches(step)["audio"] for step in range(16)]))
         for name, weight in model.named_parameters():

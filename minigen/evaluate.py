@@ -517,7 +517,9 @@ def as_text(measured: dict[str, dict]) -> str:
     for part, rows in measured.items():
         lines.append(TITLES[part])
         for name, row in rows.items():
-            values = row if isinstance(row, dict) else {"": row}
-            cells = [f"{key} {value:.{3 if key == '' else 2}f}" for key, value in values.items()]
-            lines.append(f"{name:>28} {'' if '' in values else ' '}" + "  ".join(cells))
+            if isinstance(row, dict):
+                text = "  ".join(f"{key} {value:.2f}" for key, value in row.items())
+            else:
+                text = f"{row:.3f}"
+            lines.append(f"{name:>28}  {text}")
     return "\n".join(lines)

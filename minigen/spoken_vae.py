@@ -26,7 +26,7 @@ from .statistical_voice import FRAME, continuous_log_f0, mel_cepstrum, vocode
 from .timeseries import pitch
 from .train import load_tensors
 from .vae import VAE
-from .vocoder import synthesise
+from .vocoder import network, synthesise
 from .voice import LOUD, held_out
 
 __all__ = [
@@ -49,7 +49,6 @@ RATE = 8000  # Hz
 BANDS, MOMENTS = 24, 16
 DIM = MOMENTS * (BANDS + 2) + 1
 FFT, HOP = 256, 40  # 32 ms, 5 ms
-STUDENT_BANDS = 32  # that the vocoder's student is told
 WEIGHTS = Path(__file__).with_name("weights") / "vae_words.safetensors"
 
 
@@ -113,13 +112,13 @@ def render(x: np.ndarray, seed: int = 0, by: str = "pulses") -> np.ndarray:
 
 
 def _by_student(mel: np.ndarray, f0: np.ndarray, seed: int) -> np.ndarray:
-    """Log-mel bands (24, N) and F0 (N,) each 10 ms -> sound, by a student that is told 32 bands at one level."""
+    """Log-mel bands (24, N) and F0 (N,) each 10 ms -> sound, by a student that is told other bands, at one level."""
     spread = np.linalg.pinv(mel_filterbank(RATE, FFT, BANDS))  # (129, 24)
     magnitude = np.maximum(spread @ np.exp(mel), FLOOR)
     window = np.hanning(FFT + 1)[:-1]
     rms = np.sqrt(2 * np.sum(magnitude**2, axis=0) / FFT / np.sum(window**2))  # Parseval
     gain = LOUD / np.quantile(rms, 0.9)  # as `voice.level` has it
-    bands = np.log(gain * (mel_filterbank(RATE, FFT, STUDENT_BANDS) @ magnitude))
+    bands = np.log(gain * (mel_filterbank(RATE, FFT, network().spec.mels) @ magnitude))
     silence = ((0, 0), (5, 5))  # frames
     told = np.pad(bands, silence, constant_values=np.log(FLOOR))
     return synthesise(told, np.pad(f0, 5), seed=seed) / gain

@@ -22,13 +22,16 @@ from .audio import resample
 from .conditioning import VoiceSpec
 from .train import load_tensors
 
-__all__ = ["analyse", "synthesise", "vocode"]
+__all__ = ["analyse", "network", "synthesise", "vocode"]
 
 
 def analyse(x: np.ndarray, spec: VoiceSpec) -> tuple[np.ndarray, np.ndarray, float]:
     """A waveform (T,) at `spec.rate` -> log-mel bands (M, N), F0 in Hz (N,) a frame of 10 ms, its level.
 
     The waveform is brought to the level `voice.LOUD` first. N = T / hop, rounded up.
+
+    Raises:
+        ValueError: there is nothing to hear in x.
 
     >>> from minigen import data
     >>> spec = VoiceSpec((), 8000, ("anybody",), mels=32)
@@ -37,6 +40,8 @@ def analyse(x: np.ndarray, spec: VoiceSpec) -> tuple[np.ndarray, np.ndarray, flo
     (True, True)
     """
     level = voice.level(x, spec.rate)
+    if len(x) < 5 * spec.hop or level < 1e-4:
+        raise ValueError(f"{len(x) / spec.rate:.2f} s, as good as silent: nothing to vocode")
     x = np.pad(x, (0, -len(x) % spec.hop)) * (voice.LOUD / level)
     n = len(x) // spec.hop
     f0 = pitch.f0(x, spec.rate)[:n]
@@ -77,23 +82,21 @@ def vocode(
     if x.ndim != 1 or not np.issubdtype(x.dtype, np.floating) or not np.isfinite(x).all():
         raise ValueError(f"a waveform is (T,) finite floats, not {x.dtype} {x.shape}")
     voice.check_temperature(temperature)
-    net = _network(model)
-    x = resample(x, rate, net.spec.rate)
-    if len(x) < 5 * net.spec.hop or voice.level(x, net.spec.rate) < 1e-4:
-        raise ValueError(f"{len(x) / net.spec.rate:.2f} s, as good as silent: nothing to vocode")
-    mel, f0, level = analyse(x, net.spec)
+    spec = network(model).spec
+    x = resample(x, rate, spec.rate)
+    mel, f0, level = analyse(x, spec)
     start = time.perf_counter()
     made = synthesise(mel, f0, model, seed, temperature)[: len(x)]
     seconds = time.perf_counter() - start
     made = np.clip(made * (level / voice.LOUD), -1, 1).astype(np.float32)
-    return voice.Spoken(made, net.spec.rate, seconds)
+    return voice.Spoken(made, spec.rate, seconds)
 
 
 def synthesise(
     mel: np.ndarray, f0: np.ndarray, model: str = "student", seed: int = 0, temperature: float = 1.0
 ) -> np.ndarray:
     """The second half of `vocode`: bands (M, N) and F0 (N,), wherever from -> a waveform (N · hop,) float32."""
-    net = _network(model)
+    net = network(model)
     if isinstance(net, voice.StudentVoice):
         generator = torch.Generator().manual_seed(seed)
         pieces = streaming.pieces(net, [(mel, f0)], voice.ANYBODY, generator, temperature, chunk=96)
@@ -103,7 +106,8 @@ def synthesise(
 
 
 @cache
-def _network(model: str) -> voice.TeacherVoice | voice.StudentVoice:
+def network(model: str = "student") -> voice.TeacherVoice | voice.StudentVoice:
+    """The vocoder that `model` names: see `vocode`."""
     if model in voice.VOICES:
         return voice.load(model, voice="vocoder")
     if not Path(model).is_file():

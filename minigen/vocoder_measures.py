@@ -18,6 +18,7 @@ import numpy as np
 from . import audio, metrics, voice
 from .conditioning import mel_bands
 from .data import Utterance
+from .scoreboard import fit_length
 from .statistical_voice import copy_synthesis
 from .vocoder import vocode
 
@@ -46,8 +47,7 @@ def measure(make: Maker, clips: list[Utterance]) -> dict[str, float]:
     found: dict[str, list[float]] = {name: [] for name in UNITS}
     for clip in clips:
         x, rate = clip.audio.astype(float), clip.rate
-        made = np.asarray(make(clip), float)
-        made = np.pad(made[: len(x)], (0, max(0, len(x) - len(made))))
+        made = fit_length(np.asarray(make(clip), float), len(x))
         found["log_mel"].append(metrics.log_mel_distance(made, x, rate))
         found["mcd"].append(metrics.mel_cepstral_distortion(made, x, rate))
         cents, unvoiced = metrics.pitch_errors(made, x, rate)
@@ -67,8 +67,8 @@ def table(
 
     The clips are read as the student's recipe reads them, at one level; they need their corpora.
     """
-    kind, file = ("student", None) if student == "student" else ("student", student)
-    corpus = voice.recipe_of(kind, file, "vocoder")["corpus"]
+    file = None if student == "student" else student
+    corpus = voice.recipe_of("student", file, "vocoder")["corpus"]
     ways: dict[str, Maker] = {
         "Griffin-Lim": lambda clip: from_mel_alone(clip, corpus["mels"]),
         "source and filter": copy_synthesis,

@@ -70,6 +70,7 @@ __all__ = [
     "held_out",
     "level",
     "load",
+    "network_from",
     "prosody_of",
     "read_corpus",
     "read_recipe",
@@ -93,8 +94,9 @@ def held_out(
     """A corpus -> (clips to train on, clips kept away).
 
     Of the digits, one tempo and pitch of every word is kept away; of `fsdd`, recordings 0 to 4 of every
-    digit and speaker, its own test part. Of any other corpus, a tenth of the sentences: those of 4 words or more, 8 s or less, whose normalised text has a CRC-32 divisible by
-    10. The choice goes by text, so that a sentence said twice lies on one side as a whole.
+    digit and speaker, its own test part. Of any other corpus, a tenth of the sentences: those of 4 words
+    or more, 8 s or less, whose normalised text has a CRC-32 divisible by 10. The choice goes by text, so
+    that a sentence said twice lies on one side as a whole.
     """
     clips = spoken_digits() if clips is None else clips
     if corpus == "spoken_digits":
@@ -550,7 +552,7 @@ def train(
         else:
             voice.wavenet.start_at(torch.cat([batches(step)["audio"] for step in range(16)]))
         if "wavenet_from" in recipe:
-            _network_from(net, "wavenet.", recipe["wavenet_from"])
+            network_from(net, "wavenet.", recipe["wavenet_from"])
         objective: nn.Module = Likelihood(voice, **recipe["objective"])
     else:
         _must_exist("teacher", recipe["teacher"])
@@ -573,7 +575,7 @@ def train(
         if "start_from" in recipe:
             _start_from(voice, recipe["start_from"])
         if "wavenet_from" in recipe:
-            _network_from(voice.student, "student.", recipe["wavenet_from"])
+            network_from(voice.student, "student.", recipe["wavenet_from"])
         objective = DistillationLoss(voice, teacher.wavenet, **recipe["objective"])
     if batches.frames * spec.hop <= net.receptive_field:
         raise ValueError(
@@ -606,7 +608,7 @@ def _start_from(voice: nn.Module, path: str) -> None:
     _fill(voice, weights, path)
 
 
-def _network_from(net: nn.Module, prefix: str, path: str) -> None:
+def network_from(net: nn.Module, prefix: str, path: str) -> None:
     """Take over the averaged weights of another voice's network, without its upsampler."""
     _must_exist("wavenet_from", path)
     _fill(net, _part(_part(load_tensors(Path(path))[0], "ema."), prefix), path)
