@@ -12,7 +12,7 @@ import numpy as np
 
 from minigen import data
 from minigen.metrics import DigitRecogniser, log_mel_distance, std_ratio
-from minigen.statistical_voice import StatisticalVoice, continuous_log_f0, mel_cepstrum, vocode
+from minigen.speech.hmm_synthesis import StatisticalVoice, continuous_log_f0, mel_cepstrum, vocode
 
 HELD_OUT = "_t1.2_p1.0"
 VARIANTS = {

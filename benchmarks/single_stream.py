@@ -21,7 +21,7 @@ from numba import njit
 
 from minigen.distributions import GaussianHead
 from minigen.generate import generate
-from minigen.generate_numba import CompiledWaveNet
+from minigen.generate.numba import CompiledWaveNet
 from minigen.wavenet import WaveNet
 
 RATE = 16_000

@@ -10,7 +10,7 @@ import argparse
 import resource
 import time
 
-from minigen import voice
+from minigen.speech import voice
 
 TEXTS = {
     "digits": "3 1 4 1 5 9 2 6 5 3 ",

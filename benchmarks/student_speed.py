@@ -1,6 +1,6 @@
 """What a second of sound costs: a teacher, sample by sample, against its student, in one table.
 
-    python benchmarks/student_speed.py                            measure, print, write minigen/speed.json
+    python benchmarks/student_speed.py                            measure, print, write minigen/results/speed.json
     python benchmarks/student_speed.py --only digits --rounds 1   a quick look, which writes nothing
 
 Two sizes: the digit voice that ships, at 8 kHz, and the 16 kHz networks of `training/allison-1gpu-*.toml`, with
@@ -31,8 +31,10 @@ from statistics import median
 
 import numpy as np
 
+from minigen import results
+
 ROOT = Path(__file__).parents[1]
-FILE = ROOT / "minigen" / "speed.json"
+FILE = results.path("speed")
 SECONDS = 2  # of sound, that a student makes at a time
 SIZES = {
     "digits": "the digit voice, 8 kHz",
@@ -77,7 +79,7 @@ def networks(size: str) -> tuple:
     """-> (teacher, student) voices."""
     import torch
 
-    from minigen import voice
+    from minigen.speech import voice
 
     if size == "digits":
         return voice.load("teacher"), voice.load("student")
@@ -95,7 +97,7 @@ def prepare(size: str, folder: Path) -> None:
     """Write the student as ONNX, features to speak from, and the facts of both networks."""
     import torch
 
-    from minigen import onnx
+    from minigen.speech import onnx
 
     teacher, student = networks(size)
     n, hop, draw = 100 * SECONDS, student.spec.hop, torch.Generator().manual_seed(0)
@@ -135,8 +137,8 @@ def by_torch(row: str, size: str, threads: int, folder: Path) -> tuple[Callable,
     """A row of PyTorch, numpy or numba -> what makes sound once, and how many samples that are."""
     import torch
 
-    from minigen import onnx
     from minigen.generate import generate
+    from minigen.speech import onnx
 
     torch.set_num_threads(threads)
     device = "cuda" if row.endswith("GPU") else "cpu"

@@ -53,8 +53,8 @@ def speak(
     ] = False,
 ) -> None:
     """Say typed text and write it to a WAV file: digits, or any sentence with --voice allison."""
-    from . import audio
-    from . import voice as voices
+    from .audio import spectrum as audio
+    from .speech import voice as voices
 
     if compare and voice != "digits":
         raise ValueError("--compare times the teacher and the student of the digits, no other's")
@@ -99,7 +99,7 @@ def train(
     until: Annotated[int | None, typer.Option(help="Stop early, at this step.")] = None,
 ) -> None:
     """Train a teacher or a student. Works under torchrun and accelerate launch, too."""
-    from . import voice
+    from .speech import voice
 
     watched = voice.train(voice.read_recipe(config, kind.value), out, resume, until)
     if os.environ.get("RANK", "0") == "0":  # of several processes under torchrun, one speaks
@@ -116,10 +116,10 @@ def export(
     out: Annotated[Path, typer.Argument(help="The file to write: .safetensors, or .onnx.")],
 ) -> None:
     """Keep of a checkpoint the averaged weights and the recipe, or write a student as ONNX."""
-    from . import voice
+    from .speech import voice
 
     if out.suffix == ".onnx":
-        from . import onnx
+        from .speech import onnx
 
         onnx.export(voice.load("student", checkpoint), out)
     else:
@@ -141,7 +141,8 @@ def align(
     """
     import numpy as np
 
-    from . import alignment, data
+    from . import data
+    from .speech import alignment
 
     known = ("allison", "cmu_arctic", "fsdd", "ljspeech", "spoken_digits", "vctk")
     if corpus not in known:
@@ -189,7 +190,8 @@ def convert(
     seed: Annotated[int, typer.Option(help="Of the noise.")] = 0,
 ) -> None:
     """Say what a recording says in another voice: its codes, decoded with another speaker."""
-    from . import audio, conversion
+    from .audio import spectrum as audio
+    from .speech import conversion
 
     x, _ = audio.load(recording, rate=conversion.RATE)
     net, _ = conversion.load(model)
@@ -213,7 +215,9 @@ def vocode(
     seed: Annotated[int, typer.Option(help="Of the noise.")] = 0,
 ) -> None:
     """Take a recording apart, to mel spectrum and F0, and make it again from these alone."""
-    from . import audio, metrics, vocoder
+    from .audio import spectrum as audio
+    from .metrics import distances as metrics
+    from .speech import vocoder
 
     x, rate = audio.load(recording)
     made = vocoder.vocode(x, rate, model, seed, temperature)
@@ -236,7 +240,7 @@ def evaluate(
     ] = "digits",
 ) -> None:
     """Measure a pair of voices: recognised digits, distances, likelihoods, speed."""
-    from . import evaluate as figures
+    from .speech import evaluation as figures
 
     if voice not in ("digits", "allison"):
         raise ValueError(f"no voice {voice!r}: choose one of digits, allison")

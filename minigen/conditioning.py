@@ -1,6 +1,6 @@
 """From phones, times and F0 to what the network hears: frame features and phase features.
 
-(`minigen.prosody` makes phones, times and F0 from any text; for the ten digits, `plan` here does.)
+(`minigen.speech.prosody` makes phones, times and F0 from any text; for the ten digits, `plan` here does.)
 Frames are 10 ms. Two kinds of features leave this file:
 
 - frame features (F, N): which phone, its neighbours, how far into it, how long it is, log F0; of a
@@ -25,7 +25,7 @@ import torch.nn.functional as F
 from scipy.signal import firwin
 from torch import Tensor, nn
 
-from .audio import mel_spectrogram
+from .audio.spectrum import mel_spectrogram
 from .data import Utterance
 from .data.spoken_digits import DIGIT_WORDS, SPEAKERS, spoken_digits
 

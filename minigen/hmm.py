@@ -4,7 +4,7 @@ First the recursions, for any emission: `forward`, `backward`, `occupancy` and `
 log-densities of every frame in every state, (N, S), and the chain's log-probabilities. They visit only the
 transitions that are possible, so that a left-to-right chain of S states costs O(N S), not O(N S²).
 Then `GaussianHMM`: Gaussian or mixture emissions, fitted by Baum–Welch. `align` and its training, which
-join many small models into one long chain, are in `minigen.alignment`.
+join many small models into one long chain, are in `minigen.speech.alignment`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from numba import njit
 from numpy.typing import ArrayLike
 from scipy.special import logsumexp
 
-from .alignment import PhoneModels, align, align_corpus, train_phones
 from .gaussian import (
     _check_covs,
     _check_kind,
@@ -31,6 +30,7 @@ from .gaussian import (
     _warn,
     _weighted_fit,
 )
+from .speech.alignment import PhoneModels, align, align_corpus, train_phones
 
 __all__ = [
     "GaussianHMM",

@@ -20,6 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .distillation import Guard
 from .distributions import (
     HALF_LOG_2PI,
     LOGISTIC_STD,
@@ -27,8 +28,7 @@ from .distributions import (
     GaussianHead,
     Head,
 )
-from .guard import Guard
-from .losses import MultiResolutionSTFTLoss, PowerLoss
+from .spectral_losses import MultiResolutionSTFTLoss, PowerLoss
 from .wavenet import WaveNet
 
 __all__ = [

@@ -14,9 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .audio import mel_filterbank
+from .audio.spectrum import mel_filterbank
 from .conditioning import HOP, PHONES
-from .losses import power_spectrogram
+from .spectral_losses import power_spectrogram
 from .train import load_tensors
 
 __all__ = ["PerceptualLoss", "PhoneNet", "card", "gram", "load_phone_net"]

@@ -2,7 +2,7 @@
 
 An *objective* is a module whose `forward(batch)` returns (loss, {name: number to watch}) and whose
 `.model` is the network to train. It may have `.bodies`, the modules worth compiling (by default the
-model), and a `.guard` (see `minigen.guard`) that names a fault before it costs hours. *Batches* is a function of (step, shard, shards): which data a step
+model), and a `.guard` (see `minigen.distillation`) that names a fault before it costs hours. *Batches* is a function of (step, shard, shards): which data a step
 sees depends on nothing else, so a run that stops and resumes, or runs on two processes, sees what an
 uninterrupted run on one process would.
 """

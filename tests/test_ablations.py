@@ -8,7 +8,7 @@ import pytest
 import soundfile
 import torch
 
-from minigen import voice
+from minigen.speech import voice
 
 ROOT = Path(__file__).parents[1]
 SPEC = importlib.util.spec_from_file_location("ablations", ROOT / "training" / "ablations.py")

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from minigen import voice
 from minigen.parallel_wavenet import Student
+from minigen.speech import voice
 
 ROOT = Path(__file__).parents[1]
 SPEC = importlib.util.spec_from_file_location(

@@ -11,8 +11,9 @@ import pytest
 import soundfile
 import torch
 
-from minigen import conditioning, evaluate, voice
+from minigen import conditioning
 from minigen.parallel_wavenet import Student
+from minigen.speech import evaluation, voice
 from minigen.train import load_tensors
 
 ROOT = Path(__file__).parents[1]
@@ -108,9 +109,9 @@ def test_measures_know_mixtures(tmp_path, monkeypatch):
     )
     kept = voice.held_out()[1][:2]
     monkeypatch.setattr(voice, "held_out", lambda: ([], kept))
-    kl, entropy = evaluate.student_kl(student, teacher)
+    kl, entropy = evaluation.student_kl(student, teacher)
     assert entropy == pytest.approx(2 - 4.0, abs=1e-4) and kl > 0.1
-    assert -8 < evaluate.held_out_nll(teacher, 0.0005) < 3
+    assert -8 < evaluation.held_out_nll(teacher, 0.0005) < 3
 
 
 def command(*arguments, cwd) -> subprocess.CompletedProcess:

@@ -6,7 +6,7 @@ import re
 import pytest
 from test_browser import DESK, OVERFLOW, PHONE, ROOT, _axe, _serve, browser, pytestmark
 
-from minigen.listening import PAIRS, wilson_interval
+from minigen.metrics.listening_test import PAIRS, wilson_interval
 
 __all__ = ["browser", "pytestmark"]  # the fixture and the marks are used by pytest
 STATIC = ROOT / "book" / "_static"

@@ -7,10 +7,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from minigen import data, perceptual, voice
+from minigen import data, perceptual
 from minigen.conditioning import PHONES
 from minigen.parallel_wavenet import DistillationLoss, Student
 from minigen.perceptual import PerceptualLoss, PhoneNet, gram, load_phone_net
+from minigen.speech import voice
 from minigen.train import load_tensors
 
 

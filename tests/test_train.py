@@ -11,8 +11,8 @@ import torch
 from accelerate.state import AcceleratorState
 from torch import nn
 
+from minigen.distillation import Guard
 from minigen.distributions import GaussianHead
-from minigen.guard import Guard
 from minigen.train import (
     Ema,
     TrainConfig,

@@ -18,7 +18,8 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 
-from minigen import audio, plot
+from minigen import audio
+from minigen.notebook import plot
 
 __all__ = ["main", "picture", "video"]
 

@@ -19,9 +19,10 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from minigen import audio, evaluate, voice
-from minigen.losses import MultiResolutionSTFTLoss
+from minigen import audio
 from minigen.parallel_wavenet import DistillationLoss, Student
+from minigen.spectral_losses import MultiResolutionSTFTLoss
+from minigen.speech import evaluation, voice
 from minigen.train import TrainConfig, Trainer, load_tensors
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -87,14 +88,14 @@ def entropies(student: Student, cond: torch.Tensor) -> tuple[float, float]:
 def measure(model: voice.StudentVoice, teacher: voice.TeacherVoice) -> dict[str, float]:
     """On held-out clips: densities, spectra, loudness; and how many of 30 digits are recognised."""
     kept, spectral = voice.held_out()[1], MultiResolutionSTFTLoss()
-    kl, entropy = evaluate.student_kl(model, teacher)
-    mel, ratio = evaluate.against_recordings(model)
+    kl, entropy = evaluation.student_kl(model, teacher)
+    mel, ratio = evaluation.against_recordings(model)
     stft = []
     for clip in kept:
         batch = voice.as_batch(clip)
         wave = torch.from_numpy(voice.say(model, model.conditioning(batch)))[:, None]
         stft.append(spectral(wave, batch["audio"]).item())
-    right, count, _ = evaluate.recognised(evaluate.spoken_digits_of(model, per_word=3))
+    right, count, _ = evaluation.recognised(evaluation.spoken_digits_of(model, per_word=3))
     said, true = entropies(model.student, model.conditioning(voice.as_batch(kept[0]))[..., :2400])
     return {
         "kl": round(kl, 3),

@@ -16,8 +16,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from minigen import evaluate, metrics, voice
+from minigen import metrics
 from minigen.parallel_wavenet import kl_spread
+from minigen.speech import evaluation, voice
 
 ROOT = Path(__file__).resolve().parent.parent
 CARD = ROOT / "minigen" / "weights" / "digits_mixture.json"
@@ -68,8 +69,8 @@ def spectral(student: voice.StudentVoice) -> float:
 
 def row(model: torch.nn.Module) -> dict[str, float]:
     """The figures of `minigen evaluate` that teacher and student have in common."""
-    right, count, _ = evaluate.recognised(evaluate.spoken_digits_of(model))
-    distance, ratio = evaluate.against_recordings(model)
+    right, count, _ = evaluation.recognised(evaluation.spoken_digits_of(model))
+    distance, ratio = evaluation.against_recordings(model)
     return {"recognised %": 100 * right / count, "log-mel dB": distance, "std ratio": ratio}
 
 
@@ -77,9 +78,9 @@ def of_teacher(teacher: voice.TeacherVoice, dither: float) -> dict:
     """Beside it the shipped Gaussian teacher's likelihood of the same clips with the same dither."""
     return {
         "figures": rounded(row(teacher)),
-        "NLL nats": round(evaluate.held_out_nll(teacher, dither), 3),
+        "NLL nats": round(evaluation.held_out_nll(teacher, dither), 3),
         "NLL nats of the Gaussian teacher": round(
-            evaluate.held_out_nll(voice.load("teacher"), dither), 3
+            evaluation.held_out_nll(voice.load("teacher"), dither), 3
         ),
         "components": components(teacher, dither),
     }
@@ -87,8 +88,8 @@ def of_teacher(teacher: voice.TeacherVoice, dither: float) -> dict:
 
 def of_student(student: voice.StudentVoice, teacher: voice.TeacherVoice) -> dict:
     """Also what training/ablations.py measures, 30 words and the STFT loss, so that its rows can stand beside."""
-    kl, entropy = evaluate.student_kl(student, teacher)
-    right, count, _ = evaluate.recognised(evaluate.spoken_digits_of(student, per_word=3))
+    kl, entropy = evaluation.student_kl(student, teacher)
+    right, count, _ = evaluation.recognised(evaluation.spoken_digits_of(student, per_word=3))
     return {
         "figures": rounded(row(student)),
         "KL nats": round(kl, 3),

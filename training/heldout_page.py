@@ -22,12 +22,13 @@ from pathlib import Path
 import numpy as np
 import soundfile as sf
 
-from minigen import audio, evaluate, voice
+from minigen import audio
+from minigen.speech import evaluation, voice
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "runs" / "heldout-allison.html"
 CLIPS = ("vm-tooshort", "dir-welcome")  # which sentences the book plays
-SHORT = dict(zip(evaluate.WAYS, ("oracle", "times", "predicted"), strict=True))
+SHORT = dict(zip(evaluation.WAYS, ("oracle", "times", "predicted"), strict=True))
 STYLE = """body{font:16px/1.5 sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}
 table{border-collapse:collapse;width:100%}td,th{text-align:left;padding:.3rem .6rem;border-top:1px solid #8888}
 audio{height:2rem;width:13rem}.scroll{overflow-x:auto}:root{color-scheme:light dark}"""
@@ -50,9 +51,9 @@ def table(rows: dict[str, dict[str, float]]) -> str:
 
 
 def page(
-    said: Sequence[evaluate.Said],
-    by_student: Sequence[evaluate.Said],
-    judge: evaluate.PhoneJudge,
+    said: Sequence[evaluation.Said],
+    by_student: Sequence[evaluation.Said],
+    judge: evaluation.PhoneJudge,
     measured: dict,
 ) -> str:
     parts = [
@@ -70,7 +71,7 @@ def page(
         + ".</p>",
         table({"prosody, held out": measured["prosody"]}),
         *(
-            f"<h3>{html.escape(evaluate.TITLES[part])}</h3>" + table(measured[part])
+            f"<h3>{html.escape(evaluation.TITLES[part])}</h3>" + table(measured[part])
             for part in ("sentences", "student", "student to teacher")
             if part in measured
         ),
@@ -78,7 +79,7 @@ def page(
     said = [*said, *(replace(one, way=f"student, {one.way}") for one in by_student)]
     for clip in list({one.clip.name: one.clip for one in said}.values()):
         mine = [one for one in said if one.clip.name == clip.name]
-        rows = evaluate.figures(mine, judge, strangers=False)
+        rows = evaluation.figures(mine, judge, strangers=False)
         parts.append(f"<h2>{html.escape(clip.text)}</h2><p>{html.escape(clip.name)}</p><table>")
         parts.append(f"<tr><td>recording</td><td>{player(clip.audio, clip.rate)}</td></tr>")
         for one in mine:
@@ -103,13 +104,13 @@ def main() -> None:
         "--ship", action="store_true", help="also fill the card and the book's clips"
     )
     arguments = parser.parse_args()
-    measured, said, by_student, judge, prosody = evaluate.speech_table(
+    measured, said, by_student, judge, prosody = evaluation.speech_table(
         arguments.weights, student=arguments.student
     )
     PAGE.parent.mkdir(exist_ok=True)
     PAGE.write_text(page(said, by_student, judge, measured), encoding="utf-8")
     print(f"{PAGE}: {PAGE.stat().st_size / 1e6:.1f} MB")
-    print(evaluate.as_text(measured))
+    print(evaluation.as_text(measured))
     if arguments.ship:
         prosody.save(voice.WEIGHTS / "allison_prosody.json")
         card = voice.WEIGHTS / "allison_teacher.json"

@@ -16,9 +16,9 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 
-from minigen import voice
 from minigen.conditioning import PHONES
 from minigen.perceptual import PhoneNet
+from minigen.speech import voice
 from minigen.train import save_tensors
 
 OUT = Path(__file__).resolve().parent.parent / "minigen" / "weights" / "phone_net.safetensors"

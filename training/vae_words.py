@@ -17,7 +17,8 @@ import numpy as np
 import torch
 from scipy.stats import spearmanr
 
-from minigen import data, spoken_vae, vae
+from minigen import data, vae
+from minigen.speech import word_vae
 from minigen.train import save_tensors
 
 OUT = Path(__file__).resolve().parent.parent / "minigen" / "weights" / "vae_words.safetensors"
@@ -28,15 +29,15 @@ REACH = {"tempo": 0.35, "pitch": 0.2, "voice": 1.0, "accent": 1.0}  # stretch, f
 SPEAKERS = {"voice": ("slt", "rms"), "accent": ("rms", "awb")}  # from, to
 
 
-def train() -> tuple[spoken_vae.SpokenVAE, dict]:
+def train() -> tuple[word_vae.SpokenVAE, dict]:
     """-> the averaged model and the nats a held-out word."""
-    learn, test = spoken_vae.held_out(data.spoken_digits())
-    x = torch.tensor(np.stack([spoken_vae.vector(c) for c in learn])).float()
-    y = torch.tensor(np.stack([spoken_vae.vector(c) for c in test])).float()
+    learn, test = word_vae.held_out(data.spoken_digits())
+    x = torch.tensor(np.stack([word_vae.vector(c) for c in learn])).float()
+    y = torch.tensor(np.stack([word_vae.vector(c) for c in test])).float()
     generator = torch.Generator().manual_seed(RUN["seed"])
-    model = spoken_vae.SpokenVAE(**MODEL, generator=generator)
+    model = word_vae.SpokenVAE(**MODEL, generator=generator)
     seen, unseen = model.standardise(x), model.inward(y)
-    average = spoken_vae.SpokenVAE(**MODEL)
+    average = word_vae.SpokenVAE(**MODEL)
     average.load_state_dict(model.state_dict())
     optimizer = torch.optim.Adam(model.parameters(), lr=RUN["rate"])
     for step in range(RUN["steps"]):
@@ -60,25 +61,21 @@ def train() -> tuple[spoken_vae.SpokenVAE, dict]:
     return average, nats
 
 
-def directions(model: spoken_vae.SpokenVAE) -> dict[str, torch.Tensor]:
+def directions(model: word_vae.SpokenVAE) -> dict[str, torch.Tensor]:
     """Latent directions (L,) from training clips: of tempo, of pitch, and from speaker to speaker."""
-    learn, _ = spoken_vae.held_out(data.spoken_digits())
+    learn, _ = word_vae.held_out(data.spoken_digits())
     z = model.latents(learn)
-    tempo, shift = zip(*(spoken_vae.tempo_and_pitch(c) for c in learn), strict=True)
-    found = {"tempo": spoken_vae.direction(z, tempo), "pitch": spoken_vae.direction(z, shift)}
+    tempo, shift = zip(*(word_vae.tempo_and_pitch(c) for c in learn), strict=True)
+    found = {"tempo": word_vae.direction(z, tempo), "pitch": word_vae.direction(z, shift)}
     for name, pair in SPEAKERS.items():
         two = [i for i, c in enumerate(learn) if c.speaker in pair]
-        found[name] = spoken_vae.direction(
-            z[two], [float(learn[i].speaker == pair[1]) for i in two]
-        )
+        found[name] = word_vae.direction(z[two], [float(learn[i].speaker == pair[1]) for i in two])
     return found
 
 
-def measure(
-    model: spoken_vae.SpokenVAE, found: dict[str, torch.Tensor], by: str = "pulses"
-) -> dict:
+def measure(model: word_vae.SpokenVAE, found: dict[str, torch.Tensor], by: str = "pulses") -> dict:
     """Spearman correlation of the place on the direction with what is measured on the sound."""
-    learn, test = spoken_vae.held_out(data.spoken_digits())
+    learn, test = word_vae.held_out(data.spoken_digits())
     results = {}
     for name, way in found.items():
         here, there = SPEAKERS.get(name, (None, None))
@@ -90,11 +87,11 @@ def measure(
                 0.5 * (1 + STEPS) if here else STEPS
             )  # from one speaker all the way to the other
             his = [c for c in learn if c.speaker == there and c.text == clip.text]
-            target = spoken_vae.spectral_mean(his) if here else 0.0
+            target = word_vae.spectral_mean(his) if here else 0.0
             values = []
             for step in places:
                 word = model.word(z + float(step) * REACH[name] * way)
-                heard = spoken_vae.hear(spoken_vae.render(word, by=by))
+                heard = word_vae.hear(word_vae.render(word, by=by))
                 closer = -float(np.linalg.norm(heard.spectrum - target))
                 values.append({"tempo": heard.duration, "pitch": heard.f0}.get(name, closer))
             scores.append(float(spearmanr(places, values)[0]))

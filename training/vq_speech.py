@@ -22,10 +22,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from minigen import conversion, conversion_training, vq
-from minigen import conversion_measures as measures
+from minigen import vq
 from minigen.data.spoken_digits import DIGIT_WORDS
 from minigen.metrics import DigitRecogniser
+from minigen.speech import conversion, conversion_training
+from minigen.speech import conversion_measures as measures
 from minigen.train import load_tensors, save_tensors
 
 WEIGHTS = Path(__file__).resolve().parent.parent / "minigen" / "weights"

@@ -7,8 +7,9 @@ from collections.abc import Callable
 import numpy as np
 from scipy.stats import binom, norm
 
-from .. import listening, metrics
 from ..data import example
+from ..metrics import distances as metrics
+from ..metrics import listening_test as listening
 from .core import CheckFailed, compare, exercise, ok, require
 
 __all__ = [

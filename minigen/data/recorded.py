@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..audio import autocorrelation, resample
+from ..audio.spectrum import autocorrelation, resample
 from .utterance import Utterance
 
 __all__ = ["LAGS", "MEASURED_RATE", "Dependence", "measure_dependence", "recorded_dependence"]

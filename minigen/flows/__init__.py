@@ -7,7 +7,13 @@ from .autoregressive import (
     MaskedMLP,
     MaskedSplineAutoregressive,
 )
-from .base import (
+from .builders import IAF, MAF, NSF, ImageFlow, RealNVP, WaveformFlow
+from .coupling import AffineCoupling, Coupling, SplineCoupling
+from .linear import ActNorm, LULinear, Permutation, initialise
+from .multiscale import ConvCoupling, MultiScale
+from .planar import Planar, Radial
+from .shipped import load, measured
+from .transform import (
     Affine,
     Compose,
     Flow,
@@ -17,13 +23,7 @@ from .base import (
     Transform,
     as_torch_transform,
 )
-from .builders import IAF, MAF, NSF, ImageFlow, RealNVP, WaveformFlow
-from .coupling import AffineCoupling, Coupling, SplineCoupling
-from .elementwise import AffineMap, Elementwise, SplineMap, rational_quadratic
-from .linear import ActNorm, LULinear, Permutation, initialise
-from .multiscale import ConvCoupling, MultiScale
-from .planar import Planar, Radial
-from .shipped import load, measured
+from .univariate import AffineMap, Elementwise, SplineMap, rational_quadratic
 
 __all__ = [
     "IAF",

@@ -16,8 +16,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..made import mask_between
-from .base import Transform
-from .elementwise import AffineMap, SplineMap, checked_context
+from .transform import Transform
+from .univariate import AffineMap, SplineMap, checked_context
 
 __all__ = [
     "CausalFilter",

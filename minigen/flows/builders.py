@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import torch
 
 from .autoregressive import MaskedAffineAutoregressive, MaskedSplineAutoregressive
-from .base import Flow, Inverse, StandardNormal, Transform
 from .coupling import AffineCoupling, SplineCoupling
 from .multiscale import MultiScale
+from .transform import Flow, Inverse, StandardNormal, Transform
 
 __all__ = ["IAF", "MAF", "NSF", "ImageFlow", "RealNVP", "WaveformFlow"]
 

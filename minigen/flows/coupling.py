@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from .base import Transform
-from .elementwise import AffineMap, SplineMap, checked_context
+from .transform import Transform
+from .univariate import AffineMap, SplineMap, checked_context
 
 __all__ = ["AffineCoupling", "Coupling", "SplineCoupling", "mlp"]
 

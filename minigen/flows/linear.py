@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from .base import Affine, Transform
+from .transform import Affine, Transform
 
 __all__ = ["ActNorm", "LULinear", "Permutation", "initialise"]
 

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from .base import Transform
-from .elementwise import AffineMap, checked_context
 from .linear import ActNorm, LULinear
+from .transform import Transform
+from .univariate import AffineMap, checked_context
 
 __all__ = ["ConvCoupling", "MultiScale", "squeeze", "unsqueeze"]
 

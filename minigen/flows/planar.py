@@ -12,8 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .base import Transform
-from .elementwise import checked_context
+from .transform import Transform
+from .univariate import checked_context
 
 __all__ = ["Planar", "Radial"]
 

@@ -11,11 +11,11 @@ import torch
 
 from ..train import load_tensors
 from .autoregressive import MaskedAffineAutoregressive, MaskedSplineAutoregressive
-from .base import Affine, Flow, Inverse, StandardNormal, Transform
 from .builders import NSF, RealNVP
-from .elementwise import Elementwise, SplineMap
 from .linear import ActNorm
 from .planar import Planar
+from .transform import Affine, Flow, Inverse, StandardNormal, Transform
+from .univariate import Elementwise, SplineMap
 
 __all__ = ["BUILD", "load", "measured"]
 

@@ -18,7 +18,6 @@ from .arfima import (
     fractional_weights,
 )
 from .arima import ARIMA, arma_autocovariance, arma_state_space, difference, impulse_response
-from .common import ConvergenceWarning, partial_to_ar, step_down
 from .correlation import (
     LevinsonDurbin,
     LjungBox,
@@ -30,6 +29,7 @@ from .correlation import (
 )
 from .kalman import Filtered, StateSpace, stationary_covariance
 from .lpc import LPC, lpc, lpc_analysis, lpc_excitation, lpc_synthesis, pitch
+from .report import ConvergenceWarning, partial_to_ar, step_down
 
 __all__ = [
     "AR",

@@ -9,7 +9,8 @@ from numpy.typing import ArrayLike
 from scipy.signal import lfilter, lfiltic
 
 from .arima import ARIMA, arma_autocovariance, impulse_response
-from .common import (
+from .correlation import levinson_durbin, series
+from .report import (
     LOG_2PI,
     Report,
     forecast_steps,
@@ -20,7 +21,6 @@ from .common import (
     standard_errors,
     step_down,
 )
-from .correlation import levinson_durbin, series
 
 __all__ = ["AR", "burg"]
 

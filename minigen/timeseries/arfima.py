@@ -12,7 +12,8 @@ from scipy.signal import fftconvolve
 from scipy.special import gammaln
 
 from .arima import ARIMA, arma_autocovariance
-from .common import (
+from .correlation import series
+from .report import (
     LOG_2PI,
     Report,
     forecast_steps,
@@ -26,7 +27,6 @@ from .common import (
     step_down,
     warn_if_stuck,
 )
-from .correlation import series
 
 __all__ = [
     "ARFIMA",

@@ -7,7 +7,9 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .common import (
+from .correlation import autocovariance, levinson_durbin, series
+from .kalman import Filtered, StateSpace, stationary_covariance
+from .report import (
     LOG_2PI,
     Report,
     forecast_steps,
@@ -22,8 +24,6 @@ from .common import (
     step_down,
     warn_if_stuck,
 )
-from .correlation import autocovariance, levinson_durbin, series
-from .kalman import Filtered, StateSpace, stationary_covariance
 
 __all__ = ["ARIMA", "arma_autocovariance", "arma_state_space", "difference", "impulse_response"]
 

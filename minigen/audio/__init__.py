@@ -1,0 +1,41 @@
+"""Chapter 1: sound as numbers: mu-law, spectra and back, files, pitch. Nothing here imports torch."""
+
+from .spectrum import (
+    Clip,
+    autocorrelation,
+    griffin_lim,
+    hz_to_mel,
+    istft,
+    listen,
+    load,
+    mel_filterbank,
+    mel_spectrogram,
+    mel_to_hz,
+    mfcc,
+    mu_law_decode,
+    mu_law_encode,
+    open_to_write,
+    resample,
+    save,
+    stft,
+)
+
+__all__ = [
+    "Clip",
+    "autocorrelation",
+    "griffin_lim",
+    "hz_to_mel",
+    "istft",
+    "listen",
+    "load",
+    "mel_filterbank",
+    "mel_spectrogram",
+    "mel_to_hz",
+    "mfcc",
+    "mu_law_decode",
+    "mu_law_encode",
+    "open_to_write",
+    "resample",
+    "save",
+    "stft",
+]

@@ -1,0 +1,142 @@
+"""The pitch of a voice, frame by frame: YIN, from scratch.
+
+A voiced sound repeats itself after a period. For every lag τ, compare a window of the sound with the
+same window τ later:
+
+    d(τ) = Σ_t (x[t] - x[t + τ])²,   d'(τ) = τ d(τ) / Σ_{1 <= j <= τ} d(j),   d'(0) = 1
+
+d' is below 1 where τ suits better than shorter lags do on average, and near 0 at the period and its
+multiples. The first clear dip is the period; how deep it is says whether there is a period at all.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.ndimage import binary_propagation, median_filter
+from scipy.signal import butter, sosfiltfilt
+
+from .spectrum import _waveform
+
+__all__ = ["f0", "normalised_difference"]
+
+LOW_PASS = 1500.0  # Hz
+
+
+def normalised_difference(frames: np.ndarray, window: int, longest: int) -> np.ndarray:
+    """d'(τ) of each frame for τ = 0 … longest: (N, window + longest) -> (N, longest + 1).
+
+    Expanded, d(τ) = energy at the start + energy τ later - 2 · correlation, and the correlation of all
+    lags is one product of Fourier transforms.
+
+    >>> x = np.sin(2 * np.pi * np.arange(120) / 20)[None]  # a period of 20 samples
+    >>> d = normalised_difference(x, 60, 40)[0]
+    >>> int(d[5:30].argmin()) + 5, bool(d[20] < 1e-6)
+    (20, True)
+    """
+    size = 2 ** int(np.ceil(np.log2(frames.shape[1] + window)))
+    spectrum = np.fft.rfft(frames, size)
+    start = np.fft.rfft(frames[:, :window], size)
+    correlation = np.fft.irfft(spectrum * start.conj(), size)[:, : longest + 1]
+    squares = np.cumsum(np.pad(frames**2, ((0, 0), (1, 0))), axis=1)
+    lags = np.arange(longest + 1)
+    energy = squares[:, lags + window] - squares[:, lags]  # of the window, τ later
+    d = np.maximum(energy[:, :1] + energy - 2 * correlation, 0)
+    mean = np.cumsum(d[:, 1:], axis=1) / lags[1:]  # (1/τ) Σ d(j)
+    out = np.ones_like(d)
+    np.divide(d[:, 1:], mean, out=out[:, 1:], where=mean > 1e-12 * (energy[:, :1] + 1e-12))
+    return out
+
+
+def f0(
+    x: ArrayLike,
+    rate: int,
+    lowest: float = 60.0,
+    highest: float = 450.0,
+    hop: float = 0.010,
+    threshold: float = 0.15,
+    voiced: float = 0.25,
+    fading: float = 1.5,
+    quiet_db: float = 28.0,
+) -> np.ndarray:
+    """Fundamental frequency in Hz, one value each 10 ms, 0 where there is none: (N,).
+
+    Frame n is centred on (n + ½) · hop, as `Utterance.f0` is.
+
+    Args:
+        x: (T,) waveform. rate: Hz.
+        lowest, highest: the range in Hz to look in.
+        hop: seconds from frame to frame.
+        threshold: the first dip of d' below it is the period; without one, the deepest.
+        voiced: a frame whose dip is deeper than this has a pitch.
+        fading: so have its neighbours in a row, as long as their dips are deeper than this.
+        quiet_db: a frame so many dB below the loudest has none either.
+
+    Raises:
+        ValueError: the range does not fit the rate, or x is not a waveform.
+
+    References:
+        De Cheveigné and Kawahara, YIN, a Fundamental Frequency Estimator for Speech and Music, 2002
+        (doi:10.1121/1.1458024).
+
+    >>> t = np.arange(8000) / 8000
+    >>> hz = f0(np.sin(2 * np.pi * 150 * t) + 0.5 * np.sin(2 * np.pi * 300 * t), 8000)
+    >>> len(hz), round(float(np.median(hz)), 1)
+    (100, 150.0)
+    """
+    x = np.asarray(_waveform(x), dtype=float)
+    if not 0 < lowest < highest <= rate / 4:
+        raise ValueError(
+            f"need 0 < lowest < highest <= rate / 4, not {lowest=}, {highest=} at {rate=}"
+        )
+    shortest, longest = int(rate / highest), int(np.ceil(rate / lowest))
+    window = longest  # one of the longest periods
+    n = max(1, round(len(x) / rate / hop))
+    centre = np.round((np.arange(n) + 0.5) * hop * rate).astype(int)
+    # A window and the same window a period later are centred between them, so a frame starts half a
+    # window and half a middling period before its centre.
+    half = (window + int(np.sqrt(shortest * longest))) // 2
+    # Below 1.5 kHz: the periods are there, and most of the breath is not.
+    padded = np.pad(x - x.mean(), half + window)
+    padded = sosfiltfilt(butter(4, LOW_PASS, fs=rate, output="sos"), padded)
+    frames = np.lib.stride_tricks.sliding_window_view(padded, window + longest + 1)
+    frames = frames[np.minimum(centre + window, len(frames) - 1)]  # (N, window + longest + 1)
+    d = normalised_difference(frames, window, longest + 1)  # one lag more, for the parabola
+    period, depth = np.zeros(n), np.ones(n)
+    for index, row in enumerate(d):
+        period[index], depth[index] = _dip(row, shortest, longest, threshold)
+    power = np.mean(frames**2, axis=1)
+    loud = power > power.max() * 10 ** (-quiet_db / 10)
+    may_be = (depth < fading) & loud & (power > 0)
+    has_pitch = binary_propagation((depth < voiced) & may_be, mask=may_be)  # from the sure ones on
+    has_pitch = median_filter(has_pitch.astype(int), 5, mode="nearest") > 0  # no lone frames
+    hz = np.where(period > 0, rate / np.maximum(period, 1e-9), 0)
+    return np.where(has_pitch & (period > 0), _without_jumps(hz, has_pitch), 0)
+
+
+def _dip(row: np.ndarray, shortest: int, longest: int, threshold: float) -> tuple[float, float]:
+    """The period in samples, between samples by a parabola, and how deep the dip is."""
+    inside = row[shortest : longest + 1]
+    below = np.flatnonzero(inside < threshold)
+    if len(below):
+        lag = shortest + below[0]
+        while lag < longest and row[lag + 1] < row[lag]:  # down to the bottom of this dip
+            lag += 1
+    else:
+        lag = shortest + int(inside.argmin())
+    left, middle, right = row[lag - 1], row[lag], row[lag + 1]
+    bend = left - 2 * middle + right
+    shift = 0.5 * (left - right) / bend if bend > 0 else 0.0
+    return lag + float(np.clip(shift, -0.5, 0.5)), float(middle)
+
+
+def _without_jumps(hz: np.ndarray, voiced: np.ndarray) -> np.ndarray:
+    """Octave errors last a frame or two: where the median of five neighbours disagrees, it counts."""
+    out = hz.copy()
+    places = np.flatnonzero(voiced)
+    for index in places:
+        near = places[np.abs(places - index) <= 2]
+        middle = np.median(hz[near])
+        if abs(np.log2(hz[index] / middle)) > 0.3:
+            out[index] = middle
+    return out

@@ -1,0 +1,204 @@
+"""Drawing from a WaveNet, one sample after the other.
+
+- `naive`: the whole receptive field through the whole network for every sample. What the formula
+  says, and what makes WaveNet slow.
+- `numpy`: every layer remembers what it has computed. A sample then costs one matrix-vector product
+  a layer, whatever the receptive field. (Paine et al., Fast Wavenet Generation, 2016,
+  arXiv:1611.09482.) The readable reference of the fast ones.
+- `numba`: the same loop compiled, for one stream on one core (see `generate.numba`).
+- `cuda_graph`: the same step on a GPU, recorded once and replayed, for a batch (see `generate.cuda`).
+
+All draw the same samples from the same generator, up to rounding.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..wavenet import WaveNet
+
+__all__ = ["BACKENDS", "CachedWaveNet", "draw_noise", "generate"]
+
+
+class CachedWaveNet:
+    """The arithmetic of `WaveNet.forward` for one sample at a time, in numpy.
+
+    Layer l keeps the last `past` + 1 of its inputs in a ring: position n % (past + 1) holds h[n].
+
+    Args:
+        model: its weights are copied.
+        cond: (B, C, T) or None. speaker: (B,) or None. batch: B.
+    """
+
+    def __init__(
+        self, model: WaveNet, cond: Tensor | None, speaker: Tensor | None, batch: int
+    ) -> None:
+        array = lambda value: value.detach().cpu().numpy().copy()
+        self.head, self.gain, self.n = model.head, model.gain, 0
+        self.enter = array(model.enter.weight), array(model.enter.bias)[:, None]  # (R, 1) each
+        dtype = self.enter[0].dtype
+        voice = None
+        if model.voice is not None:
+            voice = array(model.voice(speaker)).T  # (C or R, B)
+        self.offset = voice if cond is None and voice is not None else 0
+        self.cond = None
+        if cond is not None:
+            self.cond = array(cond).transpose(2, 1, 0).astype(dtype)  # (T, C, B)
+            if voice is not None:
+                self.cond = self.cond + voice
+            self.project = np.concatenate(
+                [array(layer.cond.weight)[..., 0] for layer in model.layers]
+            )
+        self.layers, self.rings = [], []
+        for layer in model.layers:
+            weight = array(layer.conv.weight)  # (2R, R, K), tap K-1 is the newest
+            taps = weight.shape[2]
+            flat = np.concatenate([weight[:, :, k] for k in range(taps)], axis=1)  # (2R, K·R)
+            delays = [(taps - 1 - k) * layer.conv.dilation[0] for k in range(taps)]
+            residual = None
+            if layer.residual is not None:
+                residual = array(layer.residual.weight)[..., 0], array(layer.residual.bias)[:, None]
+            self.layers.append((flat, array(layer.conv.bias)[:, None], delays, residual))
+            self.rings.append(np.zeros((layer.past + 1, weight.shape[1], batch), dtype))
+        self.skip = array(model.skip.weight)[..., 0], array(model.skip.bias)[:, None]
+        self.hidden = array(model.hidden.weight)[..., 0], array(model.hidden.bias)[:, None]
+        self.leave = array(model.leave.weight)[..., 0], array(model.leave.bias)[:, None]
+        self.linear = None if model.linear is None else array(model.linear)  # (K,), newest first
+        self.past = np.zeros((max(1, model.taps), batch), dtype)  # the last samples, newest first
+
+    def step(self, newest: np.ndarray) -> np.ndarray:
+        """x[n-1] (B,) -> params[n] (P, B)."""
+        self.past = np.concatenate([newest[None], self.past[:-1]])
+        heard = self.gain * self.head.hear(torch.from_numpy(newest)).numpy()
+        h = self.enter[0] * heard + self.enter[1] + self.offset  # (R, B)
+        if self.cond is not None:
+            heard = (self.project @ self.cond[self.n]).reshape(len(self.layers), -1, h.shape[1])
+        activations = []
+        for index, (weight, bias, delays, residual) in enumerate(self.layers):
+            ring = self.rings[index]
+            ring[self.n % len(ring)] = h
+            taps = np.concatenate([ring[(self.n - delay) % len(ring)] for delay in delays])
+            z = weight @ taps + bias  # (2R, B)
+            if self.cond is not None:
+                z += heard[index]
+            f, g = np.split(z, 2)
+            a = np.tanh(f) * (0.5 + 0.5 * np.tanh(0.5 * g))  # sigmoid without overflow
+            activations.append(a)
+            if residual is not None:
+                h = (h + residual[0] @ a + residual[1]) * h.dtype.type(0.5**0.5)
+        skip = np.maximum(self.skip[0] @ np.concatenate(activations) + self.skip[1], 0)
+        hidden = np.maximum(self.hidden[0] @ skip + self.hidden[1], 0)
+        params = self.leave[0] @ hidden + self.leave[1]  # (P, B)
+        if self.linear is not None:
+            params[: self.head.means] += self.linear @ self.past
+        self.n += 1
+        return params
+
+
+def draw_noise(
+    model: WaveNet, batch: int, n_samples: int, generator: torch.Generator | None = None
+) -> Tensor:
+    """All the chance that `generate` uses, drawn ahead, one time step after the other: (B, Q, T)."""
+    weight = model.leave.weight
+    like = weight.new_empty(batch, model.head.n_params, 1)
+    return torch.cat([model.head.noise(like, generator) for _ in range(n_samples)], dim=-1)
+
+
+# Each backend fills x (B, 1, T) from (model, x, cond, speaker, noise (B, Q, T), temperature).
+
+
+def _naive(model, x, cond, speaker, noise, temperature) -> None:
+    for t in range(x.shape[-1]):
+        first = max(0, t - model.receptive_field)
+        part = None if cond is None else cond[..., first : t + 1]
+        params = model(x[..., first : t + 1], part, speaker)[..., -1:]  # (B, P, 1)
+        x[..., t : t + 1] = model.head.draw(params, noise[..., t : t + 1], temperature)
+
+
+def _numpy(model, x, cond, speaker, noise, temperature) -> None:
+    net = CachedWaveNet(model, cond, speaker, x.shape[0])
+    newest = np.zeros(x.shape[0], net.past.dtype)
+    for t in range(x.shape[-1]):
+        params = torch.from_numpy(net.step(newest).T[..., None].copy()).to(x)  # (B, P, 1)
+        x[..., t : t + 1] = model.head.draw(params, noise[..., t : t + 1], temperature)
+        newest = x[:, 0, t].numpy(force=True).astype(newest.dtype)
+
+
+def _numba(model, x, cond, speaker, noise, temperature) -> None:
+    from .numba import CompiledWaveNet  # numba takes half a second to import
+
+    for item in range(x.shape[0]):
+        one = slice(item, item + 1)
+        net = CompiledWaveNet(
+            model,
+            None if cond is None else cond[one],
+            None if speaker is None else speaker[one],
+        )
+        drawn = net.draw(noise[item].numpy(force=True), temperature)
+        x[item, 0] = torch.from_numpy(drawn).to(x)
+
+
+def _cuda_graph(model, x, cond, speaker, noise, temperature) -> None:
+    from .cuda import replay
+
+    replay(model, x, cond, speaker, noise, temperature)
+
+
+BACKENDS = {"naive": _naive, "numpy": _numpy, "numba": _numba, "cuda_graph": _cuda_graph}
+
+
+@torch.no_grad()
+def generate(
+    model: WaveNet,
+    cond: Tensor | None = None,
+    speaker: Tensor | None = None,
+    n_samples: int | None = None,
+    backend: str = "numpy",
+    generator: torch.Generator | None = None,
+    temperature: float = 1.0,
+) -> Tensor:
+    """Draw waveforms from a WaveNet -> (B, 1, T).
+
+    Args:
+        model: in evaluation or training mode, without dropout either way; its weights are not changed.
+        cond: (B, C, T), or None for an unconditional model.
+        speaker: (B,), or None.
+        n_samples: T; by default as many as `cond` has.
+        backend: "naive", "numpy", "numba" (one stream after the other, compiled at first use) or
+            "cuda_graph" (the model must be on a GPU).
+        generator: of the noise; the same generator gives the same samples with every backend.
+        temperature: scales the noise; 1 samples the model's density, less is quieter and duller.
+
+    >>> from minigen.distributions import GaussianHead
+    >>> net = WaveNet(GaussianHead(), residual=4, skip=4, layers=2, cycles=1)
+    >>> a = generate(net, n_samples=20, backend="naive", generator=torch.Generator().manual_seed(0))
+    >>> b = generate(net, n_samples=20, backend="numpy", generator=torch.Generator().manual_seed(0))
+    >>> bool(torch.allclose(a, b, atol=1e-5)), a.shape
+    (True, torch.Size([1, 1, 20]))
+    """
+    if backend not in BACKENDS:
+        raise ValueError(f"no backend {backend!r}: choose one of {', '.join(BACKENDS)}")
+    if n_samples is None:
+        if cond is None:
+            raise ValueError("generate needs n_samples where there is no cond to tell the length")
+        n_samples = cond.shape[-1]
+    if n_samples < 1:
+        raise ValueError(f"generate needs n_samples of at least 1, not {n_samples}")
+    if cond is not None and n_samples > cond.shape[-1]:
+        raise ValueError(f"{n_samples} samples asked for, but cond covers {cond.shape[-1]} only")
+    batch = cond.shape[0] if cond is not None else len(speaker) if speaker is not None else 1
+    weight = model.leave.weight
+    x = torch.zeros(batch, 1, n_samples, dtype=weight.dtype, device=weight.device)
+    if cond is not None:
+        cond = cond[..., :n_samples]
+    model._validate(x, cond, speaker)
+    noise = draw_noise(model, batch, n_samples, generator)
+    training = model.training
+    model.eval()  # no dropout
+    try:
+        BACKENDS[backend](model, x, cond, speaker, noise, temperature)
+    finally:
+        model.train(training)
+    return x

@@ -1,0 +1,43 @@
+"""Chapter 15: measuring speech: distances between sounds, recognition, listening tests."""
+
+from .distances import (
+    DigitRecogniser,
+    cepstral_distortion,
+    dtw,
+    f0_rmse,
+    kl_divergence,
+    log_mel_distance,
+    log_spectral_distance,
+    mel_cepstra,
+    mel_cepstral_distortion,
+    negative_log_likelihood,
+    pesq,
+    pitch_errors,
+    real_time_factor,
+    std_ratio,
+    stft_distance,
+    stoi,
+    voicing_error,
+    warping_path,
+)
+
+__all__ = [
+    "DigitRecogniser",
+    "cepstral_distortion",
+    "dtw",
+    "f0_rmse",
+    "kl_divergence",
+    "log_mel_distance",
+    "log_spectral_distance",
+    "mel_cepstra",
+    "mel_cepstral_distortion",
+    "negative_log_likelihood",
+    "pesq",
+    "pitch_errors",
+    "real_time_factor",
+    "std_ratio",
+    "stft_distance",
+    "stoi",
+    "voicing_error",
+    "warping_path",
+]

@@ -1,0 +1,188 @@
+"""Asking ears: intervals for what they answer, how many to ask, and the clips of the blind test.
+
+    python -m minigen.metrics.listening_test book/_static/audio/ab
+
+writes the clips that the page `book/_static/ab.html` plays, under names that say nothing, and the key
+to them. Nothing is sent anywhere: the page keeps the answers and counts them itself.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.stats import binom, norm
+
+__all__ = ["PAIRS", "listeners_needed", "permutation_test", "wilson_interval", "write_clips"]
+
+#: What is compared: (the one whose wins are counted, the other).
+PAIRS = (("recording", "teacher"), ("recording", "student"), ("teacher", "student"))
+
+
+def wilson_interval(wins: int, trials: int, confidence: float = 0.95) -> tuple[float, float]:
+    """Which shares p are compatible with `wins` out of `trials`: Wilson's score interval.
+
+    All p whose distance from the observed share p̂ is at most z of *their own* standard errors:
+
+        (p̂ - p)² <= z² p (1 - p) / n
+
+    a quadratic inequality in p, so the interval is
+
+        (p̂ + z²/2n ± z √(p̂ (1 - p̂)/n + z²/4n²)) / (1 + z²/n)
+
+    Unlike p̂ ± z √(p̂ (1 - p̂)/n) it stays in [0, 1] and does not shrink to a point at 0 or n wins.
+
+    References: Wilson, Probable Inference, the Law of Succession, and Statistical Inference, 1927.
+
+    >>> [round(p, 3) for p in wilson_interval(8, 10)]
+    [0.49, 0.943]
+    """
+    if trials != int(trials) or wins != int(wins) or not 0 <= wins <= trials or trials < 1:
+        raise ValueError(
+            f"need whole numbers 0 <= wins <= trials, trials > 0, not {wins}, {trials}"
+        )
+    if not 0 < confidence < 1:
+        raise ValueError(f"confidence lies between 0 and 1, not {confidence}")
+    z = norm.ppf(0.5 + confidence / 2)
+    share = wins / trials
+    middle = share + z**2 / (2 * trials)
+    half = z * np.sqrt(share * (1 - share) / trials + z**2 / (4 * trials**2))
+    low, high = (float((middle + sign * half) / (1 + z**2 / trials)) for sign in (-1, 1))
+    return (0.0 if wins == 0 else low), (1.0 if wins == trials else high)
+
+
+def listeners_needed(
+    share: float, power: float = 0.8, level: float = 0.05, longest: int = 100_000
+) -> int:
+    """The least number of answers n that finds a preference of `share` against ½ with this `power`.
+
+    The test is the exact two-sided sign test at `level`: it rejects "no preference" when the number of
+    wins is so far from n/2 that a fair coin gets there with probability at most `level`. Power is the
+    probability of that when each answer is a win with probability `share`. (It saws a little as n
+    grows: n is the first from which on it stays above `power`.)
+
+    Args:
+        share: between ½ and 1. power, level: between 0 and 1. longest: where to give up.
+
+    >>> listeners_needed(0.75), listeners_needed(0.6)
+    (35, 210)
+    """
+    if not 0.5 < share <= 1 or not 0 < level < power < 1:
+        raise ValueError(
+            f"need ½ < share <= 1 and 0 < level < power < 1, not {share=}, {power=}, {level=}"
+        )
+    first, n = None, 0
+    while n < longest:
+        n += 1
+        lose = binom.ppf(level / 2, n, 0.5)  # smallest k with P(K <= k) >= level/2
+        if binom.cdf(lose, n, 0.5) > level / 2:
+            lose -= 1  # now the largest k with P(K <= k) <= level/2: reject at K <= k, K >= n - k
+        found = binom.cdf(lose, n, share) + binom.sf(n - lose - 1, n, share)
+        if found < power:
+            first = None
+        elif first is None:
+            first = n
+        if first is not None and n > 1.3 * first + 20:  # the teeth are far shorter than that
+            return first
+    raise ValueError(f"more than {longest} answers are needed for a share of {share}")
+
+
+def permutation_test(
+    differences: ArrayLike, permutations: int = 10_000, seed: int | np.random.Generator = 0
+) -> float:
+    """How probable is a mean difference this large, in size, if A and B were exchangeable in each pair?
+
+    If it made no difference which of a pair is called A, the sign of each difference would be a coin.
+    So toss the coins: the p-value is the share of all sign patterns whose |mean| is at least the
+    observed one. All 2^n patterns when there are no more than `permutations`, else random ones, with the
+    observed pattern counted among them, so that the result is never 0.
+
+    Args:
+        differences: (n,), one a pair, e.g. MCD of the teacher minus that of the student on one word.
+
+    References: Fisher, The Design of Experiments, 1935, section 21.
+
+    >>> permutation_test([1.0, 1.0, 1.0])  # +++ and --- of 8
+    0.25
+    """
+    d = np.asarray(differences, dtype=float)
+    if d.ndim != 1 or len(d) == 0 or not np.isfinite(d).all():
+        raise ValueError(f"differences are finite numbers, one a pair, (n,), not {d.shape}")
+    if permutations < 1:
+        raise ValueError(f"permutations is {permutations}; it must be at least 1")
+    observed = abs(d.mean()) * (1 - 1e-12)  # ties by rounding count as ties
+    if len(d) < 60 and 2 ** len(d) <= permutations:
+        patterns = (np.arange(2 ** len(d))[:, None] >> np.arange(len(d))) & 1
+        means = (1 - 2 * patterns) @ d / len(d)
+        return float(np.mean(np.abs(means) >= observed))
+    signs = np.random.default_rng(seed).choice([-1.0, 1.0], size=(permutations, len(d)))
+    hits = np.sum(np.abs(signs @ d / len(d)) >= observed)
+    return float((hits + 1) / (permutations + 1))
+
+
+# ---------------------------------------------------------------- the clips of the page
+
+
+def write_clips(folder: Path | str, seed: int = 0) -> dict:
+    """Ten held-out words as recorded, by the teacher and by the student -> WAV files and `pairs.js`.
+
+    One word each of the ten digits, voices in turn, said with the recording's own phones, times and F0.
+    All three are brought to one level, because the louder of two sounds wins. Files are numbered in a
+    drawn order. `pairs.js` holds the key, as a script, so that the page also works from a disk.
+    """
+    from ..audio.spectrum import save
+    from ..data.spoken_digits import DIGIT_WORDS, SPEAKERS
+    from ..speech.scoreboard import ROWS
+    from ..speech.voice import held_out
+
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(seed)
+    kept = {(clip.text, clip.speaker): clip for clip in held_out()[1]}
+    clips = [kept[word, SPEAKERS[k % len(SPEAKERS)]] for k, word in enumerate(DIGIT_WORDS)]
+    say = {row.name: row.say for row in ROWS}
+    kinds = sorted({kind for pair in PAIRS for kind in pair})
+    said = {kind: _level(say[kind](clips)) for kind in kinds}
+    numbers = rng.permutation(len(kinds) * len(clips))
+    files = {}
+    for k, kind in enumerate(kinds):
+        for w, (clip, wave) in enumerate(zip(clips, said[kind], strict=True)):
+            name = f"{numbers[k * len(clips) + w] + 1:02d}.wav"
+            files[kind, clip.text] = name
+            save(folder / name, wave, clip.rate)
+    trials = [
+        {"word": clip.text, "kinds": list(pair), "files": [files[kind, clip.text] for kind in pair]}
+        for pair in PAIRS
+        for clip in clips
+    ]
+    key = {"made": "python -m minigen.metrics.listening_test", "trials": trials}
+    text = json.dumps(key, separators=(",", ":"))
+    (folder / "pairs.js").write_text(f"window.MINIGEN_AB = {text};\n")
+    return key
+
+
+def _level(waves: Sequence[np.ndarray], rms: float = 0.08) -> list[np.ndarray]:
+    """Each wave at one RMS, or below where its peak would pass 0.99; silence at the ends faded."""
+    out = []
+    for wave in waves:
+        x = wave * min(rms / wave.std(), 0.99 / np.abs(wave).max())
+        ramp = np.minimum(1, np.minimum(np.arange(len(x)), np.arange(len(x))[::-1]) / 80)  # 10 ms
+        out.append(x * ramp)
+    return out
+
+
+def main(arguments: Sequence[str]) -> None:
+    """`python -m minigen.metrics.listening_test FOLDER`."""
+    if len(arguments) != 1:
+        raise SystemExit("usage: python -m minigen.metrics.listening_test FOLDER")
+    key = write_clips(arguments[0])
+    size = sum(path.stat().st_size for path in Path(arguments[0]).iterdir())
+    print(f"{len(key['trials'])} trials, {size / 1000:.0f} kB in {arguments[0]}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,122 @@
+"""Figures that read in light and dark mode and to colour-blind readers.
+
+Transparent backgrounds, mid-grey text, the colours of Okabe and Ito, and a description in words for
+those who do not see them: end a cell with `plot.show(fig, alt="…")`.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from ..audio.spectrum import stft
+
+__all__ = ["COLOURS", "clip_png", "show", "spectrogram", "style", "waveform"]
+
+# Okabe and Ito's palette without black: told apart by every kind of colour vision.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+GREY = "#7f7f7f"
+STYLE = {
+    "figure.facecolor": "none",
+    "axes.facecolor": "none",
+    "savefig.facecolor": "none",
+    "axes.edgecolor": GREY,
+    "axes.labelcolor": GREY,
+    "axes.titlecolor": GREY,
+    "xtick.color": GREY,
+    "ytick.color": GREY,
+    "text.color": GREY,
+    "legend.frameon": False,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.prop_cycle": plt.cycler(color=COLOURS),
+    "image.cmap": "viridis",
+    "figure.constrained_layout.use": True,
+    "font.size": 10,
+}
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """`with plot.style(): fig, ax = plt.subplots()` makes a figure for both modes of the page."""
+    with plt.rc_context(STYLE):
+        yield
+
+
+class Picture:
+    """What `show` returns: in a page an image with its description, in a terminal the description."""
+
+    def __init__(self, png: bytes, alt: str) -> None:
+        self.png, self.alt = png, alt
+
+    def __repr__(self) -> str:
+        return f"[figure: {self.alt}]"
+
+    def _repr_html_(self) -> str:
+        data = base64.b64encode(self.png).decode()
+        return f'<img alt="{html.escape(self.alt, quote=True)}" src="data:image/png;base64,{data}">'
+
+
+def show(fig: Figure, alt: str, dpi: int = 110) -> Picture:
+    """Close a figure and show it with a description in words.
+
+    >>> with style():
+    ...     fig, ax = plt.subplots()
+    >>> show(fig, alt="An empty pair of axes.")
+    [figure: An empty pair of axes.]
+    """
+    if not alt.strip():
+        raise ValueError("a figure needs alt text: say in a sentence what it shows")
+    stream = io.BytesIO()
+    fig.savefig(stream, format="png", dpi=dpi, transparent=True, metadata={"Software": None})
+    plt.close(fig)
+    return Picture(stream.getvalue(), alt)
+
+
+def waveform(x: np.ndarray, rate: int, ax: Axes | None = None, **kwargs) -> Axes:
+    """Draw amplitude against seconds."""
+    ax = ax or plt.gca()
+    ax.plot(np.arange(len(x)) / rate, x, **{"linewidth": 0.6, **kwargs})
+    ax.set(xlabel="s", ylabel="amplitude", xlim=(0, len(x) / rate))
+    return ax
+
+
+def spectrogram(
+    x: np.ndarray, rate: int, ax: Axes | None = None, n_fft: int = 256, range_db: float = 70.0
+) -> Axes:
+    """Draw the level in dB of each frequency (kHz) at each moment (s), `range_db` below the top."""
+    ax = ax or plt.gca()
+    n_fft = max(2, min(n_fft, 2 * (len(x) // 2)))
+    hop = max(1, n_fft // 8)
+    power = 20 * np.log10(np.maximum(np.abs(stft(x, n_fft, hop)), 1e-6))  # (F, N)
+    across, up = hop / rate, rate / n_fft / 1000  # s from frame to frame, kHz from bin to bin
+    # A pixel's middle, not its edge, stands at the frame's time and at the bin's frequency.
+    f, n = power.shape
+    extent = (-across / 2, (n - 0.5) * across, -up / 2, (f - 0.5) * up)
+    top = power.max()
+    ax.imshow(power, origin="lower", aspect="auto", extent=extent, vmin=top - range_db, vmax=top)
+    ax.set(xlabel="s", ylabel="kHz", xlim=(0, len(x) / rate), ylim=(0, rate / 2000))
+    return ax
+
+
+def clip_png(x: np.ndarray, rate: int) -> bytes:
+    """A small picture of a clip for `audio.listen`: waveform above spectrogram, as PNG."""
+    with style():
+        fig, (top, bottom) = plt.subplots(
+            2, 1, figsize=(5, 2.2), sharex=True, height_ratios=(1, 1.6)
+        )
+        waveform(x, rate, top)
+        top.set(xlabel="", ylabel="", yticks=[])
+        spectrogram(x, rate, bottom)
+        stream = io.BytesIO()
+        fig.savefig(stream, format="png", dpi=80, transparent=True, metadata={"Software": None})
+        plt.close(fig)
+    return stream.getvalue()

@@ -1,0 +1,1 @@
+"""Speech: the application made of the book, from text to sound."""

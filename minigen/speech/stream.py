@@ -1,0 +1,108 @@
+"""Sound piece by piece: a student heard while it speaks, in memory that does not grow.
+
+x[t] depends on the noise and the conditioning at t and on the `receptive_field` samples before, no more. A
+piece is therefore computed from a window that begins that many samples earlier, and only its own samples are
+kept. The conditioning of a frame depends on a few frames either side, so a piece waits until those are planned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from .. import conditioning
+from ..conditioning import VoiceSpec
+from ..parallel_wavenet import Student
+
+__all__ = ["conditioning_pieces", "features", "pieces", "student_pieces"]
+
+Part = tuple[list | np.ndarray, np.ndarray]  # phones with their times, or mel bands; F0 a frame
+# Frames either side that a frame's conditioning depends on: two convolutions, interpolation
+REACH = 3
+
+
+def features(part: Part, spec: VoiceSpec) -> tuple[np.ndarray, np.ndarray]:
+    """A planned part of speech -> frame features (F, N) and phase features (6, N · hop)."""
+    told, f0 = part
+    phase = conditioning.phase_features(conditioning.phase(f0, spec.rate), f0)
+    return conditioning.told_features(told, f0, spec), phase
+
+
+@torch.no_grad()
+def conditioning_pieces(
+    voice: nn.Module, parts: Iterable[Part], speaker: str, chunk: int
+) -> Iterator[Tensor]:
+    """Planned parts -> their conditioning, `chunk` frames at a time, (1, C, chunk · hop).
+
+    Together the pieces are what the upsampler makes of all parts at once, but for the rounding of its
+    interpolation, which knows the place of a frame to 7 digits: one pass over ten minutes knows it to a
+    two-hundredth of a frame, a piece to a hundred-thousandth. `parts` is read as it is needed.
+    """
+    spec, who = voice.spec, torch.tensor([voice.spec.speakers.index(speaker)])
+    frames = np.zeros((spec.frame_features, 0), dtype=np.float32)
+    phase = np.zeros((conditioning.PHASE_FEATURES, 0), dtype=np.float32)
+    before, source, more = 0, iter(parts), True  # how many of `frames` were given out already
+    while True:
+        while more and frames.shape[1] < before + chunk + REACH:
+            part = next(source, None)
+            if more := part is not None:
+                f, p = features(part, spec)
+                frames, phase = np.concatenate([frames, f], 1), np.concatenate([phase, p], 1)
+        now = min(chunk, frames.shape[1] - before)
+        if now <= 0:
+            return
+        last = min(before + now + REACH, frames.shape[1])
+        cond = voice.upsampler(
+            torch.from_numpy(frames[None, :, :last].copy()),
+            who,
+            torch.from_numpy(phase[None, :, : last * spec.hop].copy()),
+        )
+        yield cond[..., before * spec.hop : (before + now) * spec.hop]
+        gone = max(0, before + now - REACH)
+        frames, phase = frames[:, gone:].copy(), phase[:, gone * spec.hop :].copy()
+        before += now - gone
+
+
+@torch.no_grad()
+def student_pieces(
+    student: Student, pairs: Iterable[tuple[Tensor, Tensor | None]]
+) -> Iterator[Tensor]:
+    """(noise (B, 1, T_i), conditioning (B, C, T_i) or None) in order -> x (B, 1, T_i).
+
+    Together the pieces are the student's one pass over all noise at once.
+    """
+    past, field = None, student.receptive_field
+    for noise, cond in pairs:
+        new = noise.shape[-1]
+        if past is not None:
+            noise = torch.cat([past[0], noise], dim=-1)
+            cond = None if cond is None else torch.cat([past[1], cond], dim=-1)
+        yield student(noise, cond)[0][..., -new:]
+        past = noise[..., -field:].clone(), None if cond is None else cond[..., -field:].clone()
+
+
+def pieces(
+    voice: nn.Module,
+    parts: Iterable[Part],
+    speaker: str,
+    generator: torch.Generator,
+    temperature: float = 1.0,
+    chunk: int = 48,
+) -> Iterator[np.ndarray]:
+    """Planned parts -> audio of a StudentVoice, `chunk` frames at a time, (T_i,) float32.
+
+    Noise drawn in multiples of 16 values is, at 8 and 16 kHz, the noise that one draw of all would be.
+    """
+    if chunk < 16 or chunk % 16:
+        raise ValueError(f"chunk is a number of frames, a multiple of 16, not {chunk}")
+    student = voice.student
+
+    def pairs() -> Iterator[tuple[Tensor, Tensor]]:
+        for cond in conditioning_pieces(voice, parts, speaker, chunk):
+            normal = torch.randn(1, 1, cond.shape[-1], generator=generator)
+            yield temperature * student.noise(normal), cond
+
+    return (x[0, 0].clamp(-1, 1).numpy() for x in student_pieces(student, pairs()))

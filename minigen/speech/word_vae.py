@@ -1,0 +1,225 @@
+"""A VAE of spoken words: latent directions that change tempo, pitch and voice, and back to sound.
+
+A word becomes one vector x of D = 417 numbers, with its tempo and its pitch free:
+
+    log-mel spectrum on 16 equally spaced moments of the word (24 bands each), log F0 and voicing at these
+    moments, and the logarithm of the duration in seconds
+
+`VAE` learns p(x) with a Gaussian likelihood. `render` turns x back to sound, with the vocoder of chapter 3 or with
+a WaveNet student that is told mel bands and F0 (`vocoder`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from scipy.fft import dct
+from torch import Tensor
+
+from ..audio.spectrum import FLOOR, mel_filterbank, mel_spectrogram
+from ..data import Utterance
+from ..timeseries import pitch
+from ..train import load_tensors
+from ..vae import VAE
+from .hmm_synthesis import FRAME, continuous_log_f0, mel_cepstrum, vocode
+from .vocoder import network, synthesise
+from .voice import LOUD, held_out
+
+__all__ = [
+    "BANDS",
+    "DIM",
+    "MOMENTS",
+    "Heard",
+    "SpokenVAE",
+    "direction",
+    "hear",
+    "held_out",
+    "load",
+    "render",
+    "spectral_mean",
+    "tempo_and_pitch",
+    "vector",
+]
+
+RATE = 8000  # Hz
+BANDS, MOMENTS = 24, 16
+DIM = MOMENTS * (BANDS + 2) + 1
+FFT, HOP = 256, 40  # 32 ms, 5 ms
+WEIGHTS = Path(__file__).parents[1] / "weights" / "vae_words.safetensors"
+
+
+def tempo_and_pitch(clip: Utterance) -> tuple[float, float]:
+    """What the name of a clip of `spoken_digits` says: its stretch of time and its factor of pitch.
+
+    >>> from minigen import data
+    >>> tempo_and_pitch(data.spoken_digits()[1])
+    (0.85, 1.0)
+    """
+    _, _, stretch, shift = clip.name.split("_")
+    return float(stretch[1:]), float(shift[1:])
+
+
+def vector(clip: Utterance) -> np.ndarray:
+    """A word as numbers (417,): log-mel (16 · 24), log F0 (16), voicing (16), log duration (1)."""
+    if clip.rate != RATE or clip.f0 is None or clip.phones is None:
+        raise ValueError(
+            f"a clip at {RATE} Hz with phones and F0 is needed, as `spoken_digits` has"
+        )
+    spoken = [phone for phone in clip.phones if phone[0] != "pau"]
+    begin, end = spoken[0][1], spoken[-1][2]  # seconds
+    mel = mel_spectrogram(clip.audio, RATE, FFT, HOP, BANDS)  # (24, N)
+    log_f0, voiced = continuous_log_f0(clip.f0, mel.shape[1])
+    at = np.linspace(begin, end, MOMENTS) / FRAME  # in frames
+    frames = np.arange(mel.shape[1])
+    rows = [np.interp(at, frames, row) for row in (*mel, log_f0, voiced)]
+    return np.concatenate([np.stack(rows[:BANDS], 1).ravel(), *rows[BANDS:], [np.log(end - begin)]])
+
+
+def _frames(x: np.ndarray, seconds: float) -> tuple[np.ndarray, np.ndarray]:
+    """A word's numbers -> log-mel bands (24, N) and F0 (N,) for frames so far apart, 40 ms to 2 s of them."""
+    mel = x[: MOMENTS * BANDS].reshape(MOMENTS, BANDS)
+    log_f0, voiced = x[MOMENTS * BANDS : -1].reshape(2, MOMENTS)
+    n = round(np.clip(np.exp(x[-1]), 0.04, 2) / seconds)
+    at = np.linspace(0, MOMENTS - 1, n)
+    columns = [np.interp(at, np.arange(MOMENTS), c) for c in (*mel.T, log_f0, voiced)]
+    f0 = np.where(columns[-1] > 0.5, np.exp(np.clip(columns[-2], np.log(50), np.log(500))), 0.0)
+    return np.stack(columns[:BANDS]), f0
+
+
+def render(x: np.ndarray, seed: int = 0, by: str = "pulses") -> np.ndarray:
+    """A word's numbers (417,) -> sound at 8,000 Hz; 50 ms of silence around it.
+
+    The spectra are interpolated to as many frames as the duration asks for.
+
+    Args:
+        by: "pulses": source and filter, pulses where voicing is above ½ and noise elsewhere. "student": the
+            WaveNet student of `vocoder`, which is told the same spectra and F0.
+    """
+    x = np.asarray(x, dtype=float)
+    if x.shape != (DIM,) or not np.isfinite(x).all():
+        raise ValueError(f"a word is {DIM} finite numbers, not {x.shape}")
+    if by == "student":
+        return _by_student(*_frames(x, 0.01), seed)
+    if by != "pulses":
+        raise ValueError(f'by is "pulses" or "student", not {by!r}')
+    mel, f0 = _frames(x, FRAME)
+    cepstrum = dct(mel.T, type=2, axis=1, norm="ortho")  # (n, 24)
+    return np.pad(vocode(cepstrum, f0, RATE, seed, n_mels=BANDS), 400)
+
+
+def _by_student(mel: np.ndarray, f0: np.ndarray, seed: int) -> np.ndarray:
+    """Log-mel bands (24, N) and F0 (N,) each 10 ms -> sound, by a student that is told other bands, at one level."""
+    spread = np.linalg.pinv(mel_filterbank(RATE, FFT, BANDS))  # (129, 24)
+    magnitude = np.maximum(spread @ np.exp(mel), FLOOR)
+    window = np.hanning(FFT + 1)[:-1]
+    rms = np.sqrt(2 * np.sum(magnitude**2, axis=0) / FFT / np.sum(window**2))  # Parseval
+    gain = LOUD / np.quantile(rms, 0.9)  # as `voice.level` has it
+    bands = np.log(gain * (mel_filterbank(RATE, FFT, network().spec.mels) @ magnitude))
+    silence = ((0, 0), (5, 5))  # frames
+    told = np.pad(bands, silence, constant_values=np.log(FLOOR))
+    return synthesise(told, np.pad(f0, 5), seed=seed) / gain
+
+
+class Heard(NamedTuple):
+    """Measured on a sound: `duration` in s, median `f0` in Hz (0 if none), `spectrum` (24,)."""
+
+    duration: float
+    f0: float
+    spectrum: np.ndarray
+
+
+def hear(sound: np.ndarray) -> Heard:
+    """Duration above -35 dB of the loudest frame, median F0 of voiced frames, mean mel-cepstrum.
+
+    The mean is over the frames above that level, and leaves out the level itself, c[0].
+    """
+    cepstrum = mel_cepstrum(sound, RATE)  # (N, 25)
+    level = cepstrum[:, 0] * 20 / np.log(10) / np.sqrt(32)  # dB, as the transform is orthonormal
+    loud = np.flatnonzero(level > level.max() - 35)
+    f0 = pitch(np.asarray(sound, dtype=float), RATE)
+    voiced = f0[f0 > 0]
+    return Heard(
+        float((loud[-1] - loud[0] + 1) * FRAME),
+        float(np.median(voiced)) if len(voiced) else 0.0,
+        cepstrum[loud, 1:].mean(0),
+    )
+
+
+def spectral_mean(clips: Sequence[Utterance]) -> np.ndarray:
+    """The mean of `hear(…).spectrum` over recordings, (24,): where a speaker's sound lies on average."""
+    return np.mean([hear(clip.audio).spectrum for clip in clips], axis=0)
+
+
+def direction(latents: Tensor, attribute: Sequence[float]) -> Tensor:
+    """The latent direction that goes with an attribute: Cov(z, a) / Var(a), (N, L) and (N,) -> (L,).
+
+    One step along it is the mean change of z when a grows by 1: the slope of z's regression on a.
+    """
+    a = torch.as_tensor(attribute, dtype=latents.dtype)
+    if latents.ndim != 2 or a.shape != latents.shape[:1] or a.var() == 0:
+        raise ValueError(
+            f"latents (N, L) need N attributes that differ, not {tuple(latents.shape)} and "
+            f"{tuple(a.shape)}"
+        )
+    a = a - a.mean()
+    return a @ (latents - latents.mean(0)) / a.square().sum()
+
+
+class SpokenVAE(VAE):
+    """`VAE` of word vectors, with the mean and the scale of each number kept inside.
+
+    Args:
+        latent, hidden, and the rest: see `VAE`.
+    """
+
+    def __init__(self, latent: int = 16, hidden: Sequence[int] = (128,), **options) -> None:
+        super().__init__(DIM, latent, hidden, "gaussian", floor=-3.0, **options)
+        self.register_buffer("centre", torch.zeros(DIM))
+        self.register_buffer("scale", torch.ones(DIM))
+
+    @torch.no_grad()
+    def standardise(self, x: Tensor) -> Tensor:
+        """Take centre and scale from training vectors (N, 417). One scale for each of the four kinds."""
+        self.centre.copy_(x.mean(0))
+        start = 0
+        for size in (MOMENTS * BANDS, MOMENTS, MOMENTS, 1):
+            part = slice(start, start + size)
+            self.scale[part] = (x[:, part] - self.centre[part]).square().mean().sqrt()
+            start += size
+        return self.inward(x)
+
+    def inward(self, x: Tensor) -> Tensor:
+        """Word vectors -> what the networks see."""
+        return (x - self.centre) / self.scale
+
+    def outward(self, x: Tensor) -> Tensor:
+        """And back."""
+        return x * self.scale + self.centre
+
+    @torch.no_grad()
+    def latents(self, clips: Sequence[Utterance]) -> Tensor:
+        """The mean of q(z | x) of clips, (N, L)."""
+        x = torch.tensor(np.stack([vector(clip) for clip in clips]), dtype=self.centre.dtype)
+        return self.encode(self.inward(x))[0]
+
+    @torch.no_grad()
+    def word(self, z: Tensor) -> np.ndarray:
+        """The mean word vector of a latent (L,) -> (417,), for `render`."""
+        return self.outward(self.mean(z)).double().numpy()
+
+
+def load() -> tuple[SpokenVAE, dict]:
+    """The trained model and its card (data, command, seconds, results), from the package.
+
+    >>> model, card = load()
+    >>> model.latent, sorted(card["spearman"])
+    (16, ['accent', 'pitch', 'tempo', 'voice'])
+    """
+    tensors, card = load_tensors(WEIGHTS)
+    model = SpokenVAE(**card["model"]).eval()
+    model.load_state_dict({name: value.float() for name, value in tensors.items()})
+    return model.requires_grad_(False), card

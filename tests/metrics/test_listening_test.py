@@ -1,0 +1,144 @@
+"""What listeners' answers say: intervals, numbers of listeners, permutations; and the clips they hear."""
+
+from itertools import pairwise, product
+
+import numpy as np
+import pytest
+import soundfile as sf
+from scipy.stats import binom, binomtest
+from statsmodels.stats.proportion import proportion_confint
+
+from minigen.metrics import listening_test
+from minigen.metrics.listening_test import listeners_needed, permutation_test, wilson_interval
+
+
+@pytest.mark.parametrize("wins, trials", [(0, 1), (0, 10), (1, 3), (8, 10), (10, 10), (517, 1000)])
+@pytest.mark.parametrize("confidence", [0.8, 0.95, 0.99])
+def test_wilson_interval_equals_scipy_and_statsmodels(wins, trials, confidence):
+    low, high = wilson_interval(wins, trials, confidence)
+    ours = binomtest(wins, trials).proportion_ci(confidence, method="wilson")
+    assert np.allclose((low, high), (ours.low, ours.high), atol=1e-12)
+    theirs = proportion_confint(wins, trials, 1 - confidence, method="wilson")
+    assert np.allclose((low, high), theirs, atol=1e-12)
+
+
+def test_wilson_interval_solves_its_inequality():
+    for p in wilson_interval(7, 12):
+        assert np.isclose((7 / 12 - p) ** 2, 1.959964**2 * p * (1 - p) / 12, rtol=1e-5)
+    assert wilson_interval(0, 5)[0] == 0 and wilson_interval(5, 5)[1] == 1
+    assert wilson_interval(0, 5)[1] > 0.4  # five answers cannot prove much
+
+
+def test_wilson_interval_covers():
+    """The share of experiments whose interval holds the truth, by the exact distribution, near 95 %."""
+    for p, n in product((0.1, 0.5, 0.8), (20, 50)):
+        inside = [low <= p <= high for low, high in (wilson_interval(k, n) for k in range(n + 1))]
+        assert 0.92 < binom.pmf(np.flatnonzero(inside), n, p).sum() < 0.98
+
+
+@pytest.mark.parametrize("wins, trials", [(-1, 3), (4, 3), (0, 0), (1.5, 3)])
+def test_wilson_interval_refuses(wins, trials):
+    with pytest.raises(ValueError, match="whole numbers"):
+        wilson_interval(wins, trials)
+    with pytest.raises(ValueError, match="confidence"):
+        wilson_interval(1, 2, 95)
+
+
+def power_by_enumeration(n: int, share: float, level: float) -> float:
+    rejected = [k for k in range(n + 1) if binomtest(k, n).pvalue <= level]
+    return float(binom.pmf(rejected, n, share).sum())
+
+
+@pytest.mark.parametrize("share, power", [(0.9, 0.8), (0.75, 0.8), (0.75, 0.9)])
+def test_listeners_needed_against_scipys_test(share, power):
+    n = listeners_needed(share, power)
+    assert power_by_enumeration(n - 1, share, 0.05) < power
+    assert all(power_by_enumeration(m, share, 0.05) >= power for m in range(n, n + 30))
+
+
+def test_listeners_needed_follows_the_square_root():
+    """(z_{0.975} + z_{0.8})² / (4 (share - ½)²), to within a few per cent."""
+    for share in (0.55, 0.6):
+        assert np.isclose(listeners_needed(share), 7.849 / (4 * (share - 0.5) ** 2), rtol=0.1)
+    assert listeners_needed(0.6) > 3.5 * listeners_needed(0.7)  # half as far from ½: four times
+    for wrong in ({"share": 0.5}, {"share": 0.4}, {"share": 0.7, "power": 1}):
+        with pytest.raises(ValueError, match="½ < share"):
+            listeners_needed(**wrong)
+    with pytest.raises(ValueError, match="more than 100"):
+        listeners_needed(0.51, longest=100)
+
+
+def test_permutation_test_by_enumeration():
+    d = np.array([0.3, -0.1, 0.7, 0.2, 0.4])
+    hits = [abs(np.dot(s, d)) >= abs(d.sum()) - 1e-12 for s in product((-1, 1), repeat=5)]
+    assert permutation_test(d) == np.mean(hits)
+    assert permutation_test(-d) == permutation_test(d)
+    assert permutation_test([0.0, 0.0]) == 1
+
+
+def test_permutation_test_by_chance():
+    """Random patterns agree with all of them; under the null the p-value is uniform."""
+    d = np.random.default_rng(0).normal(0.4, 1, 12)
+    assert np.isclose(permutation_test(d), permutation_test(d, 4000, seed=1), atol=0.03)
+    assert permutation_test(np.ones(50), 999) == 1 / 1000  # never 0
+    rng = np.random.default_rng(1)
+    small = [permutation_test(rng.normal(size=20), 199, seed=rng) <= 0.1 for _ in range(400)]
+    assert 0.06 < np.mean(small) < 0.14
+    with pytest.raises(ValueError, match="differences"):
+        permutation_test([])
+    with pytest.raises(ValueError, match="permutations"):
+        permutation_test([1.0], 0)
+
+
+# ---------------------------------------------------------------- the clips that ship
+
+
+@pytest.fixture(scope="module")
+def shipped(pytestconfig):
+    import json
+
+    folder = pytestconfig.rootpath / "book" / "_static" / "audio" / "ab"
+    text = (folder / "pairs.js").read_text()
+    return folder, json.loads(text.removeprefix("window.MINIGEN_AB = ").removesuffix(";\n"))
+
+
+def test_clips_are_small_alike_and_all_there(shipped):
+    folder, key = shipped
+    assert sum(path.stat().st_size for path in folder.iterdir()) <= 600_000
+    assert {p.name for p in folder.glob("*.wav")} == {f for t in key["trials"] for f in t["files"]}
+    assert [t["kinds"] for t in key["trials"]] == [
+        list(p) for p in listening_test.PAIRS for _ in range(10)
+    ]
+    for trial in key["trials"]:
+        sounds = [sf.read(folder / name) for name in trial["files"]]
+        (a, rate), (b, other) = sounds
+        assert rate == other == 8000 and len(a) == len(b), trial  # length does not tell
+        assert abs(20 * np.log10(a.std() / b.std())) < 0.5, trial  # nor does level
+        assert 0.05 < a.std() and max(abs(a).max(), abs(b).max()) < 0.995
+
+
+def test_file_names_do_not_tell(shipped):
+    """Sorted by name, recordings, teacher and student are mixed, and so are the words."""
+    _, key = shipped
+    kind = {f: k for t in key["trials"] for f, k in zip(t["files"], t["kinds"], strict=True)}
+    in_order = [kind[name] for name in sorted(kind)]
+    runs = 1 + sum(a != b for a, b in pairwise(in_order))
+    assert len(in_order) == 30 and runs > 12  # 3 if they were sorted
+    assert all(name.removesuffix(".wav").isdigit() for name in kind)
+
+
+def test_the_command_makes_what_ships(shipped, tmp_path):
+    """The key, byte for byte; recordings exactly; what networks say up to rounding."""
+    folder, key = shipped
+    assert listening_test.write_clips(tmp_path) == key
+    assert (tmp_path / "pairs.js").read_bytes() == (folder / "pairs.js").read_bytes()
+    for trial in key["trials"]:
+        for kind, name in zip(trial["kinds"], trial["files"], strict=True):
+            new, old = (sf.read(place / name)[0] for place in (tmp_path, folder))
+            if kind == "recording":
+                assert np.abs(new - old).max() <= 2 / 32768
+            else:
+                assert np.corrcoef(new, old)[0, 1] > 0.99, (
+                    f"{name} is not what the shipped {kind} says: python -m minigen.metrics.listening_test "
+                    "book/_static/audio/ab"
+                )

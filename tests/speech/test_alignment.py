@@ -1,0 +1,482 @@
+"""Forced alignment: recursions against enumeration and `hmm`, training against known times."""
+
+import itertools
+import re
+import subprocess
+import sys
+import warnings
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.special import logsumexp
+from scipy.stats import multivariate_normal
+
+from minigen import data, hmm
+from minigen.data import load_phones, save_phones, speech, with_phones
+from minigen.gaussian import ConvergenceWarning
+from minigen.speech import alignment, pronunciation
+from minigen.speech.alignment import (
+    PhoneModels,
+    align,
+    align_corpus,
+    boundary_errors,
+    flat_start,
+    network,
+    speech_features,
+    train_phones,
+)
+
+NAMES = ("a", "b", "pau")
+
+
+def random_models(rng, n_states=2, m=2, d=2):
+    p = len(NAMES)
+    weight = rng.dirichlet(np.ones(m), (p, n_states))
+    return PhoneModels(
+        NAMES,
+        np.log(weight),
+        rng.normal(0, 2, (p, n_states, m, d)),
+        rng.uniform(0.5, 2, (p, n_states, m, d)),
+        np.log(rng.uniform(0.2, 0.8, (p, n_states))),
+    )
+
+
+def state_log_prob(models, x, emission):
+    """log p(x | state) for each row, by scipy: (T, S)."""
+    s, m = models.n_states, models.mean.shape[2]
+    out = np.empty((len(x), len(emission)))
+    for column, e in enumerate(emission):
+        parts = [
+            models.log_weight[e // s, e % s, i]
+            + multivariate_normal(
+                models.mean[e // s, e % s, i], np.diag(models.variance[e // s, e % s, i])
+            ).logpdf(x)
+            for i in range(m)
+        ]
+        out[:, column] = logsumexp(parts, axis=0)
+    return out
+
+
+def dense(net):
+    """The arcs as a matrix log p(s -> s'), (S, S)."""
+    matrix = np.full((len(net.emission),) * 2, -np.inf)
+    for s in range(len(net.emission)):
+        for arc in range(net.arcs[s], net.arcs[s + 1]):
+            matrix[net.source[arc], s] = np.logaddexp(matrix[net.source[arc], s], net.log_p[arc])
+    return matrix
+
+
+WORDS = [[["a"], ["b", "a"]], [["b"]]]  # two words, the first with two pronunciations
+
+
+# ---------------------------------------------------------------- features and models
+
+
+def test_features_are_cepstra_their_slopes_and_their_slopes_slopes():
+    x = data.example().audio
+    out = speech_features(x, 8000)
+    assert out.shape == (1 + -(-len(x) // 40), 39)
+    for low in (0, 13):
+        c, slope = out[:, low : low + 13], out[:, low + 13 : low + 26]
+        for n in (2, 50, 70):
+            line = np.polyfit(np.arange(-2, 3), c[n - 2 : n + 3], 1)[0]  # least squares
+            assert np.allclose(slope[n], line)
+    with pytest.raises(ValueError, match="whole number of samples"):
+        speech_features(x, 11_025)
+
+
+def test_component_log_prob_is_the_normal_density():
+    rng = np.random.default_rng(0)
+    models, x = random_models(rng), rng.normal(size=(7, 2))
+    emission = np.array([0, 3, 5])
+    found = logsumexp(models.component_log_prob(x, emission), axis=2)
+    assert np.allclose(found, state_log_prob(models, x, emission), atol=1e-10)
+
+
+def test_a_split_changes_little_and_keeps_the_weights():
+    rng = np.random.default_rng(0)
+    models, x = random_models(rng), rng.normal(size=(50, 2))
+    before, after = (
+        logsumexp(m.component_log_prob(x, np.arange(6)), axis=2) for m in (models, models.split())
+    )
+    assert np.allclose(np.exp(models.split().log_weight).sum(axis=2), 1)
+    assert np.abs(before - after).mean() < 0.1 and not np.allclose(before, after)
+
+
+def test_flat_start_knows_nothing_but_silence():
+    rng = np.random.default_rng(0)
+    x = [rng.normal(size=(40, 3)) for _ in range(3)]
+    models = flat_start(x, ["a", "b", "pau"])
+    everything = np.concatenate(x)
+    assert np.allclose(models.mean[:2], everything.mean(axis=0))
+    assert np.allclose(models.variance[:2], everything.var(axis=0))
+    assert (models.mean[2, :, :, 0] < everything.mean(axis=0)[0] - 1).all()
+
+
+# ---------------------------------------------------------------- network and recursions
+
+
+def test_network_of_names_is_a_chain():
+    models = random_models(np.random.default_rng(0))
+    net = network(["a", "b"], models)
+    stay = np.exp(models.log_stay[:2]).ravel()
+    expected = np.diag(stay) + np.diag(1 - stay[:-1], 1)
+    assert np.allclose(np.exp(dense(net)), expected)
+    assert np.allclose(np.exp(net.first), [1, 0, 0, 0])
+    assert np.allclose(np.exp(net.last), [0, 0, 0, 1 - stay[-1]])
+
+
+def test_probabilities_out_of_each_state_sum_to_one():
+    net = network(WORDS, random_models(np.random.default_rng(0)))
+    assert np.isclose(np.exp(net.first).sum(), 1)
+    assert np.allclose(np.exp(dense(net)).sum(axis=1) + np.exp(net.last), 1)
+
+
+def test_network_of_words_allows_the_sentences_it_should():
+    """Every path from start to end, as the phones it passes: pronunciations and silences."""
+    models = random_models(np.random.default_rng(0), n_states=1)
+    net = network(WORDS, models)
+    matrix, sentences = dense(net), set()
+
+    def walk(s, said):
+        said = [*said, net.phones[net.token[s]]]
+        if net.last[s] > -np.inf:
+            sentences.add(" ".join(said))
+        for after in np.flatnonzero(matrix[s] > -np.inf):
+            if after != s:
+                walk(after, said)
+
+    for s in np.flatnonzero(net.first > -np.inf):
+        walk(s, [])
+    assert sentences == {
+        " ".join([*first, *way, *middle, "b", *end])
+        for first, way, middle, end in itertools.product(
+            ([], ["pau"]), (["a"], ["b", "a"]), ([], ["pau"]), ([], ["pau"])
+        )
+    }
+
+
+def enumerate_paths(net, log_b):
+    matrix = dense(net)
+    for path in itertools.product(range(len(net.emission)), repeat=len(log_b)):
+        score = net.first[path[0]] + net.last[path[-1]] + log_b[range(len(path)), path].sum()
+        score += sum(matrix[i, j] for i, j in itertools.pairwise(path))
+        if score > -np.inf:
+            yield path, score
+
+
+@pytest.mark.parametrize("phones", [["a", "b"], [[["a"], ["b"]]]], ids=["names", "words"])
+def test_recursions_equal_enumeration(phones):
+    rng = np.random.default_rng(1)
+    models = random_models(rng, n_states=1 if isinstance(phones[0], list) else 2)
+    x, net = rng.normal(size=(6, 2)), network(phones, models)
+    log_b = state_log_prob(models, x, net.emission)
+    paths, scores = zip(*enumerate_paths(net, log_b), strict=True)
+    total = logsumexp(scores)
+    found = alignment._expect(x, phones, models)
+    assert np.isclose(found.log_likelihood, total, atol=1e-9)
+
+    posterior = np.exp(np.array(scores) - total)
+    gamma, stays = np.zeros((6, len(net.emission))), np.zeros(len(net.emission))
+    for path, p in zip(paths, posterior, strict=True):
+        gamma[range(6), path] += p
+        for i, j in itertools.pairwise(path):
+            stays[i] += p * (i == j)
+    for column, e in enumerate(found.used):
+        same = net.emission == e
+        assert np.isclose(found.weight[column].sum(), gamma[:, same].sum(), atol=1e-9)
+        assert np.isclose(found.stays[column], stays[same].sum(), atol=1e-9)
+        assert np.allclose(
+            found.first[column].sum(axis=0), gamma[:, same].sum(axis=1) @ x, atol=1e-9
+        )
+
+    best = paths[int(np.argmax(scores))]
+    expected = [net.token[s] for s in best]
+    got = align(x, phones, models)
+    assert [p for p, *_ in got] == [net.phones[t] for t, _ in itertools.groupby(expected)]
+    lengths = [len(list(run)) for _, run in itertools.groupby(expected)]
+    starts = np.maximum(0, np.cumsum([0, *lengths[:-1]]) - 0.5) * models.frame
+    assert np.allclose([start for _, start, _ in got], starts)
+
+
+def test_recursions_equal_those_of_the_chapter():
+    """Long enough that underflow would show: `hmm` runs them on a matrix, here they run on arcs."""
+    rng = np.random.default_rng(2)
+    models = random_models(rng)
+    x, net = rng.normal(0, 3, (400, 2)), network(WORDS, models)
+    log_b = state_log_prob(models, x, net.emission)
+    gamma, counts, log_p = hmm.occupancy(log_b, dense(net), net.first, net.last)
+    found = alignment._expect(x, WORDS, models)
+    assert np.isclose(found.log_likelihood, log_p, atol=1e-8)
+    for column, e in enumerate(found.used):
+        same = net.emission == e
+        assert np.isclose(found.weight[column].sum(), gamma[:, same].sum(), atol=1e-7)
+        assert np.isclose(found.stays[column], np.diag(counts)[same].sum(), atol=1e-7)
+    path, _ = hmm.viterbi(log_b, dense(net), net.first, net.last)
+    expected = [net.phones[t] for t, _ in itertools.groupby(net.token[path])]
+    assert [p for p, *_ in align(x, WORDS, models)] == expected
+
+
+def test_the_beam_changes_nothing_that_counts(monkeypatch):
+    clip = data.example()
+    x, phones = speech_features(clip.audio, clip.rate), [p for p, *_ in clip.phones]
+    models = train_phones([x], [phones], iterations=3, splits=0)
+    wide = alignment._expect(x, phones, models), align(x, phones, models)
+    monkeypatch.setattr(alignment, "BEAM", np.inf)
+    exact = alignment._expect(x, phones, models), align(x, phones, models)
+    assert np.isclose(wide[0].log_likelihood, exact[0].log_likelihood, atol=1e-9)
+    assert np.allclose(wide[0].first, exact[0].first, atol=1e-6) and wide[1] == exact[1]
+
+
+def test_a_beam_that_loses_every_path_is_dropped(monkeypatch):
+    rng = np.random.default_rng(0)
+    models, x = random_models(rng), rng.normal(size=(9, 2))
+    exact = align(x, ["a", "b"], models)
+    monkeypatch.setattr(alignment, "BEAM", 0.0)
+    assert [p for p, *_ in align(x, ["a", "b"], models)] == ["a", "b"]
+    assert np.isfinite(alignment._expect(x, ["a", "b"], models).log_likelihood)
+    assert [p for p, *_ in exact] == ["a", "b"]
+
+
+# ---------------------------------------------------------------- training
+
+
+def spoken(rng, names, means, frames):
+    """Rows drawn from one Gaussian a phone, and where each phone begins."""
+    rows = np.repeat([means[name] for name in names], frames, axis=0)
+    return rows + rng.normal(0, 0.3, rows.shape), np.cumsum([0, *frames[:-1]])
+
+
+def test_likelihood_never_falls_and_known_phones_are_found():
+    """Four phones with far means, in sentences of random order, unknown lengths, no times."""
+    rng = np.random.default_rng(3)
+    means = dict(zip("abcd", 3 * rng.normal(size=(4, 5)), strict=True))
+    data_, scripts, starts = [], [], []
+    for _ in range(30):
+        names = list(rng.permutation(list("abcd")))
+        x, begin = spoken(rng, names, means, list(rng.integers(5, 20, 4)))
+        data_.append(x), scripts.append(names), starts.append(begin)
+    with pytest.warns(ConvergenceWarning, match="iterations=4"):
+        train_phones(data_, scripts, iterations=2, splits=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        models = train_phones(data_, scripts, iterations=15, splits=0)
+    assert (np.diff(models.history) > -1e-9).all()
+    assert models.history[-1] > models.history[0] + 3
+    for x, names, begin in zip(data_, scripts, starts, strict=True):
+        got = np.array([start for _, start, _ in align(x, names, models)][1:])
+        assert np.allclose(got, (begin[1:] - 0.5) * models.frame)
+    for i, name in enumerate(models.names):
+        assert np.allclose(models.mean[i].mean(axis=(0, 1)), means[name], atol=0.2)
+
+
+def test_training_picks_the_pronunciation_and_the_silence_that_were_said():
+    rng = np.random.default_rng(4)
+    means = dict(zip(("a", "b", "c", "pau"), 3 * rng.normal(size=(4, 5)), strict=True))
+    means["pau"][0] = -9.0  # quiet
+    word = [[["a", "b"], ["a", "c"]]]
+    data_, scripts, said = [], [], []
+    for i in range(40):
+        names = ["a", "bc"[i % 2]] * 2
+        if i % 3:
+            names.insert(2, "pau")
+        x, _ = spoken(rng, names, means, list(rng.integers(6, 15, len(names))))
+        data_.append(x), said.append(names)
+        # half of the recordings come with only the true words, so that b and c can be told apart
+        scripts.append(word * 2 if i >= 20 else [[[names[0], names[1]]]] * 2)
+    models = train_phones(data_, scripts, iterations=15, splits=0)
+    right = [
+        [p for p, *_ in align(x, word * 2, models)] == names
+        for x, names in zip(data_, said, strict=True)
+    ]
+    assert np.mean(right) > 0.9
+
+
+def test_alignment_has_no_gaps_and_keeps_the_transcript():
+    clip = data.example()
+    x, phones = speech_features(clip.audio, clip.rate), [p for p, *_ in clip.phones]
+    models = train_phones([x], [phones], iterations=2, splits=1)
+    assert models.mean.shape[2] == 2 and len(models.history) == 3
+    found = align(x, phones, models)
+    assert [p for p, *_ in found] == phones
+    assert found[0][1] == 0 and np.isclose(found[-1][2], (len(x) - 1) * models.frame)
+    assert all(a[2] == b[1] for a, b in itertools.pairwise(found))
+    assert all(end - start >= 2.5 * models.frame - 1e-9 for _, start, end in found)  # 3 states
+
+
+@pytest.fixture(scope="module")
+def digits():
+    """The corpus aligned from its phones, without its times."""
+    clips = data.spoken_digits()
+    scripts = [[name for name, _, _ in clip.phones] for clip in clips]
+    untimed = [replace(clip, phones=None) for clip in clips]  # the times cannot be used
+    return clips, *align_corpus(untimed, scripts, iterations=8, splits=0)
+
+
+def test_digits_are_aligned_to_twenty_milliseconds(digits):
+    clips, times, models = digits
+    errors = np.concatenate([boundary_errors(times[c.name], c.phones) for c in clips])
+    assert len(errors) == sum(len(c.phones) - 1 for c in clips)
+    assert np.median(errors) <= 0.020
+    # far better than equal shares of the clip, which need no model
+    equal = np.concatenate(
+        [
+            np.abs(np.arange(1, n) / n * c.duration - [p[1] for p in c.phones[1:]])
+            for c in clips
+            for n in [len(c.phones)]
+        ]
+    )
+    assert np.median(errors) < 0.6 * np.median(equal)
+    assert (np.diff(models.history) > -1e-6).all()
+
+
+def test_boundary_errors_are_refused_between_different_phones():
+    with pytest.raises(ValueError, match="different phones"):
+        boundary_errors([("a", 0, 1)], [("b", 0, 1)])
+
+
+def test_real_prompts_are_aligned():
+    """Forty short prompts: what is aligned as silence is quiet, and speech is not."""
+    if not speech._ASTERISK_SOUNDS.exists():
+        pytest.skip("no real recordings here: asterisk-core-sounds-en is not installed")
+    clips = [clip for clip in data.allison(limit=120) if clip.duration < 3][:40]
+    times, _ = align_corpus(clips, iterations=5, splits=0)
+    quiet, loud = [], []
+    for clip in clips:
+        phones = times[clip.name]
+        spoken_words = [p for p, *_ in phones if p != "pau"]
+        ways = pronunciation.transcribe(clip.text)
+        assert any(
+            [p for way in choice for p in way] == spoken_words
+            for choice in itertools.product(*ways)
+        )
+        replace(clip, phones=phones)  # the times fit into the recording
+        for name, start, end in phones:
+            part = clip.audio[round(start * clip.rate) : round(end * clip.rate)]
+            (quiet if name == "pau" else loud).append(np.mean(part**2) * (end - start))
+    length = lambda silent: sum(
+        end - start for c in clips for p, start, end in times[c.name] if (p == "pau") == silent
+    )
+    decibels = 10 * np.log10((sum(loud) / length(False)) / (sum(quiet) / length(True)))
+    assert decibels > 15
+
+
+# ---------------------------------------------------------------- files
+
+
+def test_phone_times_come_back_from_the_file(digits, tmp_path):
+    clips, times, _ = digits
+    path = tmp_path / "digits.tsv"
+    save_phones(path, times)
+    assert path.read_text().splitlines()[1] == "name\tphone\tstart\tend"
+    back = load_phones(path)
+    assert list(back) == list(times)
+    for name, phones in times.items():
+        assert [p for p, *_ in back[name]] == [p for p, *_ in phones]
+        assert np.allclose([p[1:] for p in back[name]], [p[1:] for p in phones], atol=6e-5)
+    named = with_phones([replace(c, phones=None) for c in clips[:5]], path)
+    assert [c.phones for c in named] == [back[c.name] for c in clips[:5]]
+    assert not list(tmp_path.glob("*.part"))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "no phone times"),
+        ("name\tphone\n", "line 1: the first row"),
+        ("name\tphone\tstart\tend\nx\ta\t0.0\n", "line 2"),
+        ("name\tphone\tstart\tend\nx\ta\t0\tsoon\n", "line 2"),
+        ("name\tphone\tstart\tend\nx\ta\t0\t1\nx\tb\t0.5\t2\n", "line 3.*not in order"),
+        ("name\tphone\tstart\tend\nx\ta\t0\tnan\n", "not in order"),
+        ("name\tphone\tstart\tend\nx\ta\t0\t1\ny\ta\t0\t1\nx\tb\t1\t2\n", "not together"),
+    ],
+)
+def test_damaged_tables_name_the_line(tmp_path, text, message):
+    path = tmp_path / "bad.tsv"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=message):
+        load_phones(path)
+
+
+def test_tables_that_cannot_be(tmp_path):
+    with pytest.raises(FileNotFoundError, match="minigen align"):
+        load_phones(tmp_path / "none.tsv")
+    with pytest.raises(FileNotFoundError, match="no folder"):
+        save_phones(tmp_path / "no" / "x.tsv", {"x": [("a", 0, 1)]})
+    for name, phones in (("a\tb", [("a", 0, 1)]), ("x", [("", 0, 1)]), ("#x", [("a", 0, 1)])):
+        with pytest.raises(ValueError, match="cannot stand in a table"):
+            save_phones(tmp_path / "x.tsv", {name: phones})
+    with pytest.raises(ValueError, match="runs from"):
+        save_phones(tmp_path / "x.tsv", {"x": [("a", 1, 0)]})
+    save_phones(tmp_path / "x.tsv", {"x": [("a", 0, 1)]})
+    with pytest.raises(ValueError, match="names none of these 1 clips"):
+        with_phones([data.example()], tmp_path / "x.tsv")
+    (tmp_path / "b.tsv").write_bytes(b"\xff\xfe")
+    with pytest.raises(ValueError, match="UTF-8"):
+        load_phones(tmp_path / "b.tsv")
+
+
+def test_the_loader_reads_the_table(tmp_path):
+    if not speech._ASTERISK_SOUNDS.exists():
+        pytest.skip("no real recordings here: asterisk-core-sounds-en is not installed")
+    clips = data.allison(limit=3)
+    save_phones(tmp_path / "a.tsv", {clips[1].name: [("pau", 0, 0.1), ("ae", 0.1, 0.2)]})
+    (only,) = data.allison(limit=3, phones=tmp_path / "a.tsv")
+    assert only.name == clips[1].name and only.phones == [("pau", 0, 0.1), ("ae", 0.1, 0.2)]
+
+
+def test_the_command(tmp_path):
+    out = tmp_path / "runs" / "t.tsv"  # the folder is made
+    command = [sys.executable, "-m", "minigen.cli", "align", "spoken_digits", "--limit", "24"]
+    done = subprocess.run([*command, "--out", out], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"24 clips.*nats\nagainst the known times: median", done.stdout)
+    assert len(load_phones(out)) == 24
+    for bad, message in (
+        ([*command[:4], "esperanto", "--out", out], "no English corpus 'esperanto'"),
+        ([*command, "--out", tmp_path], "is a folder: name the file"),
+        ([*command, "--out", out, "--workers", "0"], "workers is 0"),
+    ):
+        done = subprocess.run(bad, capture_output=True, text=True, check=False)
+        assert done.returncode == 2 and message in done.stderr
+
+
+# ---------------------------------------------------------------- errors
+
+
+def test_errors_say_what_to_do():
+    rng = np.random.default_rng(0)
+    models, x = random_models(rng), rng.normal(size=(9, 2))
+    for phones, message in (
+        ([], "transcript is empty"),
+        (["a", "q", "zz"], "no model for the phones q, zz"),
+        (["a"] * 5, "too few for this transcript"),
+        ([[["a"]], "b"], "not a list of pronunciations"),
+        ([[]], "not a list of pronunciations"),
+        ([[[]]], "not a list of pronunciations"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            align(x, phones, models)
+    with pytest.raises(ValueError, match="columns, not 3"):
+        align(np.zeros((9, 3)), ["a"], models)
+    with pytest.raises(ValueError, match="NaN"):
+        align(x * np.nan, ["a"], models)
+    with pytest.raises(ValueError, match=r"\(N, D\)"):
+        align(x[0], ["a"], models)
+    with pytest.raises(ValueError, match="2 recordings, but 1"):
+        train_phones([x, x], [["a"]])
+    with pytest.raises(ValueError, match="too few for this transcript"):
+        train_phones([x], [["a"] * 5])
+    with pytest.raises(ValueError, match="iterations >= 1"):
+        train_phones([x], [["a"]], iterations=0)
+    with pytest.raises(ValueError, match="constant"):
+        train_phones([np.zeros((20, 2))], [["a"]])
+    with pytest.raises(ValueError, match="name of its own"):
+        align_corpus([data.example()] * 2)
+
+
+def test_it_is_what_hmm_offers():
+    assert hmm.align is align and hmm.PhoneModels is PhoneModels
+    code = "import sys, minigen.hmm, minigen.speech.alignment; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

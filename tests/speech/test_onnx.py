@@ -1,0 +1,99 @@
+"""The student as an ONNX file: the same sound through another runtime, at every length and batch."""
+
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from minigen import conditioning
+from minigen.parallel_wavenet import Student
+from minigen.speech import onnx as to_onnx
+from minigen.speech import stream, voice
+from minigen.speech.voice import StudentVoice
+
+pytest.importorskip("onnx", reason='ONNX is optional: pip install "onnx>=1.16"')
+ort = pytest.importorskip("onnxruntime", reason="the file is run by onnxruntime, which is not here")
+
+
+def features(batch: int, n: int, hop: int = 80, size: int = conditioning.FRAME_FEATURES, seed=0):
+    dice = torch.Generator().manual_seed(seed)
+    draw = lambda *shape: torch.randn(*shape, generator=dice)
+    speaker = torch.arange(batch) % 3
+    return draw(batch, 1, n * hop), draw(batch, size, n), speaker, draw(batch, 6, n * hop)
+
+
+def both(model, session, given):
+    with torch.no_grad():
+        want = to_onnx.Graph(model)(*given).numpy()
+    named = dict(zip(to_onnx.INPUTS, (value.numpy() for value in given), strict=True))
+    return session.run(None, named)[0], want
+
+
+@pytest.fixture(scope="module")
+def shipped(tmp_path_factory):
+    path, model = tmp_path_factory.mktemp("onnx") / "student.onnx", voice.load("student")
+    to_onnx.export(model, path)
+    return model, path, ort.InferenceSession(str(path))
+
+
+@pytest.mark.parametrize("batch, n", [(1, 2), (1, 20), (1, 77), (3, 41)])
+def test_equal_to_pytorch_at_every_length(shipped, batch, n):
+    model, _, session = shipped
+    got, want = both(model, session, features(batch, n, seed=n))
+    assert got.shape == want.shape == (batch, 1, 80 * n)
+    assert np.abs(want).max() > 0.05 and np.abs(got - want).max() < 1e-4
+
+
+def test_says_a_word_like_speak(shipped):
+    """From a plan of text to sound without PyTorch but for the noise: what `speak` makes."""
+    _, path, session = shipped
+    part = conditioning.plan("seven", "slt")
+    frames, phase = stream.features(part, conditioning.DIGITS)
+    noise = torch.randn(1, 1, phase.shape[1], generator=torch.Generator().manual_seed(0)).numpy()
+    given = (noise, frames[None], np.zeros(1, dtype=np.int64), phase[None])
+    got = session.run(None, dict(zip(to_onnx.INPUTS, given, strict=True)))[0][0, 0]
+    assert np.abs(got - voice.speak("seven").audio).max() < 1e-4
+    facts = session.get_modelmeta().custom_metadata_map
+    assert facts["rate"] == "8000" and facts["hop"] == "80" and facts["base"] == "gaussian"
+    assert facts["speakers"] == "slt rms awb" and facts["phones"].startswith("pau ")
+    assert path.stat().st_size < 1.5e6
+
+
+def test_the_recorded_voice_says_a_sentence_like_speak(tmp_path):
+    model = voice.load("student", voice="allison")
+    to_onnx.export(model, tmp_path / "allison.onnx")
+    session = ort.InferenceSession(str(tmp_path / "allison.onnx"))
+    frames, phase = stream.features(voice.prosody_of("allison").plan("thank you"), model.spec)
+    noise = torch.randn(1, 1, phase.shape[1], generator=torch.Generator().manual_seed(0)).numpy()
+    given = (noise, frames[None], np.zeros(1, dtype=np.int64), phase[None])
+    got = session.run(None, dict(zip(to_onnx.INPUTS, given, strict=True)))[0][0, 0]
+    want = voice.speak("thank you", voice="allison").audio
+    assert got.shape == want.shape and np.abs(got - want).max() < 1e-4 < want.std()
+    assert session.get_modelmeta().custom_metadata_map["speakers"] == "allison"
+
+
+@pytest.mark.parametrize("base, taps", [("gaussian", 0), ("logistic", 5)])
+def test_other_students(tmp_path, base, taps):
+    torch.manual_seed(0)
+    upsampler = voice.load("student").upsampler
+    student = Student(2, 3, 4, cond_channels=24, taps=taps, log_scale=-2.0, base=base)
+    for weight in student.parameters():
+        torch.nn.init.normal_(weight, std=0.2)
+    model = StudentVoice(upsampler, student).eval().requires_grad_(False)
+    to_onnx.export(model, tmp_path / "a.onnx")
+    session = ort.InferenceSession(str(tmp_path / "a.onnx"))
+    got, want = both(model, session, features(1, 33))
+    assert np.abs(got - want).max() < 1e-4
+    assert "_predict" not in vars(model.student.flows[0])  # the model is as it was
+
+
+def test_errors(tmp_path, monkeypatch):
+    model = voice.load("student")
+    with pytest.raises(ValueError, match=r"end in \.onnx"):
+        to_onnx.export(model, tmp_path / "a.bin")
+    with pytest.raises(ValueError, match="not a TeacherVoice"):
+        to_onnx.export(voice.load("teacher"), tmp_path / "a.onnx")
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    with pytest.raises(ModuleNotFoundError, match='pip install "onnx'):
+        to_onnx.export(model, tmp_path / "a.onnx")

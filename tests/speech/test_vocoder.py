@@ -1,0 +1,296 @@
+"""The vocoder: what it hears, and that what it makes has the recording's time, level and length."""
+
+import dataclasses
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from minigen import audio, conditioning, data
+from minigen.conditioning import VoiceSpec, mel_bands, mel_features
+from minigen.data.spoken_digits import DIGIT_WORDS
+from minigen.speech import evaluation, stream, vocoder, vocoder_measures, voice
+
+ROOT = Path(__file__).parents[2]
+SPEC = VoiceSpec((), 8000, (voice.ANYBODY,), mels=32)
+
+
+@pytest.mark.parametrize("rate", [8000, 16_000, 22_000])
+def test_bands_see_when_and_how_high(rate):
+    hop = rate // 100
+    x = np.zeros(60 * hop)
+    x[30 * hop + hop // 2] = 0.5  # the middle of frame 30
+    mel = mel_bands(x, rate, 32)
+    assert mel.shape == (32, 60)
+    loudness = np.exp(mel).sum(0)
+    assert loudness.argmax() == 30 and np.isclose(loudness[29], loudness[31], rtol=0.02)
+    tones = [300, 900, 2000, 3500]
+    t = np.arange(60 * hop) / rate
+    peaks = [mel_bands(0.3 * np.sin(2 * np.pi * f * t), rate, 32)[:, 30].argmax() for f in tones]
+    centres = np.linspace(0, audio.hz_to_mel(rate / 2), 34)[1:-1]
+    assert np.array_equal(peaks, [np.abs(centres - audio.hz_to_mel(f)).argmin() for f in tones])
+
+
+def test_features_hold_bands_voicing_and_pitch():
+    f0 = np.array([0.0, 130.0, 260.0])
+    mel = np.array([[-20.0, -6.0, 0.0], [3.0, 0.0, -3.0]])
+    rows = mel_features(mel, f0)
+    assert rows.dtype == np.float32 and SPEC.frame_features == 34
+    assert np.allclose(rows[:2], [[-1, -1, 1], [2, 1, 0]])
+    assert np.allclose(rows[2:], [[0, 1, 1], [0, 0, np.log(2)]])
+    with pytest.raises(ValueError, match="go with"):
+        mel_features(mel, f0[:2])
+    with pytest.raises(ValueError, match="phones or mel bands"):
+        VoiceSpec(("pau",), 8000, ("x",), mels=32)
+
+
+def test_level_is_a_scale_and_ignores_silence():
+    x = data.example().audio
+    assert np.isclose(voice.level(0.3 * x, 8000), 0.3 * voice.level(x, 8000))
+    assert voice.level(np.zeros(800), 8000) == 0 == voice.level(np.zeros(3), 8000)
+    bare = data.spoken_digits()[0]
+    clip = dataclasses.replace(bare, audio=np.float32(0.1) * bare.audio)
+    assert np.isclose(voice.level(voice._at_one_level(clip).audio, 8000), voice.LOUD, rtol=1e-4)
+
+
+def corpus(**changes):
+    return {"names": ["spoken_digits"], "rate": 8000, "mels": 32} | changes
+
+
+def test_a_mixed_corpus_has_one_speaker_and_keeps_away_what_each_part_does(monkeypatch):
+    words = [c for c in data.spoken_digits("rms") if "_p1.0" in c.name]
+    said = [
+        dataclasses.replace(c, name=f"{i % 10}_rms_{i // 10}", f0=None, phones=None)
+        for i, c in enumerate(words * 2)
+    ]
+    monkeypatch.setattr(data, "fsdd", lambda: said)
+    train, kept = voice.corpus_clips(corpus(names=["spoken_digits", "fsdd"]))
+    assert {c.speaker for c in train + kept} == {voice.ANYBODY}
+    assert sum(c.name.endswith(voice.HELD_OUT) for c in kept) == 30
+    assert sum(int(c.name[-1]) < 5 for c in kept if "_p" not in c.name) == len(kept) - 30 > 0
+    assert not {c.name for c in train} & {c.name for c in kept}
+    whole = sum(c.duration for c in data.spoken_digits()) / 60
+    one, _ = voice.corpus_clips(corpus(minutes=1))
+    assert abs(len(one) - 330 / whole) < 12  # a minute's share, from all over
+    assert {c.name.split("_")[0] for c in one} == set(DIGIT_WORDS)
+
+
+def recipe(kind: str, **changes) -> dict:
+    """The shipped recipe of a vocoder, at a size for tests."""
+    found = voice.read_recipe(ROOT / f"training/vocoder-cpu-{kind}.toml", kind)
+    del found["wavenet_from"]
+    small = {"layers": 4, "residual": 8} | ({"skip": 8, "cycles": 1} if kind == "teacher" else {})
+    found["model"] |= small | ({"flows": 2} if kind == "student" else {})
+    found["data"] |= {"batch": 2, "frames": 20}
+    found["run"] |= {"bf16": False, "steps": 4, "every": 2}
+    return found | {"corpus": corpus()} | changes
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    """A teacher and a student of four steps -> their files."""
+    folder = tmp_path_factory.mktemp("vocoder")
+    files = {}
+    for kind in ("teacher", "student"):
+        given = recipe(kind) | ({"teacher": str(files["teacher"])} if kind == "student" else {})
+        voice.train(given, folder / kind)
+        files[kind] = folder / f"{kind}.safetensors"
+        voice.export(folder / kind / "checkpoint.safetensors", files[kind])
+    return files
+
+
+def test_recipes_train_and_come_back(small):
+    for kind, file in small.items():
+        assert voice.load(kind, file).spec == SPEC
+    teacher, student = (voice.load(kind, file) for kind, file in small.items())
+    for mine, theirs in zip(
+        teacher.upsampler.parameters(), student.upsampler.parameters(), strict=True
+    ):
+        assert torch.allclose(mine, theirs, atol=1e-6)
+
+
+def test_a_network_goes_on_from_one_that_was_told_other_things(small, tmp_path):
+    given = recipe("teacher", wavenet_from=str(small["teacher"]))
+    given["corpus"] = corpus(mels=24)
+    given["run"]["rate"] = 1e-9
+    voice.train(given, tmp_path / "run", until=1)
+    made = voice.load("teacher", tmp_path / "run" / "checkpoint.safetensors")
+    known = voice.load("teacher", small["teacher"])
+    for mine, theirs in zip(made.wavenet.parameters(), known.wavenet.parameters(), strict=True):
+        assert torch.allclose(mine, theirs, atol=1e-6)
+    assert made.spec.mels == 24
+    with pytest.raises(FileNotFoundError, match="recipe's wavenet_from"):
+        voice.train(given | {"wavenet_from": "nowhere.safetensors"}, tmp_path / "other")
+    with pytest.raises(ValueError, match="are not those of this model"):
+        voice.train(given | {"wavenet_from": str(small["student"])}, tmp_path / "third")
+
+
+@pytest.mark.parametrize("kind", ["teacher", "student"])
+def test_what_comes_out_has_the_length_level_and_time_of_what_went_in(small, kind):
+    clip, model = data.spoken_digits()[40], str(small[kind])
+    made = vocoder.vocode(clip.audio, 8000, model)
+    assert made.rate == 8000 and made.audio.shape == clip.audio.shape
+    assert made.audio.dtype == np.float32 and 0 < np.abs(made.audio).max() <= 1
+    quiet = vocoder.vocode(0.1 * clip.audio, 8000, model)
+    assert np.allclose(quiet.audio, 0.1 * made.audio, atol=1e-4)
+    again = vocoder.vocode(clip.audio, 8000, model, seed=1)
+    assert not np.array_equal(again.audio, made.audio)
+    high = audio.resample(clip.audio, 8000, 16_000)
+    assert abs(len(vocoder.vocode(high, 16_000, model).audio) - len(clip.audio)) <= 1
+
+
+def test_a_long_recording_is_made_in_pieces_that_make_up_the_whole(small):
+    net = voice.load("student", small["student"])
+    x = np.concatenate([c.audio for c in data.spoken_digits("slt")[:9]])
+    made = vocoder.vocode(x, 8000, str(small["student"]))
+    mel, f0, level = vocoder.analyse(x, SPEC)
+    cond = voice.conditioning_for(net, [(mel, f0)], voice.ANYBODY)
+    whole = voice.say(net, cond)[0][: len(x)] * level / voice.LOUD
+    assert len(x) > 3 * 96 * 80 and np.allclose(made.audio, whole, atol=2e-5)
+
+
+def test_the_networks_are_told_in_training_what_vocode_tells_them():
+    """But for the phase, which in training follows the recording."""
+    clip = voice.read_corpus({"name": "spoken_digits", "rate": 8000, "mels": 32})[7]
+    frames, phase = conditioning.features(clip, follow_audio=False, spec=SPEC)
+    mel, f0, level = vocoder.analyse(clip.audio, SPEC)
+    assert np.isclose(level, voice.LOUD, rtol=1e-4) and np.array_equal(f0, clip.f0)
+    told, turned = stream.features((mel, f0), SPEC)
+    assert np.allclose(told, frames, atol=1e-4) and np.allclose(turned, phase, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "x, message",
+    [
+        (np.zeros(8000), "as good as silent"),
+        (np.ones(100) * 0.1, "as good as silent"),
+        (np.full(8000, np.nan), "finite floats"),
+        (np.ones(8000, dtype=np.int16), "finite floats, not int16"),
+        (np.ones((2, 8000)), "finite floats"),
+    ],
+)
+def test_what_is_no_recording_is_refused(small, x, message):
+    with pytest.raises(ValueError, match=message):
+        vocoder.vocode(x, 8000, str(small["student"]))
+
+
+def test_what_is_no_vocoder_is_refused(small):
+    x = data.example().audio
+    with pytest.raises(ValueError, match="choose student or teacher"):
+        vocoder.vocode(x, 8000, "sudent")
+    with pytest.raises(ValueError, match="told phones, not mel bands"):
+        vocoder.vocode(x, 8000, str(voice.WEIGHTS / "digits_student.safetensors"))
+    with pytest.raises(ValueError, match="a model of another chapter"):
+        vocoder.vocode(x, 8000, str(voice.WEIGHTS / "rnn_seven.safetensors"))
+    with pytest.raises(ValueError, match="temperature scales the noise"):
+        vocoder.vocode(x, 8000, str(small["student"]), temperature=-1)
+    with pytest.raises(ValueError, match="a vocoder, told sounds and not text"):
+        voice.speak("one", model=str(small["student"]))
+    with pytest.raises(ValueError, match="about the digits"):
+        evaluation.table(student_file=small["student"])
+    for speaking in (voice.speak, voice.stream):
+        with pytest.raises(ValueError, match="told sounds, not text"):
+            speaking("three", voice="vocoder")
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"mels": None}, "names, at least one, go with mels"),
+        ({"names": []}, "names, at least one"),
+        ({"names": ["allison", "nobody"]}, "no corpus 'nobody'"),
+        ({"names": "allison"}, "names is a list of names"),
+        ({"phones": "times.tsv"}, "phones or mel bands, not both"),
+        ({"minutes": 0}, "minutes must be at least 1"),
+    ],
+)
+def test_bad_corpora_of_a_vocoder_name_what_is_wrong(tmp_path, change, message):
+    given = tomllib.loads((ROOT / "training/vocoder-cpu-teacher.toml").read_text())
+    table = {k: v for k, v in (given["corpus"] | change).items() if v is not None}
+    with pytest.raises((ValueError, TypeError), match=message):
+        voice._check_corpus("here", table)
+
+
+def test_measures_know_right_answers():
+    clips = [data.spoken_digits()[i] for i in (40, 200)]
+    same = vocoder_measures.measure(lambda clip: clip.audio, clips)
+    assert same["log_mel"] == same["mcd"] == same["f0"] == same["voicing"] == 0
+    assert same["std_ratio"] == 1 and np.isnan(same["stoi"])  # too short
+    half = vocoder_measures.measure(lambda clip: 0.5 * clip.audio, clips)
+    assert np.isclose(half["std_ratio"], 0.5) and 3 < half["log_mel"] < 6.1 and half["mcd"] < 0.1
+    late = vocoder_measures.measure(lambda clip: np.pad(clip.audio, (400, 0)), clips)
+    assert late["log_mel"] > 5 and late["mcd"] < 1  # which is warped
+    rng = np.random.default_rng(0)
+    noise = vocoder_measures.measure(lambda clip: 0.1 * rng.normal(size=len(clip.audio)), clips)
+    searched = vocoder_measures.measure(vocoder_measures.from_mel_alone, clips)
+    assert searched["log_mel"] < 0.25 * noise["log_mel"] and searched["mcd"] < 0.5 * noise["mcd"]
+
+
+def test_what_takes_bands_apart_lies_where_the_recording_lay():
+    """Griffin-Lim's frames are around (n + ½) · 10 ms, too: shifted by a frame, it would be further off."""
+    clip = data.spoken_digits()[40]
+    made = vocoder_measures.from_mel_alone(clip)
+    off = lambda by: np.mean(
+        np.abs(mel_bands(np.roll(made, by)[: len(clip.audio)], 8000, 32) - want)
+    )
+    made, want = np.pad(made, (0, 80)), mel_bands(clip.audio, 8000, 32)
+    assert off(0) < off(40) and off(0) < off(-40)
+
+
+def test_the_table_covers_every_corpus_and_one_that_nobody_heard(small, monkeypatch):
+    heard = []
+
+    def read(given):
+        heard.append(given["name"])
+        return [c for c in data.spoken_digits("rms") if "_p1.0" in c.name]
+
+    monkeypatch.setattr(voice, "read_corpus", read)
+    monkeypatch.setattr(voice, "held_out", lambda clips, name: ([], clips[:2]))
+    rows = vocoder_measures.table(str(small["teacher"]), str(small["student"]), most=1)
+    assert heard == list(rows) == ["spoken_digits", "ljspeech"]
+    for ways in rows.values():
+        assert list(ways) == ["Griffin-Lim", "source and filter", "teacher", "student"]
+        assert all(np.isfinite(row["log_mel"]) for row in ways.values())
+    lines = vocoder_measures.as_text(rows).splitlines()
+    assert len(lines) == 2 * 6 and "std_ratio" in lines[1]
+
+
+def test_what_ships_is_small_and_says_how_it_came_about():
+    for kind in ("teacher", "student"):
+        path = voice.WEIGHTS / f"vocoder_{kind}.safetensors"
+        assert path.stat().st_size <= 2e6
+        assert voice.load(kind, voice="vocoder").spec == SPEC
+        stages = voice.card(kind, "vocoder")["stages"]
+        assert all(stage["step"] == stage["recipe"]["run"]["steps"] for stage in stages)
+        assert sum(stage["minutes"] for stage in stages) > 10
+
+
+def test_the_shipped_student_makes_kept_away_words_again():
+    kept = voice.held_out()[1][::3]
+    row = vocoder_measures.measure(lambda c: vocoder.vocode(c.audio, c.rate).audio, kept)
+    assert row["log_mel"] < 8 and row["mcd"] < 6 and row["voicing"] < 8
+    assert 0.6 < row["std_ratio"] < 1.1
+    wrong = [
+        *kept[1:],
+        kept[0],
+    ]  # another word: so far apart are two clips that do not belong together
+    swapped = {c.name: w for c, w in zip(kept, wrong, strict=True)}
+    other = vocoder_measures.measure(lambda c: swapped[c.name].audio, kept)
+    assert row["log_mel"] < 0.5 * other["log_mel"] and row["mcd"] < 0.8 * other["mcd"]
+
+
+def test_stored_figures_hold_the_student_to_its_bars():
+    """On every corpus, and on a voice that it never heard."""
+    rows = vocoder_measures.stored()
+    recipe = voice.recipe_of("student", voice="vocoder")
+    assert list(rows) == [*recipe["corpus"]["names"], vocoder_measures.UNHEARD]
+    for ways in rows.values():
+        student = ways["student"]
+        assert student["log_mel"] < 7 and student["mcd"] < 5.5 and student["voicing"] < 8
+        assert student["log_mel"] < ways["teacher"]["log_mel"]
+        assert student["f0"] < ways["Griffin-Lim"]["f0"]
+    for name in ("allison", "festvox_ru", "ljspeech"):
+        assert 0.9 <= rows[name]["student"]["std_ratio"] <= 1.1
+        assert rows[name]["student"]["stoi"] > 0.85

@@ -1,0 +1,118 @@
+"""Words as vectors and back to sound; directions that do to the sound what their names say."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import spearmanr
+
+from minigen import data, vae
+from minigen.speech import word_vae
+
+LEARN, TEST = word_vae.held_out(data.spoken_digits())
+
+
+def test_held_out_words_are_not_learned_from():
+    assert len(LEARN) == 330 and len(TEST) == 30
+    assert not {c.name for c in LEARN} & {c.name for c in TEST}
+    assert {(c.text, c.speaker) for c in TEST} == {(c.text, c.speaker) for c in LEARN}
+
+
+def test_a_word_keeps_its_duration_pitch_and_spectrum_on_the_way_to_sound():
+    for clip in TEST:
+        x = word_vae.vector(clip)
+        assert x.shape == (word_vae.DIM,) and np.isfinite(x).all()
+        heard = word_vae.hear(word_vae.render(x))
+        original = word_vae.hear(clip.audio)
+        f0 = np.median(clip.f0[clip.f0 > 0])
+        assert abs(np.log(heard.duration) - x[-1]) < 0.15, clip.name
+        assert abs(np.log(heard.f0 / f0)) < 0.08, clip.name
+        others = [c for c in TEST if c.text != clip.text and c.speaker != clip.speaker]
+        away = [
+            np.linalg.norm(heard.spectrum - word_vae.hear(c.audio).spectrum) for c in others[:6]
+        ]
+        assert np.linalg.norm(heard.spectrum - original.spectrum) < np.median(away), clip.name
+
+
+def test_hear_measures_a_known_sound():
+    t = np.arange(4000) / 8000
+    tone = 0.1 * sum(np.cos(2 * np.pi * 125 * k * t) for k in range(1, 8))
+    heard = word_vae.hear(np.pad(tone, 2000))
+    assert abs(heard.duration - 0.5) < 0.04 and abs(heard.f0 - 125) < 2
+
+
+def test_a_direction_is_the_slope_of_the_regression():
+    generator = torch.Generator().manual_seed(0)
+    attribute = torch.randn(500, generator=generator).double()
+    slope = torch.tensor([0.5, -2.0, 0.0]).double()
+    noise = torch.randn(500, 3, generator=generator).double()
+    z = 3.0 + attribute[:, None] * slope + 0.1 * noise
+    assert torch.allclose(word_vae.direction(z, attribute), slope, atol=0.02)
+    with pytest.raises(ValueError, match="differ"):
+        word_vae.direction(z, torch.ones(500))
+
+
+def test_standardising_is_undone():
+    model = word_vae.SpokenVAE(latent=2, hidden=(4,)).double()
+    x = torch.tensor(np.stack([word_vae.vector(c) for c in LEARN[:20]]))
+    inward = model.standardise(x)
+    assert torch.allclose(model.outward(inward), x) and torch.allclose(
+        inward.mean(0), torch.zeros(417).double(), atol=1e-9
+    )
+    assert torch.allclose(inward[:, -1].square().mean(), torch.tensor(1.0).double())
+
+
+@pytest.mark.parametrize("name", ["tempo", "pitch", "voice"])
+def test_the_shipped_directions_move_what_they_name(name):
+    """Measured afresh on sound: five places along the direction, every third held-out word."""
+    model, card = word_vae.load()
+    way = torch.tensor(card["directions"][name])
+    scores = []
+    for clip in [c for c in TEST if name != "voice" or c.speaker == "slt"][
+        :: 1 if name == "voice" else 3
+    ]:
+        (z,) = model.latents([clip])
+        places = np.linspace(0, 1, 5) if name == "voice" else np.linspace(-1, 1, 5)
+        reach = {"tempo": 0.35, "pitch": 0.2, "voice": 1.0}[name]
+        heard = [
+            word_vae.hear(word_vae.render(model.word(z + float(p) * reach * way))) for p in places
+        ]
+        if name == "voice":
+            his = [c for c in LEARN if c.speaker == "rms" and c.text == clip.text]
+            target = word_vae.spectral_mean(his)
+            values = [-np.linalg.norm(h.spectrum - target) for h in heard]
+        else:
+            values = [h.duration if name == "tempo" else h.f0 for h in heard]
+        scores.append(spearmanr(places, values)[0])
+    assert np.mean(scores) >= 0.8
+    assert card["spearman"][name]["mean"] >= 0.8
+    assert card["spearman, by the student"][name]["mean"] >= 0.8
+
+
+def test_the_student_says_a_word_with_its_duration_pitch_and_level():
+    for clip in TEST[::5]:
+        x = word_vae.vector(clip)
+        plain, made = word_vae.render(x), word_vae.render(x, by="student")
+        assert abs(len(made) - len(plain)) <= 160
+        assert 0.5 < made.std() / plain.std() < 2 and np.abs(made[:200]).max() < 0.02
+        heard, was = word_vae.hear(made), word_vae.hear(plain)
+        assert abs(np.log(heard.f0 / was.f0)) < 0.06
+        quiet = x.copy()
+        quiet[: word_vae.MOMENTS * word_vae.BANDS] -= 1  # neper
+        ratio = word_vae.render(quiet, by="student").std() / made.std()
+        assert abs(ratio * np.e - 1) < 0.02
+
+
+def test_the_shipped_model_describes_held_out_words():
+    model, card = word_vae.load()
+    x = torch.tensor(np.stack([word_vae.vector(c) for c in TEST])).float()
+    nats = vae.elbo(model, model.inward(x), 20, generator=torch.Generator().manual_seed(0)).mean()
+    assert abs(nats - card["elbo"]["held out"]) < 0.1 * abs(card["elbo"]["held out"])
+
+
+def test_bad_input_is_named():
+    with pytest.raises(ValueError, match="417"):
+        word_vae.render(np.zeros(10))
+    with pytest.raises(ValueError, match='"pulses" or "student"'):
+        word_vae.render(np.zeros(word_vae.DIM), by="teacher")
+    with pytest.raises(ValueError, match="8000 Hz"):
+        word_vae.vector(data.Utterance(np.zeros(100, np.float32), 16000, "seven", "slt"))
