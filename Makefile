@@ -4,11 +4,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+BOOK_STAMP := $(VENV)/.installed-book
+PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 SITE := _build/html/index.html
 WORKERS ?= 2
 PORT ?= 8000
 
-.PHONY: book test notebooks serve bench address clean distclean help
+.PHONY: book test notebooks serve bench address lock clean distclean help
 .DEFAULT_GOAL := help
 
 help:
@@ -18,9 +20,10 @@ help:
 	@echo "make serve       serve the built book on http://localhost:$(PORT)"
 	@echo "make bench       run the measurements in benchmarks/"
 	@echo "make address URL=https://github.com/you/minigen   move the repository's address"
+	@echo "make lock        pin anew what the packages named in requirements.txt bring"
 	@echo "make clean       remove what was built (make distclean: the virtual environment, too)"
 
-book: $(STAMP)
+book: $(BOOK_STAMP)
 	$(BIN)/jupyter-book build . -W -n --keep-going
 	@echo
 	@echo "The book is built. Open this in a browser: file://$(CURDIR)/$(SITE)"
@@ -39,7 +42,7 @@ test: $(STAMP)
 notebooks: $(STAMP)
 	$(BIN)/python tools/notebooks.py $(if $(ALL),--all) $(NAMES)
 
-serve: $(STAMP)
+serve: $(BOOK_STAMP)
 	@test -f $(SITE) || $(MAKE) book
 	@echo "Serving the book on http://localhost:$(PORT) (Ctrl-C ends it)"
 	$(BIN)/python -m http.server --bind 127.0.0.1 --directory _build/html $(PORT)
@@ -51,6 +54,10 @@ bench: $(STAMP)
 
 address: $(STAMP)
 	$(BIN)/python tools/address.py $(URL)
+
+lock: | $(BIN)/python
+	$(PIP) install -c requirements.txt packaging
+	$(BIN)/python tools/lock.py
 
 clean:
 	rm -rf _build build dist .pytest_cache .ruff_cache *.egg-info
@@ -73,7 +80,12 @@ $(BIN)/python:
 		"Install python3-venv (Debian, Ubuntu) or pip."; exit 1; fi \
 	|| { rm -rf $(VENV); echo "the virtual environment could not be made"; exit 1; }
 
-$(STAMP): requirements.txt pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install -q --disable-pip-version-check -r requirements.txt
-	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+# The book shows outputs that are stored, so that building it needs neither torch nor the library.
+$(BOOK_STAMP): requirements-book.txt requirements.txt | $(BIN)/python
+	@if [ -f $(STAMP) ]; then $(MAKE) $(STAMP); else $(PIP) install -r requirements-book.txt; fi
 	@touch $@
+
+$(STAMP): requirements.txt pyproject.toml | $(BIN)/python
+	$(PIP) install -r requirements.txt
+	$(PIP) install --no-deps --no-build-isolation -e .
+	@touch $@ $(BOOK_STAMP)

