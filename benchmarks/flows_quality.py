@@ -17,11 +17,11 @@ from statistics import median
 import torch
 from torch import nn
 
-from minigen import data
+from minigen import data, weights
 from minigen.flows import Flow, initialise
-from minigen.flows.shipped import BUILD, MEASURED, WEIGHTS
+from minigen.flows.shipped import BUILD, MEASURED
 from minigen.flows.targets import ENERGIES, checkerboard, log_normaliser, rings, two_moons
-from minigen.train import Ema, save_tensors
+from minigen.train import Ema
 
 PLANES = {plane.name: plane for plane in (two_moons(), rings(), checkerboard())}
 BARS = {  # what the median must not exceed
@@ -157,7 +157,7 @@ def ship(target: str, build: str, flow: Flow, result: float, seconds: float) -> 
         key: value.half() if value.is_floating_point() else value
         for key, value in flow.state_dict().items()
     }
-    save_tensors(WEIGHTS / f"flows_{name}.safetensors", tensors, card)
+    weights.save(f"flows_{name}", tensors, card)
 
 
 def table(results: dict) -> str:

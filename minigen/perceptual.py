@@ -7,23 +7,21 @@ ruler for a student: the same phones should come out, at the same time (features
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from . import weights
 from .audio.spectrum import mel_filterbank
 from .conditioning import HOP, PHONES
 from .spectral_losses import power_spectrogram
-from .train import load_tensors
 
 __all__ = ["PerceptualLoss", "PhoneNet", "card", "gram", "load_phone_net"]
 
 RATE, N_FFT, N_MELS = 8_000, 256, 40
 FLOOR = 1e-6  # of power in a mel band, below the dither of the digit voice
-WEIGHTS = Path(__file__).with_name("weights") / "phone_net.safetensors"
 
 
 class PhoneNet(nn.Module):
@@ -142,13 +140,13 @@ class PerceptualLoss(nn.Module):
         return torch.stack(parts).mean()
 
 
-def load_phone_net(path: Path | str | None = None) -> PhoneNet:
+def load_phone_net(path: Path | str = "phone_net") -> PhoneNet:
     """The classifier that ships, trained by `training/phone_classifier.py`."""
-    tensors, notes = load_tensors(Path(path or WEIGHTS))
+    tensors, notes = weights.load(path)
     if "channels" not in notes:
         raise ValueError(f"{path} holds no phone classifier")
     net = PhoneNet(notes["channels"])
-    net.load_state_dict({name: value.float() for name, value in tensors.items()})
+    net.load_state_dict(tensors)
     return net.eval().requires_grad_(False)
 
 
@@ -158,4 +156,4 @@ def card() -> dict:
     >>> card()["accuracy"]["held out"] > 0.85
     True
     """
-    return json.loads(WEIGHTS.with_suffix(".json").read_text())
+    return weights.card("phone_net")

@@ -10,10 +10,11 @@ from __future__ import annotations
 import math
 import zlib
 from collections.abc import Sequence
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+
+from . import weights
 
 __all__ = [
     "RNNLM",
@@ -410,15 +411,12 @@ def load(name: str = "characters", cell: str = "lstm") -> RNNLM:
     >>> load("characters").vocab
     47
     """
-    from .train import load_tensors
-
     known = ("characters", "seven")
     if name not in known:
         raise ValueError(f"no trained model {name!r}: choose one of {', '.join(known)}")
-    path = Path(__file__).with_name("weights") / f"rnn_{name}.safetensors"
-    tensors, notes = load_tensors(path)
+    tensors, notes = weights.load(f"rnn_{name}")
     model = RNNLM(**notes["model"], cell=cell)
-    model.load_state_dict({key: value.float() for key, value in tensors.items()})
+    model.load_state_dict(tensors)
     return model.eval().requires_grad_(False)
 
 

@@ -9,9 +9,7 @@ uninterrupted run on one process would.
 
 from __future__ import annotations
 
-import json
 import math
-import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,10 +17,10 @@ from typing import NoReturn
 
 import torch
 from accelerate import Accelerator
-from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 from tqdm import tqdm
+
+from . import weights
 
 __all__ = [
     "Ema",
@@ -30,8 +28,6 @@ __all__ = [
     "Trainer",
     "compile_bodies",
     "learning_rate",
-    "load_tensors",
-    "save_tensors",
 ]
 
 Batches = Callable[[int, int, int], dict[str, Tensor]]
@@ -117,30 +113,6 @@ class Ema:
                 self.shadow[name].copy_(value)
 
 
-def save_tensors(path: Path, tensors: dict[str, Tensor], notes: dict) -> None:
-    """Write a safetensors file so that a reader sees the old one or the whole new one."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    tensors = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
-    save_file(tensors, temporary, metadata={"notes": json.dumps(notes)})
-    with temporary.open("rb+") as stream:
-        os.fsync(stream.fileno())
-    os.replace(temporary, path)
-
-
-def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict]:
-    """Read what `save_tensors` wrote -> (tensors, notes). A damaged file is a ValueError."""
-    if not path.is_file():
-        raise FileNotFoundError(f"there is no file {path}")
-    try:
-        with safe_open(path, framework="pt") as stream:
-            notes = json.loads((stream.metadata() or {})["notes"])
-            return {name: stream.get_tensor(name) for name in stream.keys()}, notes  # noqa: SIM118
-    except Exception as error:  # safetensors raises its own class, and json and struct theirs
-        raise ValueError(
-            f"{path} is cut off, damaged or no file of weights of minigen's ({error}): get it again"
-        ) from error
-
-
 def compile_bodies(objective: nn.Module, device: torch.device | str = "cpu") -> None:
     """torch.compile each of the objective's bodies where it is; names of weights stay as they are.
 
@@ -189,8 +161,8 @@ class Trainer:
         self.model, self.guard = objective.model, getattr(objective, "guard", None)
         if config.compile:
             compile_bodies(objective, self.accelerator.device)
-        weights = [weight for weight in self.model.parameters() if weight.requires_grad]
-        optimizer = torch.optim.Adam(weights, lr=config.rate, betas=(0.9, 0.99))
+        learned = [weight for weight in self.model.parameters() if weight.requires_grad]
+        optimizer = torch.optim.Adam(learned, lr=config.rate, betas=(0.9, 0.99))
         self.objective, self.optimizer = self.accelerator.prepare(objective, optimizer)
         self.ema, self.step = Ema(self.model, config.decay), 0
 
@@ -280,7 +252,7 @@ class Trainer:
             tensors |= {f"adam.{index}.{name}": value for name, value in state.items()}
         where = {"device": str(self.accelerator.device), "torch": torch.__version__}
         notes = {"step": self.step, "run": asdict(self.config), "recipe": self.recipe, **where}
-        save_tensors(self.checkpoint, tensors, notes)
+        weights.save(self.checkpoint, tensors, notes)
 
     def _fits(self, tensors: dict[str, Tensor]) -> None:
         """Raise ValueError unless these are the weights, by name and shape, that this run makes."""
@@ -294,7 +266,7 @@ class Trainer:
 
     def load(self) -> None:
         """Take everything back from `checkpoint`."""
-        tensors, notes = load_tensors(self.checkpoint)
+        tensors, notes = weights.load(self.checkpoint)
         self._fits(tensors)
         self.step = notes["step"]
         parts: dict[str, dict[str, Tensor]] = {"model": {}, "ema": {}, "adam": {}}

@@ -12,19 +12,17 @@ would be a smaller weight on the KL in disguise.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from itertools import pairwise
-from pathlib import Path
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from . import weights
 from .flows import Compose, Inverse, MaskedAffineAutoregressive, Planar, Transform
-from .train import load_tensors
 
 __all__ = [
     "VAE",
@@ -43,7 +41,6 @@ __all__ = [
 ]
 
 LOG_2PI = math.log(2 * math.pi)
-WEIGHTS = Path(__file__).with_name("weights")
 
 
 def reparameterise(mean: Tensor, log_scale: Tensor, noise: Tensor) -> Tensor:
@@ -616,8 +613,7 @@ def load() -> tuple[VAE, dict]:
     >>> model.dim, model.latent, sorted(card["posteriors"])
     (64, 8, ['diagonal', 'iaf', 'planar'])
     """
-    tensors, _ = load_tensors(WEIGHTS / "vae_digits.safetensors")
-    card = json.loads((WEIGHTS / "vae_digits.json").read_text(encoding="utf-8"))
-    model = VAE(**card["model"]).eval()
-    model.load_state_dict({name: value.float() for name, value in tensors.items()})
-    return model.requires_grad_(False), card
+    tensors, notes = weights.load("vae_digits")
+    model = VAE(**notes["model"]).eval()
+    model.load_state_dict(tensors)
+    return model.requires_grad_(False), weights.card("vae_digits")

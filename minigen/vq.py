@@ -8,10 +8,8 @@ what models text models them too: `CodePrior`.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -19,8 +17,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from . import weights
 from .code_prior import CodePrior, ngram_nats, pad
-from .train import load_tensors
 
 __all__ = [
     "VQVAE",
@@ -38,8 +36,6 @@ __all__ = [
     "straight_through",
     "usage",
 ]
-
-WEIGHTS = Path(__file__).with_name("weights")
 
 
 # ---------------------------------------------------------------- the quantiser
@@ -446,10 +442,7 @@ def load() -> tuple[VQVAE, dict]:
     >>> model.quantizer.codes, card["test, median"]["mse"] <= 0.018
     (64, True)
     """
-    tensors, _ = load_tensors(WEIGHTS / "vq_digits.safetensors")
-    card = json.loads((WEIGHTS / "vq_digits.json").read_text(encoding="utf-8"))
-    model = VQVAE.for_images(**card["model"]).eval()
-    model.load_state_dict(
-        {k: v.float() if v.is_floating_point() else v for k, v in tensors.items()}
-    )
-    return model.requires_grad_(False), card
+    tensors, notes = weights.load("vq_digits")
+    model = VQVAE.for_images(**notes["model"]).eval()
+    model.load_state_dict(tensors)
+    return model.requires_grad_(False), weights.card("vq_digits")

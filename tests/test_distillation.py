@@ -11,10 +11,9 @@ import pytest
 import soundfile
 import torch
 
-from minigen import conditioning
+from minigen import conditioning, weights
 from minigen.parallel_wavenet import Student
 from minigen.speech import evaluation, voice
-from minigen.train import load_tensors
 
 ROOT = Path(__file__).parents[1]
 TOY = {
@@ -59,7 +58,7 @@ def test_every_pair_trains_from_a_file_resumes_exactly_and_speaks(tmp_path, k, b
     voice.train(read, tmp_path / "parts", until=2)
     voice.train(read, tmp_path / "parts", resume=True)
     files = [tmp_path / name / "checkpoint.safetensors" for name in ("whole", "parts")]
-    whole, again = (load_tensors(file)[0] for file in files)
+    whole, again = (weights.load(file)[0] for file in files)
     assert all(torch.equal(value, again[name]) for name, value in whole.items())
     assert all(np.isfinite(value) for value in watched.values())
     extra = {"contrastive": "wrong_kl", "perceptual": "perceptual"}
@@ -78,7 +77,7 @@ def test_a_mixture_starts_at_a_gaussian_and_its_card_tells(tmp_path):
     """`start_from` takes the body over; each component has the Gaussian's mean, and scales spread around its scale."""
     made = recipe("teacher", mixture=3, floor=-99.0)
     made["model"] = dict(made["model"], layers=7, residual=32)
-    made["start_from"] = str(voice.WEIGHTS / "digits_teacher.safetensors")
+    made["start_from"] = str(weights.path("digits_teacher"))
     made["run"] = {"steps": 1, "rate": 1e-12}
     voice.train(made, tmp_path)
     mixture = voice.load("teacher", tmp_path / "checkpoint.safetensors")
@@ -128,10 +127,10 @@ def test_command_streams_and_exports(tmp_path):
     want = voice.speak("one two").audio
     assert rate == 8000 and x.shape == want.shape and np.abs(x - want).max() < 1e-4
     pytest.importorskip("onnx", reason='ONNX is optional: pip install "onnx>=1.16"')
-    weights = str(voice.WEIGHTS / "digits_student.safetensors")
-    done = command("export", weights, "student.onnx", cwd=tmp_path)
+    file = str(weights.path("digits_student"))
+    done = command("export", file, "student.onnx", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "student.onnx").stat().st_size > 100_000
-    weights = str(voice.WEIGHTS / "digits_teacher.safetensors")
-    done = command("export", weights, "teacher.onnx", cwd=tmp_path)
+    file = str(weights.path("digits_teacher"))
+    done = command("export", file, "teacher.onnx", cwd=tmp_path)
     assert done.returncode == 2 and len(done.stderr.splitlines()) == 1

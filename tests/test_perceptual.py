@@ -7,12 +7,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from minigen import data, perceptual
+from minigen import data, perceptual, weights
 from minigen.conditioning import PHONES
 from minigen.parallel_wavenet import DistillationLoss, Student
 from minigen.perceptual import PerceptualLoss, PhoneNet, gram, load_phone_net
 from minigen.speech import voice
-from minigen.train import load_tensors
 
 
 def clip(word="seven", speaker="slt", index=0) -> torch.Tensor:
@@ -20,10 +19,10 @@ def clip(word="seven", speaker="slt", index=0) -> torch.Tensor:
 
 
 def test_shipped_classifier_is_small_and_names_held_out_phones():
-    path = perceptual.WEIGHTS
+    path = weights.path("phone_net")
     assert path.stat().st_size <= 300_000
     card, net = perceptual.card(), load_phone_net()
-    assert load_tensors(path)[1] == card
+    assert weights.load(path)[1] == card
     right = count = 0
     for kept in voice.held_out()[1]:
         batch = voice.as_batch(kept, 0.0005)
@@ -112,7 +111,7 @@ def test_errors(tmp_path):
     ):
         PerceptualLoss(PhoneNet(4), rate=16_000)
     with pytest.raises(ValueError, match="no phone classifier"):
-        load_phone_net(voice.WEIGHTS / "digits_student.safetensors")
+        load_phone_net(weights.path("digits_student"))
     with pytest.raises(ValueError, match="fewer than one frame"):
         PhoneNet(4)(torch.zeros(1, 1, 100))
-    assert json.loads(perceptual.WEIGHTS.with_suffix(".json").read_text())["command"]
+    assert json.loads(weights.path("phone_net").with_suffix(".json").read_text())["command"]

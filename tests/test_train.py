@@ -11,6 +11,7 @@ import torch
 from accelerate.state import AcceleratorState
 from torch import nn
 
+from minigen import weights
 from minigen.distillation import Guard
 from minigen.distributions import GaussianHead
 from minigen.train import (
@@ -19,8 +20,6 @@ from minigen.train import (
     Trainer,
     compile_bodies,
     learning_rate,
-    load_tensors,
-    save_tensors,
 )
 from minigen.wavenet import WaveNet
 
@@ -46,7 +45,7 @@ def batches(step, shard=0, shards=1, size=8):
     return {"x": x[shard::shards], "y": x.sum(1, keepdim=True)[shard::shards]}
 
 
-def weights(trainer):
+def state(trainer):
     return {name: value.clone() for name, value in trainer.model.state_dict().items()}
 
 
@@ -84,7 +83,7 @@ def test_training_n_plus_m_steps_equals_n_save_load_m(tmp_path):
     parts = Trainer(Regression(), batches, CONFIG, tmp_path / "parts")
     parts.run(resume=True)
     assert parts.step == whole.step == 30
-    for name, value in weights(whole).items():
+    for name, value in state(whole).items():
         assert torch.equal(value, parts.model.state_dict()[name]), name
         assert torch.equal(whole.ema.shadow[name], parts.ema.shadow[name]), name
 
@@ -94,7 +93,7 @@ def test_learns_and_writes_curves(tmp_path):
     watched = Trainer(Regression(), batches, config, tmp_path, {"name": "test"}).run()
     assert watched["error"] < 0.3
     assert list(tmp_path.glob("events.*"))
-    _, notes = load_tensors(tmp_path / "checkpoint.safetensors")
+    _, notes = weights.load(tmp_path / "checkpoint.safetensors")
     assert notes["step"] == 300 and notes["recipe"] == {"name": "test"}
 
 
@@ -114,7 +113,7 @@ def test_not_finite_stops_with_the_cause(tmp_path):
     trainer = Trainer(Regression(), bad, CONFIG, tmp_path)
     with pytest.raises(FloatingPointError, match="nan at step 9.*checkpoint"):
         trainer.run()
-    assert load_tensors(trainer.checkpoint)[1]["step"] == 7  # the last good one stays
+    assert weights.load(trainer.checkpoint)[1]["step"] == 7  # the last good one stays
 
 
 class Watched(Regression):
@@ -149,7 +148,7 @@ def test_a_lasting_fault_stops_the_run_with_its_cause_and_keeps_the_last_good_ch
     with pytest.raises(FloatingPointError, match=f"{cause}.*at step 67: the last good") as caught:
         trainer.run()
     assert "\n" not in str(caught.value)
-    assert load_tensors(trainer.checkpoint)[1]["step"] == 62  # 64 and 66 were due, too
+    assert weights.load(trainer.checkpoint)[1]["step"] == 62  # 64 and 66 were due, too
 
 
 @pytest.mark.parametrize(
@@ -223,7 +222,7 @@ def test_half_precision_is_for_the_body_only(tmp_path, another_precision):
     trainer.run()
     assert seen == {"body": torch.bfloat16, "head": torch.float32, "loss": torch.float32}
     assert all(weight.dtype == torch.float32 for weight in trainer.model.parameters())
-    saved, _ = load_tensors(trainer.checkpoint)
+    saved, _ = weights.load(trainer.checkpoint)
     assert {v.dtype for k, v in saved.items() if not k.startswith("adam.")} == {torch.float32}
 
 
@@ -253,7 +252,7 @@ def test_compile_changes_speed_and_not_results(tmp_path):
         trainer = Trainer(Regression(), batches, config, tmp_path / str(compiled))
         trainer.run()
         assert (trainer.model._compiled_call_impl is not None) == compiled
-        found.append(load_tensors(trainer.checkpoint)[0])
+        found.append(weights.load(trainer.checkpoint)[0])
     assert set(found[0]) == set(found[1])
     for name, value in found[0].items():
         assert torch.allclose(value.float(), found[1][name].float(), atol=1e-5), name
@@ -277,22 +276,6 @@ def test_damaged_checkpoint_is_a_clear_error(tmp_path, damage):
     trainer.checkpoint.write_bytes(new)
     with pytest.raises(ValueError, match="damaged"):
         Trainer(Regression(), batches, CONFIG, tmp_path).run(resume=True)
-
-
-def test_saving_is_atomic(tmp_path, monkeypatch):
-    """A crash in the middle of writing leaves the old file whole."""
-    path = tmp_path / "a.safetensors"
-    save_tensors(path, {"x": torch.ones(3)}, {"step": 1})
-
-    def crash(tensors, file, metadata):
-        Path(file).write_bytes(b"half")
-        raise OSError("disk full")
-
-    monkeypatch.setattr("minigen.train.save_file", crash)
-    with pytest.raises(OSError, match="disk full"):
-        save_tensors(path, {"x": torch.zeros(3)}, {"step": 2})
-    tensors, notes = load_tensors(path)
-    assert notes == {"step": 1} and tensors["x"].sum() == 3
 
 
 SCRIPT = """
@@ -327,7 +310,8 @@ import os, random, signal, sys, time
 sys.path.insert(0, {tests!r})
 import torch.utils.tensorboard  # whatever a run imports is imported once, before the first fork
 from accelerate import Accelerator
-from minigen.train import Path, load_tensors
+from minigen import weights
+from minigen.train import Path
 from test_train import Regression, Trainer, TrainConfig, batches
 
 Accelerator()
@@ -364,7 +348,7 @@ for kill in range({kills}):
         sys.exit("it ended before it could be killed: raise steps")
     file = Path({out!r}) / "checkpoint.safetensors"
     if file.exists():
-        os.write(log, b"saved %d\\n" % load_tensors(file)[1]["step"])
+        os.write(log, b"saved %d\\n" % weights.load(file)[1]["step"])
 os.write(log, b"run\\n")
 if not (pid := os.fork()):
     child()
@@ -408,9 +392,9 @@ def test_sigkill_at_random_moments_loses_only_the_steps_since_the_last_checkpoin
     config = TrainConfig(steps=steps, rate=1e-2, warmup=5, every=every, decay=0.9)
     whole = Trainer(Regression(), batches, config, tmp_path / "whole")
     whole.run()
-    got, notes = load_tensors(out / "checkpoint.safetensors")
+    got, notes = weights.load(out / "checkpoint.safetensors")
     assert notes["step"] == steps
-    for name, value in weights(whole).items():
+    for name, value in state(whole).items():
         assert torch.equal(got[f"model.{name}"], value), name
 
 
@@ -427,6 +411,6 @@ def test_two_processes_equal_one(tmp_path):
     config = TrainConfig(steps=10, rate=1e-2, warmup=5, every=1, decay=0.9)
     one = Trainer(Regression(), batches, config, tmp_path / "one")
     one.run()
-    got, _ = load_tensors(tmp_path / "two" / "checkpoint.safetensors")
-    for name, value in weights(one).items():
+    got, _ = weights.load(tmp_path / "two" / "checkpoint.safetensors")
+    for name, value in state(one).items():
         assert torch.allclose(got[f"model.{name}"], value, atol=1e-5), name

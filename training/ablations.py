@@ -4,7 +4,7 @@
 
 Each run distils the shipped digit teacher into 4 flows of 7 layers of 16 channels, from the same weights, on the
 same batches, for the same number of steps; one thing differs. After each, its row is written to
-minigen/weights/ablations.json and half a second of its speech to minigen/weights/ablations/. Runs that are
+minigen/results/ablations.json and half a second of its speech to minigen/results/ablations/. Runs that are
 there already are left alone, and a run that was interrupted goes on from its checkpoint in runs/ablations/.
 Run from the repository's root.
 """
@@ -19,15 +19,15 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from minigen import audio
+from minigen import audio, results, weights
 from minigen.parallel_wavenet import DistillationLoss, Student
 from minigen.spectral_losses import MultiResolutionSTFTLoss
 from minigen.speech import evaluation, voice
-from minigen.train import TrainConfig, Trainer, load_tensors
+from minigen.train import TrainConfig, Trainer
 
 ROOT = Path(__file__).resolve().parent.parent
-TABLE = ROOT / "minigen" / "weights" / "ablations.json"
-CLIPS = ROOT / "minigen" / "weights" / "ablations"
+TABLE = results.path("ablations")
+CLIPS = TABLE.with_suffix("")
 MODEL = {"flows": 4, "layers": 7, "residual": 16, "kernel": 2, "taps": 16, "log_scale": -6.0}
 DATA = {"batch": 4, "frames": 40, "dither": 0.0005, "seed": 2}
 FULL = {"penalty": 4.0, "stft": 1.0, "power": 1.0, "beta": 0.5}
@@ -127,7 +127,7 @@ def one(name: str, runs: Path, steps: int) -> dict:
         stopped = str(error).split(": the last good")[0]
     done = 0
     if trainer.checkpoint.exists():
-        tensors, notes = load_tensors(trainer.checkpoint)
+        tensors, notes = weights.load(trainer.checkpoint)
         done = notes["step"]
         averaged = {k.removeprefix("ema."): v for k, v in tensors.items() if k.startswith("ema.")}
         model.load_state_dict(averaged)

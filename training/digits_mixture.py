@@ -4,7 +4,7 @@
     minigen train student --config training/digits-mixture-cpu-student.toml --out runs/mixture-student --resume
     python training/digits_mixture.py
 
-writes minigen/weights/digits_mixture.json: the figures of `minigen evaluate`, the shipped Gaussian teacher's
+writes minigen/results/digits_mixture.json: the figures of `minigen evaluate`, the shipped Gaussian teacher's
 likelihood beside the mixture's, how the components are used, and how much the sampled KL scatters. Run from the
 repository's root.
 """
@@ -16,12 +16,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from minigen import metrics
+from minigen import metrics, results
 from minigen.parallel_wavenet import kl_spread
 from minigen.speech import evaluation, voice
 
 ROOT = Path(__file__).resolve().parent.parent
-CARD = ROOT / "minigen" / "weights" / "digits_mixture.json"
+CARD = results.path("digits_mixture")
 SAMPLES = (1, 2, 4, 8, 16, 32)
 
 

@@ -22,8 +22,8 @@ from pathlib import Path
 import numpy as np
 import soundfile as sf
 
-from minigen import audio
-from minigen.speech import evaluation, voice
+from minigen import audio, weights
+from minigen.speech import evaluation
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "runs" / "heldout-allison.html"
@@ -112,8 +112,8 @@ def main() -> None:
     print(f"{PAGE}: {PAGE.stat().st_size / 1e6:.1f} MB")
     print(evaluation.as_text(measured))
     if arguments.ship:
-        prosody.save(voice.WEIGHTS / "allison_prosody.json")
-        card = voice.WEIGHTS / "allison_teacher.json"
+        prosody.save(weights.path("allison_prosody").with_suffix(".json"))
+        card = weights.path("allison_teacher").with_suffix(".json")
         held = json.loads(card.read_text())
         held["measured"] = rounded(measured)
         card.write_text(json.dumps(held, indent=1) + "\n")

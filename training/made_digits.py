@@ -3,7 +3,7 @@
     python training/made_digits.py          three seeds, a minute or two on one core
 
 Binary pictures (x >= 8), the split of `data.digits`: 1,297 to learn from, 200 to choose the step, 300
-to test once. Writes the card minigen/weights/made_digits.json. Weights are not kept: chapter 6 trains a small one itself. Run
+to test once. Writes the card minigen/results/made_digits.json. Weights are not kept: chapter 6 trains a small one itself. Run
 from the repository's root.
 """
 
@@ -12,14 +12,13 @@ import json
 import math
 import statistics
 import time
-from pathlib import Path
 
 import torch
 
-from minigen import data
+from minigen import data, results
 from minigen.made import MADE
 
-CARD = Path(__file__).resolve().parent.parent / "minigen" / "weights" / "made_digits.json"
+CARD = results.path("made_digits")
 RUN = {"hidden": [500], "orders": 16, "dropout": 0.2, "steps": 6000, "batch": 64, "rate": 2e-3}
 EVERY = 500  # steps between looks at the validation part
 

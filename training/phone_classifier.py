@@ -16,12 +16,12 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 
+from minigen import weights
 from minigen.conditioning import PHONES
 from minigen.perceptual import PhoneNet
 from minigen.speech import voice
-from minigen.train import save_tensors
 
-OUT = Path(__file__).resolve().parent.parent / "minigen" / "weights" / "phone_net.safetensors"
+OUT = weights.path("phone_net")
 CHANNELS, DITHER = 48, 0.0005
 
 
@@ -89,7 +89,7 @@ def main() -> None:
         },
         "processor seconds on one core": round(time.process_time() - begin),
     }
-    save_tensors(given.out, net.state_dict(), card)
+    weights.save(given.out, net.state_dict(), card)
     given.out.with_suffix(".json").write_text(json.dumps(card, indent=1) + "\n")
     print(json.dumps(card, indent=1))
 

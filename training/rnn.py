@@ -13,17 +13,14 @@ import math
 import sys
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from minigen import audio, data, rnn
-from minigen.train import save_tensors
+from minigen import audio, data, rnn, weights
 
-WEIGHTS = Path(__file__).resolve().parent.parent / "minigen" / "weights"
 Chunk = tuple[Tensor, Tensor, bool]  # fed (B, T), to predict (B, T), is this the start?
 
 
@@ -108,7 +105,7 @@ def train(name: str) -> None:
             print(f"step {step + 1}: {loss.item() / math.log(2):.3f} bits a symbol", flush=True)
     minutes = (time.process_time() - begin) / 60
     half = {key: value.half() for key, value in average.state_dict().items()}
-    save_tensors(WEIGHTS / f"rnn_{name}.safetensors", half, {"model": sizes})
+    weights.save(f"rnn_{name}", half, {"model": sizes})
     x = held_out(name)
     with torch.no_grad():
         nats = -rnn.load(name).double().log_prob(x).item()
@@ -120,7 +117,9 @@ def train(name: str) -> None:
         "processor minutes on one core": round(minutes, 1),
         "held out: bits a symbol": round(nats / x.shape[1] / math.log(2), 3),
     }
-    (WEIGHTS / f"rnn_{name}.json").write_text(json.dumps(card, indent=1) + "\n")
+    weights.path(f"rnn_{name}").with_suffix(".json").write_text(
+        json.dumps(card, indent=1) + "\n", encoding="utf-8"
+    )
     print(json.dumps(card, indent=1))
 
 

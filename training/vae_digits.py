@@ -13,14 +13,11 @@ import json
 import math
 import statistics
 import time
-from pathlib import Path
 
 import torch
 
-from minigen import data, vae
-from minigen.train import save_tensors
+from minigen import data, vae, weights
 
-WEIGHTS = Path(__file__).resolve().parent.parent / "minigen" / "weights"
 MODEL = {"dim": 64, "latent": 8, "hidden": [300, 200]}
 RUN = {"steps": 4000, "batch": 64, "rate": 2e-3, "dropout": 0.2, "warm-up": 1500}
 POSTERIORS = {
@@ -108,8 +105,10 @@ def main() -> None:
         part = card["posteriors"][posterior]
         part["gain over diagonal"] = round(diagonal - part["test nats, median"]["elbo"], 3)
     card["processor minutes on one core"] = round((time.process_time() - begin) / 60, 1)
-    save_tensors(WEIGHTS / "vae_digits.safetensors", shipped, {"model": MODEL, "run": RUN})
-    (WEIGHTS / "vae_digits.json").write_text(json.dumps(card, indent=1) + "\n")
+    weights.save("vae_digits", shipped, {"model": MODEL, "run": RUN})
+    weights.path("vae_digits").with_suffix(".json").write_text(
+        json.dumps(card, indent=1) + "\n", encoding="utf-8"
+    )
     print(json.dumps(card, indent=1))
 
 

@@ -11,17 +11,14 @@ mean over the target speaker's recordings of the word. Writes minigen/weights/va
 import json
 import math
 import time
-from pathlib import Path
 
 import numpy as np
 import torch
 from scipy.stats import spearmanr
 
-from minigen import data, vae
+from minigen import data, vae, weights
 from minigen.speech import word_vae
-from minigen.train import save_tensors
 
-OUT = Path(__file__).resolve().parent.parent / "minigen" / "weights" / "vae_words.safetensors"
 MODEL = {"latent": 16, "hidden": [128]}
 RUN = {"steps": 6000, "batch": 64, "rate": 2e-3, "seed": 0}
 STEPS = np.linspace(-1, 1, 7)
@@ -121,7 +118,9 @@ def main() -> None:
         "spearman, by the student": measure(model, found, "student"),
     }
     card["processor seconds on one core"] = round(time.process_time() - begin)
-    save_tensors(OUT, {name: value.half() for name, value in model.state_dict().items()}, card)
+    weights.save(
+        "vae_words", {name: value.half() for name, value in model.state_dict().items()}, card
+    )
     print(json.dumps({k: v for k, v in card.items() if k != "directions"}, indent=1))
 
 

@@ -12,14 +12,11 @@ import json
 import math
 import statistics
 import time
-from pathlib import Path
 
 import torch
 
-from minigen import data, vq
-from minigen.train import save_tensors
+from minigen import data, vq, weights
 
-WEIGHTS = Path(__file__).resolve().parent.parent / "minigen" / "weights"
 MODEL = {"codes": 64, "dim": 8, "hidden": 32, "halvings": 1}
 RUN = {"steps": 2500, "batch": 64, "rate": 3e-3, "commitment": 0.25}
 EVERY = 250  # steps between looks at the validation part
@@ -94,8 +91,10 @@ def main() -> None:
         },
         "processor seconds on one core": round(time.process_time() - begin),
     }
-    save_tensors(WEIGHTS / "vq_digits.safetensors", shipped, {"model": MODEL, "run": RUN})
-    (WEIGHTS / "vq_digits.json").write_text(json.dumps(card, indent=1) + "\n")
+    weights.save("vq_digits", shipped, {"model": MODEL, "run": RUN})
+    weights.path("vq_digits").with_suffix(".json").write_text(
+        json.dumps(card, indent=1) + "\n", encoding="utf-8"
+    )
     print(json.dumps(card, indent=1))
 
 

@@ -22,14 +22,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from minigen import vq
+from minigen import vq, weights
 from minigen.data.spoken_digits import DIGIT_WORDS
 from minigen.metrics import DigitRecogniser
 from minigen.speech import conversion, conversion_training
 from minigen.speech import conversion_measures as measures
-from minigen.train import load_tensors, save_tensors
 
-WEIGHTS = Path(__file__).resolve().parent.parent / "minigen" / "weights"
 RECIPES = {  # in the order in which they are followed; the last one's result ships
     "spoken_digits": ("vq_digits_voice", "vq_digits_voice_2"),
     "fsdd": ("vq_fsdd_voice",),
@@ -85,7 +83,7 @@ def prior() -> None:
         "processor seconds on one core": round(time.process_time() - begin),
     }
     half = {name: value.half() for name, value in net.state_dict().items()}
-    save_tensors(WEIGHTS / "vq_prior.safetensors", half, card)
+    weights.save("vq_prior", half, card)
     print(json.dumps(card, indent=1))
 
 
@@ -116,7 +114,7 @@ def measure(corpus: str, path: Path) -> None:
     """Figures of a model -> printed, and into the card beside its weights."""
     begin = time.process_time()
     model, _ = conversion.load(str(path))
-    notes = load_tensors(path)[1]
+    notes = weights.notes(path)
     learn, kept = conversion_training.corpus(corpus)
     recipe = notes["recipe"]
     wanted, templates = None, learn
@@ -132,7 +130,7 @@ def measure(corpus: str, path: Path) -> None:
         for row, columns in tables[0].items()
     }
     each = [{c: round(v, 2) for c, v in t["converted"].items() if c != "clips"} for t in tables]
-    shipped = path.parent == WEIGHTS
+    shipped = path.parent == weights.path("vq_prior").parent
     train = "python training/vq_speech.py train training/{0}.toml --out runs/{0}"
     command = " && ".join(train.format(name) for name in RECIPES[corpus]) + " --ship"
     card = {
@@ -183,15 +181,16 @@ def main() -> None:
     if given.what == "prior":
         prior()
     elif given.what == "measure":
-        measure(given.corpus, given.weights or WEIGHTS / f"vq_{given.corpus}.safetensors")
+        measure(given.corpus, given.weights or weights.path(f"vq_{given.corpus}"))
     else:
         recipe = tomllib.loads(given.recipe.read_text())
         model = conversion_training.train(recipe, given.out, given.resume, given.until)
         if given.until is None:
-            path = (WEIGHTS if given.ship else given.out) / f"vq_{recipe['corpus']}.safetensors"
+            path = weights.path(f"vq_{recipe['corpus']}")
+            path = path if given.ship else given.out / path.name
             minutes = conversion_training.minutes_of(given.out)
             if "model_from" in recipe:  # what went before counts, too
-                before = load_tensors(Path(recipe["model_from"]))[1]["minutes"]
+                before = weights.notes(recipe["model_from"])["minutes"]
                 minutes = before | {f"{stage}, second run": m for stage, m in minutes.items()}
             conversion_training.export(model, recipe, path, minutes)
             print(f"{path}: {path.stat().st_size / 1e6:.2f} MB")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from ..train import load_tensors
+from .. import weights
 from .autoregressive import MaskedAffineAutoregressive, MaskedSplineAutoregressive
 from .builders import NSF, RealNVP
 from .linear import ActNorm
@@ -19,7 +19,6 @@ from .univariate import Elementwise, SplineMap
 
 __all__ = ["BUILD", "load", "measured"]
 
-WEIGHTS = Path(__file__).resolve().parent.parent / "weights"
 MEASURED = Path(__file__).resolve().parent / "measured"
 
 
@@ -82,13 +81,15 @@ def load(name: str) -> tuple[Flow, dict]:
     >>> flow.sample((3,)).shape, sorted(card)[:3]
     (torch.Size([3, 2]), ['build', 'command', 'data'])
     """
-    path = WEIGHTS / f"flows_{name}.safetensors"
+    path = weights.path(f"flows_{name}")
     if not path.is_file():
-        known = sorted(p.stem.removeprefix("flows_") for p in WEIGHTS.glob("flows_*.safetensors"))
+        known = sorted(
+            p.stem.removeprefix("flows_") for p in path.parent.glob("flows_*.safetensors")
+        )
         raise ValueError(f"no flow {name!r} is shipped: there are {', '.join(known)}")
-    tensors, card = load_tensors(path)
+    tensors, card = weights.load(path)
     flow = BUILD[card["build"]]()
-    flow.load_state_dict({key: value.float() for key, value in tensors.items()})
+    flow.load_state_dict(tensors)
     return flow.requires_grad_(False), card
 
 

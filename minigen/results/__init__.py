@@ -8,8 +8,8 @@ __all__ = ["path", "read"]
 
 
 def path(name: str) -> Path:
-    """Where the table `name` lies: minigen/results/`name`.json."""
-    return Path(__file__).with_name(f"{name}.json")
+    """Where the table `name` lies: minigen/results/`name`.json, or with its own ending a clip beside it."""
+    return Path(__file__).parent / (name if Path(name).suffix else f"{name}.json")
 
 
 def read(name: str) -> Any:

@@ -18,15 +18,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from .. import weights
 from ..data import Utterance
 from ..distributions import Categorical, DiscretizedLogisticMixture, GaussianHead, Head
-from ..train import TrainConfig, Trainer, load_tensors, save_tensors
+from ..train import TrainConfig, Trainer
 from ..wavenet import WaveNet
 from .voice import DigitBatches, Likelihood, TeacherVoice, as_batch, held_out
 
 __all__ = ["DITHER", "HEADS", "ar_nats", "card", "load_head", "load_rung", "nats"]
 
-WEIGHTS = Path(__file__).parents[1] / "weights"
 DITHER = 0.0005  # standard deviation of the white noise on every clip: silence has no density
 HEADS: dict[str, Head] = {
     "mu_law": Categorical(256),
@@ -89,7 +89,7 @@ def _lagged(clip: Utterance, order: int) -> tuple[np.ndarray, np.ndarray]:
 
 def card(name: str) -> dict:
     """How "heads" or "ladder" came about: recipe, command, steps, minutes, nats a sample."""
-    return json.loads((WEIGHTS / f"babble_{name}.json").read_text())
+    return weights.card(f"babble_{name}")
 
 
 def load_head(name: str) -> WaveNet:
@@ -100,7 +100,7 @@ def load_head(name: str) -> WaveNet:
     """
     if name not in HEADS:
         raise ValueError(f"no head {name!r}: choose one of {', '.join(HEADS)}")
-    tensors, notes = load_tensors(WEIGHTS / f"babble_{name}.safetensors")
+    tensors, notes = weights.load(f"babble_{name}")
     net = build_head(name, notes["recipe"])
     net.load_state_dict(tensors)
     return net.eval().requires_grad_(False)
@@ -111,9 +111,9 @@ def load_rung(step: int) -> TeacherVoice:
     rungs = [row["step"] for row in card("ladder")["rungs"]]
     if step not in rungs:
         raise ValueError(f"no rung {step}: there are {', '.join(map(str, rungs))}")
-    tensors, notes = load_tensors(WEIGHTS / f"babble_{step}.safetensors")
+    tensors, notes = weights.load(f"babble_{step}")
     voice = build_ladder(notes["recipe"])
-    voice.load_state_dict({key: value.float() for key, value in tensors.items()})
+    voice.load_state_dict(tensors)
     return voice.eval().requires_grad_(False)
 
 
@@ -131,7 +131,7 @@ def build_ladder(recipe: dict) -> TeacherVoice:
 # ---------------------------------------------------------------- training
 
 
-def train_heads(recipe: dict, out: Path, weights: Path = WEIGHTS) -> None:
+def train_heads(recipe: dict, out: Path, folder: Path) -> None:
     """Each head for the same steps on the same batches; then the weights and one card."""
     clips, kept = held_out()
     batches = DigitBatches(clips, **recipe["data"])
@@ -147,7 +147,7 @@ def train_heads(recipe: dict, out: Path, weights: Path = WEIGHTS) -> None:
         watched = trainer.run(resume=True)
         minutes = (time.process_time() - start) / 60
         net.load_state_dict(trainer.ema.shadow)
-        save_tensors(weights / f"babble_{name}.safetensors", net.state_dict(), {"recipe": recipe})
+        weights.save(folder / f"babble_{name}.safetensors", net.state_dict(), {"recipe": recipe})
         rows.append(
             {
                 "head": name,
@@ -159,10 +159,10 @@ def train_heads(recipe: dict, out: Path, weights: Path = WEIGHTS) -> None:
             }
         )
         print(rows[-1], flush=True)
-    _write_card(weights, "heads", recipe, rows={"heads": rows})
+    _write_card(folder, "heads", recipe, rows={"heads": rows})
 
 
-def train_ladder(recipe: dict, out: Path, weights: Path = WEIGHTS) -> None:
+def train_ladder(recipe: dict, out: Path, folder: Path) -> None:
     """One conditioned network, whose weights are kept at the rungs, at half precision."""
     clips, kept = held_out()
     batches = DigitBatches(clips, **recipe["data"])
@@ -178,7 +178,7 @@ def train_ladder(recipe: dict, out: Path, weights: Path = WEIGHTS) -> None:
             trainer.run(resume=True, until=rung)
         seconds += time.process_time() - start
         half = {name: value.half() for name, value in voice.state_dict().items()}
-        save_tensors(weights / f"babble_{rung}.safetensors", half, {"recipe": recipe})
+        weights.save(folder / f"babble_{rung}.safetensors", half, {"recipe": recipe})
         voice.eval()
         rows.append(
             {
@@ -188,10 +188,10 @@ def train_ladder(recipe: dict, out: Path, weights: Path = WEIGHTS) -> None:
             }
         )
         print(rows[-1], flush=True)
-    _write_card(weights, "ladder", recipe, rows={"rungs": rows})
+    _write_card(folder, "ladder", recipe, rows={"rungs": rows})
 
 
-def _write_card(weights: Path, name: str, recipe: dict, rows: dict) -> None:
+def _write_card(folder: Path, name: str, recipe: dict, rows: dict) -> None:
     card = {
         "data": "spoken_digits without one tempo and pitch of every word; held_out: those 30 clips",
         "command": f"python -m minigen.speech.babble {name} --out runs/{name}",
@@ -200,7 +200,7 @@ def _write_card(weights: Path, name: str, recipe: dict, rows: dict) -> None:
         "torch": torch.__version__,
     }
     text = json.dumps(card | rows | {"recipe": recipe}, indent=1)
-    (weights / f"babble_{name}.json").write_text(text + "\n")
+    (folder / f"babble_{name}.json").write_text(text + "\n", encoding="utf-8")
 
 
 def main() -> None:
@@ -211,7 +211,9 @@ def main() -> None:
     parser.add_argument("what", choices=("heads", "ladder"))
     parser.add_argument("--out", type=Path, required=True, help="folder for checkpoints, curves")
     parser.add_argument("--recipe", type=Path, default=Path("training/wavenet-cpu.toml"))
-    parser.add_argument("--weights", type=Path, default=WEIGHTS, help="where the weights go")
+    parser.add_argument(
+        "--weights", type=Path, default=weights.path("babble_0").parent, help="where the weights go"
+    )
     given = parser.parse_args()
     recipe = tomllib.loads(given.recipe.read_text())
     given.weights.mkdir(parents=True, exist_ok=True)

@@ -26,14 +26,13 @@ from numpy.typing import ArrayLike
 from scipy.fft import dct
 from torch import Tensor, nn
 
-from .. import conditioning
+from .. import conditioning, weights
 from ..audio.pitch import f0 as track_pitch
 from ..audio.spectrum import FLOOR, mel_filterbank, stft
 from ..conditioning import HOP, PHASE_FEATURES, pitch_rows
 from ..data.spoken_digits import DIGIT_WORDS
 from ..distributions import GaussianHead
 from ..generate.cached import generate
-from ..train import load_tensors
 from ..vq import VQVAE, CodePrior, Quantized, VectorQuantizer
 from ..wavenet import WaveNet
 
@@ -55,7 +54,6 @@ __all__ = [
 ]
 
 RATE = 8_000  # Hz
-WEIGHTS = Path(__file__).parents[1] / "weights"
 FRAMES_A_CODE = 2  # frames of 10 ms: 50 codes a second
 HEARD = 13  # MFCC that the encoder sees
 SPECTRUM = 25  # mel-cepstral coefficients that the frame decoder predicts
@@ -512,10 +510,10 @@ def utter(
 
 def weights_of(path: Path | str) -> tuple[dict[str, Tensor], dict]:
     """What `conversion_training.export` wrote: weights in full precision, without the critic's, and notes."""
-    tensors, notes = load_tensors(Path(path))
+    tensors, notes = weights.load(path)
     if "speakers" not in notes.get("recipe", {}):
         raise ValueError(f"{path} holds no voices: `training/vq_speech.py train` writes such files")
-    return {k: v.float() if v.is_floating_point() else v for k, v in tensors.items()}, notes
+    return tensors, notes
 
 
 @cache
@@ -536,11 +534,11 @@ def load(name: str = "spoken_digits") -> tuple[SpeechVQVAE, dict]:
             raise ValueError(
                 f"no model {name!r}: choose spoken_digits or fsdd, or give a file *.safetensors"
             )
-        path = WEIGHTS / f"vq_{name}.safetensors"
-    weights, notes = weights_of(path)
+        path = weights.path(f"vq_{name}")
+    tensors, notes = weights_of(path)
     model = SpeechVQVAE.build(notes["recipe"])
     model.critic = None  # it had its part in training only
-    model.load_state_dict(weights)
+    model.load_state_dict(tensors)
     card = path.with_suffix(".json")
     found = json.loads(card.read_text(encoding="utf-8")) if card.is_file() else {}
     return model.eval().requires_grad_(False), found
@@ -554,7 +552,7 @@ def load_prior() -> tuple[CodePrior, dict]:
     >>> prior.codes, prior.conditions
     (128, 10)
     """
-    tensors, card = load_tensors(WEIGHTS / "vq_prior.safetensors")
+    tensors, card = weights.load("vq_prior")
     prior = CodePrior(**card["model"])
-    prior.load_state_dict({name: value.float() for name, value in tensors.items()})
+    prior.load_state_dict(tensors)
     return prior.eval().requires_grad_(False), card

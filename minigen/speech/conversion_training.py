@@ -15,9 +15,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .. import weights
 from ..conditioning import HOP, pitch_rows
 from ..data import Utterance, fsdd
-from ..train import TrainConfig, Trainer, save_tensors
+from ..train import TrainConfig, Trainer
 from ..vq import jitter, jitter_shifts
 from .conversion import (
     FRAMES_A_CODE,
@@ -299,4 +300,4 @@ def export(
         for name, value in model.state_dict().items()
         if not name.startswith("critic.")
     }
-    save_tensors(Path(path), tensors, {"recipe": recipe, "minutes": minutes or {}})
+    weights.save(path, tensors, {"recipe": recipe, "minutes": minutes or {}})

@@ -17,11 +17,10 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 
-from .. import conditioning
+from .. import conditioning, weights
 from ..audio import pitch
 from ..audio.spectrum import resample
 from ..conditioning import VoiceSpec
-from ..train import load_tensors
 from . import stream as streaming
 from . import voice
 
@@ -117,7 +116,7 @@ def network(model: str = "student") -> voice.TeacherVoice | voice.StudentVoice:
         raise ValueError(
             f"no model {model!r}: choose student or teacher, or give a file of weights"
         )
-    held = load_tensors(Path(model))[1].get("recipe", {}).get("kind")
+    held = weights.notes(model).get("recipe", {}).get("kind")
     net = voice.load("teacher" if held == "teacher" else "student", model)
     if not net.spec.mels:
         raise ValueError(f"{model} is told phones, not mel bands: it speaks, and cannot vocode")

@@ -42,7 +42,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from .. import conditioning, data
+from .. import conditioning, data, weights
 from ..audio import pitch
 from ..audio.spectrum import resample
 from ..conditioning import DIGITS, PHASE_FEATURES, Upsampler, VoiceSpec
@@ -51,7 +51,7 @@ from ..data.spoken_digits import SPEAKERS
 from ..distributions import DiscretizedLogisticMixture, GaussianHead, Head
 from ..generate.cached import generate
 from ..parallel_wavenet import DistillationLoss, Student
-from ..train import TrainConfig, Trainer, load_tensors, save_tensors
+from ..train import TrainConfig, Trainer
 from ..wavenet import WaveNet
 from . import pronunciation as pronounce
 from . import stream as streaming
@@ -87,7 +87,6 @@ __all__ = [
 ]
 
 RATE = 8_000  # Hz
-WEIGHTS = Path(__file__).parents[1] / "weights"
 HELD_OUT = "_t1.2_p1.0"  # this tempo at this pitch, every word and speaker: never trained on
 
 
@@ -605,35 +604,35 @@ def _must_exist(name: str, path: str) -> None:
 def _start_from(voice: nn.Module, path: str) -> None:
     """Take over the weights of a checkpoint or an exported file; a mixture can start at a Gaussian."""
     _must_exist("start_from", path)
-    weights = _part(load_tensors(Path(path))[0], "model.")
+    tensors = _part(weights.load(path)[0], "model.")
     if isinstance(voice, TeacherVoice):
-        weights = _widened(weights, voice.wavenet.head)
-    _fill(voice, weights, path)
+        tensors = _widened(tensors, voice.wavenet.head)
+    _fill(voice, tensors, path)
 
 
 def network_from(net: nn.Module, prefix: str, path: str) -> None:
     """Take over the averaged weights of another voice's network, without its upsampler."""
     _must_exist("wavenet_from", path)
-    _fill(net, _part(_part(load_tensors(Path(path))[0], "ema."), prefix), path)
+    _fill(net, _part(_part(weights.load(path)[0], "ema."), prefix), path)
 
 
-def _widened(weights: dict[str, Tensor], head: Head) -> dict[str, Tensor]:
+def _widened(tensors: dict[str, Tensor], head: Head) -> dict[str, Tensor]:
     """A Gaussian's last layer for a mixture: every component has its mean, and scales spread around its."""
-    weight, bias = (weights.get(f"wavenet.leave.{name}") for name in ("weight", "bias"))
+    weight, bias = (tensors.get(f"wavenet.leave.{name}") for name in ("weight", "bias"))
     if not isinstance(head, DiscretizedLogisticMixture) or bias is None or len(bias) != 2:
-        return weights
+        return tensors
     spread = torch.zeros(3 * head.k, 2)  # (mean, log-scale) -> means, log-scales, logits 0
     spread[: head.k, 0] = spread[head.k : 2 * head.k, 1] = 1
-    return weights | {
+    return tensors | {
         "wavenet.leave.weight": (spread @ weight.float().squeeze(-1)).unsqueeze(-1),
         "wavenet.leave.bias": spread @ bias.float() + head.initial(),
     }
 
 
-def _fill(voice: nn.Module, weights: dict[str, Tensor], path: Path | str) -> None:
+def _fill(voice: nn.Module, tensors: dict[str, Tensor], path: Path | str) -> None:
     """load_state_dict, with an error that names the file."""
     try:
-        voice.load_state_dict(weights)
+        voice.load_state_dict(tensors)
     except RuntimeError as error:
         raise ValueError(
             f"the weights in {path} are not those of this model: they were trained by another recipe, "
@@ -654,7 +653,7 @@ def export(checkpoint: Path | str, path: Path | str) -> None:
     The card, `path` with the ending `.json`, says how the weights came about: for each stage its
     recipe, the minutes it took and its learning curve.
     """
-    tensors, notes = load_tensors(Path(checkpoint))
+    tensors, notes = weights.load(checkpoint)
     path = Path(path)
     if path.suffix != ".safetensors" or path.is_dir():
         raise ValueError(f"{path} must be a file whose name ends in .safetensors")
@@ -664,7 +663,7 @@ def export(checkpoint: Path | str, path: Path | str) -> None:
         )
     text = json.dumps({"stages": _stages(Path(checkpoint))}, indent=1)
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_tensors(path, _part(tensors, "ema."), notes)
+    weights.save(path, _part(tensors, "ema."), notes)
     path.with_suffix(".json").write_text(re.sub(r",\n\s+(?=[-\d])", ", ", text) + "\n")
 
 
@@ -672,7 +671,7 @@ def _stages(checkpoint: Path, points: int = 40) -> list[dict]:
     """How a checkpoint came about, the run that it started from first."""
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    _, notes = load_tensors(checkpoint)
+    notes = weights.notes(checkpoint)
     recipe, shipped = notes["recipe"], checkpoint.with_suffix(".json")
     if shipped.is_file():  # an exported file has its card beside it
         return json.loads(shipped.read_text())["stages"]
@@ -702,7 +701,7 @@ def card(kind: str = "student", voice: str = "digits") -> dict:
     >>> [stage["step"] for stage in card("student")["stages"]]
     [6000]
     """
-    return json.loads((WEIGHTS / f"{_known(voice)}_{kind}.json").read_text())
+    return weights.card(f"{_known(voice)}_{kind}")
 
 
 def _known(voice: str) -> str:
@@ -729,25 +728,24 @@ def load(kind: str = "student", path: Path | str | None = None, voice: str = "di
     if kind not in VOICES:
         raise ValueError(f"no model {kind!r}: choose one of {', '.join(VOICES)}")
     path = path or _file_of(kind, voice)
-    tensors, notes = load_tensors(Path(path))
+    tensors, notes = weights.load(path)
     held = notes.get("recipe", {}).get("kind", "model of another chapter")
     if held != kind:
         raise ValueError(f"{path} does not hold a {kind} but a {held}: give a file of a {kind}")
     model = VOICES[kind].build(notes["recipe"]["model"], spec_of(notes["recipe"]))
-    weights = {name: value.float() for name, value in _part(tensors, "ema.").items()}
-    _fill(model, weights, path)
+    _fill(model, _part(tensors, "ema."), path)
     return model.eval().requires_grad_(False)
 
 
 def _file_of(kind: str, voice: str) -> Path:
     if kind not in SHIPPED[_known(voice)]:
         raise ValueError(f"no {kind} of the voice {voice!r} ships: choose {SHIPPED[voice][0]}")
-    return WEIGHTS / f"{voice}_{kind}.safetensors"
+    return weights.path(f"{voice}_{kind}")
 
 
 def recipe_of(kind: str, path: Path | str | None = None, voice: str = "digits") -> dict:
     """The recipe that made a shipped voice, or a file of weights."""
-    return load_tensors(Path(path or _file_of(kind, voice)))[1]["recipe"]
+    return weights.notes(path or _file_of(kind, voice))["recipe"]
 
 
 def conditioning_for(
@@ -968,4 +966,4 @@ def prosody_of(voice: str = "allison", speaker: str | None = None) -> Prosody:
         speaker = speaker or SPEAKERS[0]
         _must_be_of(DIGITS, speaker)
         return Prosody.fit([clip for clip in held_out()[0] if clip.speaker == speaker])
-    return Prosody.load(WEIGHTS / f"{voice}_prosody.json")
+    return Prosody.load(weights.path(f"{voice}_prosody").with_suffix(".json"))

@@ -12,7 +12,6 @@ a WaveNet student that is told mel bands and F0 (`vocoder`).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -20,10 +19,10 @@ import torch
 from scipy.fft import dct
 from torch import Tensor
 
+from .. import weights
 from ..audio.spectrum import FLOOR, mel_filterbank, mel_spectrogram
 from ..data import Utterance
 from ..timeseries import pitch
-from ..train import load_tensors
 from ..vae import VAE
 from .hmm_synthesis import FRAME, continuous_log_f0, mel_cepstrum, vocode
 from .vocoder import network, synthesise
@@ -49,7 +48,6 @@ RATE = 8000  # Hz
 BANDS, MOMENTS = 24, 16
 DIM = MOMENTS * (BANDS + 2) + 1
 FFT, HOP = 256, 40  # 32 ms, 5 ms
-WEIGHTS = Path(__file__).parents[1] / "weights" / "vae_words.safetensors"
 
 
 def tempo_and_pitch(clip: Utterance) -> tuple[float, float]:
@@ -219,7 +217,7 @@ def load() -> tuple[SpokenVAE, dict]:
     >>> model.latent, sorted(card["spearman"])
     (16, ['accent', 'pitch', 'tempo', 'voice'])
     """
-    tensors, card = load_tensors(WEIGHTS)
+    tensors, card = weights.load("vae_words")
     model = SpokenVAE(**card["model"]).eval()
-    model.load_state_dict({name: value.float() for name, value in tensors.items()})
+    model.load_state_dict(tensors)
     return model.requires_grad_(False), card

@@ -11,7 +11,7 @@ import torch
 from scipy.fft import idct
 from scipy.signal import lfilter
 
-from minigen import audio, data, vq
+from minigen import audio, data, vq, weights
 from minigen.distributions import GaussianHead
 from minigen.metrics import DigitRecogniser, mel_cepstral_distortion
 from minigen.speech import conversion
@@ -365,7 +365,7 @@ def test_a_run_resumes_exactly(tmp_path, stretch):
 def test_a_recipe_goes_on_from_a_model(tmp_path):
     """A step so small that nothing moves: the model is the one that it started from, scales and all."""
     recipe = tomllib.loads((ROOT / "training" / "vq_digits_voice_2.toml").read_text())
-    recipe["model_from"] = str(vq.WEIGHTS / "vq_spoken_digits.safetensors")
+    recipe["model_from"] = str(weights.path("vq_spoken_digits"))
     del recipe["codes"]  # their averages would move in one step
     recipe["voice"]["run"] = {"steps": 1, "rate": 1e-12}
     recipe["voice"]["data"] |= {"batch": 1, "frames": 20, "stretch": 1.0}
@@ -547,7 +547,7 @@ def test_errors_say_what_is_wrong():
         (lambda: model.decode(torch.arange(4), np.zeros(7), "slt"), "values of F0"),
         (lambda: model.decode(torch.arange(4), np.zeros(8), "hal"), "slt, rms, awb"),
         (lambda: conversion.load("x"), "spoken_digits or fsdd"),
-        (lambda: conversion.load(str(vq.WEIGHTS / "vq_prior.safetensors")), "holds no voices"),
+        (lambda: conversion.load(str(weights.path("vq_prior"))), "holds no voices"),
         (lambda: conversion.utter("slt", "eleven"), "choose one of zero"),
         (lambda: training.corpus("x"), "spoken_digits or fsdd"),
         (lambda: training.SpeechBatches(*some(), batch=1, frames=3), "even"),

@@ -3,6 +3,7 @@
 import dataclasses
 import math
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -149,7 +150,7 @@ def test_prosody_is_measured_against_constants(sentences):
 
 def test_a_whole_table_from_a_toy_voice(sentences, tmp_path, monkeypatch):
     recipe = voice.read_recipe(
-        voice.WEIGHTS.parents[1] / "training/allison-cpu-teacher.toml", "teacher"
+        Path(__file__).parents[2] / "training/allison-cpu-teacher.toml", "teacher"
     )
     recipe["model"] |= {"layers": 3, "cycles": 1, "residual": 4, "skip": 4, "hidden": 4}
     recipe["data"] |= {"frames": 10, "batch": 2}
@@ -178,7 +179,7 @@ def test_a_whole_table_from_a_toy_voice(sentences, tmp_path, monkeypatch):
     assert all(name in text for name in (*nats, *rows, *measured["prosody"]))
     # and a student of it
     pupil = voice.read_recipe(
-        voice.WEIGHTS.parents[1] / "training/allison-cpu-student.toml", "student"
+        Path(__file__).parents[2] / "training/allison-cpu-student.toml", "student"
     )
     pupil["model"] |= {"flows": 1, "layers": 3, "residual": 4, "hidden": 4}
     pupil["data"] |= {"frames": 10, "batch": 2}

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from minigen import audio, conditioning, data
+from minigen import audio, conditioning, data, weights
 from minigen.conditioning import VoiceSpec, mel_bands, mel_features
 from minigen.data.spoken_digits import DIGIT_WORDS
 from minigen.speech import evaluation, stream, vocoder, vocoder_measures, voice
@@ -181,9 +181,9 @@ def test_what_is_no_vocoder_is_refused(small):
     with pytest.raises(ValueError, match="choose student or teacher"):
         vocoder.vocode(x, 8000, "sudent")
     with pytest.raises(ValueError, match="told phones, not mel bands"):
-        vocoder.vocode(x, 8000, str(voice.WEIGHTS / "digits_student.safetensors"))
+        vocoder.vocode(x, 8000, str(weights.path("digits_student")))
     with pytest.raises(ValueError, match="a model of another chapter"):
-        vocoder.vocode(x, 8000, str(voice.WEIGHTS / "rnn_seven.safetensors"))
+        vocoder.vocode(x, 8000, str(weights.path("rnn_seven")))
     with pytest.raises(ValueError, match="temperature scales the noise"):
         vocoder.vocode(x, 8000, str(small["student"]), temperature=-1)
     with pytest.raises(ValueError, match="a vocoder, told sounds and not text"):
@@ -259,7 +259,7 @@ def test_the_table_covers_every_corpus_and_one_that_nobody_heard(small, monkeypa
 
 def test_what_ships_is_small_and_says_how_it_came_about():
     for kind in ("teacher", "student"):
-        path = voice.WEIGHTS / f"vocoder_{kind}.safetensors"
+        path = weights.path(f"vocoder_{kind}")
         assert path.stat().st_size <= 2e6
         assert voice.load(kind, voice="vocoder").spec == SPEC
         stages = voice.card(kind, "vocoder")["stages"]

@@ -10,12 +10,11 @@ import numpy as np
 import pytest
 import torch
 
-from minigen import audio, data
+from minigen import audio, data, weights
 from minigen.audio import pitch
 from minigen.parallel_wavenet import DistillationLoss
 from minigen.speech import evaluation, voice
 from minigen.speech.evaluation import recognised, spoken_digits_of
-from minigen.train import load_tensors
 
 ROOT = Path(__file__).parents[2]
 TOY = {
@@ -184,7 +183,7 @@ def test_a_voice_of_another_corpus_trains_resumes_and_remembers_its_phones(recor
     with pytest.raises(ValueError, match="trained on another corpus"):
         voice.train(student, tmp_path / "student")
     with pytest.raises(ValueError, match="voice of the digits"):
-        evaluation.speech_table(voice.WEIGHTS / "digits_teacher.safetensors")
+        evaluation.speech_table(weights.path("digits_teacher"))
 
 
 def test_sentences_are_kept_away_by_their_text():
@@ -326,9 +325,9 @@ def test_recipes_errors(tmp_path):
 
 @pytest.mark.parametrize("kind", ["teacher", "student"])
 def test_shipped_weights_are_small_and_say_how_they_came_about(kind):
-    path = voice.WEIGHTS / f"digits_{kind}.safetensors"
+    path = weights.path(f"digits_{kind}")
     assert path.stat().st_size <= 2e6
-    tensors, notes = load_tensors(path)
+    tensors, notes = weights.load(path)
     assert notes["recipe"]["kind"] == kind and notes["step"] > 0
     assert all(torch.isfinite(value).all() for value in tensors.values())
     *_, last = voice.card(kind)["stages"]
@@ -446,12 +445,12 @@ def test_training_says_which_file_or_number_is_wrong(tmp_path):
         voice.train({**recipe, "teacher": "nowhere"}, tmp_path / "a")
     with pytest.raises(FileNotFoundError, match="no file nowhere.*the recipe's start_from"):
         voice.train({**recipe, "start_from": "nowhere"}, tmp_path / "a")
-    recipe["teacher"] = str(voice.WEIGHTS / "digits_teacher.safetensors")
+    recipe["teacher"] = str(weights.path("digits_teacher"))
     narrow = {**recipe, "model": {**recipe["model"], "hidden": 5}}
     with pytest.raises(ValueError, match="hidden is 5.*whose hidden is 48"):
         voice.train(narrow, tmp_path / "a")
     with pytest.raises(ValueError, match="not those of this model"):
-        start = str(voice.WEIGHTS / "digits_student.safetensors")
+        start = str(weights.path("digits_student"))
         voice.train({**recipe, "start_from": start}, tmp_path / "a")
     teacher = small_recipe("teacher-1")
     with pytest.raises(ValueError, match="crop of 1 frames.*raise frames"):
@@ -475,29 +474,29 @@ def test_training_says_which_file_or_number_is_wrong(tmp_path):
 
 
 def test_export_refuses_before_it_writes(tmp_path):
-    weights = voice.WEIGHTS / "digits_student.safetensors"
+    file = weights.path("digits_student")
     with pytest.raises(ValueError, match="ends in .safetensors"):
-        voice.export(weights, tmp_path / "card.json")
+        voice.export(file, tmp_path / "card.json")
     copy = tmp_path / "copy.safetensors"
-    copy.write_bytes(weights.read_bytes())
+    copy.write_bytes(file.read_bytes())
     with pytest.raises(ValueError, match="no TensorBoard events"):
         voice.export(copy, tmp_path / "new" / "out.safetensors")
     with pytest.raises(ValueError, match="no checkpoint of a teacher or a student"):
-        voice.export(voice.WEIGHTS / "rnn_characters.safetensors", tmp_path / "out.safetensors")
+        voice.export(weights.path("rnn_characters"), tmp_path / "out.safetensors")
     assert [path.name for path in tmp_path.iterdir()] == ["copy.safetensors"]
 
 
 def test_speak_takes_a_file_of_weights(tmp_path):
-    path = str(voice.WEIGHTS / "digits_student.safetensors")
+    path = str(weights.path("digits_student"))
     assert np.array_equal(voice.speak("one", model=path).audio, voice.speak("one").audio)
     cut = tmp_path / "cut.safetensors"
     cut.write_bytes(Path(path).read_bytes()[:20_000])
     for model, message in (
         (
-            str(voice.WEIGHTS / "digits_teacher.safetensors"),
+            str(weights.path("digits_teacher")),
             "does not hold a student but a teacher",
         ),
-        (str(voice.WEIGHTS / "rnn_characters.safetensors"), "a model of another chapter"),
+        (str(weights.path("rnn_characters")), "a model of another chapter"),
         (str(cut), "cut off, damaged"),
         ("teecher", "no model 'teecher': choose teacher or student, or give a file"),
     ):
@@ -509,7 +508,7 @@ def test_speak_takes_a_file_of_weights(tmp_path):
 
 
 def test_the_recorded_voice_ships_small_with_its_card_and_figures():
-    path = voice.WEIGHTS / "allison_teacher.safetensors"
+    path = weights.path("allison_teacher")
     assert path.stat().st_size <= 2e6
     loaded, recipe = voice.load("teacher", voice="allison"), voice.recipe_of("teacher", path)
     assert loaded.spec == voice.spec_of(recipe) and loaded.spec.speakers == ("allison",)
@@ -537,7 +536,7 @@ def test_the_recorded_voice_ships_small_with_its_card_and_figures():
 
 
 def test_the_recorded_voice_has_a_student_that_learned_from_its_teacher():
-    path = voice.WEIGHTS / "allison_student.safetensors"
+    path = weights.path("allison_student")
     assert path.stat().st_size <= 2e6
     student, teacher = (
         voice.load("student", voice="allison"),

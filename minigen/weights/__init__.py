@@ -1,0 +1,100 @@
+"""Trained weights: safetensors files, each with its notes and a checksum of both.
+
+A file holds tensors by name and, in its header, the *notes* (a dictionary: the recipe, the data,
+what was measured) and a SHA-256 over notes and tensors. It contains no code, and one bit changed
+anywhere is an error. Weights that ship are called by their name (`load("digits_student")`), others
+by their path.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save as serialize
+from torch import Tensor
+
+__all__ = ["card", "load", "notes", "path", "save"]
+
+
+def path(name: str | Path) -> Path:
+    """Where weights lie: a bare name means a file that ships, anything else is a path itself.
+
+    >>> path("digits_student").name
+    'digits_student.safetensors'
+    >>> str(path("runs/checkpoint.safetensors"))
+    'runs/checkpoint.safetensors'
+    """
+    given = Path(name)
+    bare = given.name == str(given) and not given.suffix
+    return Path(__file__).with_name(f"{name}.safetensors") if bare else given
+
+
+def save(name: str | Path, tensors: dict[str, Tensor], notes: dict) -> None:
+    """Write a file of weights: a reader finds the old file or the whole new one, never a part."""
+    target = path(name)
+    tensors = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
+    text = json.dumps(notes)
+    content = serialize(tensors, {"notes": text, "sha256": _checksum(tensors, text)})
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.partial")
+    try:
+        with temporary.open("wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(temporary, target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def load(name: str | Path) -> tuple[dict[str, Tensor], dict]:
+    """Read a file of weights once -> (tensors, notes). What it stores as halves comes as float32.
+
+    Raises FileNotFoundError where there is none, ValueError where it is damaged or something else.
+    """
+    with _open(name) as stream:
+        metadata = stream.metadata()
+        tensors = {key: stream.get_tensor(key) for key in stream.keys()}  # noqa: SIM118
+    if _checksum(tensors, metadata["notes"]) != metadata["sha256"]:
+        raise ValueError(f"{path(name)} is damaged: its checksum does not match. Get it again")
+    half = (torch.float16, torch.bfloat16)
+    tensors = {k: v.float() if v.dtype in half else v for k, v in tensors.items()}
+    return tensors, json.loads(metadata["notes"])
+
+
+def notes(name: str | Path) -> dict:
+    """Read the notes of a file of weights, and not its tensors."""
+    with _open(name) as stream:
+        return json.loads(stream.metadata()["notes"])
+
+
+def card(name: str) -> dict:
+    """The card that lies beside weights that ship: data, command, minutes, what was measured."""
+    return json.loads(path(name).with_suffix(".json").read_text(encoding="utf-8"))
+
+
+def _open(name: str | Path):  # -> safe_open, whose header is that of a file of weights of minigen's
+    file = path(name)
+    if not file.is_file():
+        raise FileNotFoundError(f"there is no file of weights {file}")
+    try:
+        stream = safe_open(file, framework="pt")
+        if isinstance(json.loads(stream.metadata()["notes"]), dict) and stream.metadata()["sha256"]:
+            return stream
+        raise ValueError("its notes are no dictionary")
+    except Exception as error:  # safetensors raises its own class, json and the keys others
+        raise ValueError(
+            f"{file} is cut off, damaged or not a file of minigen's weights ({error}): get it again"
+        ) from error
+
+
+def _checksum(tensors: dict[str, Tensor], notes: str) -> str:
+    digest = hashlib.sha256(notes.encode())
+    for name, value in sorted(tensors.items()):
+        digest.update(f"\n{name} {value.dtype} {tuple(value.shape)}\n".encode())
+        digest.update(value.reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()
