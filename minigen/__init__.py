@@ -6,12 +6,16 @@ itself loads nothing heavy: neither torch nor numpy.
 
 from importlib.metadata import PackageNotFoundError, distribution
 
-__all__ = ["BOOK", "__version__"]
+__all__ = ["BOOK", "ConvergenceWarning", "__version__"]
 
 __version__ = "0.1.0"
 
 #: What the set-up cell of every notebook looks for: this `minigen` is the book's.
 BOOK = "minigen-book"
+
+
+class ConvergenceWarning(UserWarning):
+    """A fit stopped before it had settled, or at the edge of what is allowed. The message says what to do."""
 
 
 def _refuse_other_package() -> None:

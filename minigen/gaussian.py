@@ -9,7 +9,9 @@ from numpy.typing import ArrayLike
 from scipy.linalg import solve_triangular
 from scipy.special import logsumexp
 
-__all__ = ["ConvergenceWarning", "Gaussian", "GaussianMixture", "ledoit_wolf"]
+from . import ConvergenceWarning
+
+__all__ = ["Gaussian", "GaussianMixture", "ledoit_wolf"]
 
 LOG_2PI = np.log(2 * np.pi)
 
@@ -191,10 +193,6 @@ class Gaussian:
 
 
 # ---------------------------------------------------------------- mixtures
-
-
-class ConvergenceWarning(UserWarning):
-    """An iteration stopped before it had settled. The message says what to do."""
 
 
 COVARIANCES = ("full", "tied", "diag", "spherical")

@@ -8,9 +8,9 @@ import pytest
 from hmmlearn import hmm as oracle
 from scipy.special import logsumexp
 
-from minigen import data
+from minigen import ConvergenceWarning, data
 from minigen.audio import mfcc
-from minigen.gaussian import COVARIANCES, ConvergenceWarning, GaussianMixture
+from minigen.gaussian import COVARIANCES, GaussianMixture
 from minigen.hmm import GaussianHMM, backward, forward, left_to_right, occupancy, viterbi
 
 kinds = pytest.mark.parametrize("kind", COVARIANCES)

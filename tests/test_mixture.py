@@ -8,9 +8,9 @@ from scipy import stats
 from scipy.integrate import trapezoid
 from sklearn.mixture import GaussianMixture as Oracle
 
-from minigen import data
+from minigen import ConvergenceWarning, data
 from minigen.audio import mfcc
-from minigen.gaussian import COVARIANCES, ConvergenceWarning, Gaussian, GaussianMixture, _raise_to
+from minigen.gaussian import COVARIANCES, Gaussian, GaussianMixture, _raise_to
 
 kinds = pytest.mark.parametrize("kind", COVARIANCES)
 

@@ -73,29 +73,29 @@ def _whole(**values: int) -> None:
 def autocorrelation(x: ArrayLike, lags: int) -> np.ndarray:
     """How much a sample tells, along a straight line, about the one k samples earlier.
 
-        r_k = Σ_{t > k} (x_t - x̄)(x_{t-k} - x̄) / Σ_t (x_t - x̄)²,   k = 0 … lags - 1
+        r_k = Σ_{t > k} (x_t - x̄)(x_{t-k} - x̄) / Σ_t (x_t - x̄)²,   k = 0 … lags
 
     Args:
-        x: (T,) waveform. lags: how many, at most T.
+        x: (T,) waveform. lags: the largest k, less than T.
 
     Returns:
-        (lags,), 1 at lag 0 and between -1 and 1 at every other.
+        (lags + 1,), 1 at lag 0 and between -1 and 1 at every other.
 
     References:
         Box, Jenkins, Reinsel and Ljung, Time Series Analysis, 2015, section 2.1.
 
-    >>> autocorrelation([1.0, -1.0, 1.0, -1.0], 3).tolist()
+    >>> autocorrelation([1.0, -1.0, 1.0, -1.0], 2).tolist()
     [1.0, -0.75, 0.5]
     """
     x = _waveform(x).astype(np.float64)
     _whole(lags=lags)
-    if lags > len(x):
+    if lags >= len(x):
         raise ValueError(f"{len(x)} samples have lags 0 … {len(x) - 1}: {lags=} is too many")
-    x = x - x.mean()
-    power = x @ x
-    if power == 0:
+    if np.ptp(x) <= 1e-13 * np.abs(x).max():  # what rounding makes of a constant is no variation
         raise ValueError("x is constant, so that it has no autocorrelation: cut the silence away")
-    return np.array([x[k:] @ x[: len(x) - k] for k in range(lags)]) / power
+    x = x / np.abs(x).max()  # the squares of small numbers must not vanish
+    x -= x.mean()
+    return np.array([x[k:] @ x[: len(x) - k] for k in range(lags + 1)]) / (x @ x)
 
 
 # ---------------------------------------------------------------- µ-law

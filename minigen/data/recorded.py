@@ -61,7 +61,7 @@ def measure_dependence(clips: Iterable[Utterance]) -> Dependence:
     for clip in clips:
         x = resample(clip.audio, clip.rate, MEASURED_RATE)
         if len(x) >= LAGS and np.ptp(x) > 0:
-            curves.append(autocorrelation(x, LAGS))
+            curves.append(autocorrelation(x, LAGS - 1))
             seconds += clip.duration
     if not curves:
         raise ValueError(f"no clip has {LAGS} samples at {MEASURED_RATE} Hz that differ")

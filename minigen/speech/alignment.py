@@ -20,9 +20,9 @@ from numba import njit
 from numpy.typing import ArrayLike
 from scipy.special import logsumexp
 
+from .. import ConvergenceWarning
 from ..audio.spectrum import mfcc, resample
 from ..data import Utterance
-from ..gaussian import ConvergenceWarning
 from . import pronunciation as pronounce
 from .pronunciation import SILENCE
 

@@ -29,14 +29,13 @@ from .correlation import (
 )
 from .kalman import Filtered, StateSpace, stationary_covariance
 from .lpc import LPC, lpc, lpc_analysis, lpc_excitation, lpc_synthesis, pitch
-from .report import ConvergenceWarning, partial_to_ar, step_down
+from .report import partial_to_ar, step_down
 
 __all__ = [
     "AR",
     "ARFIMA",
     "ARIMA",
     "LPC",
-    "ConvergenceWarning",
     "Filtered",
     "LevinsonDurbin",
     "LjungBox",

@@ -11,16 +11,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.optimize import minimize
 
+from .. import ConvergenceWarning
 from .correlation import LjungBox, ljung_box, series
 
-__all__ = ["ConvergenceWarning", "Maximum", "maximise", "partial_to_ar", "step_down"]
+__all__ = ["Maximum", "maximise", "partial_to_ar", "step_down"]
 
 LOG_2PI = math.log(2 * math.pi)
 EDGE = 1 - 1e-7  # the largest partial autocorrelation that the maximiser may try
-
-
-class ConvergenceWarning(UserWarning):
-    """The maximum of a likelihood was not reached, or it lies at the edge of what is allowed."""
 
 
 # ---------------------------------------------------------------- parameters that stay stationary

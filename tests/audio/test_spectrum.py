@@ -32,13 +32,26 @@ def test_autocorrelation_equals_numpy():
     x = noise(500) + 0.3
     centred = x - x.mean()
     full = np.correlate(centred, centred, "full")[499:]
-    assert np.allclose(audio.autocorrelation(x, 500), full / full[0], atol=1e-12)
+    assert np.allclose(audio.autocorrelation(x, 499), full / full[0], atol=1e-12)
 
 
 def test_autocorrelation_of_a_process_whose_own_is_known():
     """x_t = a x_{t-1} + noise has r_k = a^k."""
     x = signal.lfilter([1], [1, -0.8], np.random.default_rng(0).normal(size=200_000))
-    assert np.allclose(audio.autocorrelation(x, 6), 0.8 ** np.arange(6), atol=0.02)
+    assert np.allclose(audio.autocorrelation(x, 6), 0.8 ** np.arange(7), atol=0.02)
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1e-9, 1.0, 1e6])
+def test_autocorrelation_does_not_depend_on_units(scale):
+    x = noise(60)
+    assert np.allclose(audio.autocorrelation(scale * x, 9), audio.autocorrelation(x, 9), rtol=1e-9)
+
+
+@pytest.mark.parametrize("value", [0.0, 0.1, -1 / 3, 1e-9, 12345.6789])
+@pytest.mark.parametrize("n", [5, 10, 100, 12_345])
+def test_a_constant_has_no_autocorrelation_whatever_rounding_makes_of_its_mean(value, n):
+    with pytest.raises(ValueError, match="constant"):
+        audio.autocorrelation(np.full(n, value), 3)
 
 
 def test_autocorrelation_finds_the_period():
@@ -371,7 +384,7 @@ def test_listen_holds_a_clip_of_twelve_seconds_and_no_longer():
 @pytest.mark.parametrize(
     "call, error, message",
     [
-        (lambda: audio.autocorrelation(noise(5), 6), ValueError, "5 samples have lags 0 … 4"),
+        (lambda: audio.autocorrelation(noise(5), 5), ValueError, "5 samples have lags 0 … 4"),
         (lambda: audio.autocorrelation(np.ones(5), 2), ValueError, "constant"),
         (lambda: audio.mu_law_encode([0.0], 1), ValueError, "at least 2 levels"),
         (lambda: audio.mu_law_encode([0.0], 2.5), TypeError, "whole number"),

@@ -59,7 +59,7 @@ def lag(x, rate, low, high, start=None, last=None, add=True):
     """The lag of the largest r; `start` replaces rate / high, `add` is the start added to it."""
     first = math.ceil(rate / high) if start is None else start
     last = math.floor(rate / low) if last is None else last
-    r = audio.autocorrelation(x, last + 1)
+    r = audio.autocorrelation(x, last)
     return (first if add else 0) + int(np.argmax(r[first : last + 1]))
 
 

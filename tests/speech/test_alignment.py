@@ -12,9 +12,8 @@ import pytest
 from scipy.special import logsumexp
 from scipy.stats import multivariate_normal
 
-from minigen import data, hmm
+from minigen import ConvergenceWarning, data, hmm
 from minigen.data import load_phones, save_phones, speech, with_phones
-from minigen.gaussian import ConvergenceWarning
 from minigen.speech import alignment, pronunciation
 from minigen.speech.alignment import (
     PhoneModels,

@@ -12,10 +12,10 @@ from scipy.linalg import solve, toeplitz
 from scipy.special import gamma as gamma_function
 from scipy.stats import multivariate_normal
 
-from minigen import data
+from minigen import ConvergenceWarning, data
 from minigen import timeseries as ts
 from minigen.gaussian import Gaussian
-from minigen.timeseries import AR, ARFIMA, ARIMA, ConvergenceWarning, StateSpace
+from minigen.timeseries import AR, ARFIMA, ARIMA, StateSpace
 
 SUNSPOTS, NILE = data.sunspots().values, data.nile().values
 AIRLINE = np.log(data.airline().values)
