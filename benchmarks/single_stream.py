@@ -84,21 +84,21 @@ def c_loop(net: WaveNet, flags: list[str], folder: Path):
     numbers = lambda value: np.ascontiguousarray(value.detach().numpy(), dtype=np.float32)
     layers = list(net.layers)
     dilations = np.array([layer.past for layer in layers], dtype=np.int32)
-    channels, skip = len(net.enter.bias), len(net.skip.bias)
+    channels, skip = len(net.input_projection.bias), len(net.skip.bias)
     zero = torch.zeros(channels, channels), torch.zeros(channels)
     matrix = lambda layer: (
         zero if layer.residual is None else (layer.residual.weight[..., 0], layer.residual.bias)
     )
     arrays = [
-        numbers(net.enter.weight[:, 0]),
-        numbers(net.enter.bias),
+        numbers(net.input_projection.weight[:, 0]),
+        numbers(net.input_projection.bias),
         numbers(torch.stack([layer.conv.weight.permute(0, 2, 1).flatten(1) for layer in layers])),
         numbers(torch.stack([layer.conv.bias for layer in layers])),
         numbers(torch.stack([matrix(layer)[0] for layer in layers])),
         numbers(torch.stack([matrix(layer)[1] for layer in layers])),
         *(
             numbers(value)
-            for layer in (net.skip, net.hidden, net.leave)
+            for layer in (net.skip, net.hidden, net.output_projection)
             for value in (layer.weight[..., 0], layer.bias)
         ),
     ]
@@ -111,7 +111,7 @@ def c_loop(net: WaveNet, flags: list[str], folder: Path):
         library.run(
             pointer(x), pointer(out), pointer(noise), len(noise), len(layers), channels, skip,
             pointer(dilations), longest, pointer(rings), *map(pointer, arrays),
-            ctypes.c_float(net.head.floor),
+            ctypes.c_float(net.head.min_log_scale),
         )  # fmt: skip
         return x
 
@@ -153,7 +153,7 @@ def main() -> None:
     net = WaveNet(GaussianHead(), given.channels, given.channels, given.layers, given.cycles)
     for weight in net.parameters():
         torch.nn.init.normal_(weight, std=0.5 / given.channels**0.5)
-    net.leave.bias.data[1] = -3.0
+    net.output_projection.bias.data[1] = -3.0
     n = 8_000
     noise = torch.randn(n, generator=torch.Generator().manual_seed(0)).numpy()
     with tempfile.TemporaryDirectory() as folder:

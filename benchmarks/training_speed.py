@@ -28,7 +28,7 @@ class Plain(nn.Module):
 
     def __init__(self, net: WaveNet) -> None:
         super().__init__()
-        self.net, channels = net, net.enter.out_features
+        self.net, channels = net, net.input_projection.out_features
         make = lambda weight, bias, d: self._conv(weight, bias, d)
         self.parts = nn.ModuleList()
         for index, layer in enumerate(net.layers):
@@ -49,7 +49,7 @@ class Plain(nn.Module):
 
     def forward(self, x):
         net = self.net
-        h = net.enter(F.pad(x, (1, 0))[..., :-1].transpose(1, 2)).transpose(1, 2)
+        h = net.input_projection(F.pad(x, (1, 0))[..., :-1].transpose(1, 2)).transpose(1, 2)
         total = net.skip.bias[:, None]
         for layer, (filter_, gate, skip) in zip(net.layers, self.parts, strict=True):
             padded = F.pad(h, (layer.past, 0))
@@ -57,7 +57,7 @@ class Plain(nn.Module):
             total = total + skip(a)
             if layer.residual is not None:
                 h = (h + layer.residual(a)) * 0.5**0.5
-        return net.leave(F.relu(net.hidden(F.relu(total))))
+        return net.output_projection(F.relu(net.hidden(F.relu(total))))
 
 
 class Last(nn.Module):
@@ -69,7 +69,7 @@ class Last(nn.Module):
 
     def forward(self, x):
         net, activations = self.net, []
-        h = net.enter(F.pad(x, (1, 0))[..., :-1].transpose(1, 2))  # (B, T, R)
+        h = net.input_projection(F.pad(x, (1, 0))[..., :-1].transpose(1, 2))  # (B, T, R)
         for layer in net.layers:
             weight, d = layer.conv.weight, layer.past
             past = F.pad(h, (0, 0, d, 0))[:, : h.shape[1]]
@@ -83,7 +83,9 @@ class Last(nn.Module):
         out = torch.cat(activations, -1)
         for layer in (net.skip, net.hidden):
             out = F.relu(F.linear(out, layer.weight[..., 0], layer.bias))
-        return F.linear(out, net.leave.weight[..., 0], net.leave.bias).transpose(1, 2)
+        return F.linear(
+            out, net.output_projection.weight[..., 0], net.output_projection.bias
+        ).transpose(1, 2)
 
 
 def step(name: str, net: nn.Module, x: torch.Tensor) -> float:
@@ -107,7 +109,7 @@ def main() -> None:
     for channels in (32, 64):
         torch.manual_seed(0)
         net = WaveNet(GaussianHead(), channels, channels, layers=7, cycles=2)
-        nn.init.normal_(net.leave.weight, std=0.1)
+        nn.init.normal_(net.output_projection.weight, std=0.1)
         nets = {"plain": Plain(net), "fused (the library)": net, "last": Last(net), "bf16": net}
         if not given.no_compile:
             nets["compile"] = torch.compile(net)

@@ -297,13 +297,15 @@ class Upsampler(nn.Module):
         if channels <= PHASE_FEATURES:
             raise ValueError(f"Upsampler needs channels > {PHASE_FEATURES}, not {channels}")
         self.channels, self.hop = channels, hop
-        self.enter = nn.Conv1d(features, hidden, 3, padding=1)
-        self.voice = nn.Embedding(speakers, hidden)
-        self.leave = nn.Conv1d(hidden, channels - PHASE_FEATURES, 3, padding=1)
+        self.input_projection = nn.Conv1d(features, hidden, 3, padding=1)
+        self.speaker_embedding = nn.Embedding(speakers, hidden)
+        self.output_projection = nn.Conv1d(hidden, channels - PHASE_FEATURES, 3, padding=1)
 
     def forward(self, frames: Tensor, speaker: Tensor, phase: Tensor) -> Tensor:
         """frames (B, F, N), speaker (B,), phase (B, 6, N · hop) -> (B, C, N · hop)."""
-        h = torch.tanh(self.enter(frames) + self.voice(speaker).unsqueeze(-1))  # (B, H, N)
-        h = torch.tanh(self.leave(h))  # (B, C - 6, N)
+        h = torch.tanh(
+            self.input_projection(frames) + self.speaker_embedding(speaker).unsqueeze(-1)
+        )  # (B, H, N)
+        h = torch.tanh(self.output_projection(h))  # (B, C - 6, N)
         h = F.interpolate(h.float(), scale_factor=self.hop, mode="linear")
         return torch.cat([h, phase], dim=1)

@@ -37,7 +37,7 @@ class Head:
         0  # how many parameters, the first ones, are means: a linear prediction is added to them
     )
 
-    def hear(self, x: Tensor) -> Tensor:
+    def compand(self, x: Tensor) -> Tensor:
         """What the network reads of past samples x: the samples themselves, unless said otherwise."""
         return x
 
@@ -106,19 +106,19 @@ class GaussianHead(Head):
     samples drowns every other. Below the floor the gradient with respect to s is zero.
 
     Args:
-        floor: the smallest log-scale, in nats. -7 is a standard deviation of 0.0009.
+        min_log_scale: the smallest log-scale, in nats. -7 is a standard deviation of 0.0009.
 
     References:
         Ping, Peng and Chen, ClariNet: Parallel Wave Generation in End-to-End Text-to-Speech,
         2018 (arXiv:1807.07281), section 3.2.
 
-    >>> head = GaussianHead(floor=-7.0)
+    >>> head = GaussianHead(min_log_scale=-7.0)
     >>> params = torch.tensor([[[0.5], [0.0]]])  # mean ½, scale 1: (B=1, P=2, T=1)
     >>> round(head.log_prob(params, torch.tensor([[[0.5]]])).item(), 4)  # -½ log 2π
     -0.9189
     """
 
-    floor: float = -7.0
+    min_log_scale: float = -7.0
     n_params: int = 2
     means = 1
 
@@ -126,7 +126,7 @@ class GaussianHead(Head):
         """params (B, 2, T) -> mean (B, 1, T), log_scale (B, 1, T) at or above the floor."""
         self._check(params)
         mean, log_scale = params.chunk(2, dim=1)
-        return mean, log_scale.clamp(min=self.floor)
+        return mean, log_scale.clamp(min=self.min_log_scale)
 
     def moments(self, params: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log-scale: those of `split`."""
@@ -196,7 +196,7 @@ class Categorical(Head):
         """One logit a level."""
         return self.levels
 
-    def hear(self, x: Tensor) -> Tensor:
+    def compand(self, x: Tensor) -> Tensor:
         """y: amplitudes on the µ-law scale, from -1 to 1."""
         x = x.clamp(-1, 1)
         if not self.mu_law:
@@ -204,7 +204,7 @@ class Categorical(Head):
         mu = self.levels - 1
         return x.sign() * torch.log1p(mu * x.abs()) / math.log1p(mu)
 
-    def _unhear(self, y: Tensor) -> Tensor:
+    def _expand(self, y: Tensor) -> Tensor:
         mu = self.levels - 1
         return y.sign() * torch.expm1(y.abs() * math.log1p(mu)) / mu if self.mu_law else y
 
@@ -212,16 +212,16 @@ class Categorical(Head):
         """Amplitudes -> codes 0 … levels - 1, of x's shape. What lies outside [-1, 1] is clipped."""
         if not torch.isfinite(x).all():
             raise ValueError("x has NaN or infinite samples")
-        return torch.floor((self.hear(x) + 1) * ((self.levels - 1) / 2) + 0.5).long()
+        return torch.floor((self.compand(x) + 1) * ((self.levels - 1) / 2) + 0.5).long()
 
     def decode(self, codes: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
         """Codes -> the amplitudes they stand for."""
-        return self._unhear(codes.to(dtype) * (2 / (self.levels - 1)) - 1)
+        return self._expand(codes.to(dtype) * (2 / (self.levels - 1)) - 1)
 
     def log_width(self, codes: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
         """Log of the length of the interval of amplitudes that a code stands for."""
         edges = 2 * (torch.arange(self.levels + 1, dtype=torch.float64) - 0.5) / (self.levels - 1)
-        widths = self._unhear(
+        widths = self._expand(
             (edges - 1).clamp(-1, 1)
         ).diff()  # the first and last are half as wide
         return widths.log().to(codes.device, dtype)[codes]
@@ -298,7 +298,7 @@ class DiscretizedLogisticMixture(Head):
     Args:
         k: components.
         levels: 65,536 is 16 bits.
-        floor: the smallest log-scale, in nats.
+        min_log_scale: the smallest log-scale, in nats.
 
     References:
         Salimans et al., PixelCNN++, 2017 (arXiv:1701.05517), section 2.1; van den Oord et al.,
@@ -313,7 +313,7 @@ class DiscretizedLogisticMixture(Head):
 
     k: int = 10
     levels: int = 65_536
-    floor: float = -7.0
+    min_log_scale: float = -7.0
 
     def __post_init__(self) -> None:
         if self.k < 1 or self.levels < 2:
@@ -340,7 +340,7 @@ class DiscretizedLogisticMixture(Head):
         """params (B, 3k, T) -> means, log-scales at or above the floor, logits, (B, k, T) each."""
         self._check(params)
         means, log_scales, logits = params.chunk(3, dim=1)
-        return means, log_scales.clamp(min=self.floor), logits
+        return means, log_scales.clamp(min=self.min_log_scale), logits
 
     def moments(self, params: Tensor) -> tuple[Tensor, Tensor]:
         """Of the mixture before it is cut into levels.

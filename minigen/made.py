@@ -78,7 +78,7 @@ class MADE(nn.Module):
         orders: how many orderings, or the orderings themselves, (M, D): orders[m, i] is the
             coordinate that comes at place i. The first of a number is 0, 1, …, D-1, the others are random.
         dropout: share of hidden units that are left out in training.
-        floor: smallest log-scale of a Gaussian output, in nats.
+        min_log_scale: smallest log-scale of a Gaussian output, in nats.
         generator: for initial weights and random orderings.
 
     References:
@@ -99,7 +99,7 @@ class MADE(nn.Module):
         levels: int = 2,
         orders: int | Tensor = 1,
         dropout: float = 0.0,
-        floor: float = -7.0,
+        min_log_scale: float = -7.0,
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
@@ -110,7 +110,7 @@ class MADE(nn.Module):
             raise ValueError(f"no output {output!r}: choose one of {', '.join(sizes)}")
         if output == "categorical" and levels < 2:
             raise ValueError(f"a categorical output needs levels >= 2, not {levels}")
-        self.dim, self.output, self.levels, self.floor = dim, output, levels, floor
+        self.dim, self.output, self.levels, self.min_log_scale = dim, output, levels, min_log_scale
         self.n_inputs, self.n_params = sizes[output]
         self.register_buffer("orders", _orderings(orders, dim, generator))  # (M, D)
         for number, units in enumerate(hidden):
@@ -190,7 +190,7 @@ class MADE(nn.Module):
             return functional.logsigmoid(torch.where(x > 0.5, logit, -logit))
         if self.output == "categorical":
             return params.log_softmax(-1).gather(-1, x.long()[..., None])[..., 0]
-        mean, log_scale = params[..., 0], params[..., 1].clamp(min=self.floor)
+        mean, log_scale = params[..., 0], params[..., 1].clamp(min=self.min_log_scale)
         z = (x - mean) * torch.exp(-log_scale)
         return -0.5 * z**2 - log_scale - HALF_LOG_2PI
 
@@ -210,7 +210,7 @@ class MADE(nn.Module):
     def _draw(self, params: Tensor, generator: torch.Generator | None) -> Tensor:
         """One coordinate from its parameters (B, P), by the inverse of the cumulative distribution."""
         if self.output == "gaussian":
-            mean, log_scale = params[:, 0], params[:, 1].clamp(min=self.floor)
+            mean, log_scale = params[:, 0], params[:, 1].clamp(min=self.min_log_scale)
             noise = torch.randn(
                 mean.shape, generator=generator, dtype=mean.dtype, device=mean.device
             )

@@ -42,7 +42,7 @@ __all__ = [
     "mol_kl",
 ]
 
-NO_FLOOR = GaussianHead(floor=-float("inf"))
+NO_FLOOR = GaussianHead(min_log_scale=-float("inf"))
 
 
 @dataclass(frozen=True)
@@ -246,7 +246,7 @@ class Student(nn.Module):
 
     Args:
         flows: number of flows.
-        layers, residual, kernel, cond_channels, taps: of each flow's WaveNet (one cycle).
+        layers, residual, kernel, cond_channels, lpc_order: of each flow's WaveNet (one cycle).
         log_scale: the composed log-scale at the start. Begin near the teacher's mean log-scale: far
             above it the KL explodes at step 0, far below it the student begins silent.
         base: density of the noise, "gaussian" or "logistic": that of the teacher's head, so that
@@ -273,7 +273,7 @@ class Student(nn.Module):
         residual: int = 32,
         kernel: int = 2,
         cond_channels: int = 0,
-        taps: int = 0,
+        lpc_order: int = 0,
         log_scale: float = -4.0,
         base: str = "gaussian",
     ) -> None:
@@ -295,14 +295,14 @@ class Student(nn.Module):
                 cycles=1,
                 kernel=kernel,
                 cond_channels=cond_channels,
-                gain=min(10.0, float(torch.exp(torch.tensor(-k * share)))),
-                taps=taps,
+                input_scale=min(10.0, float(torch.exp(torch.tensor(-k * share)))),
+                lpc_order=lpc_order,
             )
             for k in range(flows)
         )
         with torch.no_grad():
             for flow in self.flows:
-                flow.leave.bias[1] = share
+                flow.output_projection.bias[1] = share
 
     @property
     def receptive_field(self) -> int:
@@ -451,7 +451,7 @@ class DistillationLoss(nn.Module):
             "gap": gap.mean(),
             "log_std": log_std_q.mean(),
             "teacher_log_std": log_std_p.mean(),
-            "at_floor": (log_std_q <= self.teacher.head.floor).double().mean(),
+            "at_floor": (log_std_q <= self.teacher.head.min_log_scale).double().mean(),
         }
         if self.contrastive:
             if cond is None or len(cond) < 2:

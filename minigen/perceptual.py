@@ -48,7 +48,7 @@ class PhoneNet(nn.Module):
         self.layers = nn.ModuleList(
             nn.Conv1d(size, channels, kernel, padding=kernel // 2) for size, kernel in sizes
         )
-        self.leave = nn.Conv1d(channels, len(PHONES), 1)
+        self.output_projection = nn.Conv1d(channels, len(PHONES), 1)
 
     def log_mel(self, x: Tensor) -> Tensor:
         """x (B, 1, T) -> log of the power in each mel band, (B, M, N) with N = 1 + (T - 256) // 80."""
@@ -61,7 +61,7 @@ class PhoneNet(nn.Module):
         for layer in self.layers:
             h = F.relu(layer(h))
             features.append(h)
-        return self.leave(h), features
+        return self.output_projection(h), features
 
 
 def gram(h: Tensor) -> Tensor:

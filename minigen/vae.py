@@ -151,10 +151,10 @@ class VAE(_Latent):
         dim: D, numbers in x. latent: L, numbers in z.
         hidden: widths from the side of x; the decoder takes them from last to first.
         likelihood: "bernoulli" (x is 0 or 1), "categorical" (x is 0 … levels - 1), or "gaussian" (x is
-            real; one learned log-scale for each coordinate, at least `floor`).
+            real; one learned log-scale for each coordinate, at least `min_log_scale`).
         levels: of a categorical likelihood.
         dropout: share of hidden units left out in training.
-        floor: smallest log-scale of a Gaussian likelihood: without it a perfect guess has infinite density.
+        min_log_scale: smallest log-scale of a Gaussian likelihood: without it a perfect guess has infinite density.
         generator: for initial weights.
 
     References:
@@ -175,7 +175,7 @@ class VAE(_Latent):
         likelihood: str = "bernoulli",
         levels: int = 2,
         dropout: float = 0.0,
-        floor: float = -5.0,
+        min_log_scale: float = -5.0,
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
@@ -189,7 +189,7 @@ class VAE(_Latent):
         if likelihood == "categorical" and levels < 2:
             raise ValueError(f"a categorical likelihood needs levels >= 2, not {levels}")
         self.dim, self.latent, self.likelihood, self.levels = dim, latent, likelihood, levels
-        self.floor = floor
+        self.min_log_scale = min_log_scale
         self.n_inputs, self.n_params = sizes[likelihood]
         self.encoder = _network([dim * self.n_inputs, *hidden, 2 * latent], dropout, generator)
         self.decoder = _network([latent, *hidden[::-1], dim * self.n_params], dropout, generator)
@@ -238,7 +238,9 @@ class VAE(_Latent):
         if self.likelihood == "categorical":
             index = x.long().expand(params.shape[:-1]).unsqueeze(-1)
             return params.log_softmax(-1).gather(-1, index).squeeze(-1).sum(-1)
-        return normal_log_prob(x, params[..., 0], self.log_scale.clamp(min=self.floor)).sum(-1)
+        return normal_log_prob(x, params[..., 0], self.log_scale.clamp(min=self.min_log_scale)).sum(
+            -1
+        )
 
     def mean(self, z: Tensor) -> Tensor:
         """E[x | z], (..., L) -> (..., D)."""
@@ -263,7 +265,7 @@ class VAE(_Latent):
             z = _noise((*shape, self.latent), weight, generator)
         params = self.decode(z)
         if self.likelihood == "gaussian":
-            mean, scale = params[..., 0], self.log_scale.clamp(min=self.floor)
+            mean, scale = params[..., 0], self.log_scale.clamp(min=self.min_log_scale)
             return reparameterise(mean, scale, _noise(mean.shape, mean, generator))
         u = torch.rand(
             params.shape[:-1], generator=generator, dtype=torch.float64, device=params.device

@@ -125,7 +125,7 @@ class WaveNet(nn.Module):
 
         log p(x | c) = Σ_t log p(x[t] | params[t]),   params[t] = net(x[<t], c[<=t])
 
-    With `taps` > 0 a linear prediction from the last `taps` samples is added to the means of the
+    With `lpc_order` > 0 a linear prediction from the last `lpc_order` samples is added to the means of the
     density: Σ_k w_k x[t - k]. That is the AR model of chapter 5, and the network then
     learns only what a linear predictor misses.
 
@@ -137,8 +137,8 @@ class WaveNet(nn.Module):
         kernel: taps of each dilated convolution.
         cond_channels: of the conditioning c (B, C, T); 0 for none.
         speakers: number of voices, each an embedding added to c (or to h where c is absent).
-        gain: the audio is multiplied by it on entry, and the head's mean and scale are in audio units.
-        taps: of the linear prediction.
+        input_scale: the audio is multiplied by it on entry, and the head's mean and scale are in audio units.
+        lpc_order: of the linear prediction.
         dropout: in training, the part of each layer's input that its convolution does not see.
 
     References:
@@ -162,8 +162,8 @@ class WaveNet(nn.Module):
         kernel: int = 2,
         cond_channels: int = 0,
         speakers: int = 0,
-        gain: float = 1.0,
-        taps: int = 0,
+        input_scale: float = 1.0,
+        lpc_order: int = 0,
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
@@ -174,13 +174,13 @@ class WaveNet(nn.Module):
             )
         if not 0 <= dropout < 1:
             raise ValueError(f"dropout is a part, at least 0 and below 1, not {dropout}")
-        if taps and not head.means:
+        if lpc_order and not head.means:
             raise ValueError(
-                f"taps={taps} add a linear prediction to a mean, and {type(head).__name__} has none"
+                f"lpc_order={lpc_order} add a linear prediction to a mean, and {type(head).__name__} has none"
             )
-        self.head, self.gain, self.taps = head, gain, taps
+        self.head, self.input_scale, self.lpc_order = head, input_scale, lpc_order
         self.cond_channels, self.speakers = cond_channels, speakers
-        self.enter = nn.Linear(1, residual)
+        self.input_projection = nn.Linear(1, residual)
         dilations = [2**i for _ in range(cycles) for i in range(layers)]
         self.layers = nn.ModuleList(
             GatedLayer(
@@ -188,21 +188,25 @@ class WaveNet(nn.Module):
             )
             for index, dilation in enumerate(dilations)
         )
-        self.voice = nn.Embedding(speakers, cond_channels or residual) if speakers else None
+        self.speaker_embedding = (
+            nn.Embedding(speakers, cond_channels or residual) if speakers else None
+        )
         self.skip = nn.Conv1d(
             residual * layers * cycles, skip, 1
         )  # every layer's skip path at once
         self.hidden = nn.Conv1d(skip, skip, 1)
-        self.leave = nn.Conv1d(skip, head.n_params, 1)
-        self.linear = nn.Parameter(torch.zeros(taps)) if taps else None
-        nn.init.zeros_(self.leave.weight)  # start as the linear predictor with one fixed scale
+        self.output_projection = nn.Conv1d(skip, head.n_params, 1)
+        self.linear = nn.Parameter(torch.zeros(lpc_order)) if lpc_order else None
+        nn.init.zeros_(
+            self.output_projection.weight
+        )  # start as the linear predictor with one fixed scale
         with torch.no_grad():
-            self.leave.bias.copy_(head.initial())
+            self.output_projection.bias.copy_(head.initial())
 
     @property
     def receptive_field(self) -> int:
         """How many past samples params[t] can see: x[t - receptive_field] … x[t - 1]."""
-        return max(1 + sum(layer.past for layer in self.layers), self.taps)
+        return max(1 + sum(layer.past for layer in self.layers), self.lpc_order)
 
     def forward(
         self, x: Tensor, cond: Tensor | None = None, speaker: Tensor | None = None
@@ -210,10 +214,10 @@ class WaveNet(nn.Module):
         """x (B, 1, T), cond (B, C, T), speaker (B,) -> params (B, P, T)."""
         self._validate(x, cond, speaker)
         past = shift_right(x)  # past[t] = x[t - 1]
-        heard = self.gain * self.head.hear(past)
-        h = self.enter(heard.transpose(1, 2)).transpose(1, 2)  # (B, R, T)
-        if self.voice is not None:
-            voice = self.voice(speaker).unsqueeze(-1)  # (B, C or R, 1)
+        heard = self.input_scale * self.head.compand(past)
+        h = self.input_projection(heard.transpose(1, 2)).transpose(1, 2)  # (B, R, T)
+        if self.speaker_embedding is not None:
+            voice = self.speaker_embedding(speaker).unsqueeze(-1)  # (B, C or R, 1)
             h, cond = (h + voice, None) if cond is None else (h, cond + voice)
         activations = []
         for layer in self.layers:
@@ -221,7 +225,7 @@ class WaveNet(nn.Module):
             activations.append(a)
         skip = F.relu(self.skip(torch.cat(activations, dim=1)))  # (B, S, T)
         with torch.autocast(x.device.type, enabled=False):  # the head in full precision, always
-            params = self.leave(F.relu(self.hidden(skip.to(x.dtype))))  # (B, P, T)
+            params = self.output_projection(F.relu(self.hidden(skip.to(x.dtype))))  # (B, P, T)
             if self.linear is not None:
                 prediction = self._predict(past)  # (B, 1, T)
                 means = self.head.means
@@ -230,11 +234,11 @@ class WaveNet(nn.Module):
 
     def _predict(self, past: Tensor) -> Tensor:
         """Σ_k w_k x[t - k] of past[t] = x[t - 1]."""
-        history = F.pad(past, (self.taps - 1, 0)).unfold(-1, self.taps, 1)  # (B, 1, T, K)
+        history = F.pad(past, (self.lpc_order - 1, 0)).unfold(-1, self.lpc_order, 1)  # (B, 1, T, K)
         return history @ self.linear.flip(0)
 
     @torch.no_grad()
-    def start_at(self, x: Tensor) -> WaveNet:
+    def init_from_data(self, x: Tensor) -> WaveNet:
         """Start at the least-squares linear predictor of x (B, 1, T) and the density of its error.
 
         w = argmin Σ_t (x[t] - Σ_k w_k x[t - k])². The constant parameters then suit the errors: a
@@ -243,12 +247,14 @@ class WaveNet(nn.Module):
         target = x.reshape(-1, 1).double()
         error = target
         if self.linear is not None:
-            past = F.pad(x[:, 0], (self.taps, 0)).unfold(-1, self.taps, 1)[:, :-1]  # (B, T, K)
-            past = past.flip(-1).reshape(-1, self.taps).double()  # column k-1 is x[t - k]
+            past = F.pad(x[:, 0], (self.lpc_order, 0)).unfold(-1, self.lpc_order, 1)[
+                :, :-1
+            ]  # (B, T, K)
+            past = past.flip(-1).reshape(-1, self.lpc_order).double()  # column k-1 is x[t - k]
             w = torch.linalg.lstsq(past, target).solution  # (K, 1)
             self.linear.copy_(w.squeeze(1))
             error = target - past @ w
-        self.leave.bias.copy_(self.head.start(target, error))
+        self.output_projection.bias.copy_(self.head.start(target, error))
         return self
 
     def log_prob(
@@ -270,7 +276,7 @@ class WaveNet(nn.Module):
                 f"cond has shape {tuple(cond.shape)}, expected "
                 f"{(x.shape[0], self.cond_channels, x.shape[-1])}: upsample frame features first"
             )
-        if (speaker is None) != (self.voice is None):
+        if (speaker is None) != (self.speaker_embedding is None):
             raise ValueError(
                 f"this WaveNet has {self.speakers} speakers, "
                 f"but speaker is {'missing' if speaker is None else 'given'}"

@@ -24,14 +24,14 @@ def teacher(monkeypatch):
     kept = voice.held_out()[1][:2]
     monkeypatch.setattr(voice, "held_out", lambda: ([], kept))
     torch.manual_seed(0)
-    size = {"residual": 4, "skip": 4, "layers": 3, "cond_channels": 24, "taps": 2}
-    made = voice.TeacherVoice.build(size | {"floor": -8.4, "mixture": 3, "hidden": 8})
+    size = {"residual": 4, "skip": 4, "layers": 3, "cond_channels": 24, "lpc_order": 2}
+    made = voice.TeacherVoice.build(size | {"min_log_scale": -8.4, "mixture": 3, "hidden": 8})
     return made.eval().requires_grad_(False)
 
 
 @pytest.mark.parametrize("logits, count, alone", [([0.0, 0, -99], 2.0, 0), ([9, 0, 0], 1.0, 100)])
 def test_components_of_known_weights(teacher, logits, count, alone):
-    teacher.wavenet.leave.bias[6:] = torch.tensor(logits)
+    teacher.wavenet.output_projection.bias[6:] = torch.tensor(logits)
     found = mixture.components(teacher, 0.001)
     assert found["of"] == 3 and found["that count, on average"] == pytest.approx(count, abs=0.01)
     assert found["one weighs over 0.9, % of samples"] == alone

@@ -75,7 +75,7 @@ def test_every_pair_trains_from_a_file_resumes_exactly_and_speaks(tmp_path, k, b
 
 def test_a_mixture_starts_at_a_gaussian_and_its_card_tells(tmp_path):
     """`start_from` takes the body over; each component has the Gaussian's mean, and scales spread around its scale."""
-    made = recipe("teacher", mixture=3, floor=-99.0)
+    made = recipe("teacher", mixture=3, min_log_scale=-99.0)
     made["model"] = dict(made["model"], layers=7, residual=32)
     made["start_from"] = str(weights.path("digits_teacher"))
     made["run"] = {"steps": 1, "rate": 1e-12}

@@ -35,8 +35,8 @@ def test_log_prob_equals_torch():
 
 @pytest.mark.parametrize("log_scale", [-9.0, -3.0, 0.5])
 def test_integrates_to_one_on_both_sides_of_the_floor(log_scale):
-    head = GaussianHead(floor=-5.0)
-    width = max(log_scale, head.floor)
+    head = GaussianHead(min_log_scale=-5.0)
+    width = max(log_scale, head.min_log_scale)
     grid = 0.2 + torch.linspace(-12, 12, 20_001).double() * torch.tensor(width).exp()
     params = column(0.2, log_scale).expand(1, 2, len(grid))
     density = head.log_prob(params, grid[None, None]).exp()[0]
@@ -44,7 +44,7 @@ def test_integrates_to_one_on_both_sides_of_the_floor(log_scale):
 
 
 def test_gradient_is_zero_below_the_floor():
-    head = GaussianHead(floor=-7.0)
+    head = GaussianHead(min_log_scale=-7.0)
     params = torch.tensor([[[0.0, 1.0, -1.0], [-1e4, -7.5, 80.0]]], requires_grad=True)
     head.log_prob(params, torch.tensor([[[1.0, -1.0, 0.0]]])).sum().backward()
     assert torch.isfinite(params.grad).all()

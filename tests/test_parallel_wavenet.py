@@ -30,7 +30,7 @@ def make_student(seed=0, std=0.25, **kwargs) -> Student:
 @pytest.mark.parametrize("kernel", [2, 3])
 def test_mean_and_scale_do_not_see_the_present(kernel):
     """d mean[t] / d z[t] = d scale[t] / d z[t] = 0, and nothing of the future."""
-    student = make_student(kernel=kernel, taps=3)
+    student = make_student(kernel=kernel, lpc_order=3)
     z, t = torch.randn(1, 1, 30).double().requires_grad_(), 25
     _, mean, log_scale = student(z)
     for output in (mean, log_scale):
@@ -54,7 +54,7 @@ def test_composition_and_jacobian():
 
 @pytest.mark.parametrize("base", ["gaussian", "logistic"])
 def test_inverse_and_its_density(base):
-    student = make_student(cond_channels=2, taps=2, base=base)
+    student = make_student(cond_channels=2, lpc_order=2, base=base)
     z, cond = student.noise(torch.randn(2, 1, 25).double()), torch.randn(2, 2, 25).double()
     with torch.no_grad():
         x, mean, log_scale = student(z, cond)
@@ -113,11 +113,11 @@ class Holder(nn.Module):
 
 def make_teacher(coefficients=(1.2, -0.5), log_scale=-2.0, k=0) -> WaveNet:
     """An AR(2) process with Gaussian errors, or with those of a mixture of k equal logistics."""
-    head = DiscretizedLogisticMixture(k, floor=-9.0) if k else GaussianHead(-9.0)
-    net = WaveNet(head, 4, 4, layers=2, cycles=1, taps=len(coefficients)).double()
+    head = DiscretizedLogisticMixture(k, min_log_scale=-9.0) if k else GaussianHead(-9.0)
+    net = WaveNet(head, 4, 4, layers=2, cycles=1, lpc_order=len(coefficients)).double()
     with torch.no_grad():
         net.linear.copy_(torch.tensor(coefficients))
-        net.leave.bias[max(1, k) : max(2, 2 * k)] = log_scale
+        net.output_projection.bias[max(1, k) : max(2, 2 * k)] = log_scale
     return net
 
 
@@ -135,7 +135,7 @@ def test_gradients_reach_the_student_through_the_frozen_teacher(k, base):
     objective(batch())[0].backward()
     assert all(weight.grad is None for weight in teacher.parameters())
     assert all(weight.grad is not None for weight in student.parameters())
-    bias, step = student.flows[0].leave.bias, 1e-5
+    bias, step = student.flows[0].output_projection.bias, 1e-5
     values = []
     for sign in (1, -1):
         with torch.no_grad():
@@ -155,7 +155,9 @@ def test_gradients_reach_the_student_through_the_frozen_teacher(k, base):
 def test_a_student_learns_a_linear_teacher(k, base):
     """An AR(2) teacher: MA(∞) is within reach of one flow with enough taps; KL falls to near zero."""
     torch.manual_seed(0)
-    student = Student(flows=1, layers=2, residual=8, taps=24, log_scale=-2.0, base=base).double()
+    student = Student(
+        flows=1, layers=2, residual=8, lpc_order=24, log_scale=-2.0, base=base
+    ).double()
     objective = DistillationLoss(Holder(student), make_teacher(k=k), stft=0, power=0, samples=4)
     optimizer = torch.optim.Adam(student.parameters(), lr=1e-2)
     first = None
@@ -205,7 +207,7 @@ def test_bases_agree_with_themselves(name):
     assert torch.isfinite(far).all() and far[0] == -far[1]
 
 
-HEAD = DiscretizedLogisticMixture(k=3, floor=-9.0)
+HEAD = DiscretizedLogisticMixture(k=3, min_log_scale=-9.0)
 
 
 def pair(seed=0, n=4):
@@ -237,7 +239,7 @@ def test_smooth_density_integrates_to_one_and_is_the_limit_of_fine_levels():
     narrow[:, 3:6] -= 3.5  # scales near 0.01
     x = torch.tensor([0.1, -0.2, 0.3, 0.05]).double().view(1, 1, 4)
     for levels in (256, 65_536):
-        head = DiscretizedLogisticMixture(3, levels, floor=-9.0)
+        head = DiscretizedLogisticMixture(3, levels, min_log_scale=-9.0)
         bound = (head.step / narrow[:, 3:6].amin(1).exp()).square() / 24
         gap = (head.log_density(narrow, x) - head.smooth_log_density(narrow, x)).abs()
         assert (gap <= 1.2 * bound + 1e-9).all()
@@ -293,7 +295,7 @@ def test_gradient_of_mol_kl_is_unbiased(base):
 
 def test_kl_of_a_density_to_itself_is_zero():
     mean, log_scale, _ = pair()
-    head = DiscretizedLogisticMixture(k=1, floor=-9.0)
+    head = DiscretizedLogisticMixture(k=1, min_log_scale=-9.0)
     params = torch.cat([mean, log_scale, torch.zeros_like(mean)], dim=1)
     dice = torch.Generator().manual_seed(0)
     kl = mol_kl(mean, log_scale, params, head, 3, dice, sampled_entropy=True)
@@ -302,7 +304,7 @@ def test_kl_of_a_density_to_itself_is_zero():
     two = torch.cat(
         [mean, mean, log_scale, log_scale, mean, -mean], dim=1
     )  # the same, as a mixture
-    head = DiscretizedLogisticMixture(k=2, floor=-9.0)
+    head = DiscretizedLogisticMixture(k=2, min_log_scale=-9.0)
     assert mol_kl(mean, log_scale, two, head, 3, sampled_entropy=True).abs().max() < 1e-12
 
 
@@ -346,10 +348,10 @@ class Conditioned(Holder):
 
 def conditioned(k=0, seed=0):
     """A student, a teacher whose mean and scale follow the conditioning, and a batch of four."""
-    head = DiscretizedLogisticMixture(k, floor=-9.0) if k else GaussianHead(-9.0)
+    head = DiscretizedLogisticMixture(k, min_log_scale=-9.0) if k else GaussianHead(-9.0)
     torch.manual_seed(seed)
     teacher = WaveNet(head, 4, 4, layers=2, cycles=1, cond_channels=1).double()
-    nn.init.normal_(teacher.leave.weight, std=0.5)
+    nn.init.normal_(teacher.output_projection.weight, std=0.5)
     student = make_student(cond_channels=1, std=0.1, base="logistic" if k else "gaussian")
     steps = torch.tensor([0.0, 1.0, 2.0, 3.0]).double().view(4, 1, 1).expand(4, 1, 600)
     return Conditioned(student), teacher, {**batch(), "cond": steps}
@@ -412,7 +414,7 @@ def test_watched_numbers_are_what_they_say(k):
     noise = model.student.noise(data["noise"])
     x, mean, log_scale = model.student(noise, data["cond"])
     q = torch.cat([mean, log_scale, torch.zeros_like(mean)][: 3 if k else 2], dim=1)
-    head = DiscretizedLogisticMixture(1, floor=-99.0) if k else GaussianHead(-99.0)
+    head = DiscretizedLogisticMixture(1, min_log_scale=-99.0) if k else GaussianHead(-99.0)
     known = teacher.receptive_field
     log_std = head.moments(q)[1][..., known:].mean()
     assert watched["log_std"] == pytest.approx(log_std.item())
@@ -421,5 +423,5 @@ def test_watched_numbers_are_what_they_say(k):
     assert watched["std_ratio"] == pytest.approx((x.std() / data["audio"].std()).item())
     assert watched["stft"] > 0 and watched["at_floor"] == 0
     with torch.no_grad():
-        model.student.flows[0].leave.bias[1] -= 20
+        model.student.flows[0].output_projection.bias[1] -= 20
     assert DistillationLoss(model, teacher)(data)[1]["at_floor"] == 1

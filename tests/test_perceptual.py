@@ -91,7 +91,7 @@ def test_it_is_part_of_the_objective_when_asked():
     loss, watched = DistillationLoss(student, teacher.wavenet, **off, perceptual=0.5)(batch)
     assert loss.item() == pytest.approx(0.5 * watched["perceptual"]) and loss > 0
     loss.backward()
-    assert student.student.flows[0].leave.bias.grad.abs().sum() > 0
+    assert student.student.flows[0].output_projection.bias.grad.abs().sum() > 0
     assert "perceptual" not in DistillationLoss(student, teacher.wavenet)(batch)[1]
 
 

@@ -207,10 +207,10 @@ def test_half_precision_is_for_the_body_only(tmp_path, another_precision):
     class Nll(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.model = WaveNet(GaussianHead(), 4, 4, layers=2, cycles=1, taps=2)
+            self.model = WaveNet(GaussianHead(), 4, 4, layers=2, cycles=1, lpc_order=2)
             note = lambda name: lambda module, given, out: seen.update({name: out.dtype})
             self.model.layers[0].conv.register_forward_hook(note("body"))
-            self.model.leave.register_forward_hook(note("head"))
+            self.model.output_projection.register_forward_hook(note("head"))
 
         def forward(self, batch):
             loss = -self.model.log_prob(batch["x"][None].mT[:, :1]).mean()

@@ -10,9 +10,12 @@ from minigen.wavenet import GatedLayer, Upsample, WaveNet
 SHAPES = [
     pytest.param({"layers": 3, "cycles": 2, "kernel": 2}, id="kernel2"),
     pytest.param({"layers": 2, "cycles": 2, "kernel": 3}, id="kernel3"),
-    pytest.param({"layers": 3, "cycles": 1, "kernel": 2, "taps": 12}, id="linear-longer-than-net"),
     pytest.param(
-        {"layers": 3, "cycles": 1, "kernel": 3, "taps": 4, "gain": 5.0}, id="linear-and-gain"
+        {"layers": 3, "cycles": 1, "kernel": 2, "lpc_order": 12}, id="linear-longer-than-net"
+    ),
+    pytest.param(
+        {"layers": 3, "cycles": 1, "kernel": 3, "lpc_order": 4, "input_scale": 5.0},
+        id="linear-and-gain",
     ),
 ]
 CONDITIONS = [
@@ -25,7 +28,9 @@ CONDITIONS = [
 
 def make(shape: dict, condition: dict, batch=2, length=64, dtype=torch.float64, seed=0):
     torch.manual_seed(seed)
-    net = WaveNet(GaussianHead(floor=-9.0), residual=5, skip=24, **shape, **condition).to(dtype)
+    net = WaveNet(GaussianHead(min_log_scale=-9.0), residual=5, skip=24, **shape, **condition).to(
+        dtype
+    )
     for weight in net.parameters():  # away from the start, where the output ignores the input
         torch.nn.init.normal_(weight, std=0.4)
     x = torch.randn(batch, 1, length, dtype=dtype)
@@ -72,15 +77,15 @@ def test_log_prob_is_the_chain_rule():
     assert torch.allclose(net.log_prob(x), by_sample)
 
 
-def test_start_at_is_least_squares():
+def test_init_from_data_is_least_squares():
     """On an AR(2) process the start finds its coefficients, its scale, and hence its entropy."""
     rng = np.random.default_rng(0)
     x, noise = np.zeros(60_000), rng.normal(0, 0.1, 60_000)
     for t in range(2, len(x)):
         x[t] = 1.6 * x[t - 1] - 0.8 * x[t - 2] + noise[t]
-    net = WaveNet(GaussianHead(), residual=4, skip=4, layers=2, cycles=1, taps=4).double()
+    net = WaveNet(GaussianHead(), residual=4, skip=4, layers=2, cycles=1, lpc_order=4).double()
     audio = torch.from_numpy(x)[None, None]
-    net.start_at(audio)
+    net.init_from_data(audio)
     assert torch.allclose(net.linear, torch.tensor([1.6, -0.8, 0, 0]).double(), atol=0.02)
     nll = -net.log_prob(audio).item() / len(x)
     assert abs(nll - 0.5 * np.log(2 * np.pi * np.e * 0.1**2)) < 0.01
@@ -96,7 +101,7 @@ def test_start_at_is_least_squares():
             lambda net: net(torch.zeros(1, 1, 9), torch.zeros(1, 3, 9), torch.zeros(1).long()),
             "speaker is given",
         ),
-        (lambda net: WaveNet(Categorical(16), taps=4), "a mean, and Categorical has none"),
+        (lambda net: WaveNet(Categorical(16), lpc_order=4), "a mean, and Categorical has none"),
         (lambda net: WaveNet(GaussianHead(), dropout=1.0), "below 1"),
         (lambda net: Upsample(()), "at least 1"),
         (lambda net: Upsample((2,))(torch.zeros(3, 4)), r"\(B, F, N\)"),
@@ -110,8 +115,8 @@ def test_errors_say_what_to_do(call, message):
 
 
 HEADS = [
-    pytest.param(GaussianHead(-9.0), {"taps": 3}, id="gaussian"),
-    pytest.param(DiscretizedLogisticMixture(3), {"taps": 3}, id="mixture"),
+    pytest.param(GaussianHead(-9.0), {"lpc_order": 3}, id="gaussian"),
+    pytest.param(DiscretizedLogisticMixture(3), {"lpc_order": 3}, id="mixture"),
     pytest.param(Categorical(16), {}, id="mu-law"),
 ]
 
@@ -156,7 +161,9 @@ def test_network_reads_the_mu_law_scale():
     """What enters the first layer is y, not x."""
     net = WaveNet(Categorical(256), residual=4, skip=4, layers=1, cycles=1)
     seen = []
-    net.enter.register_forward_hook(lambda module, inputs, output: seen.append(inputs[0]))
+    net.input_projection.register_forward_hook(
+        lambda module, inputs, output: seen.append(inputs[0])
+    )
     net(torch.tensor([[[0.01, 0.0]]]))
     y = np.log1p(2.55) / np.log1p(255)
     assert torch.allclose(seen[0][0, :, 0], torch.tensor([0.0, y]).float())
@@ -237,7 +244,7 @@ def test_upsampling_learns():
 
 
 @pytest.mark.parametrize("head, more", HEADS)
-def test_start_at_suits_every_head(head, more):
+def test_init_from_data_suits_every_head(head, more):
     """On an AR(1) process the start is near its entropy, or where nothing is linear its histogram's."""
     rng = np.random.default_rng(0)
     x, noise = np.zeros(20_000), rng.normal(0, 0.02, 20_000)
@@ -245,7 +252,7 @@ def test_start_at_suits_every_head(head, more):
         x[t] = 0.9 * x[t - 1] + noise[t]
     x = torch.from_numpy(x)[None, None]
     net = WaveNet(head, residual=4, skip=4, layers=2, cycles=1, **more).double()
-    net.start_at(x)
+    net.init_from_data(x)
     nll = -net.head.log_density(net(x), x).mean().item()
     scale = 0.02 if more else x.std().item()
     floor = 0.5 * np.log(2 * np.pi * np.e * scale**2)
@@ -266,7 +273,7 @@ def test_training_reaches_the_entropy_of_an_ar2_process():
         return x[:, None, 200:]
 
     torch.manual_seed(0)
-    net = WaveNet(GaussianHead(), residual=16, skip=16, layers=3, cycles=1, gain=2.0)
+    net = WaveNet(GaussianHead(), residual=16, skip=16, layers=3, cycles=1, input_scale=2.0)
     data, steps = process(64, 4000), 1500
     optimizer = torch.optim.Adam(net.parameters(), 1e-2)
     cosine = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)

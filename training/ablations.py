@@ -28,7 +28,7 @@ from minigen.train import TrainConfig, Trainer
 ROOT = Path(__file__).resolve().parent.parent
 TABLE = results.path("ablations")
 CLIPS = TABLE.with_suffix("")
-MODEL = {"flows": 4, "layers": 7, "residual": 16, "kernel": 2, "taps": 16, "log_scale": -6.0}
+MODEL = {"flows": 4, "layers": 7, "residual": 16, "kernel": 2, "lpc_order": 16, "log_scale": -6.0}
 DATA = {"batch": 4, "frames": 40, "dither": 0.0005, "seed": 2}
 FULL = {"penalty": 4.0, "stft": 1.0, "power": 1.0, "beta": 0.5}
 RUN = {"steps": 650, "rate": 2.5e-3, "warmup": 50, "decay": 0.98, "bf16": True, "every": 100}

@@ -136,7 +136,7 @@ def measure(corpus: str, path: Path) -> None:
     card = {
         "data": f"{corpus}: {len(learn)} clips to learn from, {len(kept)} held out",
         "command": command if shipped else "training/vq_speech.py with the recipe below",
-        "starts from": recipe.get("model_from", recipe["voice"].get("wavenet_from", "nothing")),
+        "starts from": recipe.get("model_from", recipe["voice"].get("init_from", "nothing")),
         "processor minutes of each stage on one core": notes["minutes"],
         "weights": sum(w.numel() for w in model.parameters()),
         "codes a second": 50,

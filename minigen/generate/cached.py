@@ -36,12 +36,15 @@ class CachedWaveNet:
         self, model: WaveNet, cond: Tensor | None, speaker: Tensor | None, batch: int
     ) -> None:
         array = lambda value: value.detach().cpu().numpy().copy()
-        self.head, self.gain, self.n = model.head, model.gain, 0
-        self.enter = array(model.enter.weight), array(model.enter.bias)[:, None]  # (R, 1) each
-        dtype = self.enter[0].dtype
+        self.head, self.input_scale, self.n = model.head, model.input_scale, 0
+        self.input_projection = (
+            array(model.input_projection.weight),
+            array(model.input_projection.bias)[:, None],
+        )  # (R, 1) each
+        dtype = self.input_projection[0].dtype
         voice = None
-        if model.voice is not None:
-            voice = array(model.voice(speaker)).T  # (C or R, B)
+        if model.speaker_embedding is not None:
+            voice = array(model.speaker_embedding(speaker)).T  # (C or R, B)
         self.offset = voice if cond is None and voice is not None else 0
         self.cond = None
         if cond is not None:
@@ -64,15 +67,20 @@ class CachedWaveNet:
             self.rings.append(np.zeros((layer.past + 1, weight.shape[1], batch), dtype))
         self.skip = array(model.skip.weight)[..., 0], array(model.skip.bias)[:, None]
         self.hidden = array(model.hidden.weight)[..., 0], array(model.hidden.bias)[:, None]
-        self.leave = array(model.leave.weight)[..., 0], array(model.leave.bias)[:, None]
+        self.output_projection = (
+            array(model.output_projection.weight)[..., 0],
+            array(model.output_projection.bias)[:, None],
+        )
         self.linear = None if model.linear is None else array(model.linear)  # (K,), newest first
-        self.past = np.zeros((max(1, model.taps), batch), dtype)  # the last samples, newest first
+        self.past = np.zeros(
+            (max(1, model.lpc_order), batch), dtype
+        )  # the last samples, newest first
 
     def step(self, newest: np.ndarray) -> np.ndarray:
         """x[n-1] (B,) -> params[n] (P, B)."""
         self.past = np.concatenate([newest[None], self.past[:-1]])
-        heard = self.gain * self.head.hear(torch.from_numpy(newest)).numpy()
-        h = self.enter[0] * heard + self.enter[1] + self.offset  # (R, B)
+        heard = self.input_scale * self.head.compand(torch.from_numpy(newest)).numpy()
+        h = self.input_projection[0] * heard + self.input_projection[1] + self.offset  # (R, B)
         if self.cond is not None:
             heard = (self.project @ self.cond[self.n]).reshape(len(self.layers), -1, h.shape[1])
         activations = []
@@ -90,7 +98,7 @@ class CachedWaveNet:
                 h = (h + residual[0] @ a + residual[1]) * h.dtype.type(0.5**0.5)
         skip = np.maximum(self.skip[0] @ np.concatenate(activations) + self.skip[1], 0)
         hidden = np.maximum(self.hidden[0] @ skip + self.hidden[1], 0)
-        params = self.leave[0] @ hidden + self.leave[1]  # (P, B)
+        params = self.output_projection[0] @ hidden + self.output_projection[1]  # (P, B)
         if self.linear is not None:
             params[: self.head.means] += self.linear @ self.past
         self.n += 1
@@ -101,7 +109,7 @@ def draw_noise(
     model: WaveNet, batch: int, n_samples: int, generator: torch.Generator | None = None
 ) -> Tensor:
     """All the chance that `generate` uses, drawn ahead, one time step after the other: (B, Q, T)."""
-    weight = model.leave.weight
+    weight = model.output_projection.weight
     like = weight.new_empty(batch, model.head.n_params, 1)
     return torch.cat([model.head.noise(like, generator) for _ in range(n_samples)], dim=-1)
 
@@ -189,7 +197,7 @@ def generate(
     if cond is not None and n_samples > cond.shape[-1]:
         raise ValueError(f"{n_samples} samples asked for, but cond covers {cond.shape[-1]} only")
     batch = cond.shape[0] if cond is not None else len(speaker) if speaker is not None else 1
-    weight = model.leave.weight
+    weight = model.output_projection.weight
     x = torch.zeros(batch, 1, n_samples, dtype=weight.dtype, device=weight.device)
     if cond is not None:
         cond = cond[..., :n_samples]

@@ -45,7 +45,9 @@ class DeviceWaveNet:
         self.noise = noise.permute(2, 0, 1).contiguous()  # (T, B, Q)
         self.n = torch.zeros(1, dtype=torch.long, device=x.device)
         self.offset = x.new_zeros(())
-        voice = None if model.voice is None else model.voice(speaker)  # (B, C or R)
+        voice = (
+            None if model.speaker_embedding is None else model.speaker_embedding(speaker)
+        )  # (B, C or R)
         self.cond = None
         if cond is not None:
             self.cond = cond.permute(2, 0, 1).contiguous()  # (T, B, C)
@@ -64,14 +66,14 @@ class DeviceWaveNet:
             ]
             taps = weight.permute(0, 2, 1).flatten(1)  # (2R, K·R)
             self.folded.append((taps, torch.tensor(delays, device=x.device)))
-        self.history = torch.arange(model.taps, device=x.device)  # rows back from the newest
+        self.history = torch.arange(model.lpc_order, device=x.device)  # rows back from the newest
 
     def step(self) -> None:
         """x[n] from what came before; then n grows by one."""
         model, n = self.model, self.n
         newest = self.wave.index_select(0, n)[0]  # x[n-1], (B,)
-        heard = model.gain * model.head.hear(newest)
-        h = model.enter(heard[:, None]) + self.offset  # (B, R)
+        heard = model.input_scale * model.head.compand(newest)
+        h = model.input_projection(heard[:, None]) + self.offset  # (B, R)
         if self.cond is not None:
             extra = F.linear(self.cond.index_select(0, n)[0], self.project)  # (B, L·2R)
             extra = extra.view(len(h), len(self.rings), -1)
@@ -89,7 +91,7 @@ class DeviceWaveNet:
             if layer.residual is not None:
                 h = (h + layer.residual(a[..., None])[..., 0]) * 0.5**0.5
         skip = F.relu(model.skip(torch.cat(activations, dim=1)[..., None]))  # (B, S, 1)
-        params = model.leave(F.relu(model.hidden(skip)))  # (B, P, 1)
+        params = model.output_projection(F.relu(model.hidden(skip)))  # (B, P, 1)
         if model.linear is not None:
             rows = (n - self.history).clamp(min=0)  # before the start: row 0, silence
             prediction = model.linear @ self.wave.index_select(0, rows)  # (B,)

@@ -104,7 +104,7 @@ def _choose(logits, u, temperature):
 
 
 @compiled
-def _hear(x, kind, mu):
+def _compand(x, kind, mu):
     """What the network reads of a sample."""
     if kind != CATEGORICAL:
         return x
@@ -113,14 +113,14 @@ def _hear(x, kind, mu):
 
 
 @compiled
-def _sample(params, noise, kind, k, levels, floor, mu, temperature):
+def _sample(params, noise, kind, k, levels, min_log_scale, mu, temperature):
     """One sample from the density of `params`, given its noise: as `draw` of the head does it."""
     if kind == GAUSSIAN:
-        return params[0] + temperature * math.exp(max(params[1], floor)) * noise[0]
+        return params[0] + temperature * math.exp(max(params[1], min_log_scale)) * noise[0]
     if kind == MIXTURE:
         j = _choose(params[2 * k :], noise[0], temperature)
         u = min(max(noise[1], SMALLEST_U), 1 - SMALLEST_U)
-        spread = temperature * math.exp(max(params[k + j], floor))
+        spread = temperature * math.exp(max(params[k + j], min_log_scale))
         x = params[j] + spread * (math.log(u) - math.log1p(-u))
         step = 2 / (levels - 1)
         return math.floor((min(max(x, -1.0), 1.0) + 1) / step + 0.5) * step - 1
@@ -136,19 +136,19 @@ def _run(first, x, forced, noise, cond, out, weights, rings, ahead, place, delay
     the newest tap last; ahead (L, AHEAD, 2R) holds what the past taps give the next samples.
     Where `out` (P, T) is not empty the parameters are kept there.
     """
-    enter, start, conv, bias, mix, residual, skip_bias = weights[:7]
-    hidden, hidden_bias, leave, leave_bias, linear, constants = weights[7:]
-    kind, k, means, levels, floor, mu, temperature = head
-    gain, half = constants[0], constants[1]
+    input_weight, start, conv, bias, mix, residual, skip_bias = weights[:7]
+    hidden, hidden_bias, output_weight, output_bias, linear, constants = weights[7:]
+    kind, k, means, levels, min_log_scale, mu, temperature = head
+    scale, half = constants[0], constants[1]
     layers, channels = residual.shape
     taps = delays.shape[1]
     z, a = np.empty(2 * channels, x.dtype), np.empty(channels, x.dtype)
     mixed = np.empty(mix.shape[2], x.dtype)  # [layer's output; sum of the skip paths]
-    second, params = np.empty_like(hidden_bias), np.empty_like(leave_bias)
+    second, params = np.empty_like(hidden_bias), np.empty_like(output_bias)
     for n in range(first, first + len(cond)):
         newest = x[n - 1] if n > 0 else x.dtype.type(0)
-        heard = x.dtype.type(gain * _hear(newest, kind, mu))
-        mixed[:channels] = start + enter * heard
+        heard = x.dtype.type(scale * _compand(newest, kind, mu))
+        mixed[:channels] = start + input_weight * heard
         mixed[channels:] = skip_bias
         for layer in range(layers):
             offset, length = place[layer]
@@ -172,8 +172,8 @@ def _run(first, x, forced, noise, cond, out, weights, rings, ahead, place, delay
             mixed[:channels] *= half
         second[:] = hidden_bias
         _add_product(second, hidden, np.maximum(mixed[channels:], x.dtype.type(0)))
-        params[:] = leave_bias
-        _add_product(params, leave, np.maximum(second, x.dtype.type(0)))
+        params[:] = output_bias
+        _add_product(params, output_weight, np.maximum(second, x.dtype.type(0)))
         prediction = x.dtype.type(0)
         for tap in range(min(len(linear), n)):
             prediction += linear[tap] * x[n - 1 - tap]
@@ -181,7 +181,7 @@ def _run(first, x, forced, noise, cond, out, weights, rings, ahead, place, delay
         if out.shape[1]:
             out[:, n] = params
         if not forced:
-            x[n] = _sample(params, noise[:, n], kind, k, levels, floor, mu, temperature)
+            x[n] = _sample(params, noise[:, n], kind, k, levels, min_log_scale, mu, temperature)
 
 
 class CompiledWaveNet:
@@ -196,10 +196,12 @@ class CompiledWaveNet:
 
     def __init__(self, model: WaveNet, cond: Tensor | None, speaker: Tensor | None) -> None:
         array = lambda value: value.detach().cpu().numpy().copy(order="C")
-        dtype = array(model.leave.bias).dtype
+        dtype = array(model.output_projection.bias).dtype
         self.dtype, self.exact = dtype, dtype != np.float32
-        start = array(model.enter.bias)
-        voice = None if model.voice is None else array(model.voice(speaker))[0]  # (C or R,)
+        start = array(model.input_projection.bias)
+        voice = (
+            None if model.speaker_embedding is None else array(model.speaker_embedding(speaker))[0]
+        )  # (C or R,)
         if voice is not None and cond is None:
             start = start + voice
         self.cond, channels = None, len(start)
@@ -226,7 +228,7 @@ class CompiledWaveNet:
         linear = np.zeros(0, dtype) if model.linear is None else array(model.linear)
         matrix = lambda layer: np.ascontiguousarray(array(layer.weight)[..., 0].T)
         self.weights = (
-            array(model.enter.weight)[:, 0],
+            array(model.input_projection.weight)[:, 0],
             start,
             conv,
             np.stack([array(layer.conv.bias) for layer in layers]),
@@ -235,10 +237,10 @@ class CompiledWaveNet:
             array(model.skip.bias),
             matrix(model.hidden),
             array(model.hidden.bias),
-            matrix(model.leave),
-            array(model.leave.bias),
+            matrix(model.output_projection),
+            array(model.output_projection.bias),
             linear,
-            np.array([model.gain, 0.5**0.5], dtype),
+            np.array([model.input_scale, 0.5**0.5], dtype),
         )
         lengths = np.array([layer.past + 1 for layer in layers])
         self.place = np.stack([np.cumsum(lengths) - lengths, lengths], axis=1)  # (L, 2)
@@ -286,11 +288,11 @@ class CompiledWaveNet:
 
 
 def _describe(head) -> tuple:
-    """kind, components, means, levels, floor, µ: what `_sample` needs to know of a head."""
+    """kind, components, means, levels, min_log_scale, µ: what `_sample` needs to know of a head."""
     if isinstance(head, GaussianHead):
-        return GAUSSIAN, 1, 1, 0, float(head.floor), 0.0
+        return GAUSSIAN, 1, 1, 0, float(head.min_log_scale), 0.0
     if isinstance(head, DiscretizedLogisticMixture):
-        return MIXTURE, head.k, head.means, head.levels, float(head.floor), 0.0
+        return MIXTURE, head.k, head.means, head.levels, float(head.min_log_scale), 0.0
     if isinstance(head, Categorical):
         return CATEGORICAL, 0, 0, head.levels, 0.0, float(head.levels - 1) * head.mu_law
     raise ValueError(

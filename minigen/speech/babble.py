@@ -30,8 +30,8 @@ __all__ = ["DITHER", "HEADS", "ar_nats", "card", "load_head", "load_rung", "nats
 DITHER = 0.0005  # standard deviation of the white noise on every clip: silence has no density
 HEADS: dict[str, Head] = {
     "mu_law": Categorical(256),
-    "mixture": DiscretizedLogisticMixture(4, 65_536, floor=-9.0),
-    "gaussian": GaussianHead(floor=-7.8),
+    "mixture": DiscretizedLogisticMixture(4, 65_536, min_log_scale=-9.0),
+    "gaussian": GaussianHead(min_log_scale=-7.8),
 }
 
 
@@ -139,7 +139,7 @@ def train_heads(recipe: dict, out: Path, folder: Path) -> None:
     for name in HEADS:
         torch.manual_seed(recipe["seed"])
         net = build_head(name, recipe)
-        net.start_at(torch.cat([batches(step)["audio"] for step in range(32)]))
+        net.init_from_data(torch.cat([batches(step)["audio"] for step in range(32)]))
         before = nats(net, kept)
         config = TrainConfig(**recipe["heads_run"])
         trainer = Trainer(PlainLikelihood(net), batches, config, out / name, recipe)
@@ -168,7 +168,7 @@ def train_ladder(recipe: dict, out: Path, folder: Path) -> None:
     batches = DigitBatches(clips, **recipe["data"])
     torch.manual_seed(recipe["seed"])
     voice = build_ladder(recipe)
-    voice.wavenet.start_at(torch.cat([batches(step)["audio"] for step in range(32)]))
+    voice.wavenet.init_from_data(torch.cat([batches(step)["audio"] for step in range(32)]))
     objective = Likelihood(voice, recipe["ladder"]["beta"])
     trainer = Trainer(objective, batches, TrainConfig(**recipe["ladder_run"]), out, recipe)
     rows, seconds = [], 0.0

@@ -216,18 +216,20 @@ class _Conditioner(nn.Module):
 
     def __init__(self, dim: int, channels: int, speakers: int, hidden: int) -> None:
         super().__init__()
-        self.enter = nn.Conv1d(dim + 2, hidden, 5, padding=2)
-        self.voice = nn.Embedding(speakers, hidden)
+        self.input_projection = nn.Conv1d(dim + 2, hidden, 5, padding=2)
+        self.speaker_embedding = nn.Embedding(speakers, hidden)
         self.middle = nn.Conv1d(hidden, hidden, 3, padding=1)
-        self.leave = nn.Conv1d(hidden, channels, 3, padding=1)
+        self.output_projection = nn.Conv1d(hidden, channels, 3, padding=1)
         self.spectrum = nn.Conv1d(hidden, SPECTRUM, 1)
 
     def forward(self, z: Tensor, pitch: Tensor, speaker: Tensor) -> tuple[Tensor, Tensor]:
         frames = z.repeat_interleave(FRAMES_A_CODE, dim=2)  # (B, D, N)
-        voice = self.voice(speaker).unsqueeze(-1)
-        h = torch.tanh(self.enter(torch.cat([frames, pitch], dim=1)) + voice)  # (B, H, N)
+        voice = self.speaker_embedding(speaker).unsqueeze(-1)
+        h = torch.tanh(
+            self.input_projection(torch.cat([frames, pitch], dim=1)) + voice
+        )  # (B, H, N)
         h = torch.tanh(self.middle(h) + voice)
-        return self.spectrum(h), torch.tanh(self.leave(h))
+        return self.spectrum(h), torch.tanh(self.output_projection(h))
 
 
 class _Critic(nn.Module):
@@ -303,7 +305,7 @@ class SpeechVQVAE(VQVAE):
     def build(cls, recipe: dict) -> SpeechVQVAE:
         """Untrained, from a recipe's tables `model` and `wavenet` and its `speakers`."""
         net = dict(recipe["wavenet"])
-        head = GaussianHead(net.pop("floor"))
+        head = GaussianHead(net.pop("min_log_scale"))
         return cls(recipe["speakers"], WaveNet(head, **net), **recipe["model"])
 
     @torch.no_grad()

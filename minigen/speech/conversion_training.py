@@ -244,13 +244,13 @@ def train(
 ) -> SpeechVQVAE:
     """Follow a recipe, stage by stage (`STAGES`), each with its checkpoints in a folder of its own.
 
-    A stage with `freeze` keeps encoder and codes as they are. `wavenet_from` is a file whose WaveNet the
+    A stage with `freeze` keeps encoder and codes as they are. `init_from` is a file whose WaveNet the
     decoder starts at; without it, it starts at the least-squares linear predictor. A recipe with `model_from`
     goes on from the whole model in that file. After `until` the work stops. Returns the averaged model.
     """
     out = Path(out)
     model, features, speakers = prepare(recipe)
-    begun = "model_from" in recipe or any("wavenet_from" in recipe.get(name, {}) for name in STAGES)
+    begun = "model_from" in recipe or any("init_from" in recipe.get(name, {}) for name in STAGES)
     if "model_from" in recipe:
         own = model.state_dict()
         critic = {name: own[name] for name in own if name.startswith("critic.")}  # was not kept
@@ -260,10 +260,10 @@ def train(
         batches = SpeechBatches(features, speakers, dim=recipe["model"]["dim"], **part["data"])
         model.frozen = part.get("freeze", False)
         silent = part["objective"].get("waveform") == 0
-        if "wavenet_from" in part:
-            network_from(model.wavenet, "wavenet.", part["wavenet_from"])
+        if "init_from" in part:
+            network_from(model.wavenet, "wavenet.", part["init_from"])
         elif not silent and not begun:
-            model.wavenet.start_at(torch.cat([batches(step)["audio"] for step in range(16)]))
+            model.wavenet.init_from_data(torch.cat([batches(step)["audio"] for step in range(16)]))
         for name, weight in model.named_parameters():
             kept = model.frozen and name.startswith(LEARNED_FIRST)
             weight.requires_grad_(not (kept or silent and name.startswith("wavenet.")))

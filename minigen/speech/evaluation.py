@@ -277,13 +277,13 @@ def linear_nll(
 def likelihoods(
     model: voice.TeacherVoice, recipe: dict, train: list[Utterance], kept: list[Utterance]
 ) -> dict[str, float]:
-    """Held-out nats a sample: of the model, of it at step 0, late by a frame, and of AR(taps)."""
-    dither, taps = recipe["data"]["dither"], recipe["model"]["taps"]
-    out = {f"AR({taps})": linear_nll(train, kept, taps, dither)}
+    """Held-out nats a sample: of the model, of it at step 0, late by a frame, and of AR(order)."""
+    dither, order = recipe["data"]["dither"], recipe["model"]["lpc_order"]
+    out = {f"AR({order})": linear_nll(train, kept, order, dither)}
     torch.manual_seed(recipe.get("seed", 0))
     start = voice.TeacherVoice.build(recipe["model"], model.spec)
     batches = voice.DigitBatches(train, **recipe["data"], spec=model.spec)
-    start.wavenet.start_at(torch.cat([batches(step)["audio"] for step in range(16)]))
+    start.wavenet.init_from_data(torch.cat([batches(step)["audio"] for step in range(16)]))
     out["step 0"] = held_out_nll(start, dither, kept)
     out["trained"] = held_out_nll(model, dither, kept)
     total = count = 0.0

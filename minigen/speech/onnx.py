@@ -39,11 +39,11 @@ class Graph(nn.Module):
 @contextmanager
 def _as_convolutions(model: nn.Module) -> Iterator[None]:
     """Let each WaveNet predict by a convolution: the same sums, and `unfold` needs a loop in ONNX."""
-    nets = [net for net in model.modules() if isinstance(net, WaveNet) and net.taps]
+    nets = [net for net in model.modules() if isinstance(net, WaveNet) and net.lpc_order]
 
     def predictor(net: WaveNet):
         weight = net.linear.detach().flip(0)[None, None]  # (1, 1, K)
-        return lambda past: F.conv1d(F.pad(past, (net.taps - 1, 0)), weight)
+        return lambda past: F.conv1d(F.pad(past, (net.lpc_order - 1, 0)), weight)
 
     for net in nets:
         net._predict = predictor(net)

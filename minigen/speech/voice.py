@@ -326,15 +326,17 @@ class TeacherVoice(nn.Module):
 
     @classmethod
     def build(cls, model: dict, spec: VoiceSpec = DIGITS) -> TeacherVoice:
-        """From a recipe's table `model`: floor, hidden, and the arguments of `WaveNet`.
+        """From a recipe's table `model`: min_log_scale, hidden, and the arguments of `WaveNet`.
 
         The head is a Gaussian, or with `mixture` > 0 a mixture of that many logistics at 16 bits.
         """
-        own = ("floor", "hidden", "mixture")
+        own = ("min_log_scale", "hidden", "mixture")
         net = {name: value for name, value in model.items() if name not in own}
-        head: Head = GaussianHead(model["floor"])
+        head: Head = GaussianHead(model["min_log_scale"])
         if model.get("mixture"):
-            head = DiscretizedLogisticMixture(model["mixture"], floor=model["floor"])
+            head = DiscretizedLogisticMixture(
+                model["mixture"], min_log_scale=model["min_log_scale"]
+            )
         return cls(WaveNet(head, **net), model["hidden"], spec)
 
     def conditioning(self, batch: dict[str, Tensor]) -> Tensor:
@@ -416,7 +418,7 @@ KINDS = {"int": int, "float": (int, float), "bool": bool, "str": str}  # of a re
 MAY_BE_ZERO = (
     "seed",
     "warmup",
-    "taps",
+    "lpc_order",
     "mixture",
 )  # every other whole number in a recipe is at least 1
 
@@ -433,7 +435,7 @@ def _tables(kind: str) -> dict[str, dict[str, tuple[str, bool]]]:
         tables[table] = {p.name: (p.annotation, p.default is p.empty) for p in numbers}
     tables["model"] |= {"hidden": ("int", True), "cond_channels": ("int", True)}
     if kind == "teacher":
-        tables["model"] |= {"floor": ("float", True), "mixture": ("int", False)}
+        tables["model"] |= {"min_log_scale": ("float", True), "mixture": ("int", False)}
     return tables
 
 
@@ -480,7 +482,7 @@ def read_recipe(path: Path | str, kind: str) -> dict:
     if kind == "student" and "teacher" not in recipe:
         raise ValueError(f'{path} lacks teacher: name a file of weights, teacher = "…"')
     tables = _tables(kind)
-    files = ("start_from", "wavenet_from") + (("teacher",) if kind == "student" else ())
+    files = ("start_from", "init_from") + (("teacher",) if kind == "student" else ())
     for name in recipe:
         if name not in ("kind", "seed", "corpus", *files, *tables):
             known = ", ".join(("kind", "seed", *files, *tables, "corpus"))
@@ -535,7 +537,7 @@ def train(
     """Follow a recipe -> what was watched at the last step. Checkpoints go to `out`.
 
     A teacher starts at the least-squares linear predictor, or at the weights of `start_from`. A
-    student needs `teacher`: a checkpoint or an exported file. `wavenet_from` is a voice of the same kind that
+    student needs `teacher`: a checkpoint or an exported file. `init_from` is a voice of the same kind that
     was told other things: the WaveNet, or the student's flows, start at its own.
     """
     if "corpus" in recipe:
@@ -552,9 +554,9 @@ def train(
         if "start_from" in recipe:
             _start_from(voice, recipe["start_from"])
         else:
-            voice.wavenet.start_at(torch.cat([batches(step)["audio"] for step in range(16)]))
-        if "wavenet_from" in recipe:
-            network_from(net, "wavenet.", recipe["wavenet_from"])
+            voice.wavenet.init_from_data(torch.cat([batches(step)["audio"] for step in range(16)]))
+        if "init_from" in recipe:
+            network_from(net, "wavenet.", recipe["init_from"])
         objective: nn.Module = Likelihood(voice, **recipe["objective"])
     else:
         _must_exist("teacher", recipe["teacher"])
@@ -576,8 +578,8 @@ def train(
         voice.upsampler.load_state_dict(teacher.upsampler.state_dict())
         if "start_from" in recipe:
             _start_from(voice, recipe["start_from"])
-        if "wavenet_from" in recipe:
-            network_from(voice.student, "student.", recipe["wavenet_from"])
+        if "init_from" in recipe:
+            network_from(voice.student, "student.", recipe["init_from"])
         objective = DistillationLoss(voice, teacher.wavenet, **recipe["objective"])
     if batches.frames * spec.hop <= net.receptive_field:
         raise ValueError(
@@ -612,20 +614,20 @@ def _start_from(voice: nn.Module, path: str) -> None:
 
 def network_from(net: nn.Module, prefix: str, path: str) -> None:
     """Take over the averaged weights of another voice's network, without its upsampler."""
-    _must_exist("wavenet_from", path)
+    _must_exist("init_from", path)
     _fill(net, _part(_part(weights.load(path)[0], "ema."), prefix), path)
 
 
 def _widened(tensors: dict[str, Tensor], head: Head) -> dict[str, Tensor]:
     """A Gaussian's last layer for a mixture: every component has its mean, and scales spread around its."""
-    weight, bias = (tensors.get(f"wavenet.leave.{name}") for name in ("weight", "bias"))
+    weight, bias = (tensors.get(f"wavenet.output_projection.{name}") for name in ("weight", "bias"))
     if not isinstance(head, DiscretizedLogisticMixture) or bias is None or len(bias) != 2:
         return tensors
     spread = torch.zeros(3 * head.k, 2)  # (mean, log-scale) -> means, log-scales, logits 0
     spread[: head.k, 0] = spread[head.k : 2 * head.k, 1] = 1
     return tensors | {
-        "wavenet.leave.weight": (spread @ weight.float().squeeze(-1)).unsqueeze(-1),
-        "wavenet.leave.bias": spread @ bias.float() + head.initial(),
+        "wavenet.output_projection.weight": (spread @ weight.float().squeeze(-1)).unsqueeze(-1),
+        "wavenet.output_projection.bias": spread @ bias.float() + head.initial(),
     }
 
 

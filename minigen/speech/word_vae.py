@@ -175,7 +175,7 @@ class SpokenVAE(VAE):
     """
 
     def __init__(self, latent: int = 16, hidden: Sequence[int] = (128,), **options) -> None:
-        super().__init__(DIM, latent, hidden, "gaussian", floor=-3.0, **options)
+        super().__init__(DIM, latent, hidden, "gaussian", min_log_scale=-3.0, **options)
         self.register_buffer("centre", torch.zeros(DIM))
         self.register_buffer("scale", torch.ones(DIM))
 

@@ -12,17 +12,22 @@ from minigen.generate.numba import CompiledWaveNet, _tanh32
 from minigen.wavenet import WaveNet, shift_right
 
 HEADS = [
-    pytest.param(GaussianHead(floor=-9.0), id="gaussian"),
+    pytest.param(GaussianHead(min_log_scale=-9.0), id="gaussian"),
     pytest.param(DiscretizedLogisticMixture(3), id="mixture"),
     pytest.param(Categorical(32), id="mu-law"),
     pytest.param(Categorical(32, mu_law=False), id="even-levels"),
 ]
 SHAPES = [
-    pytest.param({"layers": 3, "cycles": 2, "kernel": 2, "taps": 0}, id="kernel2"),
-    pytest.param({"layers": 2, "cycles": 2, "kernel": 3, "taps": 0}, id="kernel3"),
-    pytest.param({"layers": 3, "cycles": 1, "kernel": 2, "taps": 12}, id="linear-longer-than-net"),
-    pytest.param({"layers": 3, "cycles": 1, "kernel": 3, "taps": 4, "gain": 5.0}, id="linear-gain"),
-    pytest.param({"layers": 6, "cycles": 1, "kernel": 2, "taps": 0}, id="past-taps-in-blocks"),
+    pytest.param({"layers": 3, "cycles": 2, "kernel": 2, "lpc_order": 0}, id="kernel2"),
+    pytest.param({"layers": 2, "cycles": 2, "kernel": 3, "lpc_order": 0}, id="kernel3"),
+    pytest.param(
+        {"layers": 3, "cycles": 1, "kernel": 2, "lpc_order": 12}, id="linear-longer-than-net"
+    ),
+    pytest.param(
+        {"layers": 3, "cycles": 1, "kernel": 3, "lpc_order": 4, "input_scale": 5.0},
+        id="linear-gain",
+    ),
+    pytest.param({"layers": 6, "cycles": 1, "kernel": 2, "lpc_order": 0}, id="past-taps-in-blocks"),
 ]
 CONDITIONS = [
     pytest.param({}, id="alone"),
@@ -38,7 +43,7 @@ TOLERANCES = [
 
 def make(head, shape, condition, batch=2, length=150, dtype=torch.float64, std=0.3):
     torch.manual_seed(0)
-    shape = {**shape, "taps": shape["taps"] * (head.means > 0)}
+    shape = {**shape, "lpc_order": shape["lpc_order"] * (head.means > 0)}
     net = WaveNet(head, residual=5, skip=7, **shape, **condition).to(dtype)
     for weight in net.parameters():  # away from the start, where the output ignores the input
         torch.nn.init.normal_(weight, std=std)
@@ -171,7 +176,7 @@ def test_rational_tanh():
 def test_nan_is_not_lost():
     """A diverged network says so, instead of making a sound: fused arithmetic keeps NaN."""
     net, *_ = make(GaussianHead(), SHAPES[0].values[0], {}, dtype=torch.float32)
-    net.enter.weight.data[0] = float("nan")
+    net.input_projection.weight.data[0] = float("nan")
     assert torch.isnan(generate(net, n_samples=5, backend="numba")).any()
 
 
@@ -200,7 +205,7 @@ def test_generated_samples_have_the_density_they_were_drawn_from():
 def test_dropout_is_off_and_the_mode_is_kept():
     torch.manual_seed(0)
     net = WaveNet(GaussianHead(), residual=4, skip=4, layers=2, cycles=1, dropout=0.5)
-    torch.nn.init.normal_(net.leave.weight)
+    torch.nn.init.normal_(net.output_projection.weight)
     draws = [
         generate(net, n_samples=30, backend=name, generator=torch.Generator().manual_seed(0))
         for name in ("naive", "numpy")

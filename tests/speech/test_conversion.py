@@ -30,7 +30,7 @@ def small(seed: int = 0) -> conversion.SpeechVQVAE:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         net = WaveNet(GaussianHead(-5.0), 4, 4, layers=2, cycles=2, cond_channels=9)
-        torch.nn.init.normal_(net.leave.weight, std=0.1)
+        torch.nn.init.normal_(net.output_projection.weight, std=0.1)
         model = conversion.SpeechVQVAE(SPEAKERS, net, codes=8, dim=4, encoder=6, hidden=6)
     model.log_f0.copy_(torch.tensor([[5.0, 0.1], [4.4, 0.1], [4.7, 0.2]]))
     return model

@@ -77,7 +77,7 @@ def test_the_recorded_voice_says_a_sentence_like_speak(tmp_path):
 def test_other_students(tmp_path, base, taps):
     torch.manual_seed(0)
     upsampler = voice.load("student").upsampler
-    student = Student(2, 3, 4, cond_channels=24, taps=taps, log_scale=-2.0, base=base)
+    student = Student(2, 3, 4, cond_channels=24, lpc_order=taps, log_scale=-2.0, base=base)
     for weight in student.parameters():
         torch.nn.init.normal_(weight, std=0.2)
     model = StudentVoice(upsampler, student).eval().requires_grad_(False)

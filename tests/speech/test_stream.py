@@ -19,7 +19,9 @@ WORDS = ["three", "one", "four", "one", "five", "nine", "two", "six"]
 @pytest.mark.parametrize("sizes", [[30] * 10, [1, 299], [7, 200, 3, 90], [300]])
 def test_pieces_of_a_student_are_its_one_pass(kernel, taps, sizes):
     torch.manual_seed(0)
-    student = Student(3, 3, 4, kernel=kernel, taps=taps, cond_channels=2, log_scale=-1.0).double()
+    student = Student(
+        3, 3, 4, kernel=kernel, lpc_order=taps, cond_channels=2, log_scale=-1.0
+    ).double()
     for weight in student.parameters():
         nn.init.normal_(weight, std=0.3)
     noise, cond = torch.randn(2, 1, 300).double(), torch.randn(2, 2, 300).double()

@@ -80,7 +80,7 @@ def test_a_mixed_corpus_has_one_speaker_and_keeps_away_what_each_part_does(monke
 def recipe(kind: str, **changes) -> dict:
     """The shipped recipe of a vocoder, at a size for tests."""
     found = voice.read_recipe(ROOT / f"training/vocoder-cpu-{kind}.toml", kind)
-    del found["wavenet_from"]
+    del found["init_from"]
     small = {"layers": 4, "residual": 8} | ({"skip": 8, "cycles": 1} if kind == "teacher" else {})
     found["model"] |= small | ({"flows": 2} if kind == "student" else {})
     found["data"] |= {"batch": 2, "frames": 20}
@@ -112,7 +112,7 @@ def test_recipes_train_and_come_back(small):
 
 
 def test_a_network_goes_on_from_one_that_was_told_other_things(small, tmp_path):
-    given = recipe("teacher", wavenet_from=str(small["teacher"]))
+    given = recipe("teacher", init_from=str(small["teacher"]))
     given["corpus"] = corpus(mels=24)
     given["run"]["rate"] = 1e-9
     voice.train(given, tmp_path / "run", until=1)
@@ -121,10 +121,10 @@ def test_a_network_goes_on_from_one_that_was_told_other_things(small, tmp_path):
     for mine, theirs in zip(made.wavenet.parameters(), known.wavenet.parameters(), strict=True):
         assert torch.allclose(mine, theirs, atol=1e-6)
     assert made.spec.mels == 24
-    with pytest.raises(FileNotFoundError, match="recipe's wavenet_from"):
-        voice.train(given | {"wavenet_from": "nowhere.safetensors"}, tmp_path / "other")
+    with pytest.raises(FileNotFoundError, match="recipe's init_from"):
+        voice.train(given | {"init_from": "nowhere.safetensors"}, tmp_path / "other")
     with pytest.raises(ValueError, match="are not those of this model"):
-        voice.train(given | {"wavenet_from": str(small["student"])}, tmp_path / "third")
+        voice.train(given | {"init_from": str(small["student"])}, tmp_path / "third")
 
 
 @pytest.mark.parametrize("kind", ["teacher", "student"])

@@ -408,7 +408,7 @@ def test_command_says_errors_in_one_line(tmp_path, arguments, message):
         ("student", {"teacher": 3}, "teacher is the path of a file, not 3"),
         ("teacher-1", {"teacher": "x"}, "has 'teacher', which is unknown"),
         ("teacher-1", {"seed": -1}, "seed must be at least 0, not -1"),
-        ("teacher-1", {"model": {"floor": None}}, r"\[model\] lacks floor"),
+        ("teacher-1", {"model": {"min_log_scale": None}}, r"\[model\] lacks min_log_scale"),
         ("teacher-1", {"model": {"hidden": None}}, r"\[model\] lacks hidden"),
         ("teacher-1", {"data": {"dither": None}}, r"\[data\] lacks dither"),
         ("teacher-1", {"run": {"steps": None}}, r"\[run\] lacks steps"),
