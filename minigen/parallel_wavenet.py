@@ -1,4 +1,4 @@
-"""Parallel WaveNet: a student that makes every sample at once, taught by a WaveNet.
+"""Chapter 14: Parallel WaveNet, a student that makes every sample at once, taught by a WaveNet.
 
 The student is a chain of inverse autoregressive flows from white noise z to a waveform x. Flow k is a
 WaveNet that reads its *input*, which is known everywhere at once, and so needs one pass:
@@ -20,7 +20,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .distillation import Guard
 from .distributions import (
     HALF_LOG_2PI,
     LOGISTIC_STD,
@@ -28,13 +27,11 @@ from .distributions import (
     GaussianHead,
     Head,
 )
-from .spectral_losses import MultiResolutionSTFTLoss, PowerLoss
 from .wavenet import WaveNet
 
 __all__ = [
     "BASES",
     "Base",
-    "DistillationLoss",
     "Student",
     "conditional_kl",
     "gaussian_kl",
@@ -341,139 +338,3 @@ class Student(nn.Module):
                 log_det -= s[:, 0, 0]
             x = z
         return x, BASES[self.base].log_density(x).sum((1, 2)) + log_det
-
-
-class DistillationLoss(nn.Module):
-    """Objective: a student that sounds likely to its teacher, and as loud and bright as recordings.
-
-        L = w_kl mean_t KL(q_t ‖ p_t) + λ mean_t (log std_q - log std_p)² - γ mean_t min(KL(q_t ‖ p'_t), margin)
-            + w_stft L_STFT + w_power L_power + w_perceptual L_perceptual
-
-    q_t is the student's prediction given the noise so far, p_t the teacher's given the student's
-    samples so far, p'_t the teacher's under another item's conditioning. The teacher is frozen, but
-    gradients pass *through* it: x[t] changes what the teacher expects later.
-
-    The KL of each sample is weighted by std_p^{2β} over its mean, as in the teacher's own training:
-    β = 0 is the plain KL. Whatever β is, `kl` among the watched numbers is the plain one.
-
-    Without `margin` the contrast has no bottom: where a wrong prediction is narrower than the right one
-    by more than √γ, going ever further away lowers the difference for ever. `margin` = inf is the paper's.
-
-    A weight of 0 switches a part off. The fresh noise of `mol_kl` is a function of the batch's, so that a
-    resumed run draws the same. With it, and with the contrast, whose wrong conditioning is the next item's
-    of the same process, a run on several processes equals one on a single process in the mean only.
-
-    Args:
-        model: has `.student` (a Student), `.conditioning(batch)` -> (B, C, T), and where it has `.spec`,
-            the frames of the spectral losses follow `.spec.rate`; else the sound is at 8,000 Hz.
-        teacher: a WaveNet with a GaussianHead or a DiscretizedLogisticMixture, `p(x[t] | x[<t], cond)`.
-        penalty: λ (ClariNet's 4).
-        stft, power: weights of the spectral losses.
-        beta: see above.
-        kl: w_kl.
-        perceptual: w_perceptual, for sound at 8 kHz.
-        contrastive: γ (the paper's 0.3).
-        margin: nats a sample at which a wrong conditioning is far enough away.
-        samples: of `mol_kl`, for each sample of sound.
-        window: False leaves the STFT loss without a window, to hear what that does.
-
-    References:
-        van den Oord et al., Parallel WaveNet, 2017 (arXiv:1711.10433), section 4; Ping et al.,
-        ClariNet, 2018 (arXiv:1807.07281), section 3.3.
-    """
-
-    def __init__(
-        self,
-        model: nn.Module,
-        teacher: nn.Module,
-        penalty: float = 4.0,
-        stft: float = 1.0,
-        power: float = 1.0,
-        beta: float = 0.0,
-        kl: float = 1.0,
-        perceptual: float = 0.0,
-        contrastive: float = 0.0,
-        margin: float = 10.0,
-        samples: int = 8,
-        window: bool = True,
-    ) -> None:
-        super().__init__()
-        self.model = model
-        self.teacher = teacher.eval().requires_grad_(False)
-        self.penalty, self.beta, self.kl, self.samples = penalty, beta, kl, samples
-        self.contrastive, self.margin = contrastive, margin
-        self.weights = {"stft": stft, "power": power}
-        rate = model.spec.rate if hasattr(model, "spec") else 8_000
-        self.spectral = nn.ModuleDict(
-            {"stft": MultiResolutionSTFTLoss(rate, window=window), "power": PowerLoss(rate)}
-        )
-        if perceptual:
-            from .perceptual import PerceptualLoss
-
-            self.weights["perceptual"] = perceptual
-            self.spectral["perceptual"] = PerceptualLoss(rate=rate)
-        self.guard = Guard()
-
-    @property
-    def longest(self) -> int:
-        """Samples that a crop needs at least: the longest frame of the spectral losses that count."""
-        return max([1] + [m.longest for name, m in self.spectral.items() if self.weights[name]])
-
-    @property
-    def bodies(self) -> list[nn.Module]:
-        """The networks, for a trainer that compiles them."""
-        return [*self.model.student.flows, self.teacher]
-
-    def _kl(self, mean: Tensor, log_scale: Tensor, params: Tensor, dice: torch.Generator) -> Tensor:
-        base, known = self.model.student.base, self.teacher.receptive_field
-        kl = conditional_kl(mean, log_scale, params, self.teacher.head, base, self.samples, dice)
-        return kl[..., known:]  # before that the teacher's past was cut off
-
-    def forward(self, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, float]]:
-        student, known = self.model.student, self.teacher.receptive_field
-        cond, recorded = self.model.conditioning(batch), batch["audio"]
-        x, mean_q, log_scale_q = student(student.noise(batch["noise"]), cond)
-        with torch.set_grad_enabled(torch.is_grad_enabled() and bool(self.kl or self.penalty)):
-            params = self.teacher(x, cond)
-        log_std_p = self.teacher.head.moments(params)[1][..., known:]
-        dice = _dice(batch["noise"])
-        kl = self._kl(mean_q, log_scale_q, params, dice)
-        log_std_q = log_scale_q[..., known:] + BASES[student.base].log_std
-        gap = log_std_q - log_std_p
-        weight = torch.exp(2 * self.beta * log_std_p).detach()
-        weight = weight / weight.mean()
-        loss = (weight * (self.kl * kl + self.penalty * gap.square())).mean()
-        entropy = (log_scale_q[..., known:].mean() + BASES[student.base].entropy).detach()
-        watched = {
-            "kl": kl.mean(),
-            "cross_entropy": kl.mean() + entropy,
-            "entropy": entropy,
-            "gap": gap.mean(),
-            "log_std": log_std_q.mean(),
-            "teacher_log_std": log_std_p.mean(),
-            "at_floor": (log_std_q <= self.teacher.head.min_log_scale).double().mean(),
-        }
-        if self.contrastive:
-            if cond is None or len(cond) < 2:
-                raise ValueError("the contrastive loss needs conditioning and two items a batch")
-            params = self.teacher(x, cond.roll(1, 0))
-            wrong = self._kl(mean_q, log_scale_q, params, dice)
-            loss = loss - self.contrastive * (weight * wrong.clamp(max=self.margin)).mean()
-            watched["wrong_kl"] = wrong.mean()
-        for name, module in self.spectral.items():
-            if not self.weights[name] and x.shape[-1] < module.longest:
-                continue  # too short to be watched
-            with torch.set_grad_enabled(torch.is_grad_enabled() and bool(self.weights[name])):
-                value = module(x, recorded)
-            if self.weights[name]:
-                loss = loss + self.weights[name] * value
-            watched[name] = value
-        watched["std_ratio"] = x.std() / recorded.std()
-        numbers = torch.stack([value.detach().double() for value in watched.values()]).tolist()
-        return loss, dict(zip(watched, numbers, strict=True))  # one wait for the device, not ten
-
-
-def _dice(noise: Tensor) -> torch.Generator:
-    """A generator whose seed is a function of this batch's noise."""
-    seed = noise.detach().flatten()[:64].double().sum().view(torch.int64).item()
-    return torch.Generator(noise.device).manual_seed(seed % 2**63)

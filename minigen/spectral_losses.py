@@ -13,6 +13,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from .distributed import mean_over_processes
+
 __all__ = [
     "MultiResolutionSTFTLoss",
     "PowerLoss",
@@ -91,7 +93,9 @@ class PowerLoss(nn.Module):
     def forward(self, generated: Tensor, recorded: Tensor) -> Tensor:
         _same_shape(generated, recorded)
         p_x = power_spectrogram(generated, self.n_fft, self.hop).mean((0, 2))  # (F,)
+        p_x = mean_over_processes(p_x)
         p_y = power_spectrogram(recorded, self.n_fft, self.hop).mean((0, 2))
+        p_y = mean_over_processes(p_y)
         return (p_x - p_y).square().sum() / (p_y.square().sum() + FLOOR**2)
 
 
@@ -118,7 +122,8 @@ class STFTLoss(nn.Module):
     def forward(self, generated: Tensor, recorded: Tensor) -> Tensor:
         _same_shape(generated, recorded)
         x, y = self._magnitude(generated), self._magnitude(recorded)
-        convergence = (y - x).square().sum().clamp(min=FLOOR**2).sqrt() / y.square().sum().sqrt()
+        error = mean_over_processes((y - x).square().sum()).clamp(min=FLOOR**2)
+        convergence = error.sqrt() / mean_over_processes(y.square().sum()).sqrt()
         return convergence + (y.log() - x.log()).abs().mean()
 
 

@@ -1,22 +1,33 @@
 """Training: one loop for every model, on one device or on several, resumable at any step.
 
-An *objective* is a module whose `forward(batch)` returns (loss, {name: number to watch}) and whose
+An *objective* is a module whose `forward(batch)` returns (loss, {name: number to log}) and whose
 `.model` is the network to train. It may have `.bodies`, the modules worth compiling (by default the
-model), and a `.guard` (see `minigen.distillation`) that names a fault before it costs hours. *Batches* is a function of (step, shard, shards): which data a step
-sees depends on nothing else, so a run that stops and resumes, or runs on two processes, sees what an
-uninterrupted run on one process would.
+model), and a `.monitor` (see `minigen.distillation`), which stops a run that has gone wrong.
+*Batches* is a function of (step, shard, shards): which data a step sees depends on nothing else, so a
+run that stops and resumes, or runs on two processes, sees what an uninterrupted run on one would. It
+may have a `.fingerprint`, a tensor of numbers by which other data are recognised at a resume.
 """
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Callable
+import os
+import random
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import NoReturn
 
+import numpy as np
 import torch
 from accelerate import Accelerator
+from accelerate.utils import gather_object
+from filelock import FileLock, Timeout
 from torch import Tensor, nn
 from tqdm import tqdm
 
@@ -31,6 +42,7 @@ __all__ = [
 ]
 
 Batches = Callable[[int, int, int], dict[str, Tensor]]
+MAY_CHANGE = ("steps", "every")  # of a run's settings when it is resumed; the device may, too
 
 
 @dataclass(frozen=True)
@@ -42,7 +54,8 @@ class TrainConfig:
         rate: the largest learning rate; it rises over `warmup` steps and falls along a cosine.
         final: the last learning rate, as a part of the largest.
         clip: the largest norm of the gradient; longer ones are scaled down to it.
-        decay: of the exponential moving average of the weights.
+        average: the horizon of the moving average of the weights, as a part of the run. The average
+            of most of a run is another, quieter network than its last weights.
         bf16: run the network's body in bfloat16. Weights, heads and losses stay in float32.
         compile: let torch.compile turn the bodies into machine code, which takes minutes at the start.
         every: steps between checkpoints.
@@ -53,7 +66,7 @@ class TrainConfig:
     warmup: int = 100
     final: float = 0.02
     clip: float = 1.0
-    decay: float = 0.999
+    average: float = 0.05
     bf16: bool = False
     compile: bool = False
     every: int = 500
@@ -63,12 +76,20 @@ class TrainConfig:
             if getattr(self, name) < least:
                 raise ValueError(f"{name} must be at least {least}, not {getattr(self, name)}")
         for name in ("rate", "clip"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be above 0, not {getattr(self, name)}")
+            if not 0 < getattr(self, name) < math.inf:
+                raise ValueError(f"{name} must be above 0 and finite, not {getattr(self, name)}")
         if not 0 <= self.final <= 1:
             raise ValueError(f"final is a part, from 0 to 1, not {self.final}")
-        if not 0 <= self.decay < 1:
-            raise ValueError(f"decay must lie in [0, 1), not {self.decay}")
+        if not 0 <= self.average <= 0.25:
+            raise ValueError(
+                f"average is the part of the run over which weights are averaged, from 0 to 0.25, not "
+                f"{self.average}: the mean of most of a run is not the network at its end"
+            )
+
+    @property
+    def decay(self) -> float:
+        """Of the moving average: 1 - 1 / horizon in steps."""
+        return 1 - 1 / max(1.0, self.average * self.steps)
 
 
 def learning_rate(step: int, config: TrainConfig) -> float:
@@ -85,30 +106,34 @@ def learning_rate(step: int, config: TrainConfig) -> float:
 
 
 class Ema:
-    """Exponential moving average of weights: shadow ← decay · shadow + (1 - decay) · weight.
+    """Exponential moving average of weights, without a share of where they started.
 
-    After n steps from shadow s_0: s_n = decay^n s_0 + (1 - decay) Σ_k decay^(n-k) w_k.
+        s_n = Σ_k decay^(n-k) w_k / Σ_k decay^(n-k),   k = 1 … n
+
+    Whole numbers (counters) are taken over as they are.
 
     >>> net = nn.Linear(1, 1, bias=False)
-    >>> _ = nn.init.zeros_(net.weight)
-    >>> ema = Ema(net, decay=0.9)
-    >>> _ = nn.init.ones_(net.weight)
-    >>> ema.update(net)
-    >>> round(ema.shadow["weight"].item(), 6)  # 0.9 · 0 + 0.1 · 1
-    0.1
+    >>> ema = Ema(net, decay=0.5)
+    >>> for value in (3.0, 6.0):
+    ...     _ = nn.init.constant_(net.weight, value)
+    ...     ema.update(net)
+    >>> round(ema.shadow["weight"].item(), 6)  # (½ · 3 + 6) / (½ + 1)
+    5.0
     """
 
     def __init__(self, model: nn.Module, decay: float) -> None:
         if not 0 <= decay < 1:
             raise ValueError(f"decay must lie in [0, 1), not {decay}")
-        self.decay = decay
+        self.decay, self.count = decay, 0
         self.shadow = {name: value.detach().clone() for name, value in model.state_dict().items()}
 
     @torch.no_grad()
     def update(self, model: nn.Module) -> None:
+        self.count += 1
+        part = (1 - self.decay) / (1 - self.decay**self.count)
         for name, value in model.state_dict().items():
             if value.is_floating_point():
-                self.shadow[name].mul_(self.decay).add_(value, alpha=1 - self.decay)
+                self.shadow[name].lerp_(value, part)
             else:
                 self.shadow[name].copy_(value)
 
@@ -120,15 +145,76 @@ def compile_bodies(objective: nn.Module, device: torch.device | str = "cpu") -> 
     """
     try:
         torch.compile(lambda x: torch.sin(x) + 1)(torch.zeros(64, device=device))
-    except (
-        Exception
-    ) as error:  # dynamo, inductor, triton and the compiler raise classes of their own
+    except Exception as error:  # dynamo, inductor and triton raise classes of their own
         raise OSError(
             "compile = true needs a compiler for torch.compile: g++ or clang++ (set CXX to another) on "
             f"a CPU, and Triton on a GPU. It said: {str(error).strip().splitlines()[0]}"
         ) from error
     for body in getattr(objective, "bodies", [objective.model]):
         body.compile()
+
+
+def _accelerator() -> Accelerator:
+    """Of this process. Several processes without a GPU each share the work on the CPU."""
+    processes = int(os.environ.get("WORLD_SIZE", "1"))
+    accelerator = Accelerator(
+        mixed_precision="no", cpu=processes > 1 and not torch.cuda.is_available()
+    )
+    if accelerator.num_processes != processes:
+        raise RuntimeError(
+            f"{processes} processes were started, but {accelerator.num_processes} would train: start "
+            "them by torchrun or accelerate launch"
+        )
+    return accelerator
+
+
+@contextmanager
+def _ctrl_c_waits() -> Iterator[list]:
+    """Ctrl-C fills the list, for the loop to end after its step; a second one interrupts at once."""
+    asked: list = []
+
+    def ask(number: int, frame: object) -> None:
+        if asked:
+            raise KeyboardInterrupt
+        asked.append(number)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield asked
+        return
+    before = signal.signal(signal.SIGINT, ask)
+    try:
+        yield asked
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _random_state(device: torch.device) -> dict:
+    """The state of every global generator, as JSON can hold it."""
+    kind, keys, *rest = np.random.get_state()
+    state = {"python": random.getstate(), "numpy": [kind, keys.tolist(), *rest]}
+    state["cpu"] = torch.get_rng_state().tolist()
+    if device.type in ("cuda", "mps"):
+        state[device.type] = getattr(torch, device.type).get_rng_state().tolist()
+    return state
+
+
+def _set_random_state(state: dict, device: torch.device) -> None:
+    version, internal, gauss = state["python"]
+    random.setstate((version, tuple(internal), gauss))
+    np.random.set_state(tuple(state["numpy"]))
+    torch.set_rng_state(torch.tensor(state["cpu"], dtype=torch.uint8))
+    if device.type in state and device.type != "cpu":
+        of_device = torch.tensor(state[device.type], dtype=torch.uint8)
+        getattr(torch, device.type).set_rng_state(of_device)
+
+
+def _flat(table: dict, prefix: str = "") -> dict[str, object]:
+    """{"run": {"steps": 3}} -> {"run.steps": 3}."""
+    flat: dict[str, object] = {}
+    for name, value in table.items():
+        inner = isinstance(value, dict)
+        flat |= _flat(value, f"{prefix}{name}.") if inner else {f"{prefix}{name}": value}
+    return flat
 
 
 class Trainer:
@@ -138,14 +224,16 @@ class Trainer:
         objective: see the top of this file.
         batches: likewise.
         config: of the run.
-        out: folder for `checkpoint.safetensors` and TensorBoard's events.
+        out: folder for `checkpoint.safetensors` and TensorBoard's events. One run at a time.
         recipe: kept in the checkpoint, so that a file of weights says how it came about.
 
-    A run stops with its cause in one line when the loss or the gradient is not finite or the objective's guard
-    says so. The checkpoint is then the last good one: none is written while the guard is not calm.
+    A run stops with its cause in one line when the loss or the gradient is not finite or the objective's
+    monitor says so; while the monitor is not calm, no checkpoint is written. Ctrl-C ends a run after its
+    step, with a checkpoint.
 
-    `run(resume=True)` continues from the checkpoint in `out` if there is one. Under `torchrun` or
-    `accelerate launch` every process takes its share of each batch and gradients are averaged.
+    `run(resume=True)` continues from the checkpoint in `out` if there is one: of the same recipe and data, but
+    for `MAY_CHANGE`. Under `torchrun` or `accelerate launch` every process takes its share of each batch and
+    gradients are averaged.
     """
 
     def __init__(
@@ -157,55 +245,92 @@ class Trainer:
         recipe: dict | None = None,
     ) -> None:
         self.config, self.batches, self.out, self.recipe = config, batches, Path(out), recipe or {}
-        self.accelerator = Accelerator(mixed_precision="bf16" if config.bf16 else "no")
-        self.model, self.guard = objective.model, getattr(objective, "guard", None)
+        self.accelerator = _accelerator()
+        self.device = self.accelerator.device
+        self.model, self.monitor = objective.model, getattr(objective, "monitor", None)
         if config.compile:
-            compile_bodies(objective, self.accelerator.device)
+            compile_bodies(objective, self.device)
+        frozen = [v.detach().double() for v in objective.parameters() if not v.requires_grad]
+        self.frozen = torch.stack([*(v.square().mean() for v in frozen), torch.ones(()).double()])
         learned = [weight for weight in self.model.parameters() if weight.requires_grad]
         optimizer = torch.optim.Adam(learned, lr=config.rate, betas=(0.9, 0.99))
         self.objective, self.optimizer = self.accelerator.prepare(objective, optimizer)
-        self.ema, self.step = Ema(self.model, config.decay), 0
+        self.ema, self.step, self.seconds = Ema(self.model, config.decay), 0, 0.0
+        no_bf16 = self.device.type == "cuda" and not torch.cuda.is_bf16_supported(False)
+        self.half = config.bf16 and self.device.type in ("cpu", "cuda") and not no_bf16
 
     @property
     def checkpoint(self) -> Path:
         return self.out / "checkpoint.safetensors"
 
     def run(self, resume: bool = False, until: int | None = None) -> dict[str, float]:
-        """Train to `config.steps`, or stop early at `until`. -> what was watched at the last step."""
+        """Train to `config.steps`, or stop early at `until`. -> the metrics of the last step."""
         if until is not None and until < 1:
             raise ValueError(f"until is a step, at least 1, not {until}")
-        main = self.accelerator.is_main_process
         if self.out.exists() and not self.out.is_dir():
             raise NotADirectoryError(f"{self.out} is a file: checkpoints go into a folder")
+        if self.checkpoint.exists() and not resume:
+            raise FileExistsError(
+                f"{self.checkpoint} exists: resume that run with --resume, or choose another --out"
+            )
         self.out.mkdir(parents=True, exist_ok=True)
-        if self.checkpoint.exists():
-            if not resume:
-                raise FileExistsError(
-                    f"{self.checkpoint} exists: resume that run with --resume, or choose another --out"
-                )
-            self.load()
-        last = min(until or self.config.steps, self.config.steps)
+        if not os.access(self.out, os.W_OK):
+            raise PermissionError(f"{self.out} cannot be written to: choose another --out")
+        with self._alone():
+            if self.checkpoint.exists():
+                self.load()
+            return self._loop(min(until or self.config.steps, self.config.steps))
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Hold the lock of the folder, and remove what killed runs left there half written."""
+        lock = FileLock(self.out / ".lock", timeout=0)
+        try:
+            if self.accelerator.is_main_process:
+                lock.acquire()
+                for left in self.out.glob(f".{self.checkpoint.name}.*"):
+                    left.unlink()
+        except Timeout:
+            raise BlockingIOError(
+                f"another run writes into {self.out}: wait for it, or choose another --out"
+            ) from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _loop(self, last: int) -> dict[str, float]:
+        main, metrics = self.accelerator.is_main_process, {}
+        due = False  # a checkpoint that waits for the monitor to be calm
         writer = self._writer() if main else None
         bar = tqdm(total=last, initial=self.step, disable=not main, mininterval=5)
-        watched: dict[str, float] = {}
-        due = False  # a checkpoint that waits for the guard to be calm
         self.objective.train()
-        while self.step < last:
-            watched = self._one_step()
-            bar.update()
-            if writer and (self.step % 20 == 0 or self.step == last):
-                bar.set_postfix({k: f"{v:.3f}" for k, v in watched.items()}, refresh=False)
-                for name, value in watched.items():
-                    writer.add_scalar(name, value, self.step)
-            due = due or self.step % self.config.every == 0
-            if main and (self.step == last or (due and (self.guard is None or self.guard.calm))):
-                self.save()
-                due = False
-        bar.close()
-        if writer:
-            writer.close()
+        try:
+            with _ctrl_c_waits() as asked:
+                while self.step < last:
+                    start = time.monotonic()
+                    metrics = self._one_step(asked)
+                    self.seconds += time.monotonic() - start
+                    bar.update()
+                    stop = metrics.pop("interrupted") > 0
+                    if writer and (self.step % 20 == 0 or self.step == last or stop):
+                        bar.set_postfix({k: f"{v:.3f}" for k, v in metrics.items()}, refresh=False)
+                        for name, value in metrics.items():
+                            writer.add_scalar(name, value, self.step)
+                    due = due or stop or self.step == last or self.step % self.config.every == 0
+                    if due and (self.monitor is None or self.monitor.calm):
+                        self.save()
+                        due = False
+                    if stop:
+                        raise KeyboardInterrupt(f"stopped: {self._where()}; --resume goes on there")
+        finally:
+            bar.close()
+            if writer:
+                writer.close()
+        if due and main:
+            tqdm.write(f"the last step is not stored, as its metrics diverge: {self._where()}")
         self.accelerator.wait_for_everyone()
-        return watched
+        return metrics
 
     def _writer(self):  # -> SummaryWriter
         try:
@@ -215,19 +340,24 @@ class Trainer:
                 "training draws its curves with TensorBoard, which is not here: "
                 'pip install "tensorboard>=2.14"'
             ) from error
-        return SummaryWriter(self.out, purge_step=self.step)
+        return SummaryWriter(self.out, purge_step=self.step + 1 if self.step else None)
 
-    def _one_step(self) -> dict[str, float]:
-        rank, world = self.accelerator.process_index, self.accelerator.num_processes
-        batch = self.batches(self.step, rank, world)
-        batch = {name: value.to(self.accelerator.device) for name, value in batch.items()}
+    def _one_step(self, asked: list | tuple = ()) -> dict[str, float]:
+        batch = self.batches(
+            self.step, self.accelerator.process_index, self.accelerator.num_processes
+        )
+        batch = {name: value.to(self.device) for name, value in batch.items()}
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(self.step, self.config)
         self.optimizer.zero_grad()
-        loss, watched = self.objective(batch)
-        if not torch.isfinite(loss):
-            self._stop(f"the loss is {loss.item()}")
-        if cause := self.guard and self.guard.check(self.step, watched):
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
+            loss, metrics = self.objective(batch)
+        metrics = self._of_all(
+            {"loss": loss.detach(), **metrics, "interrupted": float(bool(asked))}
+        )
+        if not math.isfinite(metrics["loss"]):
+            self._stop(f"the loss is {metrics['loss']}")
+        if cause := self.monitor and self.monitor.check(self.step, metrics):
             self._stop(cause)
         self.accelerator.backward(loss)
         norm = self.accelerator.clip_grad_norm_(self.model.parameters(), self.config.clip)
@@ -236,39 +366,94 @@ class Trainer:
         self.optimizer.step()
         self.ema.update(self.model)
         self.step += 1
-        return {"loss": loss.item(), **watched, "gradient": float(norm)}
+        return metrics | {"gradient": float(norm)}
+
+    def _of_all(self, metrics: dict[str, Tensor | float]) -> dict[str, float]:
+        """The metrics' means over all processes, so that all of them decide alike."""
+        values = [float(value) for value in metrics.values()]
+        if self.accelerator.num_processes > 1:
+            row = torch.tensor([values], device=self.device)
+            values = self.accelerator.gather(row).mean(0).tolist()
+        return dict(zip(metrics, values, strict=True))
+
+    def _where(self) -> str:
+        if not self.checkpoint.exists():
+            return f"there is no checkpoint in {self.out} yet"
+        return f"{self.checkpoint} holds step {weights.notes(self.checkpoint)['step']}"
 
     def _stop(self, cause: str) -> NoReturn:
-        good = "the last good checkpoint is" if self.checkpoint.exists() else "there is no"
         raise FloatingPointError(
-            f"{cause} at step {self.step}: {good} {self.checkpoint}; try a lower rate or a tighter clip"
+            f"{cause} at step {self.step}: {self._where()}; begin again elsewhere, with a lower rate or a "
+            "tighter clip"
         )
 
+    def _fingerprint(self) -> Tensor:
+        """Numbers by which other data and other frozen networks are noticed."""
+        data = getattr(self.batches, "fingerprint", None)
+        if data is None:
+            data = torch.stack([v.double().square().mean() for v in self.batches(0, 0, 1).values()])
+        return torch.cat([data.double(), self.frozen])
+
     def save(self) -> None:
-        """Write weights, their average, Adam's moments and the step: all that a resumed run needs."""
+        """Write all that a resumed run needs: weights, average, Adam's moments, step, random state."""
+        random_states = gather_object([_random_state(self.device)])
+        if not self.accelerator.is_main_process:
+            return
         tensors = {f"model.{k}": v for k, v in self.model.state_dict().items()}
         tensors |= {f"ema.{k}": v for k, v in self.ema.shadow.items()}
         for index, state in self.optimizer.state_dict()["state"].items():
             tensors |= {f"adam.{index}.{name}": value for name, value in state.items()}
-        where = {"device": str(self.accelerator.device), "torch": torch.__version__}
-        notes = {"step": self.step, "run": asdict(self.config), "recipe": self.recipe, **where}
-        weights.save(self.checkpoint, tensors, notes)
+        notes = {
+            "step": self.step,
+            "minutes": round(self.seconds / 60, 3),
+            "run": asdict(self.config),
+            "recipe": self.recipe,
+            "device": str(self.device),
+            "torch": torch.__version__,
+            "fingerprint": self._fingerprint().tolist(),
+            "monitor": None if self.monitor is None else self.monitor.state(),
+            "random": random_states,
+        }
+        before = self._where()
+        try:
+            weights.save(self.checkpoint, tensors, notes)
+        except OSError as error:
+            raise OSError(
+                f"step {self.step} cannot be stored ({error.strerror or error}): {before}; make room, or "
+                "see to the rights of the folder, and go on with --resume"
+            ) from error
 
-    def _fits(self, tensors: dict[str, Tensor]) -> None:
-        """Raise ValueError unless these are the weights, by name and shape, that this run makes."""
+    def _fits(self, tensors: dict[str, Tensor], notes: dict) -> None:
+        """Raise ValueError unless the checkpoint is of this model, recipe and data."""
         mine = {f"model.{k}": v.shape for k, v in self.model.state_dict().items()}
         theirs = {k: v.shape for k, v in tensors.items() if k.startswith("model.")}
+        then = _flat({"run": notes.get("run", {}), "recipe": notes.get("recipe", {})})
+        now = json.loads(json.dumps({"run": asdict(self.config), "recipe": self.recipe}))
+        now = _flat(now)
+        changed = [
+            f"{name} {then.get(name)} -> {now.get(name)}"
+            for name in sorted(then.keys() | now.keys())
+            if then.get(name) != now.get(name) and name.split(".")[-1] not in MAY_CHANGE
+        ]
+        old, new = torch.tensor(notes.get("fingerprint", [])).double(), self._fingerprint()
         if mine != theirs:
-            raise ValueError(
-                f"{self.checkpoint} is of another model: resume with the recipe that it was made by, "
-                "or choose another --out"
-            )
+            cause = "is of another model"
+        elif changed:
+            cause = f"was made by another recipe ({', '.join(changed[:3])})"
+        elif old.shape != new.shape or not torch.allclose(old, new, rtol=1e-4):
+            cause = "was made from other data or by another frozen network"
+        else:
+            return
+        raise ValueError(
+            f"{self.checkpoint} {cause}: resume it as it was begun (only {' and '.join(MAY_CHANGE)} may "
+            "change), or choose another --out"
+        )
 
     def load(self) -> None:
         """Take everything back from `checkpoint`."""
         tensors, notes = weights.load(self.checkpoint)
-        self._fits(tensors)
-        self.step = notes["step"]
+        self._fits(tensors, notes)
+        self.step, self.seconds = notes["step"], 60 * notes["minutes"]
         parts: dict[str, dict[str, Tensor]] = {"model": {}, "ema": {}, "adam": {}}
         for name, value in tensors.items():
             part, rest = name.split(".", 1)
@@ -276,9 +461,14 @@ class Trainer:
         self.model.load_state_dict(parts["model"])
         for name, value in parts["ema"].items():
             self.ema.shadow[name].copy_(value)
+        self.ema.count = self.step
         state: dict[int, dict[str, Tensor]] = {}
         for name, value in parts["adam"].items():
             index, key = name.split(".")
             state.setdefault(int(index), {})[key] = value
         groups = self.optimizer.state_dict()["param_groups"]
         self.optimizer.load_state_dict({"state": state, "param_groups": groups})
+        if self.monitor:
+            self.monitor.restore(notes["monitor"])
+        if self.accelerator.process_index < len(notes["random"]):
+            _set_random_state(notes["random"][self.accelerator.process_index], self.device)

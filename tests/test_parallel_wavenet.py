@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import nn
 
+from minigen.distillation import DistillationLoss
 from minigen.distributions import Categorical, DiscretizedLogisticMixture, GaussianHead
 from minigen.parallel_wavenet import (
     BASES,
-    DistillationLoss,
     Student,
     conditional_kl,
     gaussian_kl,

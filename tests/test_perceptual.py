@@ -9,7 +9,8 @@ import torch.nn.functional as F
 
 from minigen import data, perceptual, weights
 from minigen.conditioning import PHONES
-from minigen.parallel_wavenet import DistillationLoss, Student
+from minigen.distillation import DistillationLoss
+from minigen.parallel_wavenet import Student
 from minigen.perceptual import PerceptualLoss, PhoneNet, gram, load_phone_net
 from minigen.speech import voice
 

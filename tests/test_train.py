@@ -1,19 +1,25 @@
 """The trainer: EMA, schedule, exact resumption, SIGKILL, damaged files, two processes as one."""
 
 import itertools
+import math
 import os
+import random
+import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
-from accelerate.state import AcceleratorState
 from torch import nn
 
 from minigen import weights
-from minigen.distillation import Guard
-from minigen.distributions import GaussianHead
+from minigen.distillation import DistillationLoss, DivergenceMonitor
+from minigen.distributions import DiscretizedLogisticMixture, GaussianHead
+from minigen.parallel_wavenet import Student
+from minigen.speech.voice import Likelihood, TeacherVoice
 from minigen.train import (
     Ema,
     TrainConfig,
@@ -23,21 +29,40 @@ from minigen.train import (
 )
 from minigen.wavenet import WaveNet
 
-CONFIG = TrainConfig(steps=30, rate=1e-2, warmup=5, every=7, decay=0.9)
+CONFIG = TrainConfig(steps=30, rate=1e-2, warmup=5, every=7, average=0.25)
 
 
 class Regression(nn.Module):
-    """A small objective with a network that has a buffer, too."""
+    """A small objective whose network counts its batches."""
+
+    dropout = 0.0
 
     def __init__(self) -> None:
         super().__init__()
         torch.manual_seed(0)
-        self.model = nn.Sequential(nn.Linear(3, 8), nn.Tanh(), nn.Linear(8, 1))
+        drop = nn.Dropout(self.dropout)
+        self.model = nn.Sequential(nn.Linear(3, 8), nn.Tanh(), drop, nn.Linear(8, 1))
         self.model.register_buffer("count", torch.zeros((), dtype=torch.long))
 
     def forward(self, batch):
+        self.model.count += 1
         loss = (self.model(batch["x"]) - batch["y"]).square().mean()
         return loss, {"error": loss.item() ** 0.5}
+
+
+class Lucky(Regression):
+    """Draws from every global generator at every step."""
+
+    dropout = 0.2
+
+    def __init__(self) -> None:
+        super().__init__()
+        random.seed(0)
+        np.random.seed(0)
+
+    def forward(self, batch):
+        loss, metrics = super().forward(batch)
+        return loss * (1 + 0.1 * (random.random() + np.random.normal())), metrics
 
 
 def batches(step, shard=0, shards=1, size=8):
@@ -49,24 +74,29 @@ def state(trainer):
     return {name: value.clone() for name, value in trainer.model.state_dict().items()}
 
 
-def test_ema_equals_its_closed_form():
-    """s_n = d^n s_0 + (1-d) Σ_k d^(n-k) w_k; the swapped form fails."""
-    net, decay, history = nn.Linear(1, 1, bias=False), 0.9, []
-    start = net.weight.item()
-    ema = Ema(net, decay)
-    for k in range(1, 21):
-        nn.init.constant_(net.weight, k * 0.5)
-        history.append(k * 0.5)
-        ema.update(net)
-    n = len(history)
-    want = decay**n * start + (1 - decay) * sum(
-        decay ** (n - k) * w for k, w in enumerate(history, 1)
-    )
-    swapped = start
-    for w in history:
-        swapped = decay * w + (1 - decay) * swapped
-    got = ema.shadow["weight"].item()
-    assert abs(got - want) < 1e-5 and abs(got - swapped) > 0.5
+def test_ema_equals_its_closed_form_from_any_start():
+    """s_n = Σ d^(n-k) w_k / Σ d^(n-k); neither the swapped form nor one with a share of the start."""
+    for start in (0.0, -100.0, 7.0):
+        net, decay, history = nn.Linear(1, 1, bias=False), 0.9, [0.5 * k for k in range(1, 21)]
+        nn.init.constant_(net.weight, start)
+        net.register_buffer("count", torch.zeros((), dtype=torch.long))
+        ema = Ema(net, decay)
+        for value in history:
+            nn.init.constant_(net.weight, value)
+            net.count += 3
+            ema.update(net)
+        share = [decay ** (20 - k) for k in range(1, 21)]
+        want = sum(d * w for d, w in zip(share, history, strict=True)) / sum(share)
+        assert abs(ema.shadow["weight"].item() - want) < 1e-5
+        assert ema.shadow["count"] == 60  # a counter is taken over, not averaged
+
+
+def test_the_average_is_over_a_share_of_the_run():
+    assert TrainConfig(steps=1000).decay == pytest.approx(1 - 1 / 50)
+    assert TrainConfig(steps=10).decay == 0  # the last weights themselves
+    for bad in (0.5, 1.0, -0.1, math.nan):
+        with pytest.raises(ValueError, match="average is the part of the run"):
+            TrainConfig(steps=10, average=bad)
 
 
 def test_learning_rate_rises_and_falls():
@@ -76,20 +106,146 @@ def test_learning_rate_rises_and_falls():
     assert rates[30] == pytest.approx(CONFIG.rate * CONFIG.final)
 
 
-def test_training_n_plus_m_steps_equals_n_save_load_m(tmp_path):
-    whole = Trainer(Regression(), batches, CONFIG, tmp_path / "whole")
+@pytest.mark.parametrize("parts", [(11,), (1, 2, 29), (13, 20)])
+def test_training_n_plus_m_steps_equals_n_save_load_m(tmp_path, parts):
+    """Bit for bit, with dropout and with draws of numpy and random."""
+    whole = Trainer(Lucky(), batches, CONFIG, tmp_path / "whole")
     whole.run()
-    Trainer(Regression(), batches, CONFIG, tmp_path / "parts").run(until=11)
-    parts = Trainer(Regression(), batches, CONFIG, tmp_path / "parts")
-    parts.run(resume=True)
-    assert parts.step == whole.step == 30
+    for until in (*parts, None):
+        part = Trainer(Lucky(), batches, CONFIG, tmp_path / "parts")
+        part.run(resume=True, until=until)
+    assert part.step == whole.step == whole.model.state_dict()["count"] == 30
     for name, value in state(whole).items():
-        assert torch.equal(value, parts.model.state_dict()[name]), name
-        assert torch.equal(whole.ema.shadow[name], parts.ema.shadow[name]), name
+        assert torch.equal(value, part.model.state_dict()[name]), name
+        assert torch.equal(whole.ema.shadow[name], part.ema.shadow[name]), name
+
+
+def changed(name):
+    """(config, batches, recipe, objective) of a run, of which one is not as it was."""
+    recipe = {"kind": "test", "run": {"steps": 30, "every": 7}, "data": {"seed": 0}}
+    config, data, objective = CONFIG, batches, Regression
+    if name == "rate":
+        config = replace(CONFIG, rate=2e-2)
+    elif name == "data.seed":
+        recipe["data"]["seed"] = 1
+    elif name == "other data":
+        data = lambda step, shard, shards: batches(step + 1000, shard, shards)
+    elif name == "another frozen network":
+        objective = lambda: Frozen(2.0)
+    elif name == "another model":
+        objective = Wide
+    elif name == "steps and every":
+        config, recipe["run"] = replace(CONFIG, steps=12, every=5), {"steps": 12, "every": 5}
+    return config, data, recipe, objective
+
+
+class Frozen(Regression):
+    """Leans on a network that does not learn, as a student on its teacher."""
+
+    def __init__(self, value=1.0) -> None:
+        super().__init__()
+        self.teacher = nn.Linear(1, 1).requires_grad_(False)
+        nn.init.constant_(self.teacher.weight, value)
+
+
+class Wide(Regression):
+    def __init__(self) -> None:
+        super().__init__()
+        self.model.append(nn.Linear(1, 1))
+
+
+@pytest.mark.parametrize(
+    "name", ["rate", "data.seed", "other data", "another frozen network", "another model"]
+)
+def test_a_run_is_resumed_as_it_was_begun(tmp_path, name):
+    config, data, recipe, objective = changed(None)
+    objective = (lambda: Frozen(1.0)) if "frozen" in name else objective
+    Trainer(objective(), data, config, tmp_path, recipe).run(until=3)
+    before = (tmp_path / "checkpoint.safetensors").read_bytes()
+    config, data, recipe, objective = changed(name)
+    with pytest.raises(ValueError, match=name.split()[-1]) as caught:
+        Trainer(objective(), data, config, tmp_path, recipe).run(resume=True)
+    assert "\n" not in str(caught.value) and "steps and every may change" in str(caught.value)
+    assert (tmp_path / "checkpoint.safetensors").read_bytes() == before
+
+
+def test_steps_and_every_may_change_at_a_resume(tmp_path):
+    for name, until in ((None, 3), ("steps and every", None)):
+        config, data, recipe, objective = changed(name)
+        trainer = Trainer(objective(), data, config, tmp_path, recipe)
+        trainer.run(resume=True, until=until)
+    assert trainer.step == 12
+
+
+def test_two_runs_in_one_folder_are_refused(tmp_path):
+    found = []
+
+    def meanwhile(step, shard, shards):
+        if step == 2:
+            with pytest.raises(BlockingIOError, match="another run writes into") as caught:
+                Trainer(Regression(), batches, CONFIG, tmp_path).run(resume=True)
+            found.append(caught)
+        return batches(step, shard, shards)
+
+    Trainer(Regression(), meanwhile, CONFIG, tmp_path).run(until=5)
+    assert len(found) == 1
+    Trainer(Regression(), batches, CONFIG, tmp_path).run(resume=True)  # the lock is gone
+
+
+def test_ctrl_c_ends_the_step_saves_and_says_how_to_go_on(tmp_path):
+    def interrupted(step, shard, shards):
+        if step == 9:
+            os.kill(os.getpid(), signal.SIGINT)
+        return batches(step, shard, shards)
+
+    whole = Trainer(Lucky(), batches, CONFIG, tmp_path / "whole")
+    whole.run()
+    with pytest.raises(KeyboardInterrupt, match="holds step 10; --resume"):
+        Trainer(Lucky(), interrupted, CONFIG, tmp_path / "parts").run()
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    part = Trainer(Lucky(), batches, CONFIG, tmp_path / "parts")
+    part.run(resume=True)
+    assert all(torch.equal(v, part.model.state_dict()[k]) for k, v in state(whole).items())
+
+
+def test_a_run_that_ends_while_its_monitor_is_not_calm_keeps_the_checkpoint_before(tmp_path):
+    story = lambda step: {"kl": 1.0 if step < 60 else 90.0}
+    objective = Watched(story, spike=50)
+    trainer = Trainer(objective, batches, TrainConfig(steps=70, every=20), tmp_path)
+    trainer.run()
+    assert weights.load(trainer.checkpoint)[1]["step"] == 60
+
+
+def test_minutes_only_grow(tmp_path, monkeypatch):
+    """Whatever the wall clock does: it is set back by an hour at every look."""
+    clock = itertools.count(10**9, -3600)
+    monkeypatch.setattr("time.time", lambda: next(clock))
+    minutes = []
+    for until in (5, 10):
+        trainer = Trainer(Regression(), batches, CONFIG, tmp_path)
+        trainer.run(resume=True, until=until)
+        minutes.append(weights.load(trainer.checkpoint)[1]["minutes"])
+    assert 0 <= minutes[0] <= minutes[1] < 1
+
+
+def test_curves_keep_the_point_at_the_checkpoint(tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    for until in (20, 40):
+        config = TrainConfig(steps=40, every=20)
+        Trainer(Regression(), batches, config, tmp_path).run(resume=True, until=until)
+    events = EventAccumulator(str(tmp_path)).Reload()
+    assert [event.step for event in events.Scalars("loss")] == [20, 40]
+
+
+def test_two_trainings_in_one_process_may_differ_in_precision(tmp_path):
+    for bf16 in (False, True, False):
+        config = TrainConfig(steps=2, bf16=bf16)
+        Trainer(Regression(), batches, config, tmp_path / f"{bf16}").run(resume=True)
 
 
 def test_learns_and_writes_curves(tmp_path):
-    config = TrainConfig(steps=300, rate=2e-2, warmup=5, decay=0.9)
+    config = TrainConfig(steps=300, rate=2e-2, warmup=5, average=0.25)
     watched = Trainer(Regression(), batches, config, tmp_path, {"name": "test"}).run()
     assert watched["error"] < 0.3
     assert list(tmp_path.glob("events.*"))
@@ -111,17 +267,17 @@ def test_not_finite_stops_with_the_cause(tmp_path):
         return batch
 
     trainer = Trainer(Regression(), bad, CONFIG, tmp_path)
-    with pytest.raises(FloatingPointError, match="nan at step 9.*checkpoint"):
+    with pytest.raises(FloatingPointError, match="nan at step 9.*checkpoint.* holds step 7"):
         trainer.run()
-    assert weights.load(trainer.checkpoint)[1]["step"] == 7  # the last good one stays
+    assert weights.load(trainer.checkpoint)[1]["step"] == 7
 
 
 class Watched(Regression):
-    """What a distillation watches, as the test wants it, and a guard."""
+    """What a distillation watches, as the test wants it, and a monitor."""
 
     def __init__(self, story, **limits) -> None:
         super().__init__()
-        self.story, self.seen, self.guard = story, 0, Guard(**limits)
+        self.story, self.seen, self.monitor = story, 0, DivergenceMonitor(**limits)
 
     def forward(self, batch):
         loss, watched = super().forward(batch)
@@ -145,7 +301,9 @@ def test_a_lasting_fault_stops_the_run_with_its_cause_and_keeps_the_last_good_ch
     config = TrainConfig(steps=100, rate=1e-2, every=2)
     objective = Watched(FAULTS[cause], spike=5, patience=5, grace=20)
     trainer = Trainer(objective, batches, config, tmp_path)
-    with pytest.raises(FloatingPointError, match=f"{cause}.*at step 67: the last good") as caught:
+    with pytest.raises(
+        FloatingPointError, match=f"{cause}.*at step 67: .* holds step 62"
+    ) as caught:
         trainer.run()
     assert "\n" not in str(caught.value)
     assert weights.load(trainer.checkpoint)[1]["step"] == 62  # 64 and 66 were due, too
@@ -168,8 +326,8 @@ def test_a_passing_fault_stops_nothing(tmp_path, story):
 
 def test_an_explosion_does_not_become_the_usual_thing():
     """Values that are too high do not enter the median, however many there are."""
-    guard = Guard(spike=120)
-    causes = [guard.check(step, {"kl": 1.0 if step < 50 else 30.0}) for step in range(170)]
+    monitor = DivergenceMonitor(spike=120)
+    causes = [monitor.check(step, {"kl": 1.0 if step < 50 else 30.0}) for step in range(170)]
     assert causes[:-1] == [None] * 169 and "running median of 1," in causes[-1]
 
 
@@ -192,15 +350,7 @@ def test_gradient_that_is_not_finite_spoils_no_weight(tmp_path):
     assert all(torch.isfinite(value).all() for value in trainer.model.state_dict().values())
 
 
-@pytest.fixture
-def another_precision():
-    """Accelerate allows one precision a process: forget the one that other tests chose."""
-    AcceleratorState._reset_state()
-    yield
-    AcceleratorState._reset_state()
-
-
-def test_half_precision_is_for_the_body_only(tmp_path, another_precision):
+def test_half_precision_is_for_the_body_only(tmp_path):
     """Under bf16 the convolutions run in bfloat16; parameters, head and loss in float32."""
     seen = {}
 
@@ -278,139 +428,164 @@ def test_damaged_checkpoint_is_a_clear_error(tmp_path, damage):
         Trainer(Regression(), batches, CONFIG, tmp_path).run(resume=True)
 
 
-SCRIPT = """
-import sys, time
-sys.path.insert(0, {tests!r})
-from test_train import Regression, Trainer, TrainConfig, batches
-
-def slow(step, shard, shards):
-    time.sleep({pause})
-    return batches(step, shard, shards)
-
-config = TrainConfig(steps={steps}, rate=1e-2, warmup=5, every=1, decay=0.9)
-Trainer(Regression(), slow, config, {out!r}).run(resume=True)
-"""
-
-
-def script(tmp_path, out, steps, pause=0.0):
-    path = tmp_path / "run.py"
-    tests = str(Path(__file__).parent)
-    path.write_text(SCRIPT.format(tests=tests, out=str(out), steps=steps, pause=pause))
-    return path
-
-
 def environment():
     root = str(Path(__file__).parents[1])
     return {**os.environ, "PYTHONPATH": root, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
 
 
-KILLS = int(os.environ.get("MINIGEN_KILLS", "8"))  # 50 for the long run: see CONTRIBUTING.md
-NURSERY = """
-import os, random, signal, sys, time
+def test_a_full_disk_is_one_line_and_the_checkpoint_before_stays(tmp_path, monkeypatch):
+    trainer = Trainer(Regression(), batches, CONFIG, tmp_path)
+    trainer.run(until=7)
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match=r"step 14 cannot .*No space left.* holds step 7") as caught:
+        Trainer(Regression(), batches, CONFIG, tmp_path).run(resume=True)
+    assert "\n" not in str(caught.value)
+    assert weights.notes(trainer.checkpoint)["step"] == 7
+
+
+PLACES = {
+    "before the first step": "step = lambda s: die()",
+    "in a step": "step = lambda s: die() if s == at else None",
+    "before writing": "minigen.weights.save = lambda *given: die()",
+    "in the middle of writing": "os.fsync = lambda file: die()",
+    "before the new file takes the place of the old": "os.replace = lambda *names: die()",
+    "after it": "replace = os.replace; os.replace = lambda *names: die(replace(*names))",
+}
+KILLED = """
+import os, signal, sys
 sys.path.insert(0, {tests!r})
 import torch.utils.tensorboard  # whatever a run imports is imported once, before the first fork
+import minigen.train
 from accelerate import Accelerator
-from minigen import weights
-from minigen.train import Path
-from test_train import Regression, Trainer, TrainConfig, batches
+from test_train import CONFIG, PLACES, Lucky, Trainer, batches, weights
 
 Accelerator()
-out, log = {out!r}, os.open({log!r}, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+die = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 
-def noted(step, shard, shards):
-    os.write(log, b"%d\\n" % step)  # this step begins: whatever was due before it has been written
-    time.sleep(0.01)
-    return batches(step, shard, shards)
+def run(place, at):
+    names = {{"os": os, "minigen": minigen, "die": die, "at": at, "step": lambda s: None}}
+    exec(place, names)
 
-def child():
-    config = TrainConfig(steps={steps}, rate=1e-2, warmup=5, every={every}, decay=0.9)
-    try:
-        Trainer(Regression(), noted, config, out).run(resume=True)
-    except BaseException as error:
-        os.write(log, repr(error).encode())
-        os._exit(1)
-    os._exit(0)
+    def noted(step, shard, shards):
+        names["step"](step)
+        return batches(step, shard, shards)
 
-dice = random.Random(0)
-for kill in range({kills}):
-    os.write(log, b"run\\n")
-    size = os.path.getsize({log!r})
+    Trainer(Lucky(), noted, CONFIG, {out!r}).run(resume=True)
+
+for index, (name, place) in enumerate(PLACES.items()):
     if not (pid := os.fork()):
-        child()
-    if dice.random() < 0.25:
-        time.sleep(dice.uniform(0, 0.4))  # in start-up, perhaps
-    else:
-        while os.path.getsize({log!r}) == size:  # its first step
-            time.sleep(0.001)
-        time.sleep(dice.uniform(0, 0.15))
-    os.kill(pid, signal.SIGKILL)
-    if not os.WIFSIGNALED(os.waitpid(pid, 0)[1]):
-        sys.exit("it ended before it could be killed: raise steps")
-    file = Path({out!r}) / "checkpoint.safetensors"
-    if file.exists():
-        os.write(log, b"saved %d\\n" % weights.load(file)[1]["step"])
-os.write(log, b"run\\n")
-if not (pid := os.fork()):
-    child()
-sys.exit(os.waitpid(pid, 0)[1])
+        run(place, 9 + 4 * index)
+        os._exit(0)
+    assert os.WIFSIGNALED(os.waitpid(pid, 0)[1]), name
+    print(weights.load(minigen.train.Path({out!r}) / "checkpoint.safetensors")[1]["step"])
 """
 
 
 @pytest.mark.slow
-def test_sigkill_at_random_moments_loses_only_the_steps_since_the_last_checkpoint(tmp_path):
-    """Killed at 8 moments that fall anywhere, in start-up, in a step, in the middle of writing.
-
-    Each time the checkpoint can be read and is the last that was due; at the end the weights are those of a
-    run that nobody disturbed. MINIGEN_KILLS=50 kills 50 times.
-    """
-    steps, every, log = 16 * KILLS + 20, 3, tmp_path / "log"
-    path = tmp_path / "nursery.py"
-    tests, out = str(Path(__file__).parent), tmp_path / "killed"
-    numbers = {"steps": steps, "every": every, "kills": KILLS}
-    path.write_text(NURSERY.format(tests=tests, out=str(out), log=str(log), **numbers))
-    done = subprocess.run(
-        [sys.executable, str(path)], env=environment(), capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, (done.stderr[-2000:], log.read_text()[-500:])
-    begun, kept, kills = None, 0, 0
-    for line in log.read_text().splitlines():
-        if line == "run":
-            begun = None
-        elif line.startswith("saved"):
-            saved, kills = int(line.split()[1]), kills + 1
-            assert saved >= kept, "a later checkpoint was lost"
-            if (
-                begun is not None
-            ):  # step `begun` had begun, so every checkpoint due before it was there
-                assert begun - every < saved <= begun + 1, (begun, saved)
-            kept = saved
-        else:
-            if begun is None:
-                assert int(line) == kept, "a run must begin where the checkpoint ends"
-            begun = int(line)
-    assert KILLS / 2 <= kills <= KILLS and begun == steps - 1
-    config = TrainConfig(steps=steps, rate=1e-2, warmup=5, every=every, decay=0.9)
-    whole = Trainer(Regression(), batches, config, tmp_path / "whole")
+def test_sigkill_at_every_place_loses_only_the_steps_since_the_last_checkpoint(tmp_path):
+    """Killed in start-up, in a step, and in each phase of writing: the end is that of a run left alone."""
+    out = tmp_path / "killed"
+    Trainer(Lucky(), batches, CONFIG, out).run(until=7)
+    script = KILLED.format(tests=str(Path(__file__).parent), out=str(out))
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, env=environment(), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout.split() == ["7", "7", "7", "7", "7", "14"]
+    whole = Trainer(Lucky(), batches, CONFIG, tmp_path / "whole")
+    rest = Trainer(Lucky(), batches, CONFIG, out)
     whole.run()
-    got, notes = weights.load(out / "checkpoint.safetensors")
-    assert notes["step"] == steps
+    rest.run(resume=True)
     for name, value in state(whole).items():
-        assert torch.equal(got[f"model.{name}"], value), name
+        assert torch.equal(rest.model.state_dict()[name], value), name
+    assert not [path for path in out.iterdir() if path.name.startswith(".checkpoint")]
 
 
+PAIR = """
+import sys
+sys.path.insert(0, {tests!r})
+import torch
+from minigen.train import Path, _accelerator, weights
+from test_train import OBJECTIVES, Regression, Trainer, CONFIG, batches, gradients
+
+Trainer(Regression(), batches, CONFIG, {out!r}).run(resume=True)
+accelerator = _accelerator()
+rank, world = accelerator.process_index, accelerator.num_processes
+assert world == 2
+found = {{}}
+for name in OBJECTIVES:
+    for key, value in gradients(name, accelerator.prepare, rank, world).items():
+        found[f"{{name}}.{{key}}"] = value
+if rank == 0:
+    weights.save(Path({out!r}) / "gradients.safetensors", found, {{}})
+"""
+
+
+def distillation(head, **weights):
+    def build():
+        torch.manual_seed(1)
+        taught = WaveNet(head, 4, 4, layers=2, cycles=1, cond_channels=2)
+        student = Student(flows=2, layers=2, residual=4, cond_channels=2, log_scale=-1.0)
+        model = nn.Module()
+        model.student, model.conditioning = student, lambda batch: batch["cond"]
+        return DistillationLoss(model, taught, beta=0.5, **weights)
+
+    return build
+
+
+def likelihood():
+    torch.manual_seed(1)
+    return Likelihood(
+        TeacherVoice(WaveNet(GaussianHead(), 4, 4, layers=2, cycles=1, cond_channels=8), 4), 0.5
+    )
+
+
+OBJECTIVES = {
+    "likelihood": likelihood,
+    "gaussian": distillation(GaussianHead(), contrastive=0.3, margin=2.0),
+    "mixture": distillation(DiscretizedLogisticMixture(2), contrastive=0.3, perceptual=0.1),
+}
+
+
+def gradients(name, prepare=lambda objective: objective, rank=0, world=1):
+    """Of the objective's loss of one batch of four unequal items, of which this process has its share."""
+    generator = torch.Generator().manual_seed(0)
+    draw = lambda *shape: torch.randn(shape, generator=generator)
+    loud = torch.tensor([0.01, 0.1, 0.5, 0.02]).view(4, 1, 1)
+    batch = {"audio": loud * draw(4, 1, 800), "noise": draw(4, 1, 800), "cond": draw(4, 2, 800)}
+    batch |= {"frames": draw(4, 68, 10), "phase": draw(4, 6, 800), "speaker": torch.arange(4) % 3}
+    objective = OBJECTIVES[name]()
+    for weight in objective.parameters():  # no two densities alike
+        weight.data.add_(0.2 * draw(*weight.shape))
+    objective = prepare(objective)
+    model = getattr(objective, "module", objective).model
+    loss, _ = objective({key: value[rank::world] for key, value in batch.items()})
+    loss.backward()
+    return {key: w.grad for key, w in model.named_parameters() if w.grad is not None}
+
+
+@pytest.mark.slow
 def test_two_processes_equal_one(tmp_path):
-    """Gradients averaged over two gloo processes are the gradient of the whole batch."""
-    path = script(tmp_path, tmp_path / "two", steps=10)
+    """torchrun on a CPU shares the work: weights after ten steps, and gradients of every objective."""
+    out = tmp_path / "two"
+    path = tmp_path / "pair.py"
+    path.write_text(PAIR.format(tests=str(Path(__file__).parent), out=str(out)))
     command = [
         *(sys.executable, "-m", "torch.distributed.run", "--standalone"),
         *("--nproc_per_node=2", str(path)),
     ]
-    cpu = {**environment(), "ACCELERATE_USE_CPU": "true"}
-    done = subprocess.run(command, env=cpu, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, env=environment(), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
-    config = TrainConfig(steps=10, rate=1e-2, warmup=5, every=1, decay=0.9)
-    one = Trainer(Regression(), batches, config, tmp_path / "one")
+    one = Trainer(Regression(), batches, CONFIG, tmp_path / "one")
     one.run()
-    got, _ = weights.load(tmp_path / "two" / "checkpoint.safetensors")
+    got, _ = weights.load(out / "checkpoint.safetensors")
     for name, value in state(one).items():
         assert torch.allclose(got[f"model.{name}"], value, atol=1e-5), name
+    got, _ = weights.load(out / "gradients.safetensors")
+    want = {f"{name}.{k}": v for name in OBJECTIVES for k, v in gradients(name).items()}
+    assert got.keys() == want.keys() and len(got) > 40
+    for name, value in want.items():
+        assert torch.allclose(got[name], value, rtol=1e-3, atol=1e-5 * value.abs().max()), name

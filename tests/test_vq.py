@@ -309,7 +309,7 @@ def toy_batches(step: int, shard: int = 0, shards: int = 1) -> dict[str, torch.T
 
 
 def toy_run(out, steps: int = 20, until: int | None = None, resume: bool = False) -> Trainer:
-    config = TrainConfig(steps=steps, rate=1e-2, every=5, decay=0.9)
+    config = TrainConfig(steps=steps, rate=1e-2, every=5)
     trainer = Trainer(Toy(), toy_batches, config, out)
     trainer.run(resume, until)
     return trainer

@@ -19,8 +19,9 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from minigen import audio, results, weights
-from minigen.parallel_wavenet import DistillationLoss, Student
+from minigen import audio
+from minigen.distillation import DistillationLoss
+from minigen.parallel_wavenet import Student
 from minigen.spectral_losses import MultiResolutionSTFTLoss
 from minigen.speech import evaluation, voice
 from minigen.train import TrainConfig, Trainer
@@ -31,7 +32,7 @@ CLIPS = TABLE.with_suffix("")
 MODEL = {"flows": 4, "layers": 7, "residual": 16, "kernel": 2, "lpc_order": 16, "log_scale": -6.0}
 DATA = {"batch": 4, "frames": 40, "dither": 0.0005, "seed": 2}
 FULL = {"penalty": 4.0, "stft": 1.0, "power": 1.0, "beta": 0.5}
-RUN = {"steps": 650, "rate": 2.5e-3, "warmup": 50, "decay": 0.98, "bf16": True, "every": 100}
+RUN = {"steps": 650, "rate": 2.5e-3, "warmup": 50, "average": 0.077, "bf16": True, "every": 100}
 SPECTRAL_OFF = {"stft": 0.0, "power": 0.0}
 
 # name: (what is different, changes of the objective, changes of the model), the most telling first

@@ -48,9 +48,11 @@ from ..audio.spectrum import resample
 from ..conditioning import DIGITS, PHASE_FEATURES, Upsampler, VoiceSpec
 from ..data import Utterance, spoken_digits
 from ..data.spoken_digits import SPEAKERS
+from ..distillation import DistillationLoss
+from ..distributed import mean_over_processes
 from ..distributions import DiscretizedLogisticMixture, GaussianHead, Head
 from ..generate.cached import generate
-from ..parallel_wavenet import DistillationLoss, Student
+from ..parallel_wavenet import Student
 from ..train import TrainConfig, Trainer
 from ..wavenet import WaveNet
 from . import pronunciation as pronounce
@@ -399,13 +401,13 @@ class Likelihood(nn.Module):
         known = net.receptive_field
         with torch.no_grad():
             voiced = batch["phase"][:, :PHASE_FEATURES].square().sum(1) > 1.5  # (B, T)
-            watched = {
+            metrics = {
                 "voiced": nll[voiced].mean().item(),
                 "log_scale": log_std.mean().item(),
             }
         nll, weight = nll[:, known:], torch.exp(2 * self.beta * log_std[:, known:])
-        watched["nll"] = nll.mean().item()
-        return (weight * nll).sum() / weight.sum(), watched
+        metrics["nll"] = nll.mean().item()
+        return (weight * nll).mean() / mean_over_processes(weight.mean()), metrics
 
 
 VOICES = {"teacher": TeacherVoice, "student": StudentVoice}

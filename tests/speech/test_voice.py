@@ -12,7 +12,7 @@ import torch
 
 from minigen import audio, data, weights
 from minigen.audio import pitch
-from minigen.parallel_wavenet import DistillationLoss
+from minigen.distillation import DistillationLoss
 from minigen.speech import evaluation, voice
 from minigen.speech.evaluation import recognised, spoken_digits_of
 
