@@ -19,7 +19,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from minigen import audio
+from minigen import audio, results, weights
 from minigen.distillation import DistillationLoss
 from minigen.parallel_wavenet import Student
 from minigen.spectral_losses import MultiResolutionSTFTLoss
