@@ -10,28 +10,29 @@ may have a `.fingerprint`, a tensor of numbers by which other data are recognise
 
 from __future__ import annotations
 
-import json
 import math
 import os
-import random
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import NoReturn
 
-import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.utils import gather_object
-from filelock import FileLock, Timeout
 from torch import Tensor, nn
 from tqdm import tqdm
 
 from . import weights
+from .checkpoint import (
+    MAY_CHANGE,
+    alone_in,
+    changes,
+    ctrl_c_waits,
+    random_state,
+    set_random_state,
+)
 
 __all__ = [
     "Ema",
@@ -42,7 +43,6 @@ __all__ = [
 ]
 
 Batches = Callable[[int, int, int], dict[str, Tensor]]
-MAY_CHANGE = ("steps", "every")  # of a run's settings when it is resumed; the device may, too
 
 
 @dataclass(frozen=True)
@@ -168,55 +168,6 @@ def _accelerator() -> Accelerator:
     return accelerator
 
 
-@contextmanager
-def _ctrl_c_waits() -> Iterator[list]:
-    """Ctrl-C fills the list, for the loop to end after its step; a second one interrupts at once."""
-    asked: list = []
-
-    def ask(number: int, frame: object) -> None:
-        if asked:
-            raise KeyboardInterrupt
-        asked.append(number)
-
-    if threading.current_thread() is not threading.main_thread():
-        yield asked
-        return
-    before = signal.signal(signal.SIGINT, ask)
-    try:
-        yield asked
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-def _random_state(device: torch.device) -> dict:
-    """The state of every global generator, as JSON can hold it."""
-    kind, keys, *rest = np.random.get_state()
-    state = {"python": random.getstate(), "numpy": [kind, keys.tolist(), *rest]}
-    state["cpu"] = torch.get_rng_state().tolist()
-    if device.type in ("cuda", "mps"):
-        state[device.type] = getattr(torch, device.type).get_rng_state().tolist()
-    return state
-
-
-def _set_random_state(state: dict, device: torch.device) -> None:
-    version, internal, gauss = state["python"]
-    random.setstate((version, tuple(internal), gauss))
-    np.random.set_state(tuple(state["numpy"]))
-    torch.set_rng_state(torch.tensor(state["cpu"], dtype=torch.uint8))
-    if device.type in state and device.type != "cpu":
-        of_device = torch.tensor(state[device.type], dtype=torch.uint8)
-        getattr(torch, device.type).set_rng_state(of_device)
-
-
-def _flat(table: dict, prefix: str = "") -> dict[str, object]:
-    """{"run": {"steps": 3}} -> {"run.steps": 3}."""
-    flat: dict[str, object] = {}
-    for name, value in table.items():
-        inner = isinstance(value, dict)
-        flat |= _flat(value, f"{prefix}{name}.") if inner else {f"{prefix}{name}": value}
-    return flat
-
-
 class Trainer:
     """Adam, a cosine, clipping, EMA, TensorBoard, and checkpoints that survive SIGKILL.
 
@@ -276,28 +227,10 @@ class Trainer:
         self.out.mkdir(parents=True, exist_ok=True)
         if not os.access(self.out, os.W_OK):
             raise PermissionError(f"{self.out} cannot be written to: choose another --out")
-        with self._alone():
+        with alone_in(self.out, self.checkpoint, self.accelerator.is_main_process):
             if self.checkpoint.exists():
                 self.load()
             return self._loop(min(until or self.config.steps, self.config.steps))
-
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Hold the lock of the folder, and remove what killed runs left there half written."""
-        lock = FileLock(self.out / ".lock", timeout=0)
-        try:
-            if self.accelerator.is_main_process:
-                lock.acquire()
-                for left in self.out.glob(f".{self.checkpoint.name}.*"):
-                    left.unlink()
-        except Timeout:
-            raise BlockingIOError(
-                f"another run writes into {self.out}: wait for it, or choose another --out"
-            ) from None
-        try:
-            yield
-        finally:
-            lock.release()
 
     def _loop(self, last: int) -> dict[str, float]:
         main, metrics = self.accelerator.is_main_process, {}
@@ -306,7 +239,7 @@ class Trainer:
         bar = tqdm(total=last, initial=self.step, disable=not main, mininterval=5)
         self.objective.train()
         try:
-            with _ctrl_c_waits() as asked:
+            with ctrl_c_waits() as asked:
                 while self.step < last:
                     start = time.monotonic()
                     metrics = self._one_step(asked)
@@ -396,7 +329,7 @@ class Trainer:
 
     def save(self) -> None:
         """Write all that a resumed run needs: weights, average, Adam's moments, step, random state."""
-        random_states = gather_object([_random_state(self.device)])
+        random_states = gather_object([random_state(self.device)])
         if not self.accelerator.is_main_process:
             return
         tensors = {f"model.{k}": v for k, v in self.model.state_dict().items()}
@@ -427,14 +360,10 @@ class Trainer:
         """Raise ValueError unless the checkpoint is of this model, recipe and data."""
         mine = {f"model.{k}": v.shape for k, v in self.model.state_dict().items()}
         theirs = {k: v.shape for k, v in tensors.items() if k.startswith("model.")}
-        then = _flat({"run": notes.get("run", {}), "recipe": notes.get("recipe", {})})
-        now = json.loads(json.dumps({"run": asdict(self.config), "recipe": self.recipe}))
-        now = _flat(now)
-        changed = [
-            f"{name} {then.get(name)} -> {now.get(name)}"
-            for name in sorted(then.keys() | now.keys())
-            if then.get(name) != now.get(name) and name.split(".")[-1] not in MAY_CHANGE
-        ]
+        changed = changes(
+            {k: notes.get(k, {}) for k in ("run", "recipe")},
+            {"run": asdict(self.config), "recipe": self.recipe},
+        )
         old, new = torch.tensor(notes.get("fingerprint", [])).double(), self._fingerprint()
         if mine != theirs:
             cause = "is of another model"
@@ -471,4 +400,4 @@ class Trainer:
         if self.monitor:
             self.monitor.restore(notes["monitor"])
         if self.accelerator.process_index < len(notes["random"]):
-            _set_random_state(notes["random"][self.accelerator.process_index], self.device)
+            set_random_state(notes["random"][self.accelerator.process_index], self.device)
