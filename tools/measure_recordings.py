@@ -1,4 +1,4 @@
-"""Measure how samples of real recorded speech depend on each other; keep `minigen/data/recorded.json`.
+"""Measure how samples of real recorded speech depend on each other; keep `minigen/results/recorded_dependence.json`.
 
     python tools/measure_recordings.py [--check]
 
@@ -15,8 +15,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from minigen import data
-from minigen.data.recorded import RESULTS, Dependence
+from minigen import data, results
+from minigen.data.recorded import Dependence
 
 CORPORA: dict[str, Callable[[], list[data.Utterance]]] = {
     "fsdd": data.fsdd,
@@ -57,9 +57,9 @@ def main() -> None:
     for name, f in found.items():
         print(f"{name:12}{f.clips:7}{f.seconds / 60:9.1f}{f.mean[1]:7.3f}{f.low:7.3f}{f.high:7.3f}")
     if not check:
-        RESULTS.write_text(as_json(found), encoding="utf-8")
+        results.path("recorded_dependence").write_text(as_json(found), encoding="utf-8")
     elif wrong := differences(data.recorded_dependence(), found):
-        raise SystemExit(f"{RESULTS.name} says otherwise of {', '.join(wrong)}")
+        raise SystemExit(f"the table that ships says otherwise of {', '.join(wrong)}")
 
 
 if __name__ == "__main__":

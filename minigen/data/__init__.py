@@ -2,7 +2,7 @@
 
 Embedded: `spoken_digits`, `example`, `digits`, `airline`, `nile`, `sunspots`, `book_text`. Fetched,
 or read from `$MINIGEN_DATA` or a Debian package: `allison`, `fsdd`, `ljspeech`, `vctk`,
-`cmu_arctic`, `festvox_ru`, `mnist`, `tinyshakespeare`. Measured: `recorded_dependence`.
+`cmu_arctic`, `festvox_ru`, `mnist`. Measured: `recorded_dependence`.
 """
 
 from .images import Digits, Mnist, digits, mnist
@@ -11,7 +11,7 @@ from .recorded import Dependence, measure_dependence, recorded_dependence
 from .series import Series, airline, nile, sunspots
 from .speech import allison, cmu_arctic, festvox_ru, fsdd, ljspeech, vctk
 from .spoken_digits import DIGIT_WORDS, SPEAKERS, example, spoken_digits
-from .text import book_text, tinyshakespeare
+from .text import book_text
 from .utterance import Utterance
 
 __all__ = [
@@ -39,7 +39,6 @@ __all__ = [
     "save_phones",
     "spoken_digits",
     "sunspots",
-    "tinyshakespeare",
     "vctk",
     "with_phones",
 ]

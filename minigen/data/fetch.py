@@ -1,57 +1,38 @@
-"""The one registry of what the book can fetch: where from, how it is verified, whose it is.
+"""What the library can fetch, and how: `corpora.toml` is the registry, `locate` finds or fetches.
 
-A loader asks `locate` for the folder of its corpus. It looks, in this order, in
+`locate` looks for a corpus, in this order, in
 
 1. `$MINIGEN_DATA/<name>`, where you put files that you have already;
 2. the Debian package of the corpus, where there is one and it is installed;
 3. the cache (`cache_folder()`), filled by earlier calls;
 
-and else downloads into the cache: over https, with a progress bar, resuming where an earlier call
-was cut off, and verified by SHA-256 (pooch). Archives are unpacked into a temporary folder that is
-renamed when it is complete, so the cache never holds half a corpus.
+and else downloads into the cache over https, verified by SHA-256. One process at a time fetches a
+corpus; others wait for it. What was downloaded is kept until the corpus is complete: an interrupted
+download resumes, and a verified archive is never downloaded again because unpacking was interrupted.
+Archives are unpacked into a folder that is renamed at the end, so the cache never holds half a corpus.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
 import stat
+import sys
 import tarfile
-import tempfile
+import tomllib
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, TypeVar
 
-__all__ = ["REGISTRY", "Corpus", "Remote", "cache_folder", "locate", "unpack"]
+__all__ = ["REGISTRY", "Corpus", "cache_folder", "choose", "locate", "unpack"]
 
-
-@dataclass(frozen=True)
-class Remote:
-    """One file to download.
-
-    Args:
-        url: https address.
-        sha256: of the file, 64 hexadecimal digits.
-        size: in bytes, where it is known: for the message only.
-    """
-
-    url: str
-    sha256: str
-    size: int | None = None
-
-    def __post_init__(self) -> None:
-        if not self.url.startswith("https://"):
-            raise ValueError(f"{self.url!r} is not an https address; downloads use nothing else")
-        if not re.fullmatch("[0-9a-f]{64}", self.sha256):
-            raise ValueError(f"{self.sha256!r} is not a SHA-256: 64 lower-case hexadecimal digits")
-
-    @property
-    def name(self) -> str:
-        return self.url.rsplit("/", 1)[-1]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -59,211 +40,45 @@ class Corpus:
     """One corpus: what it is, whose it is, and where its files come from.
 
     Args:
-        title: what it is called.
-        licence: on what terms it may be used.
-        credit: whom to name.
-        page: where to read about it.
-        marker: for each part, a file that is present when the part is. A corpus that comes in one
-            piece has the one part "".
-        parts: for each part, the files to download; none where no checksum is known.
-        package: for each part, the Debian packages that hold it too.
+        title, licence, credit, page: what it is called, on what terms it may be used, whom to name,
+            where to read about it.
+        marker: a file or folder that is there when the corpus is; may hold "{part}".
+        package: the Debian packages that hold it, too.
+        files: address -> SHA-256 of each file to download, of a corpus in one piece.
+        url, parts: of a corpus in several pieces, the address with "{part}" in it, and part -> SHA-256.
     """
 
     title: str
     licence: str
     credit: str
     page: str
-    marker: dict[str, str]
-    parts: dict[str, tuple[Remote, ...]] = field(default_factory=dict)
-    package: dict[str, str] = field(default_factory=dict)
+    marker: str
+    package: str = ""
+    files: dict[str, str] = field(default_factory=dict)
+    url: str = ""
+    parts: dict[str, str] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        for part in self.parts or [""]:
+            for url, sha256 in self.downloads(part).items():
+                if not url.startswith("https://"):
+                    raise ValueError(f"{url!r} is not an https address; downloads use nothing else")
+                if not re.fullmatch("[0-9a-f]{64}", sha256):
+                    raise ValueError(
+                        f"{sha256!r} is not a SHA-256: 64 lower-case hexadecimal digits"
+                    )
 
-# Every checksum below was either computed from the file itself or is published where the comment
-# says. A file for which neither holds is not in this table: it is never downloaded.
+    def downloads(self, part: str = "") -> dict[str, str]:
+        """Address -> SHA-256 of what one part, or the whole corpus, consists of."""
+        return {self.url.format(part=part): self.parts[part]} if part else self.files
 
-# SHA-256 in the signed source index of Debian's package asterisk-core-sounds 1.6.1-1, whose
-# orig-*-g722 archives are these files.
-_ALLISON = {
-    "en": ("59891033e764d9dffc5ccdd78e845a1c8ea6bed0b434128bb0199c63ef591770", 10_756_090),
-    "es": ("3c474f73cc4f65478b3cf05ab0c5da19c8ce408699f61491f6aafba450cb540a", 13_175_419),
-    "fr": ("7ff3ca96bbb295a6458e6eb1ff92690d9a5d0db0b4ddfa2c488237e4d251efbe", 10_975_670),
-    "it": ("44a7fd7b067ff7f71df7fec31f9a8c960e13d35ca30c31878913c4020bfc00b6", 10_191_350),
-    "ru": ("fde2a071b811a081219138693d6813d122d91c2c3423936274b110b97645b61b", 10_635_740),
-}
-
-# SHA-256 in torchaudio.datasets.cmuarctic (_CHECKSUMS).
-_ARCTIC = {
-    "aew": "645cb33c0f0b2ce41384fdd8d3db2c3f5fc15c1e688baeb74d2e08cab18ab406",
-    "ahw": "024664adeb892809d646a3efd043625b46b5bfa3e6189b3500b2d0d59dfab06c",
-    "aup": "2c55bc3050caa996758869126ad10cf42e1441212111db034b3a45189c18b6fc",
-    "awb": "d74a950c9739a65f7bfc4dfa6187f2730fa03de5b8eb3f2da97a51b74df64d3c",
-    "axb": "dd65c3d2907d1ee52f86e44f578319159e60f4bf722a9142be01161d84e330ff",
-    "bdl": "26b91aaf48b2799b2956792b4632c2f926cd0542f402b5452d5adecb60942904",
-    "clb": "3f16dc3f3b97955ea22623efb33b444341013fc660677b2e170efdcc959fa7c6",
-    "eey": "8a0ee4e5acbd4b2f61a4fb947c1730ab3adcc9dc50b195981d99391d29928e8a",
-    "fem": "3fcff629412b57233589cdb058f730594a62c4f3a75c20de14afe06621ef45e2",
-    "gka": "dc82e7967cbd5eddbed33074b0699128dbd4482b41711916d58103707e38c67f",
-    "jmk": "3a37c0e1dfc91e734fdbc88b562d9e2ebca621772402cdc693bbc9b09b211d73",
-    "ksp": "8029cafce8296f9bed3022c44ef1e7953332b6bf6943c14b929f468122532717",
-    "ljm": "b23993765cbf2b9e7bbc3c85b6c56eaf292ac81ee4bb887b638a24d104f921a0",
-    "lnh": "4faf34d71aa7112813252fb20c5433e2fdd9a9de55a00701ffcbf05f24a5991a",
-    "rms": "c6dc11235629c58441c071a7ba8a2d067903dfefbaabc4056d87da35b72ecda4",
-    "rxr": "1fa4271c393e5998d200e56c102ff46fcfea169aaa2148ad9e9469616fbfdd9b",
-    "slp": "54345ed55e45c23d419e9a823eef427f1cc93c83a710735ec667d068c916abf1",
-    "slt": "7c173297916acf3cc7fcab2713be4c60b27312316765a90934651d367226b4ea",
-}
-
-# SHA-256 of the files on this mirror, as several independent projects publish it. (Copies that were
-# compressed at another time have other checksums and the same contents.)
-_MNIST = {
-    "train-images-idx3-ubyte.gz": (
-        "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
-        9_912_422,
-    ),
-    "train-labels-idx1-ubyte.gz": (
-        "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
-        28_881,
-    ),
-    "t10k-images-idx3-ubyte.gz": (
-        "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
-        1_648_877,
-    ),
-    "t10k-labels-idx1-ubyte.gz": (
-        "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
-        4_542,
-    ),
-}
-
-_ASTERISK = "https://downloads.asterisk.org/pub/telephony/sounds/releases"
 
 REGISTRY: dict[str, Corpus] = {
-    "allison": Corpus(
-        title="Asterisk core sounds 1.6.1",
-        licence="CC BY-SA 3.0 (en, es, fr), CC BY 3.0 (it, ru)",
-        credit="Allison Smith (en, es), June Wallack (fr), Carlo Flora (it), ivrvoice.ru (ru)",
-        page="https://www.asterisksounds.org",
-        marker={language: f"core-sounds-{language}.txt" for language in _ALLISON},
-        parts={
-            language: (
-                Remote(f"{_ASTERISK}/asterisk-core-sounds-{language}-g722-1.6.1.tar.gz", *known),
-            )
-            for language, known in _ALLISON.items()
-        },
-        package={
-            language: f"asterisk-core-sounds-{language} asterisk-core-sounds-{language}-g722"
-            for language in _ALLISON
-        },
-    ),
-    "fsdd": Corpus(
-        title="Free Spoken Digit Dataset 1.0.10",
-        licence="CC BY-SA 4.0",
-        credit="Zohar Jackson and contributors",
-        page="https://github.com/Jakobovski/free-spoken-digit-dataset",
-        marker={"": "recordings"},
-        # Computed: `git archive --prefix=free-spoken-digit-dataset-1.0.10/ v1.0.10 | gzip -cn`. The
-        # same command gives, for v1.0.9, the SHA-256 that TensorFlow Datasets publishes, and as a
-        # zip, for v1.0.10, one that is published too.
-        parts={
-            "": (
-                Remote(
-                    "https://github.com/Jakobovski/free-spoken-digit-dataset/archive/refs/tags/v1.0.10.tar.gz",
-                    "feb479fad3a37883c3d21ed7f982281c2dd1c18d5aefd7e8a5d50f58023392aa",
-                    15_602_882,
-                ),
-            )
-        },
-    ),
-    "ljspeech": Corpus(
-        title="LJ Speech 1.1",
-        licence="public domain",
-        credit="Keith Ito and Linda Johnson",
-        page="https://keithito.com/LJ-Speech-Dataset/",
-        marker={"": "metadata.csv"},
-        # SHA-256 in torchaudio.datasets.LJSPEECH (_RELEASE_CONFIGS).
-        parts={
-            "": (
-                Remote(
-                    "https://data.keithito.com/data/speech/LJSpeech-1.1.tar.bz2",
-                    "be1a30453f28eb8dd26af4101ae40cbf2c50413b1bb21936cbcdc6fae3de8aa5",
-                    2_748_572_632,
-                ),
-            )
-        },
-    ),
-    "vctk": Corpus(
-        title="CSTR VCTK Corpus 0.92",
-        licence="CC BY 4.0",
-        credit="Junichi Yamagishi, Christophe Veaux and Kirsten MacDonald, University of Edinburgh",
-        page="https://doi.org/10.7488/ds/2645",
-        marker={"": "wav48_silence_trimmed"},
-        # SHA-256 in torchaudio.datasets.VCTK_092 (_CHECKSUMS).
-        parts={
-            "": (
-                Remote(
-                    "https://datashare.ed.ac.uk/bitstream/handle/10283/3443/VCTK-Corpus-0.92.zip",
-                    "f96258be9fdc2cbff6559541aae7ea4f59df3fcaf5cf963aae5ca647357e359c",
-                    11_747_302_977,
-                ),
-            )
-        },
-    ),
-    "cmu_arctic": Corpus(
-        title="CMU ARCTIC",
-        licence="free to use and redistribute, with its notice (BSD-like)",
-        credit="John Kominek and Alan W Black, Carnegie Mellon University",
-        page="http://www.festvox.org/cmu_arctic/",
-        marker={speaker: f"cmu_us_{speaker}_arctic/etc/txt.done.data" for speaker in _ARCTIC},
-        parts={
-            speaker: (
-                Remote(
-                    f"https://www.festvox.org/cmu_arctic/packed/cmu_us_{speaker}_arctic.tar.bz2",
-                    sha256,
-                ),
-            )
-            for speaker, sha256 in _ARCTIC.items()
-        },
-    ),
-    "festvox_ru": Corpus(
-        title="festvox-ru (msu_ru_nsh)",
-        licence="free to use and redistribute, with its notice (BSD-like)",
-        credit="Nickolay V. Shmyrev",
-        page="https://packages.debian.org/stable/festvox-ru",
-        marker={"": "etc/txt.done.data"},
-        package={"": "festvox-ru"},
-    ),
-    "mnist": Corpus(
-        title="MNIST",
-        licence="CC BY-SA 3.0",
-        credit="Yann LeCun and Corinna Cortes",
-        page="http://yann.lecun.com/exdb/mnist/",
-        marker={"": "train-images-idx3-ubyte.gz"},
-        parts={
-            "": tuple(
-                Remote(f"https://ossci-datasets.s3.amazonaws.com/mnist/{name}", *known)
-                for name, known in _MNIST.items()
-            )
-        },
-    ),
-    "tinyshakespeare": Corpus(
-        title="Tiny Shakespeare",
-        licence="public domain",
-        credit="William Shakespeare; excerpt by Andrej Karpathy",
-        page="https://github.com/karpathy/char-rnn",
-        marker={"": "input.txt"},
-        # Computed from the file.
-        parts={
-            "": (
-                Remote(
-                    "https://raw.githubusercontent.com/karpathy/char-rnn/"
-                    "6f9487a6fe5b420b7ca9afb0d7c078e37c1d1b4e/data/tinyshakespeare/input.txt",
-                    "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed",
-                    1_115_394,
-                ),
-            )
-        },
-    ),
+    name: Corpus(**entry)
+    for name, entry in tomllib.loads(
+        Path(__file__).with_name("corpora.toml").read_text(encoding="utf-8")
+    ).items()
 }
-
 _credited: set[str] = set()  # corpora whose licence this process has printed
 
 
@@ -274,6 +89,13 @@ def cache_folder() -> Path:
     return Path(pooch.os_cache("minigen"))
 
 
+def choose(table: Mapping[str, T], key: str, what: str) -> T:
+    """`table[key]`, or an error that lists what there is."""
+    if key not in table:
+        raise ValueError(f"no {what} {key!r}: choose one of {', '.join(table)}")
+    return table[key]
+
+
 def locate(name: str, part: str = "", installed: Path | None = None) -> Path:
     """The folder that holds (a part of) a corpus; the first time, this may download it.
 
@@ -281,22 +103,21 @@ def locate(name: str, part: str = "", installed: Path | None = None) -> Path:
 
     Args:
         name: of the corpus, a key of `REGISTRY`.
-        part: a language or a speaker, for a corpus that comes in several pieces.
+        part: a speaker, for a corpus that comes in several pieces.
         installed: where the operating system's package puts it, if that is there.
 
-    Returns:
-        A folder that contains the marker of the part.
-
     Raises:
-        FileNotFoundError: `$MINIGEN_DATA/<name>` is there but holds something else; or the corpus
-            is nowhere and cannot be downloaded.
+        FileNotFoundError: `$MINIGEN_DATA` is no folder, or `$MINIGEN_DATA/<name>` holds something
+            else; or the corpus is nowhere and cannot be downloaded.
         ConnectionError: the download failed; the next call resumes it.
+        OSError: the cache cannot be written, or the disk is full.
         ValueError: a checksum does not match or an archive is damaged; or an unknown name or part.
     """
-    corpus = _known(REGISTRY, name, "corpus")
-    marker = _known(corpus.marker, part, f"part of {name}")
-    placed = Path(os.environ["MINIGEN_DATA"], name) if os.environ.get("MINIGEN_DATA") else None
-    if placed is not None and placed.exists():
+    corpus = choose(REGISTRY, name, "corpus")
+    choose(corpus.parts or {"": ""}, part, f"part of {name}")
+    marker = corpus.marker.format(part=part)
+    placed = _placed(name)
+    if placed is not None:
         folder = _holding(placed, marker)
         if folder is None:
             raise FileNotFoundError(
@@ -306,13 +127,8 @@ def locate(name: str, part: str = "", installed: Path | None = None) -> Path:
     elif installed is not None:
         folder = installed
     else:
-        target = cache_folder() / name / (part or "all")
-        if not target.exists():
-            if not corpus.parts:
-                raise FileNotFoundError(
-                    f"{corpus.title} is not here, and no checksum of it is known, so it is not "
-                    f"downloaded: {_other_ways(name, part)}"
-                )
+        target = _target(name, part)
+        if not target.exists() or any(map(_kept, corpus.downloads(part).values())):
             _fill(target, name, part)
         folder = _holding(target, marker)
         if folder is None:
@@ -325,85 +141,158 @@ def locate(name: str, part: str = "", installed: Path | None = None) -> Path:
     return folder
 
 
-def _known(table: dict, key: str, what: str):
-    if key not in table:
-        raise ValueError(f"no {what} {key!r}: choose one of {', '.join(table)}")
-    return table[key]
+def _placed(name: str) -> Path | None:
+    """The user's own folder for this corpus, or None."""
+    setting = os.environ.get("MINIGEN_DATA")
+    if not setting:
+        return None
+    folder = Path(setting).expanduser()
+    if not folder.is_dir():
+        raise FileNotFoundError(
+            f"MINIGEN_DATA is {setting!r}, and there is no such folder: make it, correct the "
+            "variable, or unset it to have corpora fetched"
+        )
+    return folder / name if (folder / name).exists() else None
 
 
 def _holding(folder: Path, marker: str) -> Path | None:
     """`folder`, or the one folder below it, that contains `marker`: archives often add a level."""
-    if (folder / marker).exists():
-        return folder
-    found = sorted(folder.glob(f"*/{marker}"))
-    return found[0].parents[marker.count("/")] if found else None
+    below = [p for p in sorted(folder.glob("*")) if p.is_dir() and p.name[0] not in "._"]
+    return next((p for p in (folder, *below) if (p / marker).exists()), None)
 
 
-def _other_ways(name: str, part: str) -> str:
+def _other_ways(name: str) -> str:
     """What a person can do without a download."""
     corpus = REGISTRY[name]
-    ways = [f"place its files in the folder $MINIGEN_DATA/{name} (see {corpus.page})"]
-    if part in corpus.package:
-        ways.append(f"on Debian or Ubuntu, `sudo apt-get install {corpus.package[part]}`")
-    return "; or ".join(ways)
+    ways = f"place its files in the folder $MINIGEN_DATA/{name} (see {corpus.page})"
+    if corpus.package:
+        ways += f"; or, on Debian or Ubuntu, `sudo apt-get install {corpus.package}`"
+    return ways
+
+
+# -- filling the cache ---------------------------------------------------------------------------
+
+
+def _target(name: str, part: str) -> Path:
+    return cache_folder() / name / (part or "all")
+
+
+def _kept(sha256: str) -> bool:
+    """Whether (a piece of) this download is there, from a call that did not come to its end."""
+    return (cache_folder() / "unfinished" / sha256).exists()
 
 
 def _fill(target: Path, name: str, part: str) -> None:
-    """Download and verify every file of a part, unpack what is an archive, then rename."""
-    root = cache_folder()
-    root.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=root, prefix=".filling-") as temporary:
-        content = Path(temporary, "content")
-        content.mkdir()
-        for remote in REGISTRY[name].parts[part]:
-            _fetch(remote, name, part, Path(temporary))
-            archive = Path(temporary, remote.name)
-            if archive.name.endswith((".zip", ".tar.gz", ".tar.bz2")):
-                unpack(archive, content)
-                archive.unlink()
-            else:
-                archive.rename(content / archive.name)
+    """Download, verify and unpack what a part consists of, one process at a time."""
+    corpus, root = REGISTRY[name], cache_folder()
+    downloads = corpus.downloads(part)
+    if not downloads:
+        raise FileNotFoundError(
+            f"{corpus.title} is not here, and no checksum of it is known, so it is not downloaded: "
+            f"{_other_ways(name)}"
+        )
+    content = target.with_name(f".filling-{target.name}")
+    try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            content.rename(target)
-        except OSError:
-            if not target.exists():  # else another process was faster, and its copy is as good
+        with _alone(root / f"{name}-{target.name}.lock", corpus.title):
+            _sweep(root, content)
+            if target.exists():  # another process was faster
+                return
+            archives = [_download(url, digest, name) for url, digest in downloads.items()]
+            try:
+                content.mkdir()
+                for archive in archives:
+                    unpack(archive, content)
+                content.rename(target)
+            except ValueError:  # verified, and yet no archive to be trusted
+                _remove(archives)
                 raise
+            finally:
+                shutil.rmtree(content, ignore_errors=True)
+            _remove(archives)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise OSError(
+                error.errno,
+                f"the disk of {root} is full, so {corpus.title} is not complete. Make room and call "
+                "again: what was downloaded is kept. Or set XDG_CACHE_HOME to a folder on a larger disk",
+            ) from error
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise PermissionError(
+                error.errno,
+                f"the cache {root} cannot be written: set XDG_CACHE_HOME to a folder that can, or "
+                f"{_other_ways(name)}",
+            ) from error
+        raise
 
 
-def _fetch(remote: Remote, name: str, part: str, folder: Path) -> None:
-    """Download `remote` into `folder` and verify it."""
+@contextmanager
+def _alone(lock: Path, title: str) -> Iterator[None]:
+    """Hold a lock; say so when another process has it."""
+    from filelock import FileLock, Timeout
+
+    holder = FileLock(lock)
+    try:
+        holder.acquire(timeout=0)
+    except Timeout:
+        print(f"another process is fetching {title}: waiting for it", file=sys.stderr)
+        holder.acquire()
+    try:
+        yield
+    finally:
+        holder.release()
+
+
+def _sweep(root: Path, content: Path) -> None:
+    """Remove what a killed process left: half an unpacked corpus, downloads that are no longer wanted."""
+    shutil.rmtree(content, ignore_errors=True)
+    wanted = {
+        sha256
+        for name, corpus in REGISTRY.items()
+        for part in corpus.parts or [""]
+        for sha256 in corpus.downloads(part).values()
+        if not _target(name, part).exists()
+    }
+    for path in [*root.glob(".filling-*"), *root.glob("unfinished/*.part")]:  # of version 0.1
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    for path in root.glob("unfinished/*"):
+        if path.name not in wanted:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _remove(archives: list[Path]) -> None:
+    """Remove downloads and the folders that were made for them."""
+    for archive in archives:
+        shutil.rmtree(archive.parent)
+    if not any(archives[0].parents[1].iterdir()):
+        archives[0].parents[1].rmdir()
+
+
+def _download(url: str, sha256: str, name: str) -> Path:
+    """The verified file, at unfinished/<sha256>/<its name>; an earlier call may have left it there."""
     import pooch
     import requests
 
-    ways = _other_ways(name, part)
-    unfinished = cache_folder() / "unfinished" / f"{remote.sha256}.part"
-
-    def download(url: str, output: str, _: object) -> None:
-        _resume(url, unfinished)
-        shutil.move(unfinished, output)
-
+    path = cache_folder() / "unfinished" / sha256 / url.rsplit("/", 1)[-1]
+    if path.exists():
+        return path
+    part = path.with_name(path.name + ".part")
+    part.parent.mkdir(parents=True, exist_ok=True)
     try:
-        pooch.retrieve(
-            remote.url,
-            known_hash=f"sha256:{remote.sha256}",
-            fname=remote.name,
-            path=folder,
-            downloader=download,
-        )
+        _resume(url, part)
     except requests.RequestException as error:
         raise ConnectionError(
-            f"{remote.url} could not be downloaded ({error}). Check the connection and call again: "
-            f"the download goes on where it stopped. Without a network: {ways}"
+            f"{url} could not be downloaded ({error}). Check the connection and call again: the "
+            f"download goes on where it stopped. Without a network: {_other_ways(name)}"
         ) from error
-    except ValueError as error:
-        if "hash" not in str(error):
-            raise
+    if pooch.file_hash(part) != sha256:
+        _remove([part])
         raise ValueError(
-            f"the checksum of {remote.url} is not the one on record, sha256 {remote.sha256}: the "
-            f"file was damaged on the way, or replaced by another. It was removed; call again. If "
-            f"it happens again: {ways}"
-        ) from error
+            f"the checksum of {url} is not the one on record, sha256 {sha256}: the file was damaged "
+            f"on the way, or replaced by another. It was removed; call again. If it happens again: "
+            f"{_other_ways(name)}"
+        )
+    return part.rename(path)
 
 
 def _resume(url: str, path: Path) -> None:
@@ -411,7 +300,6 @@ def _resume(url: str, path: Path) -> None:
     import requests
     from tqdm import tqdm
 
-    path.parent.mkdir(parents=True, exist_ok=True)
     have = path.stat().st_size if path.exists() else 0
     asked = {"Range": f"bytes={have}-"} if have else {}
     with requests.get(url, headers=asked, stream=True, timeout=(10, 60)) as response:
@@ -434,12 +322,20 @@ def _resume(url: str, path: Path) -> None:
                 bar.update(len(chunk))
 
 
+# -- archives ------------------------------------------------------------------------------------
+
+
 def unpack(archive: Path, folder: Path) -> None:
     """Write the regular files of a zip, tar.gz or tar.bz2 below `folder`; links are left out.
+
+    A file of any other kind is copied there.
 
     Raises:
         ValueError: the archive is damaged, or a name in it leads out of `folder`.
     """
+    if not archive.name.endswith((".zip", ".tar.gz", ".tar.bz2")):
+        shutil.copyfile(archive, folder / archive.name)
+        return
     try:
         for name, stream in _members(archive):
             # A name is judged as both POSIX and Windows would read it.
@@ -451,6 +347,8 @@ def unpack(archive: Path, folder: Path) -> None:
                 )
             path = folder / steps
             path.parent.mkdir(parents=True, exist_ok=True)
+            if path.exists():
+                raise ValueError(f"{archive.name} holds {name!r} twice; do not use this archive")
             with path.open("xb") as output:
                 shutil.copyfileobj(stream, output)
     except (tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error, OSError) as error:

@@ -2,18 +2,17 @@
 
 The embedded corpus is synthetic. To say anything about recorded speech the book must measure some,
 and no recording is part of the package. So `tools/measure_recordings.py` measures corpora that were
-fetched, and keeps only the averages, in `recorded.json`.
+fetched, and keeps only the averages, in `results/recorded_dependence.json`.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 
+from .. import results
 from ..audio.spectrum import autocorrelation, resample
 from .utterance import Utterance
 
@@ -21,7 +20,6 @@ __all__ = ["LAGS", "MEASURED_RATE", "Dependence", "measure_dependence", "recorde
 
 MEASURED_RATE = 8_000  # Hz: every corpus is brought to it, so that a lag is one and the same time
 LAGS = 161  # 0 … 160 samples: 20 ms
-RESULTS = Path(__file__).with_name("recorded.json")
 
 
 @dataclass(frozen=True)
@@ -79,8 +77,7 @@ def recorded_dependence() -> dict[str, Dependence]:
     >>> [f"{name}: {found.clips}" for name, found in data.recorded_dependence().items()]
     ['fsdd: 3000', 'allison: 551', 'festvox_ru: 620']
     """
-    stored = json.loads(RESULTS.read_text(encoding="utf-8"))
     return {
-        name: Dependence(**{**found, "mean": np.array(found["mean"])})
-        for name, found in stored.items()
+        name: Dependence(**found | {"mean": np.array(found["mean"])})
+        for name, found in results.read("recorded_dependence").items()
     }

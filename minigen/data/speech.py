@@ -9,13 +9,14 @@ from __future__ import annotations
 import gzip
 import re
 import warnings
-from collections.abc import Iterable
+from collections.abc import Sequence
+from numbers import Integral
 from pathlib import Path
 
 import soundfile as sf
 
 from . import g722
-from .fetch import REGISTRY, locate
+from .fetch import REGISTRY, choose, locate
 from .labels import with_phones
 from .spoken_digits import DIGIT_WORDS
 from .utterance import Utterance
@@ -24,56 +25,43 @@ __all__ = ["allison", "cmu_arctic", "festvox_ru", "fsdd", "ljspeech", "vctk"]
 
 _AFRESH = "remove its folder and call again, so that it is unpacked afresh"
 
+# Where Debian's packages put the Asterisk recordings, their transcripts, and the Russian voice.
+_ASTERISK_SOUNDS = Path("/usr/share/asterisk/sounds/en_US_f_Allison")
+_ASTERISK_TEXTS = Path("/usr/share/doc/asterisk-core-sounds-en")
+_FESTVOX_RU = Path("/usr/share/festival/voices/russian/msu_ru_nsh_clunits")
 
-# -- Asterisk core sounds ------------------------------------------------------------------------
-
-_ASTERISK_SOUNDS = Path("/usr/share/asterisk/sounds")  # of the Debian packages
-_ASTERISK_TEXTS = Path("/usr/share/doc")
-_VOICES = {  # language -> speaker, folder of the Debian package
-    "en": ("allison", "en_US_f_Allison"),
-    "es": ("allison", "es_MX_f_Allison"),
-    "fr": ("june", "fr_CA_f_June"),
-    "it": ("carlo", "it_IT_m_Carlo"),
-    "ru": ("ivrvoice", "ru_RU_f_IvrvoiceRU"),
-}
 _NOT_SPEECH = re.compile(r"\[[^]]*\]|\([^)]*\)|<[^>]*>")
-_TONES = {"beep", "beeperr", "tt-monkeys"}  # sounds that some languages describe without brackets
+_TONES = {"beep", "beeperr", "tt-monkeys"}  # sounds that are described without brackets
+_FSDD_SPEAKERS = ("george", "jackson", "lucas", "nicolas", "theo", "yweweler")
 
 
-def allison(
-    language: str = "en", limit: int | None = None, phones: Path | str | None = None
-) -> list[Utterance]:
-    """Telephone prompts read by one voice a language, at 16,000 Hz: the Asterisk core sounds.
+def allison(limit: int | None = None, phones: Path | str | None = None) -> list[Utterance]:
+    """Telephone prompts read by Allison Smith, 24 minutes at 16,000 Hz: the Asterisk core sounds.
 
-    The recordings are G.722, so decoding needs the package `av` or the command `ffmpeg`. Tones,
-    silence and notes in brackets are not speech; what holds nothing else is left out.
+    The recordings are G.722, which the package `av` decodes. Tones, silence and notes in brackets are
+    not speech; what holds nothing else is left out.
 
     Args:
-        language: "en" (Allison Smith, 24 minutes), "es" (the same voice), "fr" (June Wallack),
-            "it" (Carlo Flora) or "ru" (ivrvoice.ru).
         limit: read only this many clips, the first by name.
         phones: a table of phone times, as `minigen align allison` makes; clips that it does not name
             are left out.
 
     Raises:
-        ImportError: no decoder is installed.
+        ImportError: `av` is not installed.
         FileNotFoundError, ConnectionError, ValueError: see `minigen.data.fetch.locate`; and where
             transcripts are missing or a file is damaged.
     """
-    speaker, folder = _choose(_VOICES, language, "language of allison")
-    installed = _ASTERISK_SOUNDS / folder
-    has_package = any(installed.glob("*.g722"))
-    root = locate("allison", language, installed if has_package else None)
-
-    transcripts = root / f"core-sounds-{language}.txt"
+    _check_limit(limit)
+    installed = _ASTERISK_SOUNDS if any(_ASTERISK_SOUNDS.glob("*.g722")) else None
+    root = locate("allison", installed=installed)
+    transcripts = root / "core-sounds-en.txt"
     if root == installed and not transcripts.is_file():  # the Debian package keeps them elsewhere
-        package = f"asterisk-core-sounds-{language}"
-        transcripts = _ASTERISK_TEXTS / package / f"{transcripts.name}.gz"
+        transcripts = _ASTERISK_TEXTS / f"{transcripts.name}.gz"
         if not transcripts.is_file():
             raise FileNotFoundError(
                 f"the transcripts {transcripts} are missing: some systems drop documentation. "
-                f"`sudo apt-get install --reinstall {package}` with documentation allowed, or place "
-                f"the upstream archive, unpacked, in $MINIGEN_DATA/allison/{language}"
+                f"`sudo apt-get install --reinstall {_ASTERISK_TEXTS.name}` with documentation "
+                "allowed, or place the upstream archive, unpacked, in $MINIGEN_DATA/allison"
             )
     texts = {
         name: text
@@ -81,15 +69,16 @@ def allison(
         if name not in _TONES and text
     }
     paths = {
-        path.relative_to(root).with_suffix("").as_posix(): path for path in root.rglob("*.g722")
+        path.relative_to(root).with_suffix("").as_posix(): path
+        for path in _files(root, "**/*.g722")
     }
     # No warning here: which prompts hold no speech is known, and every release has a few strays.
-    names = _first(sorted(texts.keys() & paths.keys()), limit)
+    names = sorted(texts.keys() & paths.keys())[:limit]
     if not names:
         raise FileNotFoundError(f"no recording in {root} has a transcript: {_AFRESH}")
     waves = g722.decode([paths[name] for name in names])
     clips = [
-        Utterance(wave, g722.RATE, texts[name], speaker, name=name)
+        Utterance(wave, g722.RATE, texts[name], "allison", name=name)
         for name, wave in zip(names, waves, strict=True)
     ]
     return clips if phones is None else with_phones(clips, phones)
@@ -108,9 +97,6 @@ def _read_prompts(path: Path) -> dict[str, str]:
     return texts
 
 
-# -- single corpora ------------------------------------------------------------------------------
-
-
 def fsdd(
     speaker: str | None = None, word: str | None = None, limit: int | None = None
 ) -> list[Utterance]:
@@ -122,20 +108,26 @@ def fsdd(
         limit: read only this many clips.
 
     Raises:
-        FileNotFoundError, ConnectionError, ValueError: see `minigen.data.fetch.locate`.
+        FileNotFoundError, ConnectionError, ValueError: see `minigen.data.fetch.locate`; and where
+            there is no recording, or one is damaged or has another rate.
     """
+    _check_limit(limit)
+    if speaker is not None:
+        choose(dict.fromkeys(_FSDD_SPEAKERS), speaker, "speaker in fsdd")
+    if word is not None:
+        choose(dict.fromkeys(DIGIT_WORDS), word, "word in fsdd")
     root = locate("fsdd") / "recordings"
     clips = []
-    for path in root.glob("*.wav"):
+    for path in _files(root, "*.wav"):
         match = re.fullmatch(r"(\d)_([a-z]+)_(\d+)", path.stem)
         if not match:
             raise ValueError(f"{path} is not called <digit>_<speaker>_<number>.wav: {_AFRESH}")
         digit, name, number = match.groups()
-        clips.append((DIGIT_WORDS[int(digit)], name, int(number), path))
-    _choose({clip[1]: None for clip in clips}, speaker, "speaker in fsdd")
-    _choose(dict.fromkeys(DIGIT_WORDS), word, "word in fsdd")
-    chosen = [c for c in sorted(clips) if speaker in (None, c[1]) and word in (None, c[0])]
-    return [_read(path, 8_000, text, name) for text, name, _, path in _first(chosen, limit)]
+        if speaker in (None, name) and word in (None, DIGIT_WORDS[int(digit)]):
+            clips.append((DIGIT_WORDS[int(digit)], name, int(number), path))
+    if not clips:
+        raise FileNotFoundError(f"{root} holds no such recordings: {_AFRESH}")
+    return [_read(path, 8_000, text, name) for text, name, _, path in sorted(clips)[:limit]]
 
 
 def ljspeech(limit: int | None = None) -> list[Utterance]:
@@ -154,9 +146,10 @@ def ljspeech(limit: int | None = None) -> list[Utterance]:
     References:
         K. Ito and L. Johnson, The LJ Speech Dataset, 2017.
     """
+    _check_limit(limit)
     root = locate("ljspeech")
     texts = {}
-    for line in (root / "metadata.csv").read_text(encoding="utf-8").splitlines():
+    for line in _text(root / "metadata.csv").splitlines():
         fields = line.split("|")
         if len(fields) != 3:
             raise ValueError(f"metadata.csv has the line {line!r}, not name|text|text: {_AFRESH}")
@@ -182,28 +175,21 @@ def vctk(speaker: str = "p225", microphone: int = 1, limit: int | None = None) -
     References:
         J. Yamagishi, C. Veaux and K. MacDonald, CSTR VCTK Corpus (version 0.92), 2019.
     """
+    _check_limit(limit)
     if microphone not in (1, 2):
         raise ValueError(f"microphone is {microphone!r}; it must be 1 or 2")
     root = locate("vctk")
     audio = root / "wav48_silence_trimmed"
-    speakers = sorted(path.name for path in audio.iterdir() if path.is_dir())
-    _choose(dict.fromkeys(speakers), speaker, "speaker in vctk")
-    ending = f"_mic{microphone}.flac"
-    texts = {
-        path.stem: path.read_text(encoding="utf-8").strip()
-        for path in (root / "txt" / speaker).glob("*.txt")
-    }
-    if not texts:
-        raise FileNotFoundError(
-            f"{root / 'txt' / speaker} holds no transcripts. The corpus has none for p315: choose "
-            f"another speaker. For any other, {_AFRESH}"
-        )
-    folder = audio / speaker
+    speakers = [path.name for path in _files(audio, "*") if path.is_dir()]
+    choose(dict.fromkeys(speakers), speaker, "speaker in vctk")
+    folder, ending = audio / speaker, f"_mic{microphone}.flac"
+    texts = {path.stem: _text(path).strip() for path in _files(root / "txt" / speaker, "*.txt")}
     recorded = {name for name in texts if (folder / (name + ending)).is_file()}
     if not recorded:
         raise FileNotFoundError(
-            f"{folder} holds no recording *{ending}. The corpus has none of p280 by microphone 2: "
-            f"choose another. For any other, {_AFRESH}"
+            f"{root} holds no transcribed recordings of {speaker} by microphone {microphone}. The "
+            "corpus has no transcripts of p315 and no recordings of p280 by microphone 2: choose "
+            f"another. For any other, {_AFRESH}"
         )
     if len(recorded) < len(texts):  # as the corpus comes, for p362
         count = len(texts) - len(recorded)
@@ -228,12 +214,10 @@ def cmu_arctic(speaker: str = "slt", limit: int | None = None) -> list[Utterance
     References:
         J. Kominek and A. W. Black, The CMU Arctic speech databases, 2004.
     """
-    _choose(REGISTRY["cmu_arctic"].parts, speaker, "speaker in cmu_arctic")
+    _check_limit(limit)
+    choose(REGISTRY["cmu_arctic"].parts, speaker, "speaker in cmu_arctic")
     root = locate("cmu_arctic", speaker) / f"cmu_us_{speaker}_arctic"
     return _festvox(root, speaker, limit)
-
-
-_FESTVOX_RU = Path("/usr/share/festival/voices/russian/msu_ru_nsh_clunits")
 
 
 def festvox_ru(limit: int | None = None) -> list[Utterance]:
@@ -249,19 +233,39 @@ def festvox_ru(limit: int | None = None) -> list[Utterance]:
         FileNotFoundError: the package is not installed.
         ValueError: a recording is damaged or has another rate, or a label file is damaged.
     """
-    installed = (_FESTVOX_RU / "etc/txt.done.data").is_file()
-    root = locate("festvox_ru", installed=_FESTVOX_RU if installed else None)
-    return _festvox(root, "nsh", limit)
+    _check_limit(limit)
+    installed = _FESTVOX_RU if (_FESTVOX_RU / "etc/txt.done.data").is_file() else None
+    return _festvox(locate("festvox_ru", installed=installed), "nsh", limit)
 
 
 # -- what the loaders share ----------------------------------------------------------------------
+
+
+def _check_limit(limit: int | None) -> None:
+    """Refuse what cannot be a number of clips, before anything is fetched."""
+    if limit is not None and (
+        isinstance(limit, bool) or not isinstance(limit, Integral) or limit < 1
+    ):
+        raise ValueError(f"limit is {limit!r}; it must be an int >= 1, or None for every clip")
+
+
+def _files(folder: Path, pattern: str) -> list[Path]:
+    """What matches, in order, without the hidden companions that macOS writes ("._name")."""
+    return sorted(path for path in folder.glob(pattern) if not path.name.startswith("."))
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not text in UTF-8 ({error}): {_AFRESH}") from error
 
 
 def _festvox(root: Path, speaker: str, limit: int | None) -> list[Utterance]:
     """The layout of festvox: etc/txt.done.data, wav/<name>.wav, lab/<name>.lab."""
     transcripts = root / "etc" / "txt.done.data"
     texts = {}
-    for line in transcripts.read_text(encoding="utf-8").splitlines():
+    for line in _text(transcripts).splitlines():
         match = re.fullmatch(r'\s*\(\s*(\S+)\s+"(.*)"\s*\)\s*', line)
         if match:
             texts[match[1]] = match[2].replace('\\"', '"')
@@ -277,7 +281,7 @@ def _festvox(root: Path, speaker: str, limit: int | None) -> list[Utterance]:
 
 def _read_labels(path: Path) -> list[tuple[str, float, float]]:
     """Lines `end something phone` after a line `#`; a phone starts where the last one ended."""
-    lines = path.read_text(encoding="utf-8").splitlines()
+    lines = _text(path).splitlines()
     phones, start = [], 0.0
     try:
         for line in lines[lines.index("#") + 1 :]:
@@ -291,7 +295,7 @@ def _read_labels(path: Path) -> list[tuple[str, float, float]]:
 
 def _paired(texts: dict[str, str], folder: Path, ending: str, limit: int | None) -> list[str]:
     """The names, in order, that have a transcript; each of them must have its recording."""
-    recorded = {path.name.removesuffix(ending) for path in folder.glob(f"*{ending}")}
+    recorded = {path.name.removesuffix(ending) for path in _files(folder, f"*{ending}")}
     missing = sorted(texts.keys() - recorded)
     if missing:
         raise FileNotFoundError(
@@ -306,7 +310,7 @@ def _paired(texts: dict[str, str], folder: Path, ending: str, limit: int | None)
             f"{silent} of {len(recorded)} recordings in {folder} have no transcript: left out",
             stacklevel=3,
         )
-    return _first(sorted(texts), limit)
+    return sorted(texts)[:limit]
 
 
 def _read(
@@ -314,7 +318,7 @@ def _read(
     rate: int,
     text: str,
     speaker: str,
-    phones: list[tuple[str, float, float]] | None = None,
+    phones: Sequence[tuple[str, float, float]] | None = None,
 ) -> Utterance:
     try:
         with path.open("rb") as stream:
@@ -326,20 +330,8 @@ def _read(
             f"{path} is at {found} Hz; this corpus is at {rate} Hz, so the file was changed or is "
             f"another corpus's: {_AFRESH}, and resample in memory with minigen.audio.resample"
         )
+    audio.setflags(write=False)
     try:
         return Utterance(audio, rate, text, speaker, phones, name=path.stem)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
-
-
-def _choose(table: dict, key: str | None, what: str):
-    """`table[key]`, or None for None; an error that lists what there is."""
-    if key is not None and key not in table:
-        raise ValueError(f"no {what} {key!r}: choose one of {', '.join(sorted(table))}")
-    return table.get(key)
-
-
-def _first(items: Iterable, limit: int | None) -> list:
-    if limit is not None and limit < 1:
-        raise ValueError(f"limit is {limit}; it must be at least 1, or None for everything")
-    return list(items)[:limit]

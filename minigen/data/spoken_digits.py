@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import soundfile as sf
 
+from .fetch import choose
 from .utterance import Utterance
 
 __all__ = ["DIGIT_WORDS", "SPEAKERS", "example", "spoken_digits"]
@@ -24,7 +25,7 @@ DIGIT_WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "e
 @cache
 def _corpus() -> tuple[Utterance, ...]:
     folder = Path(__file__).with_name("spoken_digits_corpus")
-    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     recordings = {}
     for speaker in SPEAKERS:
         with (folder / f"{speaker}.flac").open("rb") as stream:
@@ -32,14 +33,13 @@ def _corpus() -> tuple[Utterance, ...]:
     clips = []
     for row in manifest["clips"]:
         audio = recordings[row["speaker"]][row["start"] : row["start"] + row["length"]]
-        audio.setflags(write=False)
         clips.append(
             Utterance(
                 audio=audio,
                 rate=manifest["rate"],
                 text=row["word"],
                 speaker=row["speaker"],
-                phones=[tuple(phone) for phone in row["phones"]],
+                phones=row["phones"],
                 f0=np.array(row["f0"], dtype=np.float32),
                 name=f"{row['word']}_{row['speaker']}_t{row['stretch']}_p{row['shift']}",
             )
@@ -60,14 +60,13 @@ def spoken_digits(speaker: str | None = None, word: str | None = None) -> list[U
     >>> data.spoken_digits(word="eleven")
     Traceback (most recent call last):
         ...
-    ValueError: no word 'eleven' in spoken_digits: choose one of zero, one, two, three, four, \
+    ValueError: no word in spoken_digits 'eleven': choose one of zero, one, two, three, four, \
 five, six, seven, eight, nine
     """
-    for value, known, what in ((speaker, SPEAKERS, "speaker"), (word, DIGIT_WORDS, "word")):
-        if value is not None and value not in known:
-            raise ValueError(
-                f"no {what} {value!r} in spoken_digits: choose one of {', '.join(known)}"
-            )
+    if speaker is not None:
+        choose(dict.fromkeys(SPEAKERS), speaker, "speaker in spoken_digits")
+    if word is not None:
+        choose(dict.fromkeys(DIGIT_WORDS), word, "word in spoken_digits")
     return [
         clip for clip in _corpus() if speaker in (None, clip.speaker) and word in (None, clip.text)
     ]

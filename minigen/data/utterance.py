@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Integral
 
@@ -15,14 +16,17 @@ _ROUNDING = 0.05  # seconds that label files may run past the end of their recor
 
 @dataclass(frozen=True, eq=False)
 class Utterance:
-    """A waveform, its sampling rate, and what was said, by whom and when.
+    """A waveform, its sampling rate, and what was said, by whom and when. Nothing in it can be changed.
+
+    Arrays are copied unless they are read-only already; `dataclasses.replace` makes a changed copy.
 
     Args:
         audio: the waveform, (T,) float32 in [-1, 1].
         rate: samples a second.
         text: what is said; "" where the corpus does not say.
         speaker: name of the voice.
-        phones: (phone, start, end) with times in seconds, in order and without overlap, or None.
+        phones: (phone, start, end) with times in seconds, in order and without overlap, or None; kept as
+            tuples.
         f0: fundamental frequency in Hz, one value each 10 ms, 0 where unvoiced, (N,) or None.
         name: what the corpus calls the recording.
 
@@ -44,7 +48,7 @@ class Utterance:
     rate: int
     text: str
     speaker: str
-    phones: list[tuple[str, float, float]] | None = None
+    phones: Sequence[tuple[str, float, float]] | None = None
     f0: np.ndarray | None = None
     name: str = ""
 
@@ -57,6 +61,8 @@ class Utterance:
             self._check_phones()
         if self.f0 is not None:
             self._check_f0()
+            object.__setattr__(self, "f0", _frozen(self.f0))
+        object.__setattr__(self, "audio", _frozen(self.audio))
 
     @property
     def duration(self) -> float:
@@ -98,6 +104,7 @@ class Utterance:
 
     def _check_phones(self) -> None:
         last = 0.0
+        object.__setattr__(self, "phones", tuple(map(tuple, self.phones)))
         for entry in self.phones:
             if len(entry) != 3 or not isinstance(entry[0], str):
                 raise TypeError(f"phones holds {entry!r}; each must be (phone, start_s, end_s)")
@@ -121,3 +128,11 @@ class Utterance:
                 f"f0 has {len(self.f0)} values for {self.duration:.3f} s of audio; it needs one "
                 f"every 10 ms, about {expected:.0f}"
             )
+
+
+def _frozen(array: np.ndarray) -> np.ndarray:
+    """The array, or a copy of it, that nobody can write into."""
+    if array.flags.writeable:
+        array = array.copy()
+        array.setflags(write=False)
+    return array

@@ -1,6 +1,6 @@
 """The figures about real recorded speech that chapter 1 prints: they are those of the recordings.
 
-The recordings are not in the repository (see tests/test_data.py). Where they are absent, the tests
+The recordings are not in the repository (see conftest.py). Where they are absent, the tests
 that need them are skipped and say so.
 """
 
@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from scipy import signal
 
-from minigen import data
+from minigen import data, results
 from minigen.data import fetch, g722
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
@@ -84,7 +84,7 @@ def test_kept_figures_are_those_of_the_recordings(name, tmp_path, monkeypatch):
         try:
             g722.decode([next(ASTERISK.glob("*.g722"))])
         except ImportError:
-            pytest.skip("no decoder of G.722 here: neither the package av nor the command ffmpeg")
+            pytest.skip("no decoder of G.722 here: PyAV is not installed")
     elif not FESTVOX.exists():
         pytest.skip("no recordings here: Debian's festvox-ru is absent")
     found = {name: data.measure_dependence(measure_recordings.CORPORA[name]())}
@@ -93,4 +93,4 @@ def test_kept_figures_are_those_of_the_recordings(name, tmp_path, monkeypatch):
 
 def test_the_file_is_written_as_it_is_read():
     text = measure_recordings.as_json(data.recorded_dependence())
-    assert text == measure_recordings.RESULTS.read_text(encoding="utf-8")
+    assert text == results.path("recorded_dependence").read_text(encoding="utf-8")

@@ -13,7 +13,7 @@ from scipy.special import logsumexp
 from scipy.stats import multivariate_normal
 
 from minigen import ConvergenceWarning, data, hmm
-from minigen.data import load_phones, save_phones, speech, with_phones
+from minigen.data import load_phones, speech
 from minigen.speech import alignment, pronunciation
 from minigen.speech.alignment import (
     PhoneModels,
@@ -359,70 +359,6 @@ def test_real_prompts_are_aligned():
     )
     decibels = 10 * np.log10((sum(loud) / length(False)) / (sum(quiet) / length(True)))
     assert decibels > 15
-
-
-# ---------------------------------------------------------------- files
-
-
-def test_phone_times_come_back_from_the_file(digits, tmp_path):
-    clips, times, _ = digits
-    path = tmp_path / "digits.tsv"
-    save_phones(path, times)
-    assert path.read_text().splitlines()[1] == "name\tphone\tstart\tend"
-    back = load_phones(path)
-    assert list(back) == list(times)
-    for name, phones in times.items():
-        assert [p for p, *_ in back[name]] == [p for p, *_ in phones]
-        assert np.allclose([p[1:] for p in back[name]], [p[1:] for p in phones], atol=6e-5)
-    named = with_phones([replace(c, phones=None) for c in clips[:5]], path)
-    assert [c.phones for c in named] == [back[c.name] for c in clips[:5]]
-    assert not list(tmp_path.glob("*.part"))
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("", "no phone times"),
-        ("name\tphone\n", "line 1: the first row"),
-        ("name\tphone\tstart\tend\nx\ta\t0.0\n", "line 2"),
-        ("name\tphone\tstart\tend\nx\ta\t0\tsoon\n", "line 2"),
-        ("name\tphone\tstart\tend\nx\ta\t0\t1\nx\tb\t0.5\t2\n", "line 3.*not in order"),
-        ("name\tphone\tstart\tend\nx\ta\t0\tnan\n", "not in order"),
-        ("name\tphone\tstart\tend\nx\ta\t0\t1\ny\ta\t0\t1\nx\tb\t1\t2\n", "not together"),
-    ],
-)
-def test_damaged_tables_name_the_line(tmp_path, text, message):
-    path = tmp_path / "bad.tsv"
-    path.write_text(text)
-    with pytest.raises(ValueError, match=message):
-        load_phones(path)
-
-
-def test_tables_that_cannot_be(tmp_path):
-    with pytest.raises(FileNotFoundError, match="minigen align"):
-        load_phones(tmp_path / "none.tsv")
-    with pytest.raises(FileNotFoundError, match="no folder"):
-        save_phones(tmp_path / "no" / "x.tsv", {"x": [("a", 0, 1)]})
-    for name, phones in (("a\tb", [("a", 0, 1)]), ("x", [("", 0, 1)]), ("#x", [("a", 0, 1)])):
-        with pytest.raises(ValueError, match="cannot stand in a table"):
-            save_phones(tmp_path / "x.tsv", {name: phones})
-    with pytest.raises(ValueError, match="runs from"):
-        save_phones(tmp_path / "x.tsv", {"x": [("a", 1, 0)]})
-    save_phones(tmp_path / "x.tsv", {"x": [("a", 0, 1)]})
-    with pytest.raises(ValueError, match="names none of these 1 clips"):
-        with_phones([data.example()], tmp_path / "x.tsv")
-    (tmp_path / "b.tsv").write_bytes(b"\xff\xfe")
-    with pytest.raises(ValueError, match="UTF-8"):
-        load_phones(tmp_path / "b.tsv")
-
-
-def test_the_loader_reads_the_table(tmp_path):
-    if not speech._ASTERISK_SOUNDS.exists():
-        pytest.skip("no real recordings here: asterisk-core-sounds-en is not installed")
-    clips = data.allison(limit=3)
-    save_phones(tmp_path / "a.tsv", {clips[1].name: [("pau", 0, 0.1), ("ae", 0.1, 0.2)]})
-    (only,) = data.allison(limit=3, phones=tmp_path / "a.tsv")
-    assert only.name == clips[1].name and only.phones == [("pau", 0, 0.1), ("ae", 0.1, 0.2)]
 
 
 def test_the_command(tmp_path):
