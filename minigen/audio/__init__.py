@@ -1,33 +1,44 @@
-"""Chapter 1: sound as numbers: mu-law, spectra and back, files, pitch. Nothing here imports torch."""
+"""Chapter 1: sound as numbers: waveforms, spectra and back, files, pitch. Nothing here imports torch."""
 
+from .files import check_output, load, open_to_write, save, write_whole
 from .spectrum import (
-    Clip,
-    autocorrelation,
+    FLOOR,
+    frame_length,
     griffin_lim,
     hz_to_mel,
     istft,
-    listen,
-    load,
+    mel_cepstrum,
     mel_filterbank,
     mel_spectrogram,
     mel_to_hz,
     mfcc,
+    stft,
+)
+from .waveform import (
+    autocorrelation,
+    check_positive,
+    check_waveform,
+    fit_length,
     mu_law_decode,
     mu_law_encode,
-    open_to_write,
     resample,
-    save,
-    stft,
+    speech_level,
+    to_level,
 )
 
 __all__ = [
-    "Clip",
+    "FLOOR",
     "autocorrelation",
+    "check_output",
+    "check_positive",
+    "check_waveform",
+    "fit_length",
+    "frame_length",
     "griffin_lim",
     "hz_to_mel",
     "istft",
-    "listen",
     "load",
+    "mel_cepstrum",
     "mel_filterbank",
     "mel_spectrogram",
     "mel_to_hz",
@@ -37,5 +48,8 @@ __all__ = [
     "open_to_write",
     "resample",
     "save",
+    "speech_level",
     "stft",
+    "to_level",
+    "write_whole",
 ]

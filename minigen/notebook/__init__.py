@@ -1,1 +1,6 @@
-"""What the pages draw and play with."""
+"""What the pages draw and play with: `plot` and `listen`."""
+
+from . import plot
+from .player import Clip, listen
+
+__all__ = ["Clip", "listen", "plot"]

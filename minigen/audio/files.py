@@ -1,0 +1,189 @@
+"""Chapter 1: sound files: read whole or refused, written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import soundfile as sf
+from numpy.typing import ArrayLike
+
+from .waveform import check_positive, check_waveform, resample
+
+__all__ = ["check_output", "load", "open_to_write", "save", "write_whole"]
+
+# Formats that say how long they are, or where they end: what is cut off can be told.
+READS = ("WAV", "WAVEX", "RF64", "W64", "AIFF", "AU", "CAF", "FLAC", "OGG", "MP3")
+WRITES = {".wav": "WAV", ".flac": "FLAC"}
+
+
+def load(path: str | Path, rate: int | None = None) -> tuple[np.ndarray, int]:
+    """Read a sound file -> (x float32 (T,), rate). Channels are averaged; clips at ±1.
+
+    Args:
+        path: WAV, AIFF, AU, W64, CAF, FLAC, OGG or MP3. rate: resample to it; by default the file's own.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is not sound, is cut off, holds no samples, or NaN.
+    """
+    if rate is not None:
+        check_positive(rate=rate)
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no file {path}")
+    try:
+        with sf.SoundFile(path) as file:
+            known, found = file.format in READS, file.samplerate
+            x = file.read(dtype="float32", always_2d=True) if known else np.zeros((0, 1))
+            cut = known and (len(x) < file.frames or _is_cut(path, file.format, file.extra_info))
+    except sf.LibsndfileError as error:
+        raise ValueError(
+            f"{path} cannot be read as sound ({error.error_string}): it is damaged, cut off or "
+            "something else; get it again, or convert it to WAV or FLAC"
+        ) from None
+    if not known:
+        raise ValueError(f"{path} is of a format that minigen does not read: convert it to WAV")
+    if cut:
+        raise ValueError(
+            f"{path} is cut off: it ends before the length that it states; get it again"
+        )
+    if len(x) == 0:
+        raise ValueError(f"{path} holds no samples")
+    if not np.isfinite(x).all():
+        raise ValueError(f"{path} holds NaN or infinite samples: write it again as 16-bit")
+    x = x.mean(axis=1)
+    if rate is not None:
+        x = resample(x, found, rate)
+    return np.clip(x, -1, 1), found if rate is None else rate
+
+
+def _is_cut(path: Path, kind: str, log: str) -> bool:
+    """Whether a file is shorter than its header says; `log` is what libsndfile noted about it."""
+    if kind == "OGG":  # the last page is marked as such
+        content = path.read_bytes()
+        last = content[content.rfind(b"OggS") :]
+        segments = last[27 : 27 + last[26]] if len(last) > 27 else b""
+        return not (len(last) > 27 and last[5] & 4 and len(last) >= 27 + last[26] + sum(segments))
+    if kind == "MP3":
+        return _is_cut_mp3(path.read_bytes())
+    sizes = r"(?:data|SSND|Data Size|riff|Riff size) *: (\d+) \(should be (\d+)\)"
+    stated = [(int(a), int(b)) for a, b in re.findall(sizes, log)]
+    return any(there < size < 2**31 - 1 for size, there in stated)  # larger: a stream of any length
+
+
+def _is_cut_mp3(content: bytes) -> bool:
+    """Walk from frame to frame (ISO 11172-3, 2.4.2.3): the last must be whole, and none missing."""
+    at = frames = 0
+    if content[:3] == b"ID3":
+        at = 10 + sum(byte << 7 * k for k, byte in enumerate(content[9:5:-1]))
+    stated = None
+    while at + 4 <= len(content):
+        head = int.from_bytes(content[at : at + 4], "big")
+        first, kbits, rate = head >> 19 & 3 == 3, head >> 12 & 15, head >> 10 & 3
+        if head >> 21 != 0x7FF or head >> 17 & 3 != 1 or kbits in (0, 15) or rate == 3:
+            break  # a tag at the end, or what is not layer III
+        low = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
+        high = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
+        hz = (44_100, 48_000, 32_000)[rate] >> {3: 0, 2: 1, 0: 2}.get(head >> 19 & 3, 1)
+        size = (144 if first else 72) * 1000 * (high if first else low)[kbits] // hz
+        size += head >> 9 & 1
+        mark = re.search(rb"Xing|Info", content[at : at + 44]) if frames == 0 else None
+        if mark and content[at + mark.end() + 3] & 1:
+            stated = int.from_bytes(content[at + mark.end() + 4 :][:4], "big") + 1
+        at, frames = at + size, frames + 1
+    return at > len(content) or (stated is not None and frames < stated)
+
+
+# ---------------------------------------------------------------- writing
+
+
+@contextmanager
+def write_whole(path: str | Path) -> Iterator[Path]:
+    """A place to write to that becomes `path` at the end, so that `path` is never a part of a file.
+
+    Where the block is left by an exception, or the disk is full, what was there before stays.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with write_whole(f"{folder}/a.txt") as place:
+    ...         _ = place.write_text("whole", encoding="utf-8")
+    ...     [path.name for path in Path(folder).iterdir()]
+    ['a.txt']
+    """
+    path = Path(path)
+    place = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        yield place
+        with place.open("rb+") as stream:
+            os.fsync(stream.fileno())
+        os.replace(place, path)
+    finally:
+        place.unlink(missing_ok=True)
+
+
+def check_output(path: str | Path) -> Path:
+    """Whether a sound can be written to `path`, before the work that makes it -> the path.
+
+    Raises:
+        ValueError: it does not end in .wav or .flac. OSError: there is no such folder, or it cannot
+            be written.
+    """
+    path = Path(path)
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"there is no folder {path.parent} to write {path.name} into")
+    if path.suffix.lower() not in WRITES:
+        raise ValueError(f"{path.name}: the name must end in .wav or .flac")
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder: give the name of a file")
+    if not os.access(path.parent, os.W_OK):
+        raise PermissionError(f"the folder {path.parent} cannot be written: choose another")
+    return path
+
+
+def save(path: str | Path, x: ArrayLike, rate: int) -> None:
+    """Write a 16-bit file; the ending of `path` chooses the format (.wav, .flac). Clips at ±1."""
+    x = check_waveform(x)
+    with open_to_write(path, rate) as write:
+        write(x)
+
+
+@contextmanager
+def open_to_write(path: str | Path, rate: int) -> Iterator[Callable[[ArrayLike], None]]:
+    """A 16-bit file to write piece by piece, like `save`, for sound that is not all there at once.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with open_to_write(f"{folder}/a.wav", 8000) as write:
+    ...         for piece in (np.zeros(100), np.ones(50)):
+    ...             write(piece)
+    ...     load(f"{folder}/a.wav")[0].shape
+    (150,)
+    """
+    check_positive(rate=rate)
+    path = check_output(path)
+    count = 0
+    with write_whole(path) as place:
+        try:
+            kind = WRITES[path.suffix.lower()]
+            with sf.SoundFile(place, "w", rate, 1, "PCM_16", format=kind) as file:
+
+                def write(x: ArrayLike) -> None:
+                    nonlocal count
+                    x = check_waveform(x)
+                    file.write(np.clip(x, -1, 1))
+                    count += len(x)
+
+                yield write
+            whole = sf.info(place).frames == count  # a full disk is not always an error
+        except sf.LibsndfileError as error:
+            raise OSError(
+                f"cannot write {path} ({error.error_string}): is the disk full? Choose another "
+                "name or folder"
+            ) from error
+        if not whole:
+            raise OSError(f"cannot write {path}: the disk is full. Choose another folder")
