@@ -11,8 +11,9 @@ import time
 import numpy as np
 
 from minigen import data
+from minigen.audio import mel_cepstrum
 from minigen.metrics import DigitRecogniser, log_mel_distance, std_ratio
-from minigen.speech.hmm_synthesis import StatisticalVoice, continuous_log_f0, mel_cepstrum, vocode
+from minigen.speech.hmm_synthesis import StatisticalVoice, continuous_log_f0, vocode
 
 HELD_OUT = "_t1.2_p1.0"
 VARIANTS = {
@@ -34,7 +35,7 @@ def main(per_word: int = 10) -> None:
 
     copies = []
     for clip in kept:
-        cepstrum = mel_cepstrum(clip.audio, clip.rate)
+        cepstrum = mel_cepstrum(clip.audio, clip.rate).T
         log_f0, voicing = continuous_log_f0(clip.f0, len(cepstrum))
         f0 = np.where(voicing > 0.5, np.exp(log_f0), 0)
         copies.append(vocode(cepstrum, f0, clip.rate)[: len(clip.audio)])

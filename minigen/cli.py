@@ -53,7 +53,7 @@ def speak(
     ] = False,
 ) -> None:
     """Say typed text and write it to a WAV file: digits, or any sentence with --voice allison."""
-    from .audio import spectrum as audio
+    from . import audio
     from .speech import voice as voices
 
     if compare and voice != "digits":
@@ -190,7 +190,7 @@ def convert(
     seed: Annotated[int, typer.Option(help="Of the noise.")] = 0,
 ) -> None:
     """Say what a recording says in another voice: its codes, decoded with another speaker."""
-    from .audio import spectrum as audio
+    from . import audio
     from .speech import conversion
 
     x, _ = audio.load(recording, rate=conversion.RATE)
@@ -215,7 +215,7 @@ def vocode(
     seed: Annotated[int, typer.Option(help="Of the noise.")] = 0,
 ) -> None:
     """Take a recording apart, to mel spectrum and F0, and make it again from these alone."""
-    from .audio import spectrum as audio
+    from . import audio
     from .metrics import distances as metrics
     from .speech import vocoder
 

@@ -25,7 +25,7 @@ import torch.nn.functional as F
 from scipy.signal import firwin
 from torch import Tensor, nn
 
-from .audio.spectrum import mel_spectrogram
+from .audio import frame_length, mel_spectrogram
 from .data import Utterance
 from .data.spoken_digits import DIGIT_WORDS, SPEAKERS, spoken_digits
 
@@ -147,7 +147,7 @@ RAISED = 3.0  # nepers from the middle of what is heard to its edge
 
 def mel_bands(audio: np.ndarray, rate: int, mels: int) -> np.ndarray:
     """A waveform (T,) -> log-mel magnitudes (mels, N), N = T / hop: frames of 32 ms around (n + ½) · 10 ms."""
-    hop, n_fft = rate // 100, 4 * (rate * 8 // 1000)
+    hop, n_fft = rate // 100, frame_length(rate)
     n = len(audio) // hop
     return mel_spectrogram(audio[hop // 2 :], rate, n_fft, hop, mels)[:, :n]
 

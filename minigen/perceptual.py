@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from . import weights
-from .audio.spectrum import mel_filterbank
+from .audio import mel_filterbank
 from .conditioning import HOP, PHONES
 from .spectral_losses import power_spectrogram
 

@@ -13,28 +13,17 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from .audio import frame_length
 from .distributed import mean_over_processes
 
 __all__ = [
     "MultiResolutionSTFTLoss",
     "PowerLoss",
     "STFTLoss",
-    "frame_samples",
     "power_spectrogram",
 ]
 
 FLOOR = 1e-7  # of power: 70 dB below a full-scale sine spread over a frame
-
-
-def frame_samples(seconds: float, rate: int) -> int:
-    """The nearest number of samples, in fours, so that a quarter of a frame is whole: 4 · round(seconds · rate / 4).
-
-    >>> [frame_samples(0.032, rate) for rate in (8000, 16000, 22000)]
-    [256, 512, 704]
-    """
-    if not (seconds > 0 and seconds * rate >= 4):
-        raise ValueError(f"a frame has at least 4 samples, not {seconds} s at {rate} Hz")
-    return 4 * round(seconds * rate / 4)
 
 
 def power_spectrogram(x: Tensor, n_fft: int, hop: int, windowed: bool = True) -> Tensor:
@@ -82,7 +71,7 @@ class PowerLoss(nn.Module):
 
     def __init__(self, rate: int = 8_000, seconds: float = 0.032) -> None:
         super().__init__()
-        self.n_fft = frame_samples(seconds, rate)
+        self.n_fft = frame_length(rate, seconds)
         self.hop = self.n_fft // 4
 
     @property
@@ -151,7 +140,7 @@ class MultiResolutionSTFTLoss(nn.Module):
         window: bool = True,
     ) -> None:
         super().__init__()
-        n_ffts = [frame_samples(frame, rate) for frame in seconds]
+        n_ffts = [frame_length(rate, frame) for frame in seconds]
         self.losses = nn.ModuleList(STFTLoss(n_fft, n_fft // 4, window) for n_fft in n_ffts)
 
     @property

@@ -19,7 +19,7 @@ ROOMS = (
     {"train", "checkpoint"},
     {"metrics"},
     {"speech"},
-    {"cli"},
+    {"cli", "notebook"},
 )
 NUMPY_ONLY = {"audio", "gaussian", "mixture", "hmm", "timeseries"}
 

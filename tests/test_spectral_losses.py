@@ -7,12 +7,11 @@ import pytest
 import torch
 
 from minigen import data
-from minigen.audio import resample
+from minigen.audio import frame_length, resample
 from minigen.spectral_losses import (
     MultiResolutionSTFTLoss,
     PowerLoss,
     STFTLoss,
-    frame_samples,
     power_spectrogram,
 )
 
@@ -125,7 +124,7 @@ def test_a_resampled_sound_has_nearly_the_same_loss():
 
 def test_errors():
     with pytest.raises(ValueError, match="at least 4 samples"):
-        frame_samples(0.0001, 8_000)
+        frame_length(8_000, 0.0001)
     with pytest.raises(ValueError, match=r"\(B, 1, T\)"):
         power_spectrogram(torch.zeros(1, 100), 64, 16)
     with pytest.raises(ValueError, match="fewer than one frame"):

@@ -12,6 +12,7 @@ from .spectrum import (
     mel_spectrogram,
     mel_to_hz,
     mfcc,
+    speech_features,
     stft,
 )
 from .waveform import (
@@ -48,6 +49,7 @@ __all__ = [
     "open_to_write",
     "resample",
     "save",
+    "speech_features",
     "speech_level",
     "stft",
     "to_level",

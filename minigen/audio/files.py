@@ -40,7 +40,7 @@ def load(path: str | Path, rate: int | None = None) -> tuple[np.ndarray, int]:
         with sf.SoundFile(path) as file:
             known, found = file.format in READS, file.samplerate
             x = file.read(dtype="float32", always_2d=True) if known else np.zeros((0, 1))
-            cut = known and (len(x) < file.frames or _is_cut(path, file.format, file.extra_info))
+            cut = known and _is_cut(path, file, len(x))
     except sf.LibsndfileError as error:
         raise ValueError(
             f"{path} cannot be read as sound ({error.error_string}): it is damaged, cut off or "
@@ -50,7 +50,8 @@ def load(path: str | Path, rate: int | None = None) -> tuple[np.ndarray, int]:
         raise ValueError(f"{path} is of a format that minigen does not read: convert it to WAV")
     if cut:
         raise ValueError(
-            f"{path} is cut off: it ends before the length that it states; get it again"
+            f"{path} is cut off or damaged: it is not as long as it states; get it again, or "
+            "convert it to WAV"
         )
     if len(x) == 0:
         raise ValueError(f"{path} holds no samples")
@@ -62,23 +63,31 @@ def load(path: str | Path, rate: int | None = None) -> tuple[np.ndarray, int]:
     return np.clip(x, -1, 1), found if rate is None else rate
 
 
-def _is_cut(path: Path, kind: str, log: str) -> bool:
-    """Whether a file is shorter than its header says; `log` is what libsndfile noted about it."""
-    if kind == "OGG":  # the last page is marked as such
+def _is_cut(path: Path, file: sf.SoundFile, samples: int) -> bool:
+    """Whether a file, of which so many samples could be read, is shorter than it says."""
+    if file.format == "MP3":
+        return _is_cut_mp3(path.read_bytes(), samples)
+    if samples < file.frames:
+        return True
+    if file.format == "OGG":  # the last page is marked as such
         content = path.read_bytes()
         last = content[content.rfind(b"OggS") :]
         segments = last[27 : 27 + last[26]] if len(last) > 27 else b""
         return not (len(last) > 27 and last[5] & 4 and len(last) >= 27 + last[26] + sum(segments))
-    if kind == "MP3":
-        return _is_cut_mp3(path.read_bytes())
+    if file.format == "CAF":  # chunks of a name (4 bytes) and a size (8), up to one of any size, -1
+        content, at = path.read_bytes(), 8
+        while 0 < at < len(content):
+            size = int.from_bytes(content[at + 4 : at + 12], "big", signed=True)
+            at = at + 12 + size if size >= 0 else 0
+        return at > len(content)
     sizes = r"(?:data|SSND|Data Size|riff|Riff size) *: (\d+) \(should be (\d+)\)"
-    stated = [(int(a), int(b)) for a, b in re.findall(sizes, log)]
+    stated = [(int(a), int(b)) for a, b in re.findall(sizes, file.extra_info)]
     return any(there < size < 2**31 - 1 for size, there in stated)  # larger: a stream of any length
 
 
-def _is_cut_mp3(content: bytes) -> bool:
+def _is_cut_mp3(content: bytes, samples: int) -> bool:
     """Walk from frame to frame (ISO 11172-3, 2.4.2.3): the last must be whole, and none missing."""
-    at = frames = 0
+    at = frames = length = 0
     if content[:3] == b"ID3":
         at = 10 + sum(byte << 7 * k for k, byte in enumerate(content[9:5:-1]))
     stated = None
@@ -96,7 +105,9 @@ def _is_cut_mp3(content: bytes) -> bool:
         if mark and content[at + mark.end() + 3] & 1:
             stated = int.from_bytes(content[at + mark.end() + 4 :][:4], "big") + 1
         at, frames = at + size, frames + 1
-    return at > len(content) or (stated is not None and frames < stated)
+        length += 1152 if first else 576
+    missing = samples < length - 4 * 1152  # a codec's delay and filling apart
+    return at > len(content) or missing or (stated is not None and frames < stated)
 
 
 # ---------------------------------------------------------------- writing

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 from scipy.ndimage import binary_propagation, median_filter
 from scipy.signal import butter, sosfiltfilt
 
-from .spectrum import _waveform
+from .waveform import check_waveform
 
 __all__ = ["f0", "normalised_difference"]
 
@@ -84,7 +84,7 @@ def f0(
     >>> len(hz), round(float(np.median(hz)), 1)
     (100, 150.0)
     """
-    x = np.asarray(_waveform(x), dtype=float)
+    x = np.asarray(check_waveform(x), dtype=float)
     if not 0 < lowest < highest <= rate / 4:
         raise ValueError(
             f"need 0 < lowest < highest <= rate / 4, not {lowest=}, {highest=} at {rate=}"

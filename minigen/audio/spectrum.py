@@ -21,6 +21,7 @@ __all__ = [
     "mel_spectrogram",
     "mel_to_hz",
     "mfcc",
+    "speech_features",
     "stft",
 ]
 
@@ -211,6 +212,27 @@ def mel_cepstrum(
     if not 1 <= order < n_mels:
         raise ValueError(f"order lies in 1 … n_mels - 1 = {n_mels - 1}, not {order}")
     return mfcc(x, rate, order + 1, frame_length(rate), rate // 200, n_mels, depth)
+
+
+def speech_features(x: ArrayLike, rate: int, frame: float = 0.005, n_mfcc: int = 13) -> np.ndarray:
+    """MFCC and their first and second differences, one row a frame -> (N, 3 · n_mfcc).
+
+    Windows of 24 ms; row n is centred on n · frame seconds. A difference is the slope of the straight
+    line through five rows: Δ[n] = Σ_k k c[n + k] / Σ_k k², k = -2 … 2; beyond the ends c stays as it is.
+
+    References: Young et al., The HTK Book, 2006, section 5.6 (mel cepstra) and 5.9 (differences).
+    """
+    hop = round(frame * rate)
+    if hop < 1 or abs(hop - frame * rate) > 1e-6:
+        raise ValueError(f"frames of {frame} s are not a whole number of samples at {rate} Hz")
+    c = mfcc(x, rate, n_mfcc, frame_length(rate, 0.024), hop).T  # (N, n_mfcc)
+    slope = _slope(c)
+    return np.concatenate([c, slope, _slope(slope)], axis=1)
+
+
+def _slope(c: np.ndarray) -> np.ndarray:
+    padded = np.pad(c, ((2, 2), (0, 0)), mode="edge")
+    return (padded[3:-1] - padded[1:-3] + 2 * (padded[4:] - padded[:-4])) / 10
 
 
 def griffin_lim(

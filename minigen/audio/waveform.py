@@ -190,16 +190,16 @@ def speech_level(x: ArrayLike, rate: int) -> float:
     """How loud speech is: the RMS that a tenth of its frames of 10 ms surpass; 0 in silence.
 
     Frames more than 30 dB below that level are pauses and not counted; an offset and what lies below
-    40 Hz is removed first. So the level of a word is the same with a pause before it, with 0.3 added to every sample,
-    and said ten times.
+    40 Hz is removed first. So a word has the same level with a pause before it, with 0.3 added to
+    every sample, and said ten times.
 
     Args:
         x: (T,) waveform. rate: Hz.
 
     >>> word = np.sin(np.arange(4000))
     >>> pause = np.zeros(80_000)
-    >>> round(speech_level(word, 8000), 3), round(speech_level(np.r_[word + 0.3, pause], 8000), 3)
-    (0.707, 0.707)
+    >>> round(speech_level(word, 8000), 2), round(speech_level(np.r_[word, pause] + 0.3, 8000), 2)
+    (0.71, 0.71)
     """
     return _active_level(_without_offset(check_waveform(x), rate), rate)
 

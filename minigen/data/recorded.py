@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from .. import results
-from ..audio.spectrum import autocorrelation, resample
+from ..audio import autocorrelation, resample
 from .utterance import Utterance
 
 __all__ = ["LAGS", "MEASURED_RATE", "Dependence", "measure_dependence", "recorded_dependence"]

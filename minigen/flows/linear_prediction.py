@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from numba import njit
 from torch import Tensor, nn
 
-from ..audio import hz_to_mel, mel_filterbank
+from ..audio import frame_length, hz_to_mel, mel_filterbank
 
 __all__ = ["SUBFRAMES", "LinearPrediction", "Predictor", "levinson", "predictor_from_mel"]
 
@@ -85,7 +85,7 @@ def predictor_from_mel(
     >>> a.shape, g.shape
     (torch.Size([1, 16, 20]), torch.Size([1, 20]))
     """
-    n_fft = 4 * (rate * 8 // 1000)  # 32 ms
+    n_fft = frame_length(rate)
     weights, log_sums = (
         torch.as_tensor(part, dtype=mel.dtype, device=mel.device)
         for part in _bands_to_bins(rate, n_fft, mel.shape[1])

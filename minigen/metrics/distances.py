@@ -15,11 +15,18 @@ from statistics import median
 import numpy as np
 from numba import njit
 from numpy.typing import ArrayLike
-from scipy.fft import dct
 from scipy.spatial.distance import cdist
 
-from ..audio import pitch
-from ..audio.spectrum import FLOOR, _waveform, mel_spectrogram, mfcc, stft
+from ..audio import (
+    FLOOR,
+    check_waveform,
+    frame_length,
+    mel_cepstrum,
+    mel_spectrogram,
+    mfcc,
+    pitch,
+    stft,
+)
 from ..data import Utterance
 
 __all__ = [
@@ -69,7 +76,7 @@ def log_mel_distance(generated: ArrayLike, recorded: ArrayLike, rate: int) -> fl
     little. And it hears what no ear does: a shift by a frame or a gain costs it a lot.
     """
     generated, recorded = _pair(generated, recorded)
-    n_fft = 2 * (rate * 32 // 2000)
+    n_fft = frame_length(rate)
     mel = [
         DB * mel_spectrogram(x, rate, n_fft, n_fft // 4, n_mels=40) for x in (generated, recorded)
     ]
@@ -83,7 +90,7 @@ def _pair(generated: ArrayLike, recorded: ArrayLike) -> tuple[np.ndarray, np.nda
     a, b = np.asarray(generated, dtype=float), np.asarray(recorded, dtype=float)
     if a.shape != b.shape:
         raise ValueError(f"shapes {a.shape} and {b.shape} differ: cut them alike")
-    return _waveform(a, "generated"), _waveform(b, "recorded")
+    return check_waveform(a, "generated"), check_waveform(b, "recorded")
 
 
 def log_spectral_distance(
@@ -109,7 +116,7 @@ def log_spectral_distance(
     6.02
     """
     generated, recorded = _pair(generated, recorded)
-    n_fft = 2 * (rate * 32 // 2000)
+    n_fft = frame_length(rate)
     x, y = (
         DB * np.log(np.maximum(np.abs(stft(wave, n_fft, n_fft // 4)), FLOOR))
         for wave in (generated, recorded)
@@ -461,13 +468,8 @@ def mel_cepstra(x: ArrayLike, rate: int, order: int = 24, n_mels: int = 32) -> n
 
     References: Davis and Mermelstein, 1980.
     """
-    x = _waveform(x)
-    if not 1 <= order < n_mels:
-        raise ValueError(f"order lies in 1 … n_mels - 1 = {n_mels - 1}, not {order}")
-    mel = mel_spectrogram(x, rate, 2 * (rate * 32 // 2000), rate // 200, n_mels)
-    mel = np.maximum(mel, mel.max() - 60 / DB)
     # the orthonormal transform's coefficient is c_d √(n_mels / 2)
-    return np.sqrt(2 / n_mels) * dct(mel, type=2, axis=0, norm="ortho")[1 : order + 1]
+    return np.sqrt(2 / n_mels) * mel_cepstrum(x, rate, order, n_mels, depth=60)[1:]
 
 
 def cepstral_distortion(a: ArrayLike, b: ArrayLike) -> float:

@@ -134,7 +134,7 @@ def write_clips(folder: Path | str, seed: int = 0) -> dict:
     All three are brought to one level, because the louder of two sounds wins. Files are numbered in a
     drawn order. `pairs.js` holds the key, as a script, so that the page also works from a disk.
     """
-    from ..audio.spectrum import save
+    from ..audio import save
     from ..data.spoken_digits import DIGIT_WORDS, SPEAKERS
     from ..speech.scoreboard import ROWS
     from ..speech.voice import held_out

@@ -17,7 +17,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ..audio.spectrum import stft
+from ..audio import stft
 
 __all__ = ["COLOURS", "clip_png", "show", "spectrogram", "style", "waveform"]
 

@@ -21,7 +21,7 @@ from numpy.typing import ArrayLike
 from scipy.special import logsumexp
 
 from .. import ConvergenceWarning
-from ..audio.spectrum import mfcc, resample
+from ..audio import resample, speech_features
 from ..data import Utterance
 from . import pronunciation as pronounce
 from .pronunciation import SILENCE
@@ -35,7 +35,6 @@ __all__ = [
     "boundary_errors",
     "flat_start",
     "network",
-    "speech_features",
     "train_phones",
 ]
 
@@ -44,27 +43,6 @@ BEAM = 500.0  # nats: a state this far behind the best one of its frame is given
 SETTLED = 0.1  # nats a frame: a smaller rise in an iteration of EM counts as converged
 
 Phones = Sequence[str] | Sequence[Sequence[Sequence[str]]]
-
-
-def speech_features(x: ArrayLike, rate: int, frame: float = FRAME, n_mfcc: int = 13) -> np.ndarray:
-    """MFCC and their first and second differences, one row a frame -> (N, 3 · n_mfcc).
-
-    Windows of 24 ms; row n is centred on n · frame seconds. A difference is the slope of the straight
-    line through five rows: Δ[n] = Σ_k k c[n + k] / Σ_k k², k = -2 … 2; beyond the ends c stays as it is.
-
-    References: Young et al., The HTK Book, 2006, section 5.6 (mel cepstra) and 5.9 (differences).
-    """
-    hop = round(frame * rate)
-    if hop < 1 or abs(hop - frame * rate) > 1e-6:
-        raise ValueError(f"frames of {frame} s are not a whole number of samples at {rate} Hz")
-    c = mfcc(x, rate, n_mfcc, 2 * (rate * 24 // 2000), hop).T  # (N, n_mfcc)
-    slope = _slope(c)
-    return np.concatenate([c, slope, _slope(slope)], axis=1)
-
-
-def _slope(c: np.ndarray) -> np.ndarray:
-    padded = np.pad(c, ((2, 2), (0, 0)), mode="edge")
-    return (padded[3:-1] - padded[1:-3] + 2 * (padded[4:] - padded[:-4])) / 10
 
 
 # ---------------------------------------------------------------- phone models

@@ -27,8 +27,8 @@ from scipy.fft import dct
 from torch import Tensor, nn
 
 from .. import conditioning, weights
+from ..audio import FLOOR, mel_filterbank, stft
 from ..audio.pitch import f0 as track_pitch
-from ..audio.spectrum import FLOOR, mel_filterbank, stft
 from ..conditioning import HOP, PHASE_FEATURES, pitch_rows
 from ..data.spoken_digits import DIGIT_WORDS
 from ..distributions import GaussianHead

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from ..audio.spectrum import mfcc
+from ..audio import mfcc
 from ..data import Utterance
 from ..generate.cached import generate
 from ..metrics.distances import DigitRecogniser, mel_cepstral_distortion

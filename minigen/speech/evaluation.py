@@ -12,8 +12,7 @@ import torch
 import torch.nn.functional as F
 
 from .. import conditioning
-from ..audio import pitch
-from ..audio.spectrum import mel_spectrogram
+from ..audio import frame_length, mel_spectrogram, pitch, speech_features
 from ..data import Utterance
 from ..data.spoken_digits import DIGIT_WORDS, SPEAKERS
 from ..gaussian import Gaussian
@@ -28,7 +27,6 @@ from ..metrics.distances import (
 )
 from ..parallel_wavenet import BASES, conditional_kl
 from . import voice
-from .alignment import speech_features
 from .prosody import Prosody
 
 __all__ = [
@@ -340,7 +338,7 @@ def warped_distance(generated: np.ndarray, recorded: np.ndarray, rate: int) -> f
     difference, and `metrics.dtw` finds the cheapest path. Twice its mean, since it divides by N + M:
     for sounds in step this is the mean over frames.
     """
-    n_fft = 2 * (rate * 32 // 2000)
+    n_fft = frame_length(rate)
     mel = [
         DB * mel_spectrogram(np.asarray(x, float), rate, n_fft, n_fft // 4, n_mels=40)
         for x in (generated, recorded)

@@ -15,10 +15,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.fft import dct, idct
+from scipy.fft import idct
 from scipy.linalg import solveh_banded
 
-from ..audio.spectrum import FLOOR, hz_to_mel, istft, mel_filterbank, mel_spectrogram, stft
+from ..audio import FLOOR, frame_length, hz_to_mel, istft, mel_cepstrum, mel_filterbank, stft
 from ..data import Utterance
 from ..data.utterance import F0_FRAME
 
@@ -32,7 +32,6 @@ __all__ = [
     "dynamics",
     "envelope",
     "excitation",
-    "mel_cepstrum",
     "minimum_phase",
     "mlpg",
     "trajectory_log_prob",
@@ -55,24 +54,7 @@ def _frames(rate: int) -> tuple[int, int]:
     hop = round(FRAME * rate)
     if hop < 1 or abs(hop / rate - FRAME) > 1e-9:
         raise ValueError(f"frames of 5 ms do not fit {rate} Hz: resample to 8000 or 16000 Hz")
-    return 2 * (rate * 32 // 2000), hop
-
-
-def mel_cepstrum(x: ArrayLike, rate: int, order: int = ORDER, n_mels: int = N_MELS) -> np.ndarray:
-    """The log-mel spectrum's cosine transform, cut off after `order` -> (N, order + 1).
-
-        c[k] = s_k Σ_m log M[m] cos(πk (m + ½) / n_mels),   M the mel spectrum of a frame of 32 ms
-
-    (s_k makes the transform orthonormal). Few coefficients, a smooth spectrum: where F0's harmonics
-    lie is left out. Frame n is centred on n · 5 ms; N = 1 + ceil(T / hop).
-
-    References: Davis and Mermelstein, 1980.
-    """
-    if not 1 <= order < n_mels:
-        raise ValueError(f"order lies in 1 … n_mels - 1 = {n_mels - 1}, not {order}")
-    n_fft, hop = _frames(rate)
-    mel = mel_spectrogram(x, rate, n_fft, hop, n_mels)  # (n_mels, N)
-    return dct(mel, type=2, axis=0, norm="ortho")[: order + 1].T
+    return frame_length(rate), hop
 
 
 def envelope(cepstrum: ArrayLike, rate: int, n_mels: int = N_MELS) -> np.ndarray:
@@ -318,7 +300,7 @@ def copy_synthesis(clip: Utterance, buzz: float = 1.0) -> np.ndarray:
     >>> copy_synthesis(clip).shape == clip.audio.shape
     True
     """
-    cepstrum = mel_cepstrum(clip.audio, clip.rate)
+    cepstrum = mel_cepstrum(clip.audio, clip.rate).T
     log_f0, voicing = continuous_log_f0(clip.f0, len(cepstrum))
     f0 = np.where(voicing > 0.5, np.exp(log_f0), 0)
     return vocode(cepstrum, f0, clip.rate, buzz=buzz)[: len(clip.audio)].astype(float)
@@ -409,7 +391,7 @@ class StatisticalVoice:
         for clip in clips:
             if clip.phones is None or clip.f0 is None:
                 raise ValueError(f"{clip!r} has no phone times or no F0: align and track it first")
-            cepstrum = mel_cepstrum(clip.audio, clip.rate, order)
+            cepstrum = mel_cepstrum(clip.audio, clip.rate, order).T
             log_f0, voicing = continuous_log_f0(clip.f0, len(cepstrum))
             static = np.concatenate([cepstrum, log_f0[:, None]], axis=1)  # (N, D)
             names = [name for name, _, _ in clip.phones]

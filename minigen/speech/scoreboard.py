@@ -19,7 +19,7 @@ from functools import cache
 import numpy as np
 
 from .. import results
-from ..audio.spectrum import mu_law_decode, mu_law_encode
+from ..audio import fit_length, mu_law_decode, mu_law_encode
 from ..data import Utterance, spoken_digits
 from ..data.spoken_digits import SPEAKERS
 from ..metrics import distances as metrics
@@ -27,7 +27,7 @@ from ..timeseries import lpc_analysis, lpc_excitation, lpc_synthesis
 from .hmm_synthesis import StatisticalVoice, copy_synthesis
 from .voice import held_out
 
-__all__ = ["ROWS", "Row", "as_text", "fit_length", "measure", "measure_row", "stored"]
+__all__ = ["ROWS", "Row", "as_text", "measure", "measure_row", "stored"]
 
 FILE = results.path("scoreboard")
 COMMAND = "python -m minigen.speech.scoreboard"
@@ -177,15 +177,6 @@ ROWS = [
 
 
 # ---------------------------------------------------------------- measuring
-
-
-def fit_length(x: np.ndarray, length: int) -> np.ndarray:
-    """Cut, or filled up with silence at the end, to `length` samples.
-
-    >>> fit_length(np.ones(2), 3).tolist(), fit_length(np.ones(2), 1).tolist()
-    ([1.0, 1.0, 0.0], [1.0])
-    """
-    return np.pad(x[:length], (0, max(0, length - len(x))))
 
 
 @cache

@@ -18,8 +18,7 @@ import torch
 from numpy.typing import ArrayLike
 
 from .. import conditioning, weights
-from ..audio import pitch
-from ..audio.spectrum import resample
+from ..audio import pitch, resample
 from ..conditioning import VoiceSpec
 from . import stream as streaming
 from . import voice

@@ -14,14 +14,12 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .. import results
-from ..audio import spectrum as audio
+from .. import audio, results
 from ..conditioning import mel_bands
 from ..data import Utterance
 from ..metrics import distances as metrics
 from . import voice
 from .hmm_synthesis import copy_synthesis
-from .scoreboard import fit_length
 from .vocoder import vocode
 
 __all__ = ["as_text", "from_mel_alone", "measure", "stored", "table"]
@@ -34,7 +32,7 @@ Maker = Callable[[Utterance], np.ndarray]
 
 def from_mel_alone(clip: Utterance, mels: int = 32) -> np.ndarray:
     """Griffin-Lim: the mel bands spread back to a spectrum by least squares, and phases that suit it."""
-    hop, n_fft = clip.rate // 100, 4 * (clip.rate * 8 // 1000)
+    hop, n_fft = clip.rate // 100, audio.frame_length(clip.rate)
     bank = audio.mel_filterbank(clip.rate, n_fft, mels)  # (M, F)
     magnitude = np.maximum(np.linalg.pinv(bank) @ np.exp(mel_bands(clip.audio, clip.rate, mels)), 0)
     return np.pad(audio.griffin_lim(magnitude, hop), (hop // 2, 0))  # frames lie around (n + ½) hop
@@ -49,7 +47,7 @@ def measure(make: Maker, clips: list[Utterance]) -> dict[str, float]:
     found: dict[str, list[float]] = {name: [] for name in UNITS}
     for clip in clips:
         x, rate = clip.audio.astype(float), clip.rate
-        made = fit_length(np.asarray(make(clip), float), len(x))
+        made = audio.fit_length(np.asarray(make(clip), float), len(x))
         found["log_mel"].append(metrics.log_mel_distance(made, x, rate))
         found["mcd"].append(metrics.mel_cepstral_distortion(made, x, rate))
         cents, unvoiced = metrics.pitch_errors(made, x, rate)

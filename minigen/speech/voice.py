@@ -43,8 +43,7 @@ import torch
 from torch import Tensor, nn
 
 from .. import conditioning, data, weights
-from ..audio import pitch
-from ..audio.spectrum import resample
+from ..audio import pitch, resample
 from ..conditioning import DIGITS, PHASE_FEATURES, Upsampler, VoiceSpec
 from ..data import Utterance, spoken_digits
 from ..data.spoken_digits import SPEAKERS

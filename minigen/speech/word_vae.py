@@ -20,11 +20,11 @@ from scipy.fft import dct
 from torch import Tensor
 
 from .. import weights
-from ..audio.spectrum import FLOOR, mel_filterbank, mel_spectrogram
+from ..audio import FLOOR, mel_cepstrum, mel_filterbank, mel_spectrogram
 from ..data import Utterance
 from ..timeseries import pitch
 from ..vae import VAE
-from .hmm_synthesis import FRAME, continuous_log_f0, mel_cepstrum, vocode
+from .hmm_synthesis import FRAME, continuous_log_f0, vocode
 from .vocoder import network, synthesise
 from .voice import LOUD, held_out
 
@@ -135,7 +135,7 @@ def hear(sound: np.ndarray) -> Heard:
 
     The mean is over the frames above that level, and leaves out the level itself, c[0].
     """
-    cepstrum = mel_cepstrum(sound, RATE)  # (N, 25)
+    cepstrum = mel_cepstrum(sound, RATE).T  # (N, 25)
     level = cepstrum[:, 0] * 20 / np.log(10) / np.sqrt(32)  # dB, as the transform is orthonormal
     loud = np.flatnonzero(level > level.max() - 35)
     f0 = pitch(np.asarray(sound, dtype=float), RATE)

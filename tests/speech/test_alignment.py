@@ -13,6 +13,7 @@ from scipy.special import logsumexp
 from scipy.stats import multivariate_normal
 
 from minigen import ConvergenceWarning, data, hmm
+from minigen.audio import speech_features
 from minigen.data import load_phones, speech
 from minigen.speech import alignment, pronunciation
 from minigen.speech.alignment import (
@@ -22,7 +23,6 @@ from minigen.speech.alignment import (
     boundary_errors,
     flat_start,
     network,
-    speech_features,
     train_phones,
 )
 

@@ -10,7 +10,8 @@ import pytest
 from scipy.signal import freqz, lfilter
 from scipy.stats import multivariate_normal
 
-from minigen import audio, data
+from minigen import data
+from minigen.audio import mel_cepstrum
 from minigen.metrics import DigitRecogniser, log_mel_distance, std_ratio
 from minigen.speech import hmm_synthesis
 from minigen.speech.hmm_synthesis import (
@@ -20,7 +21,6 @@ from minigen.speech.hmm_synthesis import (
     dynamics,
     envelope,
     excitation,
-    mel_cepstrum,
     minimum_phase,
     mlpg,
     trajectory,
@@ -114,17 +114,11 @@ def test_bad_moments_say_what_is_wrong():
 # ---------------------------------------------------------------- analysis and vocoder
 
 
-def test_mel_cepstrum_is_the_librarys_mfcc():
-    x = data.example().audio
-    expected = audio.mfcc(x, 8000, n_mfcc=25, n_fft=256, hop=40, n_mels=32).T
-    assert np.allclose(mel_cepstrum(x, 8000), expected)
-
-
 def test_envelope_of_filtered_noise_is_the_filter():
     """A known filter, white noise through it: the envelope has the filter's shape."""
     resonance = np.poly(0.95 * np.exp(2j * np.pi * np.array([700, -700]) / 8000)).real
     x = lfilter([1.0], resonance, RNG.normal(0, 0.01, 80_000))
-    log_magnitude = envelope(mel_cepstrum(x, 8000), 8000).mean(axis=0)  # (129,)
+    log_magnitude = envelope(mel_cepstrum(x, 8000).T, 8000).mean(axis=0)  # (129,)
     _, true = freqz([1.0], resonance, worN=np.arange(129) * 8000 / 256, fs=8000)
     # the mean of log|·| of noise and the window's power make a constant: only the shape counts
     difference = (log_magnitude - np.log(np.abs(true)))[4:-4]
@@ -162,7 +156,7 @@ def test_excitation_follows_a_glide():
 
 
 def test_vocoder_gain_is_linear():
-    cepstrum = mel_cepstrum(data.example().audio, 8000)
+    cepstrum = mel_cepstrum(data.example().audio, 8000).T
     f0 = np.full(len(cepstrum), 120.0)
     louder = cepstrum.copy()
     louder[:, 0] += np.log(2) * np.sqrt(hmm_synthesis.N_MELS)  # log M + log 2 in every band
@@ -175,7 +169,7 @@ def test_copy_synthesis_is_near_the_recording():
     """Analysis and vocoder alone, no statistics: this is what the source-filter model costs."""
     distances, ratios = [], []
     for clip in data.spoken_digits()[5::24]:
-        cepstrum = mel_cepstrum(clip.audio, clip.rate)
+        cepstrum = mel_cepstrum(clip.audio, clip.rate).T
         log_f0, voicing = continuous_log_f0(clip.f0, len(cepstrum))
         x = vocode(cepstrum, np.where(voicing > 0.5, np.exp(log_f0), 0), clip.rate)
         n = min(len(x), len(clip.audio))
@@ -188,7 +182,7 @@ def test_bad_sounds_and_pitches():
     with pytest.raises(ValueError, match="order"):
         mel_cepstrum(np.zeros(800), 8000, order=40)
     with pytest.raises(ValueError, match="8000 or 16000"):
-        mel_cepstrum(np.zeros(800), 11_025)
+        envelope(np.zeros((3, 25)), 11_025)
     with pytest.raises(ValueError, match="everywhere"):
         continuous_log_f0(np.zeros(10), 20)
     with pytest.raises(ValueError, match="frames of cepstra"):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from minigen.speech import scoreboard
-from minigen.speech.scoreboard import ROWS, as_text, fit_length, measure, measure_row, stored
+from minigen.speech.scoreboard import ROWS, as_text, measure, measure_row, stored
 from minigen.speech.voice import held_out
 
 KEPT = held_out()[1]
@@ -79,9 +79,7 @@ def test_rows_are_asked_for_by_name():
     assert len({row.name for row in ROWS}) == len(ROWS)
 
 
-def test_fit_length_and_as_text():
-    assert fit_length(np.arange(3.0), 5).tolist() == [0, 1, 2, 0, 0]
-    assert fit_length(np.arange(3.0), 2).tolist() == [0, 1]
+def test_as_text():
     text = as_text({"a": {"mcd": float("nan")}}, ["mcd"])
     assert text.splitlines()[1].split() == ["a", "–"]
 

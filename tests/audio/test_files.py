@@ -1,0 +1,207 @@
+"""minigen.audio.files: what is read is whole, what is written is whole or not there."""
+
+from __future__ import annotations
+
+import signal
+
+import numpy as np
+import pytest
+import soundfile as sf
+
+from minigen import audio
+
+
+def noise(length: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).uniform(-0.9, 0.9, length)
+
+
+def tone(hz: float, rate: int, seconds: float = 1.0, amplitude: float = 0.5) -> np.ndarray:
+    return amplitude * np.sin(2 * np.pi * hz * np.arange(int(rate * seconds)) / rate)
+
+
+@pytest.mark.parametrize("ending", [".wav", ".flac", ".WAV"])
+def test_save_and_load(tmp_path, ending):
+    x = noise(1000)
+    audio.save(tmp_path / f"a{ending}", x, 8000)
+    y, rate = audio.load(tmp_path / f"a{ending}")
+    assert rate == 8000 and y.dtype == np.float32 and y.shape == (1000,)
+    assert np.abs(y - x).max() < 2 / 32768
+    assert sf.info(tmp_path / f"a{ending}").subtype == "PCM_16"
+
+
+def test_save_clips_and_does_not_wrap(tmp_path):
+    audio.save(tmp_path / "a.wav", np.array([2.0, -2.0, 1.0, -1.0]), 8000)
+    assert np.abs(audio.load(tmp_path / "a.wav")[0] - [1, -1, 1, -1]).max() < 1e-4
+
+
+def test_load_averages_channels_and_resamples(tmp_path):
+    left, right = tone(440, 16_000), tone(880, 16_000)
+    sf.write(tmp_path / "a.wav", np.stack([left, right], 1), 16_000, subtype="FLOAT")
+    x, rate = audio.load(tmp_path / "a.wav")
+    assert rate == 16_000 and np.allclose(x, (left + right) / 2, atol=1e-6)
+    y, rate = audio.load(tmp_path / "a.wav", rate=8000)
+    assert rate == 8000 and len(y) == 8000
+    assert np.allclose(y, audio.resample(x, 16_000, 8000))
+
+
+def test_load_stays_in_range_when_the_filter_rings(tmp_path):
+    square = np.sign(tone(500, 16_000)) + 0.0
+    audio.save(tmp_path / "a.wav", square, 16_000)
+    assert np.abs(audio.resample(square, 16_000, 8000)).max() > 1
+    assert np.abs(audio.load(tmp_path / "a.wav", 8000)[0]).max() <= 1
+
+
+def test_load_refuses_what_is_not_sound(tmp_path):
+    path = tmp_path / "a.wav"
+    with pytest.raises(FileNotFoundError, match="no file .*a.wav"):
+        audio.load(path)
+    path.write_text("words")
+    with pytest.raises(ValueError, match="cannot be read as sound.*convert it"):
+        audio.load(path)
+    path.write_bytes(b"")
+    with pytest.raises(ValueError, match="cannot be read as sound"):
+        audio.load(path)
+    sf.write(path, np.zeros(0), 8000)
+    with pytest.raises(ValueError, match="holds no samples"):
+        audio.load(path)
+    sf.write(path, np.array([0.1, np.nan]), 8000, subtype="FLOAT")
+    with pytest.raises(ValueError, match="NaN.*16-bit"):
+        audio.load(path)
+    audio.save(path, noise(10), 8000)
+    with pytest.raises(ValueError, match="rate must be positive, not -8000"):
+        audio.load(path, rate=-8000)
+
+
+def test_save_refuses_and_leaves_nothing(tmp_path):
+    for name, x, rate, error, message in (
+        ("a.mp3", noise(9), 8000, ValueError, "end in .wav or .flac"),
+        ("no/a.wav", noise(9), 8000, FileNotFoundError, "no folder"),
+        ("a.wav", noise(9), 0, ValueError, "rate must be positive, not 0"),
+        ("a.wav", noise(9), 8000.5, TypeError, "rate must be a whole number, not 8000.5"),
+        ("a.wav", np.array([np.nan]), 8000, ValueError, "NaN"),
+        ("a.wav", np.zeros(9, dtype=np.int16), 8000, TypeError, "int16.*x / 32768"),
+        ("a.wav", np.zeros((2, 9)), 8000, ValueError, r"\(T,\).*\(2, 9\)"),
+    ):
+        with pytest.raises(error, match=message):
+            audio.save(tmp_path / name, x, rate)
+    assert not list(tmp_path.iterdir())
+
+
+# ---------------------------------------------------------------- cut off, or not
+
+KINDS = [
+    *(("wav", kind, sub) for kind in ("WAV", "WAVEX", "RF64") for sub in ("PCM_16", "FLOAT", "ULAW")),
+    *((kind.lower(), kind, sub) for kind in ("AIFF", "AU", "W64", "CAF") for sub in ("PCM_16", "FLOAT")),
+    ("flac", "FLAC", "PCM_16"),
+    ("ogg", "OGG", "VORBIS"),
+    ("mp3", "MP3", "MPEG_LAYER_III"),
+    ("wav", "WAV", "MS_ADPCM"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("ending, kind, subtype", KINDS)
+def test_what_is_cut_off_is_refused_in_every_format(tmp_path, ending, kind, subtype):
+    x = noise(24_000)
+    path = tmp_path / f"a.{ending}"
+    sf.write(path, x, 8000, format=kind, subtype=subtype)
+    whole = path.read_bytes()
+    assert abs(len(audio.load(path)[0]) - len(x)) < 1200  # a codec's frame
+    for length in (
+        0,
+        1,
+        30,
+        len(whole) // 3,
+        len(whole) // 2,
+        len(whole) * 9 // 10,
+        len(whole) - 3,
+    ):
+        path.write_bytes(whole[:length])
+        with pytest.raises(ValueError, match=r"^\S+ (is cut off|cannot be read|is of a format)"):
+            audio.load(path)
+
+
+def test_an_mp3_without_a_header_of_its_length_is_walked(tmp_path):
+    path = tmp_path / "a.mp3"
+    sf.write(path, noise(24_000), 8000, format="MP3", bitrate_mode="CONSTANT", compression_level=0.5)
+    whole = path.read_bytes()
+    bare = whole[whole.index(whole[:2], 4) :]  # from the second frame on: no Xing, no Info
+    assert b"Info" in whole and b"Info" not in bare and b"Xing" not in bare
+    path.write_bytes(b"ID3\x04\0\0\0\0\0\x0a" + bytes(10) + bare)
+    assert len(audio.load(path)[0]) > 20_000
+    path.write_bytes(bare[:-30])
+    with pytest.raises(ValueError, match="cut off"):
+        audio.load(path)
+    sf.write(path, noise(24_000), 8000, format="MP3", bitrate_mode="VARIABLE")
+    whole = path.read_bytes()
+    path.write_bytes(whole[whole.index(whole[:2], 4) :])  # of which libsndfile would read a half
+    with pytest.raises(ValueError, match="convert it to WAV"):
+        audio.load(path)
+
+
+def test_a_stream_that_never_knew_its_length_is_read(tmp_path):
+    """A WAV written to a pipe states the largest length."""
+    path = tmp_path / "a.wav"
+    audio.save(path, noise(100), 8000)
+    content = bytearray(path.read_bytes())
+    content[4:8] = content[40:44] = b"\xff" * 4
+    path.write_bytes(content)
+    assert len(audio.load(path)[0]) == 100
+
+
+def test_a_format_whose_end_cannot_be_told_is_refused(tmp_path):
+    sf.write(tmp_path / "a.paf", noise(100), 8000, format="PAF", subtype="PCM_16")
+    with pytest.raises(ValueError, match="format that minigen does not read: convert it to WAV"):
+        audio.load(tmp_path / "a.paf")
+    with pytest.raises(FileNotFoundError, match="no file"):
+        audio.load(tmp_path)  # a folder
+
+
+# ---------------------------------------------------------------- whole or not at all
+
+
+@pytest.mark.parametrize("name", ["a.wav", "a.flac"])
+def test_what_fails_leaves_the_old_file_and_nothing_else(tmp_path, name):
+    audio.save(tmp_path / name, noise(100), 8000)
+    old = (tmp_path / name).read_bytes()
+    with pytest.raises(KeyboardInterrupt), audio.open_to_write(tmp_path / name, 8000) as write:
+        write(noise(5000))
+        raise KeyboardInterrupt
+    with (
+        pytest.raises(ValueError, match="infinite"),
+        audio.open_to_write(tmp_path / name, 8000) as write,
+    ):
+        write(noise(5000))
+        write(np.array([np.inf]))
+    assert (tmp_path / name).read_bytes() == old
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+@pytest.mark.parametrize("name", ["a.wav", "a.flac"])
+def test_a_full_disk_leaves_the_old_file(tmp_path, name):
+    """A limit on the size of files stands for the disk."""
+    audio.save(tmp_path / name, noise(100), 8000)
+    old = (tmp_path / name).read_bytes()
+    resource = pytest.importorskip("resource", reason="no limits on this system")
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, before[1]))
+    try:
+        with pytest.raises(OSError, match="cannot write .*disk"):
+            audio.save(tmp_path / name, noise(200_000), 8000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert (tmp_path / name).read_bytes() == old
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_an_output_is_judged_before_the_work(tmp_path):
+    assert audio.check_output(str(tmp_path / "a.WAV")) == tmp_path / "a.WAV"
+    (tmp_path / "b.wav").mkdir()
+    for name, error, message in (
+        ("a.mp3", ValueError, "end in .wav or .flac"),
+        ("a", ValueError, "end in .wav or .flac"),
+        ("no/a.wav", FileNotFoundError, "no folder"),
+        ("b.wav", IsADirectoryError, "is a folder"),
+    ):
+        with pytest.raises(error, match=message):
+            audio.check_output(tmp_path / name)
