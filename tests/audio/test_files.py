@@ -122,7 +122,9 @@ def test_what_is_cut_off_is_refused_in_every_format(tmp_path, ending, kind, subt
 
 def test_an_mp3_without_a_header_of_its_length_is_walked(tmp_path):
     path = tmp_path / "a.mp3"
-    sf.write(path, noise(24_000), 8000, format="MP3", bitrate_mode="CONSTANT", compression_level=0.5)
+    sf.write(
+        path, noise(24_000), 8000, format="MP3", bitrate_mode="CONSTANT", compression_level=0.5
+    )
     whole = path.read_bytes()
     bare = whole[whole.index(whole[:2], 4) :]  # from the second frame on: no Xing, no Info
     assert b"Info" in whole and b"Info" not in bare and b"Xing" not in bare
