@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+import warnings
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -133,8 +134,11 @@ def align(
     out: Annotated[Path, typer.Option(help="The table of phone times to write, tab-separated.")],
     limit: Annotated[int | None, typer.Option(help="Only this many clips, the first.")] = None,
     workers: Annotated[int, typer.Option(help="Threads.")] = 2,
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help="Leave out clips that cannot be aligned.")
+    ] = False,
 ) -> None:
-    """Find out when each phone of a corpus was said, without being told any time.
+    """Find the times of each phone of a corpus, from recordings and transcripts alone.
 
     Where the corpus comes with phones, they are what is aligned, and their times are only compared
     with at the end; else phones come from the text.
@@ -160,7 +164,14 @@ def align(
         clips = getattr(data, corpus)(limit=limit)
     phones = [[name for name, _, _ in clip.phones or []] for clip in clips]
     transcripts = phones if all(phones) else None
-    times, models = alignment.align_corpus(clips, transcripts, workers=workers)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        times, models = alignment.align_corpus(
+            clips, transcripts, workers=workers, skip_bad=skip_bad, progress=True
+        )
+    for warning in caught:
+        typer.echo(f"minigen: {warning.message}", err=True)
+    clips = [clip for clip in clips if clip.name in times]
     data.save_phones(out, times)
     minutes = sum(clip.duration for clip in clips) / 60
     typer.echo(

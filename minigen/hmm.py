@@ -1,10 +1,7 @@
-"""Hidden Markov models: a chain of states that nobody sees, and a density for each.
+"""Chapter 3: hidden Markov models: forward, backward and Viterbi for any emission, and `GaussianHMM`.
 
-First the recursions, for any emission: `forward`, `backward`, `occupancy` and `viterbi` take the
-log-densities of every frame in every state, (N, S), and the chain's log-probabilities. They visit only the
-transitions that are possible, so that a left-to-right chain of S states costs O(N S), not O(N S²).
-Then `GaussianHMM`: Gaussian or mixture emissions, fitted by Baum–Welch. `align` and its training, which
-join many small models into one long chain, are in `minigen.speech.alignment`.
+The recursions are written once, compiled, over the transitions that are possible, so that a
+left-to-right chain costs O(N S), not O(N S²). `minigen.speech.alignment` runs them on networks of phones.
 """
 
 from __future__ import annotations
@@ -14,273 +11,223 @@ from collections.abc import Sequence
 import numpy as np
 from numba import njit
 from numpy.typing import ArrayLike
+from scipy.sparse import csc_array, issparse
 from scipy.special import logsumexp
 
-from .gaussian import (
-    _check_covs,
-    _check_kind,
-    _check_weights,
-    _data,
-    _full,
-    _kmeans,
-    _log,
-    _log_normal,
-    _never_down,
-    _spread,
-    _warn,
-    _weighted_fit,
-)
-from .speech.alignment import PhoneModels, align, align_corpus, train_phones
+from . import mixture
+from .gaussian import observations, variances
+from .mixture import log, log_normal
 
-__all__ = [
-    "GaussianHMM",
-    "PhoneModels",
-    "align",
-    "align_corpus",
-    "backward",
-    "forward",
-    "left_to_right",
-    "occupancy",
-    "train_phones",
-    "viterbi",
-]
+__all__ = ["GaussianHMM", "backward", "forward", "left_to_right", "occupancy", "viterbi"]
+
+Logs = ArrayLike | csc_array  # logarithms of probabilities, -inf allowed; sparse: only transitions
 
 
-# ---------------------------------------------------------------- the recursions
+@njit(cache=True, nogil=True)
+def sum_over_paths(log_b, start, into, source, weight, beam=np.inf):  # pragma: no cover (compiled)
+    """log Σ_i α_{n-1}(i) a_ij of every frame n and state j, (N, S): α without its own emission.
 
-
-class _Arcs:
-    """The possible transitions i -> j, sorted by target: those into j are numbers[j] … numbers[j+1]-1."""
-
-    def __init__(
-        self,
-        log_emission: ArrayLike,
-        log_transition: ArrayLike,
-        log_start: ArrayLike,
-        log_end: ArrayLike | None,
-    ) -> None:
-        b, a, start = (
-            np.ascontiguousarray(v, dtype=np.float64)
-            for v in (log_emission, log_transition, log_start)
-        )
-        if b.ndim != 2 or 0 in b.shape:
-            raise ValueError(
-                f"log_emission has shape (N, S), a row for each frame and at least one, not {b.shape}"
-            )
-        s = b.shape[1]
-        end = np.zeros(s) if log_end is None else np.ascontiguousarray(log_end, dtype=np.float64)
-        if a.shape != (s, s) or start.shape != (s,) or end.shape != (s,):
-            raise ValueError(
-                f"{s} states need log_transition ({s}, {s}), log_start ({s},) and log_end ({s},), "
-                f"not {a.shape}, {start.shape} and {end.shape}"
-            )
-        for name, value in (
-            ("log_emission", b),
-            ("log_transition", a),
-            ("log_start", start),
-            ("log_end", end),
-        ):
-            if np.isnan(value).any() or (value == np.inf).any():
-                raise ValueError(f"{name} has NaN or +inf entries: logarithms are finite or -inf")
-        target, self.source = np.nonzero(a.T > -np.inf)  # sorted by target, then source
-        self.numbers = np.searchsorted(target, np.arange(s + 1))
-        self.weight = a[self.source, target]  # log a_ij of each arc
-        self.target, self.b, self.start, self.end = target, b, start, end
-
-    def forward(self) -> tuple[np.ndarray, float]:
-        log_alpha = _forward(self.b, self.start, self.numbers, self.source, self.weight)
-        return log_alpha, float(logsumexp(log_alpha[-1] + self.end))
-
-    def backward(self) -> np.ndarray:
-        return _backward(self.b, self.end, self.target, self.source, self.weight)
-
-
-@njit(cache=True)
-def _forward(b, start, numbers, source, weight):  # pragma: no cover (compiled)
-    n, s = b.shape
-    alpha = np.full((n, s), -np.inf)
-    alpha[0] = start + b[0]
+    The arcs into state j are into[j] … into[j + 1] - 1; source and weight: their i and log a_ij.
+    """
+    n, s = log_b.shape
+    sums = np.full((n, s), -np.inf)
+    sums[0] = start
     for t in range(1, n):
+        alpha = sums[t - 1] + log_b[t - 1]
+        alpha = np.where(alpha < alpha.max() - beam, -np.inf, alpha)
         for j in range(s):
             top = -np.inf  # the largest term is taken out, so that no exp overflows or is lost
-            for arc in range(numbers[j], numbers[j + 1]):
-                top = max(top, alpha[t - 1, source[arc]] + weight[arc])
-            if top == -np.inf:
-                continue
-            total = 0.0
-            for arc in range(numbers[j], numbers[j + 1]):
-                total += np.exp(alpha[t - 1, source[arc]] + weight[arc] - top)
-            alpha[t, j] = top + np.log(total) + b[t, j]
-    return alpha
+            for arc in range(into[j], into[j + 1]):
+                top = max(top, alpha[source[arc]] + weight[arc])
+            if top > -np.inf:
+                total = 0.0
+                for arc in range(into[j], into[j + 1]):
+                    total += np.exp(alpha[source[arc]] + weight[arc] - top)
+                sums[t, j] = top + np.log(total)
+    return sums
 
 
-@njit(cache=True)
-def _backward(b, end, target, source, weight):  # pragma: no cover (compiled)
-    n, s = b.shape
-    beta = np.full((n, s), -np.inf)
-    beta[n - 1] = end
-    top, total = np.empty(s), np.empty(s)
-    for t in range(n - 2, -1, -1):
-        top[:], total[:] = -np.inf, 0.0
-        for arc in range(len(weight)):
-            value = weight[arc] + b[t + 1, target[arc]] + beta[t + 1, target[arc]]
-            top[source[arc]] = max(top[source[arc]], value)
-        for arc in range(len(weight)):
-            if top[source[arc]] > -np.inf:
-                value = weight[arc] + b[t + 1, target[arc]] + beta[t + 1, target[arc]]
-                total[source[arc]] += np.exp(value - top[source[arc]])
-        for i in range(s):
-            if top[i] > -np.inf:
-                beta[t, i] = top[i] + np.log(total[i])
-    return beta
-
-
-@njit(cache=True)
-def _count(b, alpha, beta, log_prob, target, source, weight):  # pragma: no cover (compiled)
+@njit(cache=True, nogil=True)
+def count_arcs(alpha, after, into, source, weight):  # pragma: no cover (compiled)
+    """How often each arc is expected to be taken, (A,); after: log b + log β - log p, (N, S)."""
     count = np.zeros(len(weight))
-    for t in range(1, len(b)):
-        for arc in range(len(weight)):
-            i, j = source[arc], target[arc]
-            value = alpha[t - 1, i] + weight[arc] + b[t, j] + beta[t, j] - log_prob
-            if value > -60:  # e^-60 of a transition changes no digit of the count
-                count[arc] += np.exp(value)
+    for t in range(1, len(alpha)):
+        for j in range(alpha.shape[1]):
+            if after[t, j] > -np.inf:
+                for arc in range(into[j], into[j + 1]):
+                    value = alpha[t - 1, source[arc]] + weight[arc] + after[t, j]
+                    if value > -60:  # e^-60 of a transition changes no digit of the count
+                        count[arc] += np.exp(value)
     return count
 
 
-@njit(cache=True)
-def _viterbi(b, start, end, numbers, source, weight):  # pragma: no cover (compiled)
-    n, s = b.shape
-    best, following = start + b[0], np.empty(s)
-    came_from = np.zeros((n, s), dtype=np.int32)
+@njit(cache=True, nogil=True)
+def best_path(log_b, start, end, into, source, weight, beam):  # pragma: no cover (compiled)
+    """The most probable path (N,) and its log-probability."""
+    n, s = log_b.shape
+    best = np.empty((n, s))  # log p of the best path that is in j at t
+    best[0] = start + log_b[0]
     for t in range(1, n):
+        before = best[t - 1]
         for j in range(s):
             top = -np.inf
-            for arc in range(numbers[j], numbers[j + 1]):
-                value = best[source[arc]] + weight[arc]
-                if value > top:
-                    top = value
-                    came_from[t, j] = source[arc]
-            following[j] = top + b[t, j]
-        best, following = following, best
-    best = best + end
-    path = np.empty(n, dtype=np.int64)
-    path[n - 1] = np.argmax(best)
-    for t in range(n - 1, 0, -1):
-        path[t - 1] = came_from[t, path[t]]
-    return path, best.max()
+            for arc in range(into[j], into[j + 1]):
+                top = max(top, before[source[arc]] + weight[arc])
+            best[t, j] = top + log_b[t, j]
+        if beam < np.inf:
+            best[t] = np.where(best[t] < best[t].max() - beam, -np.inf, best[t])
+    last = best[n - 1] + end
+    path = np.zeros(n, dtype=np.int64)
+    path[n - 1] = np.argmax(last)
+    for t in range(n - 1, 0, -1):  # where the best came from is found again, only along the path
+        top = -np.inf
+        for arc in range(into[path[t]], into[path[t] + 1]):
+            value = best[t - 1, source[arc]] + weight[arc]
+            if value > top:
+                top, path[t - 1] = value, source[arc]
+    return path, last.max()
+
+
+def _checked(log_emission, log_transition, log_start, log_end) -> tuple:
+    """The arguments of `forward`: b, start, end and (into, source, weight) of the possible arcs."""
+    b = np.ascontiguousarray(log_emission, dtype=np.float64)
+    if b.ndim != 2 or 0 in b.shape:
+        raise ValueError(f"log_emission has shape (N, S), at least one row, not {b.shape}")
+    s = b.shape[1]
+    start, end = (
+        np.zeros(s) if v is None else np.ascontiguousarray(v, dtype=np.float64)
+        for v in (log_start, log_end)
+    )
+    a = log_transition if issparse(log_transition) else np.asarray(log_transition, dtype=float)
+    if a.shape != (s, s) or start.shape != (s,) or end.shape != (s,):
+        raise ValueError(
+            f"{s} states need log_transition ({s}, {s}), log_start ({s},) and log_end ({s},), "
+            f"not {a.shape}, {start.shape} and {end.shape}"
+        )
+    if issparse(a):
+        into, source, weight = a.indptr.astype(np.int64), a.indices.astype(np.int64), a.data
+    else:
+        target, source = np.nonzero(~(a.T == -np.inf))
+        into, weight = np.searchsorted(target, np.arange(s + 1)), a[source, target]
+    values = {"log_emission": b, "log_transition": weight, "log_start": start, "log_end": end}
+    for name, value in values.items():
+        if not (value < np.inf).all():
+            raise ValueError(f"{name} has NaN or +inf entries: logarithms are finite or -inf")
+    return b, start, end, (into, source, weight)
+
+
+def _alpha(b, start, end, arcs, beam) -> tuple[np.ndarray, float]:
+    alpha = sum_over_paths(b, start, *arcs, beam) + b
+    if beam < np.inf:
+        alpha[alpha < alpha.max(axis=1, keepdims=True) - beam] = -np.inf
+    return alpha, float(logsumexp(alpha[-1] + end))
+
+
+def _beta(b, end, arcs) -> np.ndarray:
+    """β is a sum over paths, too: of the chain that runs backwards, from its end."""
+    into, source, weight = arcs
+    back = csc_array((weight, source, into), (len(end), len(end))).T.tocsc()
+    arcs = back.indptr.astype(np.int64), back.indices.astype(np.int64), back.data
+    return sum_over_paths(b[::-1].copy(), end, *arcs, np.inf)[::-1]
+
+
+def _first_possible(run, beam, b) -> tuple:
+    """What `run(beam)` -> (…, log p) finds; without the beam where that has lost every path."""
+    for width in (beam, np.inf):
+        *found, log_prob = run(width)
+        if log_prob > -np.inf:
+            return *found, float(log_prob)
+    raise ValueError(
+        f"no path through the {b.shape[1]} states explains these {len(b)} frames: either there are fewer "
+        "frames than the chain needs from its start to its end, or some frame has density 0 in every "
+        "state that can be reached"
+    )
 
 
 def forward(
-    log_emission: ArrayLike,
-    log_transition: ArrayLike,
-    log_start: ArrayLike,
-    log_end: ArrayLike | None = None,
+    log_emission: Logs, log_transition: Logs, log_start: Logs, log_end: Logs | None = None
 ) -> tuple[np.ndarray, float]:
     """α_n(j) = p(x_1 … x_n, state n is j), by one sum over the states before, in logarithms.
 
         α_1(j) = π_j b_j(x_1),   α_n(j) = b_j(x_n) Σ_i α_{n-1}(i) a_ij,   p(x) = Σ_j α_N(j) e_j
 
     Args:
-        log_emission: log b_j(x_n), (N, S). log_transition: log a_ij, row from, column to, (S, S).
+        log_emission: log b_j(x_n), (N, S). Entries of all arguments may be -inf.
+        log_transition: log a_ij, row from, column to, (S, S); or a csc_array of the possible ones.
         log_start: log π_j, (S,). log_end: log e_j, of ending in j, (S,); all 0 by default.
-        Entries may be -inf.
 
-    Returns:
-        log α (N, S), and log p(x) in nats, -inf where no path explains the frames.
+    Returns log α (N, S), and log p(x) in nats, -inf where no path explains the frames.
 
-    References:
-        Rabiner, A Tutorial on Hidden Markov Models and Selected Applications in Speech Recognition, 1989.
+    References: Rabiner, A Tutorial on Hidden Markov Models and Selected Applications in Speech
+    Recognition, 1989.
 
     >>> _, log_p = forward(np.log([[0.5, 0.1], [0.2, 0.4]]), np.log([[0.9, 0.1], [0.3, 0.7]]),
     ...                    np.log([0.5, 0.5]))
     >>> round(float(np.exp(log_p)), 6)  # ½·0.5·(0.9·0.2 + 0.1·0.4) + ½·0.1·(0.3·0.2 + 0.7·0.4)
     0.072
     """
-    return _Arcs(log_emission, log_transition, log_start, log_end).forward()
+    return _alpha(*_checked(log_emission, log_transition, log_start, log_end), np.inf)
 
 
-def backward(
-    log_emission: ArrayLike, log_transition: ArrayLike, log_end: ArrayLike | None = None
-) -> np.ndarray:
+def backward(log_emission: Logs, log_transition: Logs, log_end: Logs | None = None) -> np.ndarray:
     """β_n(i) = p(x_{n+1} … x_N | state n is i), in logarithms: arguments as in `forward` -> (N, S).
 
-        β_N(i) = e_i,   β_n(i) = Σ_j a_ij b_j(x_{n+1}) β_{n+1}(j)
-
-    At every n, Σ_i α_n(i) β_n(i) = p(x).
+    β_N(i) = e_i,   β_n(i) = Σ_j a_ij b_j(x_{n+1}) β_{n+1}(j),   Σ_i α_n(i) β_n(i) = p(x)
     """
-    states = np.shape(log_transition)[-1] if np.ndim(log_transition) else 1
-    return _Arcs(log_emission, log_transition, np.zeros(states), log_end).backward()
+    b, _, end, arcs = _checked(log_emission, log_transition, None, log_end)
+    return _beta(b, end, arcs)
 
 
 def occupancy(
-    log_emission: ArrayLike,
-    log_transition: ArrayLike,
-    log_start: ArrayLike,
-    log_end: ArrayLike | None = None,
-) -> tuple[np.ndarray, np.ndarray, float]:
+    log_emission: Logs,
+    log_transition: Logs,
+    log_start: Logs,
+    log_end: Logs | None = None,
+    beam: float = np.inf,
+) -> tuple[np.ndarray, np.ndarray | csc_array, float]:
     """What Baum–Welch counts: where the chain was, and how often it went from i to j.
 
         γ_n(j) = α_n(j) β_n(j) / p(x),   counts_ij = Σ_n α_{n-1}(i) a_ij b_j(x_n) β_n(j) / p(x)
 
-    Arguments as in `forward`. Returns γ (N, S), whose rows sum to 1, counts (S, S), whose sum is N - 1,
-    and log p(x).
+    Arguments as in `forward`. A state that is `beam` nats behind the best of its frame is given up,
+    unless that loses every path. Returns γ (N, S), whose rows sum to 1; counts (S, S), whose sum is
+    N - 1, sparse if log_transition is; log p(x). ValueError where no path is possible.
     """
-    arcs = _Arcs(log_emission, log_transition, log_start, log_end)
-    alpha, log_prob = arcs.forward()
-    _possible(log_prob, arcs.b)
-    beta = arcs.backward()
-    counts = np.zeros((arcs.b.shape[1],) * 2)
-    counts[arcs.source, arcs.target] = _count(
-        arcs.b, alpha, beta, log_prob, arcs.target, arcs.source, arcs.weight
-    )
-    return np.exp(alpha + beta - log_prob), counts, log_prob
+    b, start, end, arcs = _checked(log_emission, log_transition, log_start, log_end)
+    alpha, log_prob = _first_possible(lambda width: _alpha(b, start, end, arcs, width), beam, b)
+    beta = _beta(np.where(alpha > -np.inf, b, -np.inf), end, arcs)
+    taken = count_arcs(alpha, b + beta - log_prob, *arcs)
+    counts = csc_array((taken, arcs[1], arcs[0]), (len(end), len(end)))
+    sparse = issparse(log_transition)
+    return np.exp(alpha + beta - log_prob), counts if sparse else counts.toarray(), log_prob
 
 
 def viterbi(
-    log_emission: ArrayLike,
-    log_transition: ArrayLike,
-    log_start: ArrayLike,
-    log_end: ArrayLike | None = None,
+    log_emission: Logs,
+    log_transition: Logs,
+    log_start: Logs,
+    log_end: Logs | None = None,
+    beam: float = np.inf,
 ) -> tuple[np.ndarray, float]:
     """The one most probable path of states: `forward` with the sum replaced by the largest term.
 
-    Arguments as in `forward`. Returns the path, int (N,), and log p(x, path). Raises ValueError where
-    no path is possible.
+    Arguments and errors as in `occupancy`. Returns the path, int (N,), and log p(x, path).
 
     References: Viterbi, Error Bounds for Convolutional Codes, 1967; Rabiner, 1989.
 
-    >>> log_transition, log_start, log_end = left_to_right(3, stay=0.5)
     >>> frames = np.log([[0.9, 0.1, 0.1], [0.8, 0.3, 0.1], [0.1, 0.9, 0.1], [0.1, 0.1, 0.9]])
-    >>> viterbi(frames, log_transition, log_start, log_end)[0].tolist()
+    >>> viterbi(frames, *left_to_right(3, stay=0.5))[0].tolist()
     [0, 0, 1, 2]
     """
-    arcs = _Arcs(log_emission, log_transition, log_start, log_end)
-    path, log_prob = _viterbi(arcs.b, arcs.start, arcs.end, arcs.numbers, arcs.source, arcs.weight)
-    _possible(log_prob, arcs.b)
-    return path, float(log_prob)
+    b, start, end, arcs = _checked(log_emission, log_transition, log_start, log_end)
+    return _first_possible(lambda width: best_path(b, start, end, *arcs, width), beam, b)
 
 
-def _possible(log_prob: float, b: np.ndarray) -> None:
-    if log_prob == -np.inf:
-        n, s = b.shape
-        raise ValueError(
-            f"no path through the {s} states explains these {n} frames: either there are fewer frames "
-            "than the chain needs from its start to its end, or some frame has density 0 in every "
-            "state that can be reached"
-        )
-
-
-def left_to_right(
-    n_states: int, stay: ArrayLike = 0.5
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def left_to_right(n_states: int, stay: ArrayLike = 0.5) -> tuple[np.ndarray, ...]:
     """A chain that starts in its first state, stays or steps to the next, and ends from its last.
 
-    Args:
-        n_states: S. stay: probability of staying in a state, one for all or (S,); it stays
-            1 / (1 - stay) frames on average.
-
-    Returns:
-        log_transition (S, S), log_start (S,), log_end (S,).
+    `stay` is the probability of staying in a state, one for all or (S,); it lasts 1 / (1 - stay) frames
+    on average. Returns log_transition (S, S), log_start (S,), log_end (S,).
 
     >>> log_transition, log_start, log_end = left_to_right(3, stay=0.75)
     >>> np.exp(log_transition).tolist(), np.exp(log_end).tolist()
@@ -291,192 +238,95 @@ def left_to_right(
     stay = np.broadcast_to(np.asarray(stay, dtype=np.float64), (n_states,))
     if not ((stay >= 0) & (stay < 1)).all():
         raise ValueError(f"stay is a probability below 1, not {stay.max()}: the chain must go on")
-    transition, end = np.diag(stay), np.zeros(n_states)
-    transition[np.arange(n_states - 1), np.arange(1, n_states)] = 1 - stay[:-1]
-    end[-1] = 1 - stay[-1]
-    return _log(transition), _log(np.eye(n_states)[0]), _log(end)
+    transition = np.diag(stay) + np.diag(1 - stay[:-1], 1)
+    return log(transition), log(np.eye(n_states)[0]), log(np.eye(n_states)[-1] * (1 - stay))
 
 
-# ---------------------------------------------------------------- the model
-
-
-class GaussianHMM:
-    """A Markov chain of S states, each with a Gaussian or a mixture of M of them.
+class GaussianHMM(mixture.EM):
+    """A Markov chain of S states, each with a Gaussian.
 
         p(x_1 … x_N) = Σ over paths s of  π_{s_1} b_{s_1}(x_1) Π_n a_{s_{n-1} s_n} b_{s_n}(x_n)
-        b_j(x) = Σ_m w_jm N(x | µ_jm, Σ_jm)
+        b_j(x) = N(x | µ_j, Σ_j)
 
     A left-to-right chain has a further factor e_{s_N}, the probability of leaving its last state, so that
     it is a density of sequences of every length.
 
     Args:
-        n_states: S. covariance: "full", "tied", "diag" or "spherical". n_mix: M.
-        topology: "ergodic" (every state after every state), "left-to-right" (as the function of that
-            name), or a bool array (S, S) of the transitions that are allowed.
-        floor, tol, max_iter, n_init, seed: as in `GaussianMixture`; tol in nats a frame. n_init counts only
-            where the start is drawn: a left-to-right chain starts from sequences cut in S equal parts.
+        n_states: S. covariance, floor, tol, max_iter, n_init, seed: see `mixture.EM`; an observation
+            is a frame.
+        topology: "ergodic" (every state after every state) or "left-to-right" (as the function of that
+            name; a fit starts from sequences cut in S equal parts).
 
-    After `fit`: start π (S,), transition (S, S), end (S,) or None, weights (S, M), means (S, M, D), covs
-    ((S, M, D, D), (D, D) if tied, (S, M, D), (S, M)), `converged`, and `history`, the mean
-    log-likelihood of a frame before each step and after the last.
+    After `fit`: start π (S,), transition (S, S), end (S,) or None; means, covs, `converged` and `history`
+    as in `GaussianMixture`.
 
     References: Rabiner, 1989; Bishop, Pattern Recognition and Machine Learning, 2006, section 13.2.
 
     >>> x = np.repeat([0.0, 5.0, 0.0, 5.0], 25)[:, None] + 0.1 * np.sin(np.arange(100))[:, None]
     >>> model = GaussianHMM(2).fit([x])
     >>> path, _ = model.viterbi(x)
-    >>> int(np.sum(path[1:] != path[:-1]))  # it found the three jumps
-    3
+    >>> int(np.sum(path[1:] != path[:-1])), model  # it found the three jumps
+    (3, GaussianHMM(n_states=2, covariance='full', topology='ergodic', D=1))
     """
 
-    start: np.ndarray
-    transition: np.ndarray
-    end: np.ndarray | None
-    weights: np.ndarray
-    means: np.ndarray
-    covs: np.ndarray
+    OPTIONS = ("n_states", "covariance", "topology")
+    PARAMETERS = ("start", "transition", "end", "means", "covs")
 
     def __init__(
-        self,
-        n_states: int,
-        covariance: str = "full",
-        n_mix: int = 1,
-        topology: str | ArrayLike = "ergodic",
-        floor: float = 1e-6,
-        tol: float = 1e-6,
-        max_iter: int = 500,
-        n_init: int = 1,
-        seed: int | np.random.Generator = 0,
+        self, n_states: int, covariance: str = "full", topology: str = "ergodic", **options
     ) -> None:
-        if min(n_states, n_mix, max_iter, n_init) < 1:
-            raise ValueError(f"{n_states=}, {n_mix=}, {max_iter=} and {n_init=} are at least 1")
-        if not (0 < floor < 1 and tol > 0):
-            raise ValueError(
-                f"floor lies between 0 and 1 and tol is positive, not {floor=}, {tol=}"
-            )
-        if not isinstance(topology, str):
-            topology = np.asarray(topology)
-            if topology.dtype != bool or topology.shape != (n_states, n_states):
-                raise ValueError(
-                    f"topology is a bool array ({n_states}, {n_states}), not {topology.dtype} "
-                    f"{topology.shape}"
-                )
-            if not topology.any(axis=1).all():
-                raise ValueError("topology has a state without a way on: allow it to stay at least")
-        elif topology not in ("ergodic", "left-to-right"):
-            raise ValueError(
-                f'topology is "ergodic", "left-to-right" or a bool array (S, S), not {topology!r}'
-            )
-        self.n_states, self.n_mix, self.covariance = n_states, n_mix, _check_kind(covariance)
-        self.topology, self.floor, self.tol = topology, floor, tol
-        self.max_iter, self.n_init, self.seed = max_iter, n_init, seed
-        self.history: list[float] = []
-        self.converged = False
+        if topology not in ("ergodic", "left-to-right"):
+            raise ValueError(f'topology is "ergodic" or "left-to-right", not {topology!r}')
+        super().__init__(n_states, covariance, **options)
+        self.n_states, self.topology = n_states, topology
 
     @classmethod
-    def of(
+    def from_parameters(
         cls,
         start: ArrayLike,
         transition: ArrayLike,
         means: ArrayLike,
         covs: ArrayLike,
-        weights: ArrayLike | None = None,
         end: ArrayLike | None = None,
         covariance: str = "full",
         **options,
     ) -> GaussianHMM:
-        """A model with known parameters, in the shapes listed under `fit`; weights None means M = 1.
-
-        >>> model = GaussianHMM.of([1, 0], [[0.5, 0.5], [0, 1]], [[[0.0]], [[9.0]]], [[1.0], [1.0]],
-        ...                        covariance="spherical")
-        >>> model.sample(6)[1].tolist()
-        [0, 0, 0, 0, 1, 1]
-        """
-        start, transition, means, covs = (
-            np.array(v, dtype=np.float64) for v in (start, transition, means, covs)
+        """A model with known parameters, in the shapes that `fit` leaves."""
+        model = cls(
+            len(means), covariance, "ergodic" if end is None else "left-to-right", **options
         )
-        if means.ndim != 3 or 0 in means.shape:
-            raise ValueError(f"means have shape (S, M, D), not {means.shape}")
-        s, m, d = means.shape
-        weights = np.ones((s, 1)) if weights is None else np.array(weights, dtype=np.float64)
-        end = None if end is None else np.array(end, dtype=np.float64)
-        shapes = start.shape, transition.shape, weights.shape, (s,) if end is None else end.shape
-        if shapes != ((s,), (s, s), (s, m), (s,)):
+        model.set_components(means, covs)
+        s = model.n_states
+        start, transition, leave = (
+            np.array(v, dtype=float)
+            for v in (start, transition, np.zeros(s) if end is None else end)
+        )
+        if (start.shape, transition.shape, leave.shape) != ((s,), (s, s), (s,)):
             raise ValueError(
-                f"{s} states with {m} Gaussians need start ({s},), transition ({s}, {s}), weights "
-                f"({s}, {m}) and end ({s},), not {', '.join(map(str, shapes))}"
+                f"{s} states need start ({s},), transition ({s}, {s}) and end ({s},), not "
+                f"{start.shape}, {transition.shape} and {leave.shape}"
             )
-        if not np.isfinite(means).all():
-            raise ValueError("the means have NaN or infinite values")
-        model = cls(s, covariance, m, **options)
-        _check_weights(start, "start probabilities")
-        _check_weights(weights)
-        if end is None:
-            _check_weights(transition, "the rows of transition")
-        else:
-            _check_weights(np.c_[transition, end], "the rows of transition, with end,")
-        _check_covs(model._flat(covs), covariance, s * m, d)
-        model.start, model.transition, model.end = start, transition, end
-        model.weights, model.means, model.covs = weights, means, covs
+        mixture.check_probabilities(start, "start probabilities")
+        mixture.check_probabilities(np.c_[transition, leave], "the rows of transition, with end,")
+        model.start, model.transition, model.end = start, transition, None if end is None else leave
         return model
-
-    # Emissions are a mixture's K = S M components; the mixture's functions see them in one row.
-
-    def _flat(self, covs: np.ndarray) -> np.ndarray:
-        if self.covariance == "tied":
-            return covs
-        if covs.shape[:2] != (self.n_states, self.n_mix):
-            raise ValueError(
-                f"covs start with (S, M) = ({self.n_states}, {self.n_mix}), not {covs.shape}"
-            )
-        return covs.reshape(-1, *covs.shape[2:])
-
-    def _fitted(self) -> None:
-        if not hasattr(self, "means"):
-            raise ValueError("this model has no parameters yet: call fit(sequences), or use `of`")
-
-    @property
-    def _in_a_row(self) -> bool:
-        return isinstance(self.topology, str) and self.topology == "left-to-right"
-
-    def _sequence(self, x: ArrayLike) -> np.ndarray:
-        self._fitted()
-        return _sequences([x], self.means.shape[2])[0]
 
     @property
     def log_transition(self) -> np.ndarray:
         """log a_ij (S, S)."""
-        self._fitted()
-        return _log(self.transition)
+        return log(self.transition)
 
-    @property
-    def log_start(self) -> np.ndarray:
-        """log π_j (S,)."""
-        self._fitted()
-        return _log(self.start)
-
-    @property
-    def log_end(self) -> np.ndarray:
-        """log e_j (S,); zeros where the model has no end of its own."""
-        self._fitted()
-        return np.zeros(self.n_states) if self.end is None else _log(self.end)
-
-    def _chain(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        return self.log_transition, self.log_start, self.log_end
-
-    def _log_components(self, x: np.ndarray) -> np.ndarray:
-        """log w_jm N(x_n | µ_jm, Σ_jm), (N, S, M)."""
-        means, covs = self.means.reshape(-1, self.means.shape[2]), self._flat(self.covs)
-        log_n = _log_normal(x, means, covs, self.covariance)  # (N, S·M)
-        return _log(self.weights) + log_n.reshape(len(x), self.n_states, self.n_mix)
+    def _chain(self) -> tuple:
+        return self.log_transition, log(self.start), None if self.end is None else log(self.end)
 
     def log_emission(self, x: ArrayLike) -> np.ndarray:
         """log b_j(x_n): x (N, D) -> (N, S)."""
-        return logsumexp(self._log_components(self._sequence(x)), axis=2)
+        self.check_fitted()
+        x = observations(x, self.means.shape[1])
+        return log_normal(x, self.means, self.covs, self.covariance)
 
     def log_prob(self, x: ArrayLike | Sequence[ArrayLike]) -> np.ndarray:
         """log p in nats: of one sequence (N, D) -> (), of a list of B of them -> (B,)."""
-        self._fitted()
         if isinstance(x, (list, tuple)) and np.ndim(x[0] if len(x) else 0) == 2:
             return np.array([self.log_prob(sequence) for sequence in x])
         return np.float64(forward(self.log_emission(x), *self._chain())[1])
@@ -489,18 +339,14 @@ class GaussianHMM:
         """The most probable path (N,) and its log p(x, path)."""
         return viterbi(self.log_emission(x), *self._chain())
 
-    def sample(
-        self, n: int | None = None, seed: int | np.random.Generator = 0
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def sample(self, n: int | None = None, seed: int | np.random.Generator = 0) -> tuple:
         """Walk the chain and draw a frame at every step -> frames (n, D), states (n,).
 
-        Args:
-            n: frames. None: until the chain ends, for a model that has an end. A model that has an
-                end may stop before n.
+        A model that has an end may stop before n frames; with None it goes on to its end.
         """
-        self._fitted()
+        self.check_fitted()
         if n is None and self.end is None:
-            raise ValueError("this chain has no end: say how many frames, sample(n)")
+            raise ValueError("this chain has no end: give the number of frames, sample(n)")
         if n is not None and n < 1:
             raise ValueError(f"n counts frames, at least 1, not {n}")
         rng = np.random.default_rng(seed)
@@ -513,175 +359,72 @@ class GaussianHMM:
             if following == self.n_states:
                 break
             states.append(following)
-        states = np.array(states)
-        (s, m, d), chosen = self.means.shape, np.zeros(len(states), dtype=int)
-        if m > 1:
-            steps = np.cumsum(self.weights, axis=1)[states]  # (n, M)
-            chosen = np.minimum((rng.random((len(states), 1)) > steps).sum(axis=1), m - 1)
-        covs = _full(self._flat(self.covs), self.covariance, s * m, d)
-        z = rng.standard_normal((len(states), d))
-        which = states * m + chosen
-        roots = np.linalg.cholesky(covs)[which]
-        return self.means.reshape(-1, d)[which] + np.einsum("nij,nj->ni", roots, z), states
+        return self.draw(np.array(states), rng), np.array(states)
 
     def fit(
-        self, sequences: Sequence[ArrayLike] | ArrayLike, start: GaussianHMM | None = None
+        self, sequences: Sequence[ArrayLike] | ArrayLike, init_from: GaussianHMM | None = None
     ) -> GaussianHMM:
         """Maximum likelihood by Baum–Welch: EM whose hidden variable is the path.
 
         Args:
             sequences: a list of (N_b, D) arrays; one such array is taken as a list of one.
-            start: a model of the same shape, whose parameters are the start; transitions that are 0
-                there stay 0.
+            init_from: a model whose parameters are the start; transitions that are 0 there stay 0.
         """
-        sequences = _sequences(sequences, None if start is None else _dimension(start))
-        x = np.concatenate(sequences)
-        floor = self.floor * _spread(x)
-        if len(x) < self.n_states * self.n_mix:
+        sequences = _sequences(sequences)
+        x, lengths = np.concatenate(sequences), np.array([len(q) for q in sequences])
+        floor, cuts = self.floor * variances(x), np.cumsum(lengths)[:-1]
+        s, in_a_row = self.n_states, self.topology == "left-to-right"
+        if in_a_row and lengths.min() < s:
             raise ValueError(
-                f"{len(x)} frames are too few for {self.n_states} states with {self.n_mix} Gaussians: "
-                "ask for fewer, or give more data"
+                f"a sequence of {lengths.min()} frames cannot pass through {s} states in a row, one "
+                "frame each at least: ask for fewer states, or leave it out"
             )
-        shortest = min(map(len, sequences))
-        if self._in_a_row and shortest < self.n_states:
-            raise ValueError(
-                f"a sequence of {shortest} frames cannot pass through {self.n_states} states in a "
-                "row, one frame each at least: ask for fewer states, or leave it out"
-            )
-        if start is not None:
-            same = ("n_states", "n_mix", "covariance")
-            if any(getattr(start, name) != getattr(self, name) for name in same):
-                raise ValueError(
-                    f"start has {start.n_states} states with {start.n_mix} {start.covariance} "
-                    f"Gaussians; this fit needs {self.n_states} with {self.n_mix} {self.covariance}"
-                )
-            for name in ("start", "transition", "end", "weights", "means", "covs"):
-                value = getattr(start, name)
-                setattr(self, name, None if value is None else np.array(value))
-            self._run(sequences, x, floor)
-        else:
-            rng, best = np.random.default_rng(self.seed), None
-            for _ in range(self.n_init):
-                self._begin(sequences, x, floor, rng)
-                self._run(sequences, x, floor)
-                if best is None or self.history[-1] > best["history"][-1]:
-                    best = dict(self.__dict__)
-            self.__dict__.update(best)
-        if not self.converged:
-            gain = self.history[-1] - self.history[-2]
-            _warn("Baum-Welch", self.max_iter, gain, self.tol, "frame", "states or Gaussians")
+
+        def initialise(rng: np.random.Generator) -> None:
+            if in_a_row:
+                labels = np.concatenate([np.arange(n) * s // n for n in lengths])
+                possible, first, last = (np.exp(v) > 0 for v in left_to_right(s))
+            else:
+                labels = mixture.start_labels(x, s, rng)
+                possible, first, last = np.ones((s, s)), np.ones(s), np.zeros(s)
+            self.transition, self.end = possible, last if in_a_row else None
+            gammas = np.split(np.eye(s)[labels], cuts)
+            counts = sum(g[:-1].T @ g[1:] for g in gammas)
+            m_step(gammas, possible + counts, first, last, None)  # one of each, then what is seen
+
+        def e_step() -> tuple:
+            log_b = log_normal(x, self.means, self.covs, self.covariance)  # (N, S)
+            found = [occupancy(b, *self._chain()) for b in np.split(log_b, cuts)]
+            gammas, counts, log_p = zip(*found, strict=True)
+            return sum(log_p) / len(x), gammas, sum(counts), 0, 0, (self.means, self.covs)
+
+        def m_step(gammas: Sequence, counts: np.ndarray, first, last, old: tuple | None) -> None:
+            first = first + sum(g[0] for g in gammas)
+            last = last + sum(g[-1] for g in gammas)
+            self.start = first / first.sum()
+            total = counts.sum(axis=1) + (last if in_a_row else 0)
+            seen = total > 1e-10  # a state that is never left keeps its row
+            total = np.where(seen, total, 1)
+            self.transition = np.where(seen[:, None], counts / total[:, None], self.transition)
+            self.end = np.where(seen, last / total, self.end) if in_a_row else None
+            r = np.concatenate(gammas)
+            self.means, self.covs = mixture.weighted_fit(x, r, self.covariance, floor, old)
+
+        self.maximise(x, init_from, initialise, e_step, m_step)
         return self
 
-    def _begin(self, sequences: list, x: np.ndarray, floor: np.ndarray, rng) -> None:
-        """A start from labels: k-means++ for any chain, S equal parts for left-to-right."""
-        s, m = self.n_states, self.n_mix
-        if isinstance(self.topology, str):
-            allowed = np.ones((s, s), dtype=bool)
-        else:
-            allowed = self.topology
-        first, last = np.ones(s), None
-        if self._in_a_row:
-            log_transition, log_start, log_end = left_to_right(s)
-            allowed, first, last = log_transition > -np.inf, np.exp(log_start), log_end > -np.inf
-            labels = np.concatenate([np.arange(len(q)) * s // len(q) for q in sequences])
-        else:
-            labels = _kmeans(x, s, rng)
-        counts, ends, begin = (
-            allowed.astype(float),
-            np.zeros(s),
-            0,
-        )  # one of each, then what is seen
-        if last is not None:
-            ends += last
-        for q in sequences:
-            path = labels[begin : begin + len(q)]
-            np.add.at(counts, (path[:-1], path[1:]), 1)
-            if last is not None:
-                ends[path[-1]] += 1
-            else:
-                first[path[0]] += 1
-            begin += len(q)
-        counts[~allowed] = 0
-        self.start = first / first.sum()
-        self.transition = counts / (counts.sum(axis=1) + ends)[:, None]
-        self.end = None if last is None else ends / (counts.sum(axis=1) + ends)
-        r = np.zeros((len(x), s * m))
-        for j in range(s):
-            inside = np.flatnonzero(labels == j)
-            try:
-                parts = _kmeans(x[inside], m, rng) if m > 1 else np.zeros(len(inside), dtype=int)
-            except ValueError as error:
-                raise ValueError(f"state {j} starts with {len(inside)} frames: {error}") from None
-            r[inside, j * m + parts] = 1
-        self._emissions(x, r, floor, None)
 
-    def _emissions(
-        self, x: np.ndarray, r: np.ndarray, floor: np.ndarray, old: tuple | None
-    ) -> None:
-        s, m, d = self.n_states, self.n_mix, x.shape[1]
-        means, covs = _weighted_fit(x, r, self.covariance, floor, old)
-        count = r.sum(axis=0).reshape(s, m)
-        total = count.sum(axis=1, keepdims=True)
-        if old is None:
-            self.weights = count / total
-        else:  # a state that has lost all its frames stays as it was
-            self.weights = np.where(total > 1e-10, count / np.maximum(total, 1e-10), self.weights)
-        self.means = means.reshape(s, m, d)
-        self.covs = covs if self.covariance == "tied" else covs.reshape(s, m, *covs.shape[1:])
-
-    def _run(self, sequences: list, x: np.ndarray, floor: np.ndarray) -> None:
-        self.history, self.converged = [], False
-        cuts = np.cumsum([len(q) for q in sequences])[:-1]
-        for step in range(self.max_iter + 1):
-            parts = self._log_components(x)  # (N, S, M)
-            log_b = logsumexp(parts, axis=2)  # (N, S)
-            chain = self._chain()
-            counted = [occupancy(b, *chain) for b in np.split(log_b, cuts)]  # E step
-            self.history.append(sum(log_p for _, _, log_p in counted) / len(x))
-            _never_down(self.history)
-            if step and self.history[-1] - self.history[-2] < self.tol:
-                self.converged = True
-                return
-            if step == self.max_iter:
-                return
-            gamma = np.concatenate([g for g, _, _ in counted])  # (N, S)
-            self._step_chain([g for g, _, _ in counted], sum(c for _, c, _ in counted))  # M step
-            r = gamma[:, :, None] * np.exp(parts - log_b[:, :, None])  # (N, S, M)
-            old = self.means.reshape(-1, x.shape[1]), self._flat(self.covs)
-            self._emissions(x, r.reshape(len(x), -1), floor, old)
-
-    def _step_chain(self, gammas: list, counts: np.ndarray) -> None:
-        """M step for the chain: each probability becomes the expected share of its transitions."""
-        self.start = sum(g[0] for g in gammas) / len(gammas)
-        self.start /= self.start.sum()
-        ends = np.zeros(self.n_states) if self.end is None else sum(g[-1] for g in gammas)
-        total = counts.sum(axis=1) + ends
-        seen = total > 1e-10  # a state that is never left keeps its row
-        self.transition = np.where(
-            seen[:, None], counts / np.where(seen, total, 1)[:, None], self.transition
-        )
-        if self.end is not None:
-            self.end = np.where(seen, ends / np.where(seen, total, 1), self.end)
-
-
-def _dimension(model: GaussianHMM) -> int:
-    model._fitted()
-    return model.means.shape[2]
-
-
-def _sequences(sequences: Sequence[ArrayLike] | ArrayLike, dimension: int | None = None) -> list:
+def _sequences(sequences: Sequence[ArrayLike] | ArrayLike) -> list[np.ndarray]:
     if isinstance(sequences, np.ndarray) and sequences.ndim == 2:
         sequences = [sequences]
-    if len(sequences) == 0:
-        raise ValueError("there are no sequences: give a list of arrays (N, D)")
+    if len(sequences) == 0 or np.ndim(sequences[0]) == 0:
+        raise ValueError(
+            "sequences are a list of arrays (N, D), at least one; of single numbers, [x[:, None]]"
+        )
     checked = []
     for number, sequence in enumerate(sequences):
-        if np.size(sequence) == 0:
-            raise ValueError(
-                f"sequence {number} is empty, shape {np.shape(sequence)}: leave it out"
-            )
         try:
-            checked.append(_data(sequence, dimension or (checked[0].shape[1] if checked else None)))
+            checked.append(observations(sequence, checked[0].shape[1] if checked else None))
         except ValueError as error:
             raise ValueError(f"sequence {number}: {error}") from None
     return checked

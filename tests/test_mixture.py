@@ -10,7 +10,8 @@ from sklearn.mixture import GaussianMixture as Oracle
 
 from minigen import ConvergenceWarning, data
 from minigen.audio import mfcc
-from minigen.gaussian import COVARIANCES, Gaussian, GaussianMixture, _raise_to
+from minigen.gaussian import Gaussian
+from minigen.mixture import COVARIANCES, GaussianMixture, kmeans, weighted_fit
 
 kinds = pytest.mark.parametrize("kind", COVARIANCES)
 
@@ -64,7 +65,7 @@ def matrices(mixture: GaussianMixture) -> np.ndarray:
 
 @kinds
 def test_log_prob_equals_scipy(kind):
-    mixture = GaussianMixture.of(*parameters(kind), covariance=kind)
+    mixture = GaussianMixture.from_parameters(*parameters(kind), covariance=kind)
     x = 2 * np.random.default_rng(2).normal(size=(4, 5, 3))
     want = sum(
         w * stats.multivariate_normal(m, c).pdf(x)
@@ -76,7 +77,7 @@ def test_log_prob_equals_scipy(kind):
 
 @kinds
 def test_integrates_to_one(kind):
-    mixture = GaussianMixture.of(*parameters(kind, 3, 2), covariance=kind)
+    mixture = GaussianMixture.from_parameters(*parameters(kind, 3, 2), covariance=kind)
     axis = np.linspace(-15, 15, 601)
     grid = np.stack(np.meshgrid(axis, axis, indexing="ij"), axis=-1)
     assert abs(trapezoid(trapezoid(np.exp(mixture.log_prob(grid)), axis), axis) - 1) < 1e-6
@@ -86,8 +87,8 @@ def test_integrates_to_one(kind):
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_agrees_with_scikit_learn_from_the_same_start(kind, seed):
     x = clusters(seed=seed) / np.geomspace(0.1, 10, 3)  # a sphere wants columns in one unit
-    start = GaussianMixture.of(*parameters(kind, seed=seed), covariance=kind)
-    ours = GaussianMixture(3, kind, tol=1e-12, max_iter=20_000).fit(x, start=start)
+    start = GaussianMixture.from_parameters(*parameters(kind, seed=seed), covariance=kind)
+    ours = GaussianMixture(3, kind, tol=1e-12, max_iter=20_000).fit(x, init_from=start)
     theirs = oracle(start, tol=1e-12, max_iter=20_000).fit(x)
     assert np.abs(ours.log_prob(x) - theirs.score_samples(x)).max() < 1e-4
     assert np.allclose(ours.posteriors(x), theirs.predict_proba(x), atol=1e-4)
@@ -99,11 +100,11 @@ def test_agrees_with_scikit_learn_from_the_same_start(kind, seed):
 def test_a_single_step_equals_scikit_learn(kind):
     """Far from the end, where only the same formulas give the same numbers."""
     x = clusters()
-    start = GaussianMixture.of(*parameters(kind), covariance=kind)
+    start = GaussianMixture.from_parameters(*parameters(kind), covariance=kind)
     theirs = oracle(start, max_iter=1)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        ours = GaussianMixture(3, kind, max_iter=1).fit(x, start=start)
+        ours = GaussianMixture(3, kind, max_iter=1).fit(x, init_from=start)
         theirs.fit(x)
     assert np.isclose(ours.history[0], theirs.lower_bound_)
     for name, other in (("weights", "weights_"), ("means", "means_"), ("covs", "covariances_")):
@@ -132,19 +133,40 @@ def test_the_likelihood_never_falls(kind, k, floor):
 def test_the_floor_gives_the_maximum_within_its_bound():
     """Against a search over random covariances that keep the bound."""
     rng = np.random.default_rng(0)
-    a = rng.normal(size=(3, 3))
-    cov, floor = a @ np.diag([1.0, 0.1, 1e-3]) @ a.T, np.array([0.2, 0.5, 0.1])
+    x = rng.normal(size=(500, 3)) * [1.0, 0.3, 0.03] @ rng.normal(size=(3, 3))
+    cov, floor, all_ = np.cov(x.T, ddof=0), np.array([0.2, 0.5, 0.1]), np.ones((500, 1))
 
     def value(s):
         return -np.linalg.slogdet(s)[1] - np.trace(np.linalg.solve(s, cov))
 
-    best = _raise_to(cov, floor)
+    best = weighted_fit(x, all_, "full", floor)[1][0]
     assert np.linalg.eigvalsh(best - np.diag(floor))[0] > -1e-12
+    assert not np.allclose(best, cov)  # the bound is at work
     for _ in range(2000):
         b = best + 0.02 * (bend := rng.normal(size=(3, 3))) + 0.02 * bend.T
         if np.linalg.eigvalsh(b - np.diag(floor))[0] > 0:
             assert value(b) <= value(best) + 1e-12
-    assert np.array_equal(_raise_to(best + np.eye(3), floor), best + np.eye(3))
+    assert np.allclose(weighted_fit(x, all_, "full", floor * 1e-9)[1][0], cov)
+
+
+def test_kmeans_moves_each_centre_to_the_mean_of_its_points():
+    x = clusters(300)
+    centres, labels = kmeans(x, 5, seed=3, rounds=100)
+    assert np.array_equal(labels, ((x[:, None] - centres) ** 2).sum(2).argmin(1))
+    assert np.allclose(centres, [x[labels == j].mean(axis=0) for j in range(5)])
+    assert np.array_equal(labels, kmeans(x, 5, np.random.default_rng(3), rounds=100)[1])
+
+
+def test_kmeans_seeds_far_apart():
+    """k-means++ finds ten far clusters of one to fifty points: plain random seeds rarely do."""
+    sizes = np.arange(1, 51, 5)
+    x = np.repeat(1e3 * np.arange(10.0), sizes)[:, None] + np.random.default_rng(0).normal(
+        size=(sizes.sum(), 1)
+    )
+    for seed in range(20):
+        centres, labels = kmeans(x, 10, seed)
+        assert sorted(np.bincount(labels)) == sizes.tolist()
+        assert np.allclose(np.sort(centres[:, 0]), 1e3 * np.arange(10), atol=5)
 
 
 @kinds
@@ -158,10 +180,10 @@ def test_one_component_is_the_gaussian(kind):
 
 @kinds
 def test_recovers_what_it_sampled(kind):
-    truth = GaussianMixture.of(*parameters(kind, seed=3), covariance=kind)
+    truth = GaussianMixture.from_parameters(*parameters(kind, seed=3), covariance=kind)
     truth.means *= 4
     x = truth.sample(20_000, seed=0)
-    fitted = GaussianMixture(3, kind).fit(x, start=truth)
+    fitted = GaussianMixture(3, kind).fit(x, init_from=truth)
     held_out = truth.sample(20_000, seed=1)
     gap = truth.log_prob(held_out) - fitted.log_prob(held_out)
     assert abs(gap.mean()) < 5e-3
@@ -220,8 +242,10 @@ def test_speech_frames():
 
 def test_a_component_that_has_lost_all_data_is_kept_where_it_was():
     x = np.random.default_rng(0).normal(size=(50, 2))
-    start = GaussianMixture.of([0.5, 0.5], [[0, 0], [1e4, 1e4]], np.stack([np.eye(2)] * 2))
-    mixture = GaussianMixture(2).fit(x, start=start)
+    start = GaussianMixture.from_parameters(
+        [0.5, 0.5], [[0, 0], [1e4, 1e4]], np.stack([np.eye(2)] * 2)
+    )
+    mixture = GaussianMixture(2).fit(x, init_from=start)
     assert np.allclose(mixture.weights, [1, 0])
     assert np.allclose(mixture.log_prob(x), Gaussian.fit(x).log_prob(x))
     assert np.isfinite(mixture.sample(10)).all()
@@ -235,7 +259,7 @@ def test_one_point_repeated_is_kept_in_bounds_by_the_floor():
 
 
 def test_failure_to_converge_warns_with_what_to_do():
-    with pytest.warns(ConvergenceWarning, match=r"2 steps.*max_iter=4.*fewer components"):
+    with pytest.warns(ConvergenceWarning, match=r"2 steps.*max_iter=4.*fewer Gaussians"):
         mixture = GaussianMixture(3, max_iter=2, tol=1e-12).fit(clusters())
     assert not mixture.converged and len(mixture.history) == 3
     with warnings.catch_warnings():
@@ -244,13 +268,13 @@ def test_failure_to_converge_warns_with_what_to_do():
 
 
 X = clusters(20, 2)
-TWO = GaussianMixture.of([0.5, 0.5], [[0.0], [1.0]], [1.0, 1.0], "spherical")
+TWO = GaussianMixture.from_parameters([0.5, 0.5], [[0.0], [1.0]], [1.0, 1.0], "spherical")
 
 
 @pytest.mark.parametrize(
     "call, message",
     [
-        (lambda: GaussianMixture(0), "k=0.*at least 1"),
+        (lambda: GaussianMixture(0), "0 Gaussians.*at least 1"),
         (lambda: GaussianMixture(2, "round"), "full, tied, diag, spherical, not 'round'"),
         (lambda: GaussianMixture(2, floor=0), "floor lies between"),
         (lambda: GaussianMixture(2, tol=0), "tol is positive"),
@@ -261,21 +285,75 @@ TWO = GaussianMixture.of([0.5, 0.5], [[0.0], [1.0]], [1.0, 1.0], "spherical")
         (lambda: GaussianMixture(2).fit(np.where(X == X[3, 0], np.nan, X)), "NaN"),
         (lambda: GaussianMixture(2).fit(X[:, 0]), r"\(N, D\)"),
         (lambda: GaussianMixture(2).fit(X[:0]), r"\(N, D\)"),
-        (lambda: GaussianMixture(3, "spherical").fit(X, start=TWO), "start has 2 spherical"),
-        (lambda: GaussianMixture(2).fit(X, start=GaussianMixture(2)), "no parameters yet"),
+        (
+            lambda: GaussianMixture(3, "spherical").fit(X, init_from=TWO),
+            "init_from is GaussianMixture.k=2",
+        ),
+        (lambda: GaussianMixture(2).fit(X, init_from=GaussianMixture(2)), "no parameters yet"),
         (lambda: GaussianMixture(2).log_prob(X), "no parameters yet"),
         (lambda: GaussianMixture(2).sample(1), "no parameters yet"),
         (lambda: TWO.log_prob(X), "1 dimensions, x has shape"),
         (lambda: TWO.sample(-1), "not -1"),
-        (lambda: GaussianMixture.of([0.5, 0.6], [[0.0], [1.0]], [1, 1], "spherical"), "sum to 1"),
-        (lambda: GaussianMixture.of([1.5, -0.5], [[0.0], [1.0]], [1, 1], "spherical"), "negative"),
-        (lambda: GaussianMixture.of([1.0], [0.0], [1.0], "spherical"), r"means \(K, D\)"),
-        (lambda: GaussianMixture.of([1.0], [[0.0]], [1.0], "diag"), r"\(1, 1\), not \(1,\)"),
-        (lambda: GaussianMixture.of([1.0], [[0.0]], [[0.0]], "diag"), "positive"),
-        (lambda: GaussianMixture.of([1.0], [[0, 0]], [[[1, 2], [2, 1]]]), "positive definite"),
-        (lambda: GaussianMixture.of([1.0], [[np.nan]], [[1.0]], "diag"), "means have NaN"),
+        (
+            lambda: GaussianMixture.from_parameters(
+                [0.5, 0.6], [[0.0], [1.0]], [1, 1], "spherical"
+            ),
+            "sum to 1",
+        ),
+        (
+            lambda: GaussianMixture.from_parameters(
+                [1.5, -0.5], [[0.0], [1.0]], [1, 1], "spherical"
+            ),
+            "negative",
+        ),
+        (lambda: GaussianMixture.from_parameters([1.0], [0.0], [1.0], "spherical"), r"\(K, D\)"),
+        (
+            lambda: GaussianMixture.from_parameters([1.0], [[0.0]], [1.0], "diag"),
+            r"\(1, 1\), not \(1,\)",
+        ),
+        (lambda: GaussianMixture.from_parameters([1.0], [[0.0]], [[0.0]], "diag"), "positive"),
+        (
+            lambda: GaussianMixture.from_parameters([1.0], [[0, 0]], [[[1, 2], [2, 1]]]),
+            "positive definite",
+        ),
+        (
+            lambda: GaussianMixture.from_parameters([1.0], [[np.nan]], [[1.0]], "diag"),
+            "means have NaN",
+        ),
     ],
 )
 def test_errors(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@kinds
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_values_that_are_not_finite_are_one_error_everywhere(kind, bad):
+    mixture = GaussianMixture.from_parameters(*parameters(kind), covariance=kind)
+    one = Gaussian(np.zeros(3), np.eye(3))
+    x = np.array([[0.0, 1.0, 2.0], [0.0, bad, 2.0]])
+    calls = (
+        mixture.log_prob,
+        mixture.posteriors,
+        mixture.bic,
+        mixture.fit,
+        one.log_prob,
+        Gaussian.fit,
+    )
+    for call in calls:
+        with pytest.raises(ValueError, match="x has NaN or infinite values"):
+            call(x)
+
+
+def test_the_default_stopping_rule_is_that_of_scikit_learn():
+    x = clusters(2000)
+    start = GaussianMixture.from_parameters(*parameters("diag"), covariance="diag")
+    ours = GaussianMixture(3, "diag").fit(x, init_from=start)
+    theirs = oracle(start).fit(x)
+    assert len(ours.history) == theirs.n_iter_
+
+
+def test_repr_says_what_it_is():
+    assert repr(GaussianMixture(4, "tied")) == "GaussianMixture(k=4, covariance='tied', not fitted)"
+    assert repr(TWO) == "GaussianMixture(k=2, covariance='spherical', D=1)"

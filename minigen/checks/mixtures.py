@@ -8,7 +8,8 @@ from collections.abc import Callable
 import numpy as np
 from scipy.special import logsumexp
 
-from ..gaussian import Gaussian, GaussianMixture
+from ..gaussian import Gaussian
+from ..mixture import GaussianMixture
 from .core import CheckFailed, compare, exercise, require
 
 __all__ = [
@@ -159,7 +160,9 @@ def m_step(function: Callable) -> None:
             ),
         ],
     )
-    start = GaussianMixture.of(np.ones(2) / 2, [[-1, 0], [1, 0]], np.stack([4 * np.eye(2)] * 2))
+    start = GaussianMixture.from_parameters(
+        np.ones(2) / 2, [[-1, 0], [1, 0]], np.stack([4 * np.eye(2)] * 2)
+    )
     theta, history = (start.weights, start.means, start.covs), []
     for _ in range(20):
         parts = [Gaussian(m, c).log_prob(x) for m, c in zip(theta[1], theta[2], strict=True)]
@@ -172,7 +175,7 @@ def m_step(function: Callable) -> None:
         "twenty rounds never lower the likelihood",
         "the likelihood fell in one of twenty rounds: some estimate is not the maximum",
     )
-    library = GaussianMixture(2, tol=1e-12, max_iter=2000).fit(x, start=start)
+    library = GaussianMixture(2, tol=1e-12, max_iter=2000).fit(x, init_from=start)
     require(
         abs(history[-1] - library.history[-1]) < 1e-4,
         "they end where the library ends",

@@ -631,7 +631,7 @@ def letters_to_sounds(word: str) -> list[str]:
 
 
 def transcribe(text: str) -> list[list[list[str]]]:
-    """Text -> for each word the ways in which it may have been said: what `hmm.align` takes.
+    """Text -> for each word the ways in which it may have been said: what `alignment.align` takes.
 
     A number is one word here, with all its readings, each as it is usually said.
 

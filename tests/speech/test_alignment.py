@@ -12,9 +12,9 @@ import pytest
 from scipy.special import logsumexp
 from scipy.stats import multivariate_normal
 
-from minigen import ConvergenceWarning, data, hmm
+from minigen import ConvergenceWarning, data
 from minigen.audio import speech_features
-from minigen.data import load_phones, speech
+from minigen.data import Utterance, load_phones, speech
 from minigen.speech import alignment, pronunciation
 from minigen.speech.alignment import (
     PhoneModels,
@@ -58,11 +58,9 @@ def state_log_prob(models, x, emission):
 
 
 def dense(net):
-    """The arcs as a matrix log p(s -> s'), (S, S)."""
-    matrix = np.full((len(net.emission),) * 2, -np.inf)
-    for s in range(len(net.emission)):
-        for arc in range(net.arcs[s], net.arcs[s + 1]):
-            matrix[net.source[arc], s] = np.logaddexp(matrix[net.source[arc], s], net.log_p[arc])
+    """The transitions as a matrix log p(s -> s'), (S, S)."""
+    matrix, found = np.full(net.transition.shape, -np.inf), net.transition.tocoo()
+    matrix[found.row, found.col] = found.data
     return matrix
 
 
@@ -122,14 +120,14 @@ def test_network_of_names_is_a_chain():
     stay = np.exp(models.log_stay[:2]).ravel()
     expected = np.diag(stay) + np.diag(1 - stay[:-1], 1)
     assert np.allclose(np.exp(dense(net)), expected)
-    assert np.allclose(np.exp(net.first), [1, 0, 0, 0])
-    assert np.allclose(np.exp(net.last), [0, 0, 0, 1 - stay[-1]])
+    assert np.allclose(np.exp(net.start), [1, 0, 0, 0])
+    assert np.allclose(np.exp(net.end), [0, 0, 0, 1 - stay[-1]])
 
 
 def test_probabilities_out_of_each_state_sum_to_one():
     net = network(WORDS, random_models(np.random.default_rng(0)))
-    assert np.isclose(np.exp(net.first).sum(), 1)
-    assert np.allclose(np.exp(dense(net)).sum(axis=1) + np.exp(net.last), 1)
+    assert np.isclose(np.exp(net.start).sum(), 1)
+    assert np.allclose(np.exp(dense(net)).sum(axis=1) + np.exp(net.end), 1)
 
 
 def test_network_of_words_allows_the_sentences_it_should():
@@ -140,13 +138,13 @@ def test_network_of_words_allows_the_sentences_it_should():
 
     def walk(s, said):
         said = [*said, net.phones[net.token[s]]]
-        if net.last[s] > -np.inf:
+        if net.end[s] > -np.inf:
             sentences.add(" ".join(said))
         for after in np.flatnonzero(matrix[s] > -np.inf):
             if after != s:
                 walk(after, said)
 
-    for s in np.flatnonzero(net.first > -np.inf):
+    for s in np.flatnonzero(net.start > -np.inf):
         walk(s, [])
     assert sentences == {
         " ".join([*first, *way, *middle, "b", *end])
@@ -159,7 +157,7 @@ def test_network_of_words_allows_the_sentences_it_should():
 def enumerate_paths(net, log_b):
     matrix = dense(net)
     for path in itertools.product(range(len(net.emission)), repeat=len(log_b)):
-        score = net.first[path[0]] + net.last[path[-1]] + log_b[range(len(path)), path].sum()
+        score = net.start[path[0]] + net.end[path[-1]] + log_b[range(len(path)), path].sum()
         score += sum(matrix[i, j] for i, j in itertools.pairwise(path))
         if score > -np.inf:
             yield path, score
@@ -173,8 +171,8 @@ def test_recursions_equal_enumeration(phones):
     log_b = state_log_prob(models, x, net.emission)
     paths, scores = zip(*enumerate_paths(net, log_b), strict=True)
     total = logsumexp(scores)
-    found = alignment._expect(x, phones, models)
-    assert np.isclose(found.log_likelihood, total, atol=1e-9)
+    log_p, used, stay, weight, first, second = alignment._expect(x, phones, models)
+    assert np.isclose(log_p, total, atol=1e-9)
 
     posterior = np.exp(np.array(scores) - total)
     gamma, stays = np.zeros((6, len(net.emission))), np.zeros(len(net.emission))
@@ -182,60 +180,32 @@ def test_recursions_equal_enumeration(phones):
         gamma[range(6), path] += p
         for i, j in itertools.pairwise(path):
             stays[i] += p * (i == j)
-    for column, e in enumerate(found.used):
+    for column, e in enumerate(used):
         same = net.emission == e
-        assert np.isclose(found.weight[column].sum(), gamma[:, same].sum(), atol=1e-9)
-        assert np.isclose(found.stays[column], stays[same].sum(), atol=1e-9)
-        assert np.allclose(
-            found.first[column].sum(axis=0), gamma[:, same].sum(axis=1) @ x, atol=1e-9
-        )
+        occupied = gamma[:, same].sum(axis=1)
+        assert np.isclose(weight[column].sum(), occupied.sum(), atol=1e-9)
+        assert np.isclose(stay[column], stays[same].sum(), atol=1e-9)
+        assert np.allclose(first[column].sum(axis=0), occupied @ x, atol=1e-9)
+        assert np.allclose(second[column].sum(axis=0), occupied @ x**2, atol=1e-9)
 
     best = paths[int(np.argmax(scores))]
     expected = [net.token[s] for s in best]
     got = align(x, phones, models)
     assert [p for p, *_ in got] == [net.phones[t] for t, _ in itertools.groupby(expected)]
     lengths = [len(list(run)) for _, run in itertools.groupby(expected)]
-    starts = np.maximum(0, np.cumsum([0, *lengths[:-1]]) - 0.5) * models.frame
+    starts = np.maximum(0, np.cumsum([0, *lengths[:-1]]) - 0.5) * alignment.FRAME
     assert np.allclose([start for _, start, _ in got], starts)
-
-
-def test_recursions_equal_those_of_the_chapter():
-    """Long enough that underflow would show: `hmm` runs them on a matrix, here they run on arcs."""
-    rng = np.random.default_rng(2)
-    models = random_models(rng)
-    x, net = rng.normal(0, 3, (400, 2)), network(WORDS, models)
-    log_b = state_log_prob(models, x, net.emission)
-    gamma, counts, log_p = hmm.occupancy(log_b, dense(net), net.first, net.last)
-    found = alignment._expect(x, WORDS, models)
-    assert np.isclose(found.log_likelihood, log_p, atol=1e-8)
-    for column, e in enumerate(found.used):
-        same = net.emission == e
-        assert np.isclose(found.weight[column].sum(), gamma[:, same].sum(), atol=1e-7)
-        assert np.isclose(found.stays[column], np.diag(counts)[same].sum(), atol=1e-7)
-    path, _ = hmm.viterbi(log_b, dense(net), net.first, net.last)
-    expected = [net.phones[t] for t, _ in itertools.groupby(net.token[path])]
-    assert [p for p, *_ in align(x, WORDS, models)] == expected
 
 
 def test_the_beam_changes_nothing_that_counts(monkeypatch):
     clip = data.example()
     x, phones = speech_features(clip.audio, clip.rate), [p for p, *_ in clip.phones]
     models = train_phones([x], [phones], iterations=3, splits=0)
-    wide = alignment._expect(x, phones, models), align(x, phones, models)
+    beam, times = alignment._expect(x, phones, models), align(x, phones, models)
     monkeypatch.setattr(alignment, "BEAM", np.inf)
-    exact = alignment._expect(x, phones, models), align(x, phones, models)
-    assert np.isclose(wide[0].log_likelihood, exact[0].log_likelihood, atol=1e-9)
-    assert np.allclose(wide[0].first, exact[0].first, atol=1e-6) and wide[1] == exact[1]
-
-
-def test_a_beam_that_loses_every_path_is_dropped(monkeypatch):
-    rng = np.random.default_rng(0)
-    models, x = random_models(rng), rng.normal(size=(9, 2))
-    exact = align(x, ["a", "b"], models)
-    monkeypatch.setattr(alignment, "BEAM", 0.0)
-    assert [p for p, *_ in align(x, ["a", "b"], models)] == ["a", "b"]
-    assert np.isfinite(alignment._expect(x, ["a", "b"], models).log_likelihood)
-    assert [p for p, *_ in exact] == ["a", "b"]
+    exact = alignment._expect(x, phones, models)
+    assert np.isclose(beam[0], exact[0], atol=1e-9)
+    assert np.allclose(beam[4], exact[4], atol=1e-6) and align(x, phones, models) == times
 
 
 # ---------------------------------------------------------------- training
@@ -265,7 +235,7 @@ def test_likelihood_never_falls_and_known_phones_are_found():
     assert models.history[-1] > models.history[0] + 3
     for x, names, begin in zip(data_, scripts, starts, strict=True):
         got = np.array([start for _, start, _ in align(x, names, models)][1:])
-        assert np.allclose(got, (begin[1:] - 0.5) * models.frame)
+        assert np.allclose(got, (begin[1:] - 0.5) * alignment.FRAME)
     for i, name in enumerate(models.names):
         assert np.allclose(models.mean[i].mean(axis=(0, 1)), means[name], atol=0.2)
 
@@ -299,9 +269,9 @@ def test_alignment_has_no_gaps_and_keeps_the_transcript():
     assert models.mean.shape[2] == 2 and len(models.history) == 3
     found = align(x, phones, models)
     assert [p for p, *_ in found] == phones
-    assert found[0][1] == 0 and np.isclose(found[-1][2], (len(x) - 1) * models.frame)
+    assert found[0][1] == 0 and np.isclose(found[-1][2], (len(x) - 1) * alignment.FRAME)
     assert all(a[2] == b[1] for a, b in itertools.pairwise(found))
-    assert all(end - start >= 2.5 * models.frame - 1e-9 for _, start, end in found)  # 3 states
+    assert all(end - start >= 2.5 * alignment.FRAME - 1e-9 for _, start, end in found)  # 3 states
 
 
 @pytest.fixture(scope="module")
@@ -386,14 +356,14 @@ def test_errors_say_what_to_do():
     for phones, message in (
         ([], "transcript is empty"),
         (["a", "q", "zz"], "no model for the phones q, zz"),
-        (["a"] * 5, "too few for this transcript"),
+        (["a"] * 5, "9 frames are too few for this transcript.*10 states"),
         ([[["a"]], "b"], "not a list of pronunciations"),
         ([[]], "not a list of pronunciations"),
         ([[[]]], "not a list of pronunciations"),
     ):
         with pytest.raises(ValueError, match=message):
             align(x, phones, models)
-    with pytest.raises(ValueError, match="columns, not 3"):
+    with pytest.raises(ValueError, match="2 dimensions, x has shape"):
         align(np.zeros((9, 3)), ["a"], models)
     with pytest.raises(ValueError, match="NaN"):
         align(x * np.nan, ["a"], models)
@@ -411,7 +381,41 @@ def test_errors_say_what_to_do():
         align_corpus([data.example()] * 2)
 
 
-def test_it_is_what_hmm_offers():
-    assert hmm.align is align and hmm.PhoneModels is PhoneModels
-    code = "import sys, minigen.hmm, minigen.speech.alignment; sys.exit('torch' in sys.modules)"
+def noisy(name, text, seconds=0.6, seed=0):
+    x = 0.1 * np.random.default_rng(seed).normal(size=round(8000 * seconds)).astype(np.float32)
+    return Utterance(x, 8000, text, "nobody", name=name)
+
+
+def test_every_bad_clip_is_named_at_once_and_can_be_skipped():
+    good = [noisy(f"good{i}", "one two", seed=i) for i in range(3)]
+    bad = [noisy("wordless", ""), noisy("short", "one two three", 0.05), noisy("alien", "\u5b57")]
+    clips = [good[0], *bad, *good[1:]]
+    with pytest.raises(ValueError) as caught:
+        align_corpus(clips, iterations=1, splits=0)
+    assert str(caught.value).startswith("3 of 6 clips cannot be aligned: wordless (")
+    for part in ("; short (11 frames are too few", "; alien (", "--skip-bad"):
+        assert part in str(caught.value)
+    with pytest.warns(UserWarning, match=r"3 of 6 clips.*wordless.*short.*alien.*left out"):
+        times, _ = align_corpus(clips, iterations=2, splits=0, skip_bad=True)
+    assert list(times) == ["good0", "good1", "good2"]
+    with pytest.raises(ValueError, match="3 of 3 clips"):
+        align_corpus(bad, skip_bad=True)
+
+
+def test_progress_is_shown_where_it_is_asked_for(capsys):
+    clips = [noisy(f"{i}", "one two", seed=i) for i in range(2)]
+    for progress in (False, True):
+        with pytest.warns(ConvergenceWarning):
+            align_corpus(clips, iterations=1, splits=0, progress=progress)
+        shown = capsys.readouterr().err
+        assert all((f"{step}: 100%" in shown) == progress for step in ("read", "train", "align"))
+
+
+def test_torch_is_not_imported():
+    code = "import sys, minigen.speech.alignment; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_repr_says_what_it_is():
+    models = random_models(np.random.default_rng(0))
+    assert repr(models) == "PhoneModels(3 phones, 2 states each, 2 Gaussians a state, D=2)"
