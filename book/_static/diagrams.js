@@ -368,7 +368,7 @@
       p.curve(slice(0, 1), "faint2");
       p.curve(slice(mean, std), "c2");
       p.text(cx, 262, "known x_b →", "small");
-      p.text(base + wide / 2, 12, "density of x_a: before, after", "small");
+      p.text(base + wide / 2, 12, "density of x_a", "small");
       return `Knowing x_b = ${fixed(given, 1)}: x_a has mean ${fixed(mean)} and standard deviation ${fixed(std)}, instead of 0 and 1. Arrows: eigenvectors, two standard deviations long (${fixed(2 * major)}, ${fixed(2 * minor)}).`;
     },
   };
