@@ -1,0 +1,85 @@
+"""The diagrams of the pages: each named in a page exists, draws without an error, and obeys the keyboard."""
+
+from __future__ import annotations
+
+import base64
+import os
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from minigen import data
+
+ROOT = Path(__file__).parents[1]
+STATIC = ROOT / "book" / "_static"
+SCRIPT = (STATIC / "diagrams.js").read_text(encoding="utf-8")
+DRAWN = set(re.findall(r"^  diagrams\.(\w+) = ", SCRIPT, re.MULTILINE))
+PLACED = {
+    name
+    for page in (ROOT / "book" / "source").glob("*.md")
+    for name in re.findall(r'data-diagram="(\w+)"', page.read_text(encoding="utf-8"))
+}
+CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium")
+
+
+def test_pages_and_script_name_the_same_diagrams():
+    assert PLACED == DRAWN
+
+
+def test_the_word_is_the_corpus_one():
+    coded = re.search(r'minigenWord = "([^"]+)"', (STATIC / "word.js").read_text("utf-8"))[1]
+    stored = np.frombuffer(base64.b64decode(coded), "<i2") / 32767
+    assert np.abs(stored - data.example().audio).max() < 2 / 32767
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(not CHROMIUM, reason="needs chromium")
+@pytest.mark.parametrize(("width", "theme"), [(390, "dark"), (1440, "light")])
+def test_every_diagram_draws_and_steps(tmp_path, width, theme):
+    from playwright.sync_api import sync_playwright
+
+    figures = "".join(
+        f'<figure class="minigen-diagram" data-diagram="{name}"><figcaption>{name}</figcaption></figure>'
+        for name in sorted(DRAWN)
+    )
+    links = "".join(
+        f'<script src="{(STATIC / name).as_uri()}"></script>' for name in ("word.js", "diagrams.js")
+    )
+    page_file = tmp_path / "all.html"
+    page_file.write_text(
+        f'<!doctype html><html data-theme="{theme}"><meta charset="utf-8">'
+        f'<link rel="stylesheet" href="{(STATIC / "custom.css").as_uri()}">'
+        f'<meta name="viewport" content="width=device-width"><body>{figures}{links}',
+        encoding="utf-8",
+    )
+    with sync_playwright() as p:
+        browser = p.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"]
+        )
+        page = browser.new_page(viewport={"width": width, "height": 800}, reduced_motion="reduce")
+        errors: list[str] = []
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.goto(page_file.as_uri())
+        for figure in page.query_selector_all("figure"):
+            name = figure.get_attribute("data-diagram")
+            svg, says = figure.query_selector("svg"), figure.query_selector(".says")
+            first, sentence = svg.inner_html(), says.inner_text()
+            assert first.count("<") > 5 and sentence, name
+            assert "NaN" not in first and "undefined" not in first + sentence, name
+            assert "Play" not in figure.inner_text(), "nothing plays under reduced motion"
+            control = figure.query_selector("button:text('Step'), input")
+            control.focus()
+            page.keyboard.press("Enter" if control.inner_text() == "Step" else "ArrowRight")
+            assert svg.inner_html() != first or says.inner_text() != sentence, (
+                f"{name} did not move"
+            )
+            size = figure.evaluate(
+                "f => Math.min(...[...f.querySelectorAll('text')].map(t => parseFloat(getComputedStyle(t).fontSize)))"
+            )
+            assert size >= 11, name
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        browser.close()
+    assert errors == []
