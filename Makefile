@@ -10,7 +10,7 @@ SITE := _build/html/index.html
 WORKERS ?= 2
 PORT ?= 8000
 
-.PHONY: book test notebooks serve bench address lock clean distclean help
+.PHONY: book test notebooks serve lab bench address lock clean distclean help
 .DEFAULT_GOAL := help
 
 help:
@@ -18,8 +18,9 @@ help:
 	@echo "make test        every check: style, units, doctests, notebooks, exercises, browser"
 	@echo "make notebooks   run the notebooks whose source changed (ALL=1: all; NAMES='02_gaussian')"
 	@echo "make serve       serve the built book on http://localhost:$(PORT)"
+	@echo "make lab         open the notebooks in JupyterLab"
 	@echo "make bench       run the measurements in benchmarks/"
-	@echo "make address URL=https://github.com/you/minigen   move the repository's address"
+	@echo "make address     write the repository's address, from git's remote or URL=https://github.com/…"
 	@echo "make lock        pin anew what the packages named in requirements.txt bring"
 	@echo "make clean       remove what was built (make distclean: the virtual environment, too)"
 
@@ -47,13 +48,16 @@ serve: $(BOOK_STAMP)
 	@echo "Serving the book on http://localhost:$(PORT) (Ctrl-C ends it)"
 	$(BIN)/python -m http.server --bind 127.0.0.1 --directory _build/html $(PORT)
 
+lab: $(STAMP)
+	$(BIN)/jupyter lab
+
 bench: $(STAMP)
 	@set -e; for script in benchmarks/*.py; do \
 		test -f "$$script" || { echo "there is no script in benchmarks/"; exit 1; }; \
 		echo "== $$script"; $(BIN)/python "$$script"; done
 
 address: $(STAMP)
-	$(BIN)/python tools/address.py $(URL)
+	$(BIN)/python tools/address.py --write $(URL)
 
 lock: | $(BIN)/python
 	$(PIP) install -c requirements.txt packaging

@@ -72,12 +72,20 @@ def test_every_page_is_in_the_table_of_contents():
             ), f"{name(path)} is not in _toc.yml"
 
 
-def test_readme_opens_each_chapter_in_colab():
-    """One badge a chapter, each to a notebook that exists."""
-    owner, repository = address.slug()
-    link = rf"colab\.research\.google\.com/github/{owner}/{repository}/blob/main/([\w/]+\.ipynb)"
+@pytest.mark.parametrize("path", PAGES, ids=name)
+def test_text_is_what_jupyter_shows(path):
+    """No directive, role or label is left over: readers of the notebook would see its source."""
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    text = "\n".join("".join(c["source"]) + "\n" for c in cells if c["cell_type"] == "markdown")
+    left = re.findall(r"\{[a-z][\w:-]*\}`[^`]*`|^[`:]{3,}\{.*|^\$\$ *\(.*", text, re.MULTILINE)
+    assert not left
+    for target in re.findall(r"\]\((?!https?:)([^)#\s]+)", text):
+        assert (path.parent / target).exists() or not re.match(r"[./\w]+$", target), target
+
+
+def test_readme_leads_to_each_page():
+    """Each chapter and its exercises, and to Colab where the repository's address is known."""
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    linked = set(re.findall(link, readme))
-    assert linked - {name(path) for path in PAGES} == set()
-    chapters = {name(path) for path in PAGES if path.parent.name == "book"}
-    assert chapters - linked == set()
+    linked = set(re.findall(r"\]\(((?:book|exercises)/\w+\.ipynb)\)", readme))
+    assert linked == {name(path) for path in PAGES if path.parent.name != "solutions"}
+    assert address.with_links(readme, address.address()) == readme

@@ -2,6 +2,7 @@
 
 import doctest
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import address
 import lock
 import nbformat
 import notebooks
+import plain
 import pytest
 
 import conftest
@@ -234,7 +236,7 @@ def test_notebook_form(book):
     code = [cell for cell in nb.cells if cell.cell_type == "code"]
     assert [cell.execution_count for cell in code] == [1, 2, 3, 4, 5]
     assert code[0].source == notebooks.setup_cell()
-    assert address.address() in code[0].source
+    assert ("pip install" in code[0].source) is (address.address() is not None)
     assert nb.metadata.accelerator == "GPU"
     assert nb.metadata.kernelspec.name == "python3"
     assert "version" not in nb.metadata.language_info
@@ -389,41 +391,126 @@ def test_unknown_name_is_refused():
 
 
 def test_address_agrees_everywhere():
-    """Set-up cells, badges, settings and links name the repository of pyproject.toml."""
+    """Set-up cells, links and settings name the repository of pyproject.toml, or none."""
     assert address.disagreements() == []
 
 
-def test_address_moves(tmp_path):
-    """One command rewrites every mention, and a mention left behind is found."""
+@pytest.fixture
+def repository(tmp_path, monkeypatch):
+    """A repository of one notebook that knows no address."""
     subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
-    shutil.copy(ROOT / "pyproject.toml", tmp_path)
-    old = address.address()
-    owner, name = address.slug()
-    links = (
-        f"{old} {old}/issues https://{owner}.github.io/{name}/x.html git+{old}@main "
-        f"https://colab.research.google.com/github/{owner}/{name}/blob/main/book/01_sound.ipynb "
-        "https://github.com/jik876/hifi-gan"
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    (tmp_path / "pyproject.toml").write_text(text, encoding="utf-8")
+    (tmp_path / "README.md").write_text(
+        "[One](book/01_sound.ipynb), [hifi](https://github.com/jik876/hifi-gan)\n", encoding="utf-8"
     )
-    (tmp_path / "README.md").write_text(links, encoding="utf-8")
-    assert address.disagreements(tmp_path) == []
-    address.move("https://github.com/ada/waves", tmp_path)
-    moved = (tmp_path / "README.md").read_text(encoding="utf-8")
-    assert address.address(tmp_path) == "https://github.com/ada/waves"
-    assert moved == (
-        "https://github.com/ada/waves https://github.com/ada/waves/issues "
-        "https://ada.github.io/waves/x.html git+https://github.com/ada/waves@main "
-        "https://colab.research.google.com/github/ada/waves/blob/main/book/01_sound.ipynb "
-        "https://github.com/jik876/hifi-gan"
-    )
-    assert address.disagreements(tmp_path) == []
-    (tmp_path / "README.md").write_text("https://github.com/bob/waves", encoding="utf-8")
-    assert len(address.disagreements(tmp_path)) == 1
+    monkeypatch.delenv("GITHUB_REPOSITORY", raising=False)
+    address.write(None, tmp_path)
+    return tmp_path
+
+
+def test_address_comes_from_the_remote_or_the_workflow(repository, monkeypatch):
+    assert address.address(repository) is None and address.derived(repository) is None
+    git = ["git", "remote", "add", "origin"]
+    subprocess.run([*git, "git@github.com:ada/waves.git"], cwd=repository, check=True)
+    assert address.derived(repository) == "https://github.com/ada/waves"
+    for other in ("https://github.com/ada/waves", "https://example.org/ada/waves.git"):
+        subprocess.run(["git", "remote", "set-url", "origin", other], cwd=repository, check=True)
+        assert address.derived(repository) == (other if "github" in other else None)
+    monkeypatch.setenv("GITHUB_REPOSITORY", "bob/waves")
+    assert address.derived(repository) == "https://github.com/bob/waves"
+
+
+def test_address_is_written_moved_and_taken_back(repository):
+    before = [(repository / n).read_text("utf-8") for n in ("pyproject.toml", "README.md")]
+    for url in ("https://github.com/ada/waves", "https://github.com/bob/waves/"):
+        address.write(url, repository)
+        owner = url.split("/")[3]
+        assert address.address(repository) == url.rstrip("/")
+        assert (repository / "README.md").read_text("utf-8") == (
+            "[One](book/01_sound.ipynb) ([Colab](https://colab.research.google.com/github/"
+            f"{owner}/waves/blob/main/book/01_sound.ipynb)), [hifi](https://github.com/jik876/hifi-gan)\n"
+        )
+        assert address.disagreements(repository) == []
+    (repository / "book.md").write_text("https://github.com/ada/waves", encoding="utf-8")
+    assert address.disagreements(repository) == ["book.md: github.com/ada/waves, not owned by bob"]
+    address.write(None, repository)
+    assert [(repository / n).read_text("utf-8") for n in ("pyproject.toml", "README.md")] == before
     with pytest.raises(ValueError, match="OWNER/NAME"):
-        address.move("gitlab.com/ada/waves", tmp_path)
+        address.write("gitlab.com/ada/waves", repository)
+
+
+def test_without_an_address_nothing_is_installed(monkeypatch):
+    """No line that installs from an account that anybody could hold."""
+    for url in (None, "https://github.com/ada/waves"):
+        monkeypatch.setattr(notebooks, "address", lambda url=url: url)
+        cell = notebooks.setup_cell()
+        assert ("pip install" in cell, "ada/waves@main" in cell) == (url is not None,) * 2
+        assert cell.startswith("#@title") and cell.count("\n") <= 5 and "import minigen" in cell
+
+
+def test_only_the_repository_itself_publishes(monkeypatch, capsys):
+    monkeypatch.setattr(address, "address", lambda: "https://github.com/ada/waves")
+    for here, status in (("ada/waves", 0), ("eve/waves", 1)):
+        monkeypatch.setenv("GITHUB_REPOSITORY", here)
+        assert address.main(["--publishable"]) == status
+    monkeypatch.setattr(address, "address", lambda: None)
+    assert address.main(["--publishable"]) == 1
+    assert "run the workflow `address` first" in capsys.readouterr().out
+
+
+# ---------------------------------------------------------------- what Jupyter and Colab can show
+
+PROSE = r"""
+# 7. A page
+
+As {cite:t}`oord2016wavenet` say {cite:p}`kingma2013vae, oord2016wavenet`:
+
+$$
+x = 1
+$$ (page-one)
+
+By {eq}`page-one` and the [exercises](../exercises/01_sound#one).
+
+```{dropdown} A **hint**
+Use $x$:
+
+    y = x
+```
+
+```{list-table}
+:header-rows: 1
+
+* -
+  - one
+* - two
+  - $x$
+```
+
+```{bibliography}
+:filter: docname in docnames
+```
+"""
+
+
+def test_directives_become_plain(monkeypatch):
+    monkeypatch.setattr(plain, "equations", lambda root: {"page-one": "7.1"})
+    (text,) = plain.plain([PROSE], ROOT / "book" / "source" / "07_page.md")
+    for wanted in (
+        "As [van den Oord et al. (2016)](https://arxiv.org/abs/1609.03499) say ([Kingma and Welling, 20",
+        "\nx = 1 \\tag{7.1}\n$$\n\nBy (7.1) and the [exercises](../exercises/01_sound.ipynb#one).",
+        "<details><summary>A **hint**</summary>\n\nUse $x$:\n\n    y = x\n\n</details>",
+        "|  | one |\n|---|---|\n| two | $x$ |",
+        "- van den Oord, Dieleman, Zen et al., 2016. [WaveNet: A Generative Model for Raw Audio](",
+    ):
+        assert wanted in text
+    assert not re.search(r"\{[a-z:-]+\}", text.replace("\\tag{7.1}", ""))
+    with pytest.raises(ValueError, match="cannot show {note}"):
+        plain.plain(["```{note}\nx\n```"], ROOT / "book" / "source" / "07_page.md")
 
 
 def test_doctests_of_the_tools():
     """The examples in the tools' docstrings."""
-    for module in (address, lock, notebooks, conftest):
+    for module in (address, lock, notebooks, plain, conftest):
         result = doctest.testmod(module)
         assert result.attempted > 0 and result.failed == 0, module.__name__

@@ -30,6 +30,7 @@ from nbformat import NotebookNode
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from address import address
+from plain import plain
 
 __all__ = ["ENVIRONMENT", "NotebookError", "blank", "build", "execute", "problems", "read_source"]
 
@@ -39,11 +40,13 @@ BLANK_TAG = "raises-exception"
 SETUP_TITLE = "#@title Set-up (run me first)"
 SETUP = """\
 #@title Set-up (run me first) {{ display-mode: "form" }}
+{install}import minigen
+assert hasattr(minigen, "BOOK"), "another minigen is here: pip uninstall -y minigen minigen-book"\
+"""
+INSTALL = """\
 import sys
 if "google.colab" in sys.modules:
-    %pip install -q "minigen-book @ git+{address}@main"
-import minigen
-assert hasattr(minigen, "BOOK"), "another minigen is here: pip uninstall -y minigen minigen-book"\
+    %pip install -q "minigen-book @ git+{}@main"
 """
 
 #: What a notebook runs under, here and when pytest runs it again.
@@ -74,12 +77,13 @@ class NotebookError(Exception):
 
 
 def setup_cell() -> str:
-    """The first cell of every notebook, with the repository's address filled in."""
-    return SETUP.format(address=address())
+    """The first cell of every notebook; it installs only where the repository's address is known."""
+    url = address()
+    return SETUP.format(install=INSTALL.format(url) if url else "")
 
 
 def read_source(path: Path) -> NotebookNode:
-    """A MyST source as a notebook without outputs: set-up cell filled, cell ids fixed."""
+    """A MyST source as a notebook without outputs: set-up cell filled, directives made plain."""
     nb = jupytext.reads(path.read_text(encoding="utf-8"), fmt="md:myst")
     code = [cell for cell in nb.cells if cell.cell_type == "code"]
     if not code or not code[0].source.startswith(SETUP_TITLE):
@@ -93,6 +97,9 @@ def read_source(path: Path) -> NotebookNode:
     tags = code[0].metadata.setdefault("tags", [])
     if "hide-input" not in tags:
         tags.append("hide-input")
+    prose = [cell for cell in nb.cells if cell.cell_type == "markdown"]
+    for cell, text in zip(prose, plain([cell.source for cell in prose], path), strict=True):
+        cell.source = text
     kept = {k: v for k, v in nb.metadata.items() if k not in ("jupytext", "kernelspec")}
     nb.metadata = nbformat.from_dict(
         kept
@@ -357,6 +364,15 @@ def write(nb: NotebookNode, path: Path) -> None:
     part = path.with_suffix(".part")
     part.write_text(nbformat.writes(nb) + "\n", encoding="utf-8")
     part.replace(path)
+
+
+def refresh_setup(root: Path = ROOT) -> None:
+    """Write the set-up cell anew into every notebook; nothing has to run again for that."""
+    for source in sources(root=root):
+        for path in targets(source):
+            nb = nbformat.read(path, as_version=4)
+            next(c for c in nb.cells if c.cell_type == "code").source = setup_cell()
+            write(with_ids(nb), path)
 
 
 def build(source: Path, again: bool = False, root: Path = ROOT) -> list[Path]:

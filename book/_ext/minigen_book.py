@@ -4,6 +4,10 @@
 - Thebe: Jupyter Book always adds its scripts, twice, which is an error in the console. They are for
   live kernels, which this book does not offer, and they name another host.
 - The list of citations gets no `list` role, because its entries are not list items (ARIA).
+- A page is built from its source, with MyST's directives and roles; its notebook, which gives the
+  outputs, holds plain text instead, for Jupyter and Colab (tools/plain.py).
+- Buttons to the repository and to Colab appear where its address is known (tools/address.py).
+- Equations are numbered by chapter, as in the notebooks: (4.2).
 - A changed style sheet or clip is copied even when no page changed; Sphinx would copy nothing.
 - The arrows that unfold a chapter in the menu get a name, for those who hear the page.
 """
@@ -11,13 +15,20 @@
 from __future__ import annotations
 
 import filecmp
+import json
 import re
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
+import jupytext
 from docutils import nodes
 from sphinx.application import Sphinx
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
+from address import address, slug
+from plain import equations
 
 __all__ = ["setup"]
 
@@ -56,6 +67,46 @@ def name_arrows(app: Sphinx, error: Exception | None) -> None:
             page.write_text(text.replace(ARROW, NAMED_ARROW), encoding="utf-8")
 
 
+def add_buttons(app: Sphinx, config: Any) -> None:
+    """Lead to the repository, to its issues and to Colab, where the repository's address is known."""
+    url = address(Path(app.srcdir))
+    if url is None:
+        return
+    config.html_theme_options |= {
+        "repository_url": url,
+        "repository_branch": "main",
+        "path_to_docs": "",
+        "use_repository_button": True,
+        "use_issues_button": True,
+        "launch_buttons": {"colab_url": "https://colab.research.google.com"},
+    }
+    config.ogp_site_url = "https://{}.github.io/{}/".format(*slug(url))
+
+
+def read_directives(app: Sphinx, docname: str, source: list[str]) -> None:
+    """Give a notebook the text cells of its source, before anybody parses it."""
+    page = Path(app.srcdir, docname)
+    path = page.parent / "source" / f"{page.name}.md"
+    if not path.exists():
+        return
+    app.env.note_dependency(str(path))
+    notebook = json.loads(source[0])
+    with_directives = jupytext.reads(path.read_text(encoding="utf-8"), fmt="md:myst")
+    for plain, cell in zip(notebook["cells"], with_directives.cells, strict=True):
+        if plain["cell_type"] == "markdown":
+            plain["source"] = cell.source
+    source[0] = json.dumps(notebook)
+
+
+def number_equations(app: Sphinx, doctree: nodes.document) -> None:
+    """Number labelled equations as tools/plain.py does."""
+    known, domain = equations(Path(app.srcdir)), app.env.get_domain("math")
+    for node in doctree.findall(nodes.math_block):
+        if node.get("label") in known:
+            node["number"] = known[node["label"]]
+            domain.equations[node["label"]] = (app.env.docname, known[node["label"]])
+
+
 def notice_static_files(app: Sphinx, env: Any, added: set, changed: set, removed: set) -> list[str]:
     """Call the index page outdated when a static file differs from its copy in the site."""
     ours = [f for f in app.config.html_static_path if not Path(f).is_absolute()]
@@ -89,8 +140,11 @@ def mend_page(
 
 def setup(app: Sphinx) -> dict[str, bool | str]:
     """Register with Sphinx, after the extensions whose work is mended (their priority is 500)."""
+    app.connect("config-inited", add_buttons)
+    app.connect("source-read", read_directives)
+    app.connect("doctree-read", number_equations)
     app.connect("env-get-outdated", notice_static_files)
     app.connect("build-finished", trim_mathjax, priority=900)
     app.connect("build-finished", name_arrows, priority=901)
     app.connect("html-page-context", mend_page, priority=900)
-    return {"version": "2", "parallel_read_safe": True, "parallel_write_safe": True}
+    return {"version": "3", "parallel_read_safe": True, "parallel_write_safe": True}
