@@ -30,8 +30,6 @@ LONG: dict[str, int] = {
     "speech/conversion.py": 343,
     "speech/evaluation.py": 398,
     "speech/hmm_synthesis.py": 333,
-    "speech/pronunciation.py": 513,
-    "speech/prosody.py": 315,
     "speech/voice.py": 675,
     "timeseries/arima.py": 341,
     "vae.py": 365,

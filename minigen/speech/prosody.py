@@ -1,21 +1,20 @@
-"""From text to phones, durations and F0: how a sentence is to be said, before any network speaks.
+"""From phones to durations and F0: how a sentence is to be spoken, before any network makes sound.
 
-    text -> words -> phones              `minigen.speech.pronunciation`: dictionary, rules, pauses
-    phones -> durations                  `Durations`: a Gaussian for log-seconds, given the context
+    text -> phones                       `minigen.speech.pronunciation`
+    phones -> durations                  `Durations`: a Gaussian of log-seconds, given the context
     phones, durations -> F0, voicing     `Contour`: means given the context, plus an AR model's wander
     phones, times, F0 -> features        `minigen.conditioning`
 
-`Prosody` holds both models and makes a plan. Every step can be replaced by the truth: give the plan
-phones, or phones with their times, or F0, and only what is missing is predicted. Nothing here needs
-torch. It is one file with the statistics of speaking; `conditioning` is what a network hears.
+`Prosody` holds both models and makes a plan. Any step can be replaced by the truth: give the plan phones,
+or phones with their times, or F0 too, and only the rest is predicted.
 
 >>> from minigen.data import spoken_digits
 >>> prosody = Prosody.fit(spoken_digits("slt"))
->>> times, f0 = prosody.plan("seven two")            # [(phone, start, end)], Hz a frame of 10 ms
+>>> times, f0 = prosody.plan("seven two")            # [(phone, start, end)], Hz per frame of 10 ms
 >>> " ".join(name for name, _, _ in times)
 'pau s eh v ax n t uw pau'
 >>> clip = spoken_digits("slt", "seven")[0]
->>> times, f0 = prosody.plan(times=clip.phones)      # the truth for phones and times, F0 predicted
+>>> times, f0 = prosody.plan(times=clip.phones)      # true phones and times, F0 predicted
 >>> times == list(clip.phones) and len(f0) == round(times[-1][2] / 0.01)
 True
 """
@@ -34,37 +33,25 @@ import numpy as np
 from ..data import Utterance
 from ..gaussian import Gaussian
 from ..timeseries import AR, levinson_durbin
-from . import pronunciation as pronounce
-from .pronunciation import SILENCE, VOWELS
+from . import pronunciation
+from .phones import MANNER, SILENCE, VOWELS, nearest
 
-__all__ = ["BackedOff", "Contour", "Durations", "Prosody", "contexts", "times_of"]
+__all__ = ["BackedOff", "Contour", "Durations", "Prosody", "contexts", "frame_contexts", "times_of"]
 
 FRAME = 0.01  # seconds
 THIRDS = 3  # places in a phone
 BINS = 6  # places in a phrase, from one pause to the next
+MIN_COUNT = 8  # values that a context needs for a Gaussian of its own
 Times = Sequence[tuple[str, float, float]]
-
-_MANNERS = {
-    "stop": ["p", "t", "k", "ch"],
-    "voiced stop": ["b", "d", "g", "jh"],
-    "fricative": ["f", "s", "sh", "th", "hh"],
-    "voiced fricative": ["v", "z", "zh", "dh"],
-    "nasal": ["m", "n", "ng"],
-    "liquid": ["l", "r", "w", "y"],
-    "vowel": sorted(VOWELS),
-    SILENCE: [SILENCE],
-}
-MANNER = {phone: manner for manner, phones in _MANNERS.items() for phone in phones}
-_NEAR = {"zh": ("sh", "jh"), "oy": ("ao",), "uh": ("uw", "ax"), "th": ("f",), "dh": ("d",)}
 
 
 def contexts(phones: Sequence[str]) -> list[tuple[str, ...]]:
     """For each phone the descriptions of its context, from the most specific to the most general.
 
-    In all of them stands the phone. Then: both neighbours; the manners of both neighbours; the manner
-    of the next one. And whether a pause came before it, and how near the next pause is: "end" for the
-    last phone, "late" for others after which no vowel comes any more, "" for the rest. A pause itself is
-    at the start, inside or at the end.
+    The phone with both neighbours; with their manners; with the manner of the next one; alone. All but
+    the last two add whether a pause came before, and how near the next pause is: "end" for the last
+    phone, "late" for others with no vowel after them, "" for the rest. A pause itself is at the start,
+    inside or at the end.
 
     >>> contexts(["pau", "t", "uw", "pau"])[2]
     ('uw t pau  late', 'uw (stop pau)  late', 'uw (pau)  late', 'uw  late', 'uw', '')
@@ -78,37 +65,29 @@ def contexts(phones: Sequence[str]) -> list[tuple[str, ...]]:
         if phone == SILENCE:
             place = "start" if i == 0 else "end" if i == n - 1 else "inside"
         else:
-            rest = list(phones[i + 1 :])
-            rest = rest[: rest.index(SILENCE)] if SILENCE in rest else rest
-            vowel_follows = any(MANNER.get(name) == "vowel" for name in rest)
-            closing = "" if vowel_follows else "late" if rest or phone in VOWELS else "end"
+            end = next((k for k in range(i, n) if phones[k] == SILENCE), n)
+            rest = phones[i + 1 : end]
+            late = "late" if rest or phone in VOWELS else "end"
+            closing = "" if VOWELS.intersection(rest) else late
             place = f"{'first' if before == SILENCE else ''} {closing}"
         m_before, m_after = MANNER.get(before, before), MANNER.get(after, after)
+        specific = (f"{before} {after}", f"({m_before} {m_after})", f"({m_after})")
         out.append(
-            (
-                f"{phone} {before} {after} {place}",
-                f"{phone} ({m_before} {m_after}) {place}",
-                f"{phone} ({m_after}) {place}",
-                f"{phone} {place}",
-                phone,
-                "",
-            )
+            (*(f"{phone} {near} {place}" for near in specific), f"{phone} {place}", phone, "")
         )
     return out
 
 
-@dataclass
+@dataclass(repr=False)
 class BackedOff:
     """A Gaussian for every context that was seen often enough; else that of a more general one.
-
-    Fitted by `Gaussian.fit`, the estimator of chapter 2, on the values seen in each context.
 
     Args:
         gaussians: by the description of the context; "" is the one that always fits.
         counts: how many values each was fitted on.
 
     >>> keys = [("a x", "a", "")] * 3 + [("a y", "a", "")]
-    >>> model = BackedOff.fit(keys, [1.0, 2.0, 3.0, 10.0], least=2)
+    >>> model = BackedOff.fit(keys, [1.0, 2.0, 3.0, 10.0], min_count=2)
     >>> model.find(("a x", "a", "")).mean, model.find(("a z", "a", "")).mean  # a z was never seen
     (array([2.]), array([4.]))
     """
@@ -116,19 +95,22 @@ class BackedOff:
     gaussians: dict[str, Gaussian]
     counts: dict[str, int]
 
+    def __repr__(self) -> str:
+        return f"BackedOff({len(self.gaussians)} contexts, {self.counts.get('', 0)} values)"
+
     @classmethod
     def fit(
         cls,
         keys: Sequence[tuple[str, ...]],
         values: Sequence[float],
-        least: int = 8,
-        narrowest: float = 0.05,
+        min_count: int = MIN_COUNT,
+        min_std: float = 0.05,
     ) -> BackedOff:
         """From the contexts of each value, general ones last, and the values (n,).
 
         Args:
-            least: values that a context needs for a Gaussian of its own; the last one needs two.
-            narrowest: standard deviation that none falls below.
+            min_count: values that a context needs for a Gaussian of its own; the last one needs two.
+            min_std: standard deviation that none falls below.
         """
         if len(keys) != len(values) or len(values) < 2:
             raise ValueError(f"{len(keys)} contexts for {len(values)} values; both need at least 2")
@@ -136,14 +118,13 @@ class BackedOff:
         for described, value in zip(keys, values, strict=True):
             for key in described:
                 found[key].append(value)
-        gaussians, counts = {}, {}
+        gaussians = {}
         for key, seen in found.items():
-            if len(seen) >= (2 if key == "" else max(2, least)):
+            if len(seen) >= (2 if key == "" else max(2, min_count)):
                 x = np.array(seen, dtype=float)[:, None]  # (n, 1)
-                wide = x.std() > narrowest
-                gaussians[key] = Gaussian.fit(x) if wide else Gaussian(x.mean(0), [[narrowest**2]])
-                counts[key] = len(seen)
-        return cls(gaussians, counts)
+                wide = x.std() > min_std
+                gaussians[key] = Gaussian.fit(x) if wide else Gaussian(x.mean(0), [[min_std**2]])
+        return cls(gaussians, {key: len(found[key]) for key in gaussians})
 
     def find(self, keys: Sequence[str]) -> Gaussian:
         """The Gaussian of the first context, from specific to general, that has one."""
@@ -166,6 +147,7 @@ class BackedOff:
 
     @classmethod
     def from_json(cls, table: dict) -> BackedOff:
+        """From what `to_json` returned."""
         gaussians = {key: Gaussian([mean], [[std**2]]) for key, (mean, std, _) in table.items()}
         return cls(gaussians, {key: n for key, (_, _, n) in table.items()})
 
@@ -185,18 +167,23 @@ class Durations:
     """How long a phone is: log d ~ N(µ, σ²) with µ and σ of its context, d in seconds.
 
     The logarithm keeps every duration positive, and makes "10 % longer" the same step everywhere.
+    A context needs 8 phones (`MIN_COUNT`) for a Gaussian of its own, and no σ falls below 0.2
+    (`MIN_STD`): durations that agree by chance are not that certain.
     """
 
+    MIN_STD = 0.2
     model: BackedOff
 
     @classmethod
-    def fit(cls, sentences: Sequence[Times], least: int = 8) -> Durations:
+    def fit(cls, sentences: Sequence[Times], min_count: int = MIN_COUNT) -> Durations:
         """From sentences of (phone, start, end)."""
-        keys, values = [], []
-        for times in sentences:
-            keys += contexts([name for name, _, _ in times])
-            values += [math.log(max(end - start, 0.005)) for _, start, end in times]
-        return cls(BackedOff.fit(keys, values, least, narrowest=0.2))
+        keys = [key for times in sentences for key in contexts([name for name, _, _ in times])]
+        log_d = np.concatenate([cls._log(times) for times in sentences])
+        return cls(BackedOff.fit(keys, log_d, min_count, cls.MIN_STD))
+
+    @staticmethod
+    def _log(times: Times) -> np.ndarray:
+        return np.log([max(end - start, 0.005) for _, start, end in times])
 
     def predict(
         self,
@@ -208,7 +195,7 @@ class Durations:
         """Seconds of each phone, (P,).
 
         Args:
-            seed: None for the middle, exp µ, of each; else durations are drawn.
+            seed: None for the median, exp µ, of each; else durations are drawn.
             temperature: scales σ when drawing.
             total: if given, all are stretched alike until they sum to it.
         """
@@ -223,44 +210,37 @@ class Durations:
     def log_prob(self, times: Times) -> np.ndarray:
         """log p(log d | context) of each phone, in nats, (P,)."""
         keys = contexts([name for name, _, _ in times])
-        log_d = np.log([max(end - start, 0.005) for _, start, end in times])
         mean, scale = self.model.means(keys), self.model.scales(keys)
-        return -0.5 * ((log_d - mean) / scale) ** 2 - np.log(scale) - 0.5 * math.log(2 * math.pi)
+        z = (self._log(times) - mean) / scale
+        return -0.5 * z**2 - np.log(scale) - 0.5 * math.log(2 * math.pi)
 
 
-@dataclass
-class _Frames:
-    """Where every frame of 10 ms is: contexts of its phone and third, and its place in the phrase."""
+def frame_contexts(times: Times, n: int) -> tuple[list[tuple[str, ...]], np.ndarray, np.ndarray]:
+    """Where each of n frames of 10 ms is: contexts of its phone and third, kind of phrase, place in it.
 
-    keys: list[tuple[str, ...]]  # N
-    kind: np.ndarray  # (N,) 0: the only phrase, 1: the first, 2: one inside, 3: the last
-    place: np.ndarray  # (N,) 0 … 1 from the phrase's start to its end
-
-
-def _frames(times: Times, n: int) -> _Frames:
-    names = [name for name, _, _ in times]
+    The kind is 0 for the only phrase, 1 for the first, 2 for one inside, 3 for the last, (N,); the place
+    goes from 0 to 1, (N,).
+    """
     start, end = (np.array([row[k] for row in times]) for k in (1, 2))
     centre = (np.arange(n) + 0.5) * FRAME
     which = np.minimum(np.searchsorted(end, centre), len(times) - 1)  # (N,) which phone
     within = (centre - start[which]) / np.maximum(end[which] - start[which], 1e-3)
     third = np.clip((THIRDS * within).astype(int), 0, THIRDS - 1)
-    described = [(key[1], key[3], key[4]) for key in contexts(names)]
+    described = [(key[1], key[3], key[4]) for key in contexts([name for name, _, _ in times])]
     keys = [
         (*(f"{key} @{k}" for key in described[i]), "") for i, k in zip(which, third, strict=True)
     ]
-    speech = np.array([name != SILENCE for name in names])
+    speech = np.array([name != SILENCE for name, _, _ in times])
     phrase = np.cumsum(np.diff(speech.astype(int), prepend=0) == 1) - 1  # (P,) number of the phrase
     kind, place = np.zeros(n, int), np.zeros(n)
     last = phrase.max()
     for index in range(last + 1):
         inside = (phrase == index) & speech
-        if not inside.any():
-            continue
         first, until = start[inside].min(), end[inside].max()
         here = (phrase[which] == index) | (index == 0) & (phrase[which] < 0)
         kind[here] = 0 if last == 0 else 1 if index == 0 else 3 if index == last else 2
         place[here] = np.clip((centre[here] - first) / max(until - first, 1e-3), 0, 1)
-    return _Frames(keys, kind, place)
+    return keys, kind, place
 
 
 @dataclass
@@ -284,36 +264,34 @@ class Contour:
     ar: AR = field(default_factory=lambda: AR(2, constant=False))
 
     @classmethod
-    def fit(cls, clips: Sequence[Utterance], order: int = 2, least: int = 8) -> Contour:
+    def fit(cls, clips: Sequence[Utterance], order: int = 2, min_count: int = MIN_COUNT) -> Contour:
         """From clips with phones and F0."""
-        parts = []
         for clip in clips:
             if clip.phones is None or clip.f0 is None:
                 raise ValueError(f"{clip.name or clip.text!r} has no phone times or no F0")
-            parts.append((_frames(clip.phones, len(clip.f0)), clip.f0))
-        keys = [key for frames, _ in parts for key in frames.keys]
-        f0 = np.concatenate([hz for _, hz in parts])
-        kind = np.concatenate([frames.kind for frames, _ in parts])
-        place = np.concatenate([frames.place for frames, _ in parts])
+        frames = [frame_contexts(clip.phones, len(clip.f0)) for clip in clips]
+        keys = [key for part in frames for key in part[0]]
+        kind, place = (np.concatenate([part[k] for part in frames]) for k in (1, 2))
+        f0 = np.concatenate([clip.f0 for clip in clips])
         voiced = f0 > 0
         if voiced.sum() < 20:
-            raise ValueError(f"only {voiced.sum()} voiced frames: a contour needs more")
-        voicing = BackedOff.fit(keys, voiced.astype(float), least)
-        log_f0 = np.log(f0[voiced])
+            raise ValueError(f"only {voiced.sum()} voiced frames: a contour needs at least 20")
+        voicing = BackedOff.fit(keys, voiced.astype(float), min_count)
+        log_f0, kind, place = np.log(f0[voiced]), kind[voiced], place[voiced]
         level = np.full((4, BINS), log_f0.mean())
-        which = np.minimum((BINS * place[voiced]).astype(int), BINS - 1)
-        for row in range(4):
-            for column in range(BINS):
-                here = (kind[voiced] == row) & (which == column)
-                if here.sum() >= least and log_f0[here].std() > 0:
-                    level[row, column] = Gaussian.fit(log_f0[here][:, None]).mean[0]
-        left = log_f0 - cls._level_at(level, kind[voiced], place[voiced])
+        column = np.minimum((BINS * place).astype(int), BINS - 1)
+        for row, bin_ in np.ndindex(level.shape):
+            here = (kind == row) & (column == bin_)
+            if here.sum() >= min_count:
+                level[row, bin_] = log_f0[here].mean(dtype=float)
+        left = log_f0 - _level_at(level, kind, place)
         at = np.flatnonzero(voiced)
-        offset = BackedOff.fit([keys[i] for i in at], left, least)
-        out = cls(level, offset, voicing)
+        out = cls(level, BackedOff.fit([keys[i] for i in at], left, min_count), voicing)
         residuals = []
-        for frames, hz in parts:
-            rest = np.where(hz > 0, np.log(np.maximum(hz, 1.0)) - out._mean(frames), np.nan)
+        for part, clip in zip(frames, clips, strict=True):
+            rest = np.where(
+                clip.f0 > 0, np.log(np.maximum(clip.f0, 1.0)) - out._mean(*part), np.nan
+            )
             cuts = np.flatnonzero(np.diff(np.isfinite(rest).astype(int))) + 1
             residuals += [run for run in np.split(rest, cuts) if np.isfinite(run).all()]
         gamma = [sum(run[k:] @ run[: len(run) - k] for run in residuals) for k in range(order + 1)]
@@ -321,21 +299,15 @@ class Contour:
         out.ar = AR(order, constant=False).set(phi, sigma=math.sqrt(variances[-1]))
         return out
 
-    @staticmethod
-    def _level_at(level: np.ndarray, kind: np.ndarray, place: np.ndarray) -> np.ndarray:
-        centres = (np.arange(BINS) + 0.5) / BINS
-        lines = np.stack([np.interp(place, centres, row) for row in level])  # (4, N)
-        return lines[kind, np.arange(len(kind))]
-
-    def _mean(self, frames: _Frames) -> np.ndarray:
-        offset = np.pad(self.offset.means(frames.keys), 2, mode="edge")
+    def _mean(self, keys: list[tuple[str, ...]], kind: np.ndarray, place: np.ndarray) -> np.ndarray:
+        offset = np.pad(self.offset.means(keys), 2, mode="edge")
         smooth = np.convolve(offset, np.array([1, 2, 3, 2, 1]) / 9, mode="valid")  # no steps
-        return self._level_at(self.level, frames.kind, frames.place) + smooth
+        return _level_at(self.level, kind, place) + smooth
 
     def mean(self, times: Times, n: int | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Mean of log F0 and the probability to be voiced, of each frame: (N,), (N,)."""
-        frames = _frames(times, n or _count(times))
-        return self._mean(frames), self.voicing.means(frames.keys)
+        frames = frame_contexts(times, n or max(1, round(times[-1][2] / FRAME)))
+        return self._mean(*frames), self.voicing.means(frames[0])
 
     def predict(
         self,
@@ -344,7 +316,7 @@ class Contour:
         temperature: float = 1.0,
         n: int | None = None,
     ) -> np.ndarray:
-        """F0 in Hz, one value a frame, 0 where unvoiced, (N,).
+        """F0 in Hz per frame, 0 where unvoiced, (N,).
 
         Args:
             seed: None for the mean contour; else r is drawn.
@@ -357,13 +329,15 @@ class Contour:
         return np.where(voicing > 0.5, np.exp(log_f0), 0.0)
 
 
-def _count(times: Times) -> int:
-    return max(1, round(times[-1][2] / FRAME))
+def _level_at(level: np.ndarray, kind: np.ndarray, place: np.ndarray) -> np.ndarray:
+    centres = (np.arange(BINS) + 0.5) / BINS
+    lines = np.stack([np.interp(place, centres, row) for row in level])  # (4, N)
+    return lines[kind, np.arange(len(kind))]
 
 
 @dataclass
 class Prosody:
-    """How one voice times and tunes what it says: durations and contour.
+    """The durations and the contour of one voice.
 
     >>> from minigen.data import spoken_digits
     >>> prosody = Prosody.fit(spoken_digits("rms"))
@@ -374,29 +348,29 @@ class Prosody:
     """
 
     speaker: str
-    inventory: tuple[str, ...]  # the phones that it ever said
+    inventory: tuple[str, ...]  # the phones in the voice's recordings
     durations: Durations
     contour: Contour
 
     @classmethod
-    def fit(cls, clips: Sequence[Utterance], least: int = 8) -> Prosody:
+    def fit(cls, clips: Sequence[Utterance], min_count: int = MIN_COUNT) -> Prosody:
         """From clips of one speaker with phones and F0."""
         speakers = sorted({clip.speaker for clip in clips})
         if len(speakers) != 1:
             raise ValueError(f"Prosody is of one speaker; these clips are of {speakers}")
-        durations = Durations.fit([clip.phones for clip in clips], least)
+        durations = Durations.fit([clip.phones for clip in clips], min_count)
         inventory = tuple(sorted({name for clip in clips for name, _, _ in clip.phones}))
-        return cls(speakers[0], inventory, durations, Contour.fit(clips, least=least))
+        return cls(speakers[0], inventory, durations, Contour.fit(clips, min_count=min_count))
 
-    def phones(self, text: str) -> list[str]:
-        """Text -> phones, those that the voice never said replaced by their nearest."""
-        out = []
-        for phone in pronounce.phones(text):
-            near = next((p for p in (phone, *_NEAR.get(phone, ())) if p in self.inventory), None)
-            if near is None:
-                raise ValueError(f"this voice never said the phone {phone!r} that {text!r} needs")
-            out.append(near)
-        return out
+    def sentences(
+        self,
+        text: str,
+        lexicon: pronunciation.Lexicon | None = None,
+        skip_unknown: bool = False,
+    ) -> list[list[str]]:
+        """Text -> the phones of each sentence, in the voice's inventory; see `sentence_phones`."""
+        rows = pronunciation.sentence_phones(text, lexicon, skip_unknown)
+        return [[nearest(phone, self.inventory) for phone in row] for row in rows]
 
     def plan(
         self,
@@ -410,13 +384,13 @@ class Prosody:
         seed: int | None = None,
         temperature: float = 1.0,
     ) -> tuple[list[tuple[str, float, float]], np.ndarray]:
-        """-> phones with times, F0 in Hz a frame (N,): what `voice.conditioning_for` takes.
+        """-> phones with times, F0 in Hz per frame (N,): what `voice.conditioning_for` takes.
 
         Args:
-            text: to be said; or
-            phones: the truth instead of the dictionary's guess; or
-            times: the truth of phones and their times, [(phone, start, end)].
-            f0: the truth of F0 and voicing, for `times`.
+            text: to be read; or
+            phones: instead of what `pronunciation` makes of a text; or
+            times: true phones with their times, [(phone, start, end)].
+            f0: true F0 and voicing, for `times`.
             pace: 2 is twice as fast. pitch: 1.2 is 20 % higher.
             seed: None for means; else durations and F0 are drawn.
             temperature: scales what is drawn.
@@ -431,9 +405,10 @@ class Prosody:
         if f0 is not None and pace != 1:
             raise ValueError("a true f0 has the pace it has: leave pace at 1")
         rng = None if seed is None else np.random.default_rng(seed)
+        if text is not None:
+            phones = [nearest(phone, self.inventory) for phone in pronunciation.phones(text)]
         if times is None:
-            names = list(phones) if phones is not None else self.phones(text)
-            times = times_of(names, self.durations.predict(names, rng, temperature) / pace)
+            times = times_of(phones, self.durations.predict(phones, rng, temperature) / pace)
         else:
             times = [(name, start / pace, end / pace) for name, start, end in times]
         if f0 is None:
@@ -466,12 +441,9 @@ class Prosody:
             if table["format"] != "minigen prosody 1":
                 raise ValueError(f"format {table['format']}")
             phi = table["ar"]["phi"]
-            contour = Contour(
-                np.array(table["level"]),
-                BackedOff.from_json(table["offset"]),
-                BackedOff.from_json(table["voicing"]),
-                AR(len(phi), constant=False).set(phi, sigma=table["ar"]["sigma"]),
-            )
+            ar = AR(len(phi), constant=False).set(phi, sigma=table["ar"]["sigma"])
+            offset, voicing = (BackedOff.from_json(table[name]) for name in ("offset", "voicing"))
+            contour = Contour(np.array(table["level"]), offset, voicing, ar)
             durations = Durations(BackedOff.from_json(table["durations"]))
             return cls(table["speaker"], tuple(table["inventory"]), durations, contour)
         except (ValueError, KeyError, TypeError, AttributeError) as error:

@@ -54,8 +54,8 @@ from ..generate.cached import generate
 from ..parallel_wavenet import Student
 from ..train import TrainConfig, Trainer
 from ..wavenet import WaveNet
-from . import pronunciation as pronounce
 from . import stream as streaming
+from .phones import SILENCE
 from .prosody import Prosody
 
 __all__ = [
@@ -219,9 +219,9 @@ def _complete(corpus: dict, clips: list[Utterance]) -> dict:
         return corpus | {"inventory": [], "speakers": [ANYBODY]}
     if corpus["name"] == "spoken_digits":
         return corpus | {"inventory": list(DIGITS.phones), "speakers": list(SPEAKERS)}
-    names = {name for clip in clips for name, _, _ in clip.phones} - {pronounce.SILENCE}
+    names = {name for clip in clips for name, _, _ in clip.phones} - {SILENCE}
     return corpus | {
-        "inventory": [pronounce.SILENCE, *sorted(names)],
+        "inventory": [SILENCE, *sorted(names)],
         "speakers": list(dict.fromkeys(clip.speaker for clip in clips)),
     }
 
@@ -884,9 +884,9 @@ def _plans(
     if words is not None:
         plan, parts = (lambda word: conditioning.plan(word, speaker, pace, pitch)), words
     else:
-        prosody, parts = prosody_of(voice, speaker), pronounce.sentences(text)
-        plan = lambda sentence: prosody.plan(sentence, pace=pace, pitch=pitch)
-        prosody.phones(text)  # says what cannot be said
+        prosody = prosody_of(voice, speaker)
+        plan = lambda phones: prosody.plan(phones=phones, pace=pace, pitch=pitch)
+        parts = prosody.sentences(text)
     plan(parts[0])  # says what is wrong with pace and pitch
     return map(plan, parts)
 
@@ -935,7 +935,7 @@ def stream(
     """Like `speak`, for a student: audio piece by piece, (T_i,) float32, in memory that does not grow.
 
     The pieces, put together, are the audio of `speak`. Words of the digits are planned one by one, other
-    text sentence by sentence (`pronounce.sentences`), each when it is needed: what is held grows with the
+    text sentence by sentence (`Prosody.sentences`), each when it is needed: what is held grows with the
     longest sentence, not with the text. What is wrong with the arguments is said at the call.
 
     Args:

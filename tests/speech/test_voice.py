@@ -588,13 +588,13 @@ def test_sentences_of_the_recorded_voice_come_piece_by_piece():
 
 def test_a_text_is_planned_sentence_by_sentence_and_refused_at_the_call(monkeypatch):
     planned, plan = [], voice.Prosody.plan
-    spy = lambda self, text, **told: planned.append(text) or plan(self, text, **told)
+    spy = lambda self, **options: planned.append(options["phones"]) or plan(self, **options)
     monkeypatch.setattr(voice.Prosody, "plan", spy)
     text = "No. " * 3 + "Thank you for calling. " * 50
     sound = voice.stream(text, voice="allison")
     next(sound)
     assert 1 < len(planned) < 6
-    for wrong, message in (("No. Yes. 5 €", "no way to say '€'"), ("?!", "nothing to say")):
+    for wrong, message in (("No. Yes. 5 中", "no reading for '中'"), ("?!", "nothing to read")):
         with pytest.raises(ValueError, match=message):
             voice.stream(wrong, voice="allison")
     with pytest.raises(ValueError, match="pace is a factor"):
@@ -602,7 +602,7 @@ def test_a_text_is_planned_sentence_by_sentence_and_refused_at_the_call(monkeypa
     whole = voice.prosody_of("allison")
     poor = dataclasses.replace(whole, inventory=tuple(p for p in whole.inventory if p != "z"))
     monkeypatch.setattr(voice, "prosody_of", lambda *voice: poor)
-    with pytest.raises(ValueError, match="never said the phone 'z'"):
+    with pytest.raises(ValueError, match="has no phone 'z'"):
         voice.stream("No. A zoo.", voice="allison")
 
 
@@ -611,8 +611,8 @@ def test_a_text_is_planned_sentence_by_sentence_and_refused_at_the_call(monkeypa
     [
         ({"text": "one", "voice": "alison"}, "no voice 'alison': choose one of digits, allison"),
         ({"text": "one", "voice": "allison", "speaker": "slt"}, "no speaker 'slt'.*allison"),
-        ({"text": "5 €", "voice": "allison"}, "no way to say '€'"),
-        ({"text": "...", "voice": "allison"}, "nothing to say"),
+        ({"text": "5 中", "voice": "allison"}, "no reading for '中'"),
+        ({"text": "...", "voice": "allison"}, "nothing to read"),
         ({"text": "hi", "voice": "allison", "pace": 9}, "pace is a factor"),
         ({"text": "hi", "voice": "allison", "temperature": -1}, "0 or more"),
         ({"text": "hi", "voice": "allison", "model": "none"}, "or give a file"),
@@ -629,7 +629,7 @@ def test_command_speaks_any_sentence(tmp_path):
     x, rate = audio.load(tmp_path / "thanks.wav")
     assert rate == 8000 and 0.4 < len(x) / rate < 2 and x.std() > 0.02
     for arguments, message in (
-        (["speak", "5 €", "--voice", "allison"], "no way to say '€'"),
+        (["speak", "5 中", "--voice", "allison"], "no reading for '中'"),
         (["speak", "hi", "--voice", "bob"], "no voice 'bob': choose one of digits, allison"),
         (["speak", "hi", "--voice", "allison", "--compare"], "of the digits, no other's"),
         (["evaluate", "--voice", "bob"], "no voice 'bob'"),
