@@ -4,9 +4,10 @@
 
 D = 8, five layers, networks of 64 × 2, 8 bins, batch 512, float32, one thread. One after the other in one process, in
 turns, medians of 21 rounds of processor time. Memory is what autograd keeps for the backward pass,
-counted once for each storage, without parameters. Writes minigen/flows/measured/speed.txt.
+counted once for each storage, without parameters. Writes minigen/results/flows_speed.json.
 """
 
+import json
 import math
 import platform
 import time
@@ -15,8 +16,7 @@ from statistics import median
 import torch
 from torch import nn
 
-from minigen import flows
-from minigen.flows.shipped import MEASURED
+from minigen import flows, results
 
 D, LAYERS, HIDDEN, BINS, BOUND, BATCH, ROUNDS = 8, 5, (64, 64), 8, 5.0, 512, 21
 NAMES = ("MAF", "RealNVP", "NSF coupling", "NSF autoregressive")
@@ -198,8 +198,8 @@ def main() -> None:
             lines.append(f"{name:<20}{library:<9}" + "".join(f"{cell:>16}" for cell in cells))
     text = "\n".join(line.rstrip() for line in lines)
     print(text)
-    MEASURED.mkdir(exist_ok=True)
-    (MEASURED / "speed.txt").write_text(text + "\n", encoding="utf-8")
+    content = json.dumps({"table": text}, indent=1, ensure_ascii=False)
+    results.path("flows_speed").write_text(content + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,4 @@
-"""A prior over codes: sequences of the symbols that `vq.VectorQuantizer` makes, of any length.
-
-`CodePrior` is reached as `vq.CodePrior`, too.
-"""
+"""Chapter 11: a prior over codes, sequences of the symbols that `vq.VectorQuantizer` makes, of any length."""
 
 from __future__ import annotations
 
@@ -10,7 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from .rnn import RNNLM, NGram
+from .ngram import NGram
+from .rnn import RNNLM
 
 __all__ = ["CodePrior", "ngram_nats", "pad"]
 
@@ -39,7 +37,7 @@ class CodePrior(nn.Module):
     codes were equally likely and independent. They are neither; what is learned here is the difference.
 
     Args:
-        codes: K. conditions: how many there are (words, say); one more stands for "none".
+        codebook_size: K. conditions: how many there are (words, say); one more stands for "none".
         hidden, embed, dropout, generator: of `RNNLM`.
 
     Sums over all sequences to one, for every condition. p without a condition is trained on sequences whose
@@ -48,13 +46,13 @@ class CodePrior(nn.Module):
     >>> prior = CodePrior(16, conditions=10, hidden=8)
     >>> prior.log_prob([torch.tensor([1, 2, 3]), torch.tensor([4])], torch.tensor([0, 9])).shape
     torch.Size([2])
-    >>> [s.dtype for s in prior.sample(2, condition=3, longest=5)]
+    >>> [s.dtype for s in prior.sample(2, condition=3, max_length=5)]
     [torch.int64, torch.int64]
     """
 
     def __init__(
         self,
-        codes: int,
+        codebook_size: int,
         conditions: int = 0,
         hidden: int = 128,
         embed: int = 32,
@@ -62,10 +60,13 @@ class CodePrior(nn.Module):
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
-        if codes < 1 or conditions < 0:
-            raise ValueError(f"need codes >= 1 and conditions >= 0, not {codes} and {conditions}")
-        self.codes, self.conditions, self.end = codes, conditions, codes
-        self.lm = RNNLM(codes + 1, hidden, embed, "torch", codes, dropout, generator)
+        if codebook_size < 1 or conditions < 0:
+            raise ValueError(
+                "a prior needs codebook_size >= 1 and conditions >= 0, not "
+                f"{codebook_size} and {conditions}"
+            )
+        self.codebook_size, self.conditions, self.end = codebook_size, conditions, codebook_size
+        self.lm = RNNLM(self.end + 1, hidden, embed, "torch", self.end, dropout, generator)
         self.condition = nn.Embedding(conditions + 1, 2 * hidden)  # the last row: none
         nn.init.normal_(self.condition.weight, std=0.1, generator=generator)
 
@@ -118,14 +119,14 @@ class CodePrior(nn.Module):
         self,
         n: int,
         condition: Tensor | int | None = None,
-        longest: int = 200,
+        max_length: int = 200,
         temperature: float = 1.0,
         top_p: float = 1.0,
         generator: torch.Generator | None = None,
     ) -> list[Tensor]:
-        """n sequences, without their ends; one that has not ended after `longest` codes is cut."""
+        """n sequences, without their ends; one that has not ended after `max_length` codes is cut."""
         state = self._state(condition, n)
-        drawn = self.lm.sample((n,), longest, temperature, top_p, None, state, generator)
+        drawn = self.lm.sample((n,), max_length, temperature, top_p, None, state, generator)
         lengths = (drawn == self.end).long().cumsum(1).eq(0).sum(1)
         return [row[:length] for row, length in zip(drawn, lengths, strict=True)]
 

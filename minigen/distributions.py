@@ -1,4 +1,4 @@
-"""What a network's output means: densities of one sample given the network's parameters.
+"""Chapter 7: what a network's output means, densities of one sample given the network's parameters.
 
 Every head has `n_params`, the number of network outputs for one sample, and
 
@@ -18,7 +18,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = ["Categorical", "DiscretizedLogisticMixture", "GaussianHead", "Head"]
+__all__ = [
+    "Categorical",
+    "DiscretizedLogisticMixture",
+    "GaussianHead",
+    "Head",
+    "VectorLikelihood",
+]
 
 HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 LOGISTIC_STD = math.pi / math.sqrt(3)  # standard deviation of the logistic density of scale 1
@@ -34,7 +40,7 @@ class Head:
 
     n_params: int
     means = (
-        0  # how many parameters, the first ones, are means: a linear prediction is added to them
+        0  # how many parameters, the first ones, are means, to which a linear prediction is added
     )
 
     def compand(self, x: Tensor) -> Tensor:
@@ -119,7 +125,7 @@ class GaussianHead(Head):
     """
 
     min_log_scale: float = -7.0
-    n_params: int = 2
+    n_params = 2
     means = 1
 
     def split(self, params: Tensor) -> tuple[Tensor, Tensor]:
@@ -149,11 +155,6 @@ class GaussianHead(Head):
         self._warm(temperature)
         mean, log_scale = self.split(params)
         return mean + temperature * torch.exp(log_scale) * noise
-
-    def entropy(self, params: Tensor) -> Tensor:
-        """½ log 2πe + log scale, in nats, (B, T)."""
-        _, log_scale = self.split(params)
-        return (0.5 + HALF_LOG_2PI + log_scale).squeeze(1)
 
     def start(self, x: Tensor, error: Tensor) -> Tensor:
         """Mean 0 and the scale of the errors, (2,)."""
@@ -259,12 +260,6 @@ class Categorical(Head):
         codes = _choose(params, noise, temperature)
         return self.decode(codes, params.dtype)
 
-    def entropy(self, params: Tensor) -> Tensor:
-        """-Σ_i P(i) log P(i), in nats, (B, T)."""
-        self._check(params)
-        log_p = F.log_softmax(params, dim=1)
-        return -(log_p.exp() * log_p).sum(1)
-
     def start(self, x: Tensor, error: Tensor) -> Tensor:
         """The logarithm of how often each level occurs, with half a count for each, (levels,)."""
         counts = torch.bincount(self.encode(x).flatten(), minlength=self.levels) + 0.5
@@ -277,6 +272,7 @@ def _choose(logits: Tensor, u: Tensor, temperature: float) -> Tensor:
     if temperature == 0:
         return logits.argmax(1, keepdim=True)
     cumulated = F.softmax(logits / temperature, dim=1).cumsum(1)
+    u = u * cumulated[:, -1:]  # in float32 the last sum is not exactly 1
     return (u >= cumulated).sum(1, keepdim=True).clamp(max=logits.shape[1] - 1)
 
 
@@ -409,19 +405,6 @@ class DiscretizedLogisticMixture(Head):
         x = mean + temperature * torch.exp(log_scale) * (torch.log(u) - torch.log1p(-u))
         return torch.floor((x.clamp(-1, 1) + 1) / self.step + 0.5) * self.step - 1
 
-    def entropy(self, params: Tensor) -> Tensor:
-        """-Σ_x P(x) log P(x) in nats, (B, T): a sum over all levels, one after the other.
-
-        No closed form is known. For 65,536 levels expect seconds.
-        """
-        self._check(params)
-        total = params.new_zeros(params.shape[0], params.shape[2])
-        for level in range(self.levels):
-            x = params.new_full((params.shape[0], 1, params.shape[2]), level * self.step - 1)
-            log_p = self.log_prob(params, x)
-            total = total - log_p.exp() * log_p
-        return total
-
     def initial(self) -> Tensor:
         """Means 0 and scales around 1, spread: equal components would stay equal for ever."""
         return self._spread(torch.zeros(()))
@@ -435,3 +418,96 @@ class DiscretizedLogisticMixture(Head):
         log_scales = log_std.cpu() - math.log(LOGISTIC_STD) + offsets.to(log_std.dtype)
         zeros = torch.zeros_like(log_scales)
         return torch.cat([zeros, log_scales, zeros])
+
+
+# ---------------------------------------------------------------- vectors: pictures, frames
+
+
+class VectorLikelihood:
+    """The density of each coordinate of a vector, given P numbers that a network puts out for it.
+
+    - "bernoulli": x is 0 or 1; P = 1, the logit of a 1.
+    - "categorical": x is 0 … levels - 1; P = levels, logits.
+    - "gaussian": x is real; P = 2, mean and log-scale, which is held at `min_log_scale` or above.
+
+    Args:
+        kind: see above. dim: D. levels: of "categorical". min_log_scale: of "gaussian".
+
+    >>> bits = VectorLikelihood("bernoulli", dim=2)
+    >>> bits.log_prob(torch.zeros(1, 2, 1), torch.tensor([[0, 1]])).exp()
+    tensor([[0.5000, 0.5000]])
+    """
+
+    def __init__(self, kind: str, dim: int, levels: int = 2, min_log_scale: float = -7.0) -> None:
+        sizes = {"bernoulli": (1, 1), "categorical": (levels, levels), "gaussian": (1, 2)}
+        if kind not in sizes:
+            raise ValueError(f"no likelihood {kind!r}: choose one of {', '.join(sizes)}")
+        if kind == "categorical" and levels < 2:
+            raise ValueError(f"a categorical likelihood needs levels >= 2, not {levels}")
+        self.kind, self.dim, self.levels, self.min_log_scale = kind, dim, levels, min_log_scale
+        self.n_inputs, self.n_params = sizes[kind]
+
+    def __repr__(self) -> str:
+        levels = f", levels={self.levels}" if self.kind == "categorical" else ""
+        return f"{self.kind}{levels}"
+
+    def checked(self, x: Tensor) -> Tensor:
+        """x (B, D), or an error that says what is wrong with it."""
+        if x.ndim != 2 or x.shape[1] != self.dim or x.shape[0] == 0:
+            raise ValueError(f"x has shape (B, {self.dim}) with B > 0, not {tuple(x.shape)}")
+        if self.kind == "gaussian":
+            if not x.is_floating_point():
+                raise TypeError(
+                    f"x is {x.dtype}: a Gaussian likelihood needs floating-point values"
+                )
+            if not torch.isfinite(x).all():
+                raise ValueError("x has NaN or infinite values: remove those rows first")
+            return x
+        top = self.levels if self.kind == "categorical" else 2
+        numbers = x.long() if x.dtype == torch.bool else x
+        if not ((numbers == numbers.round()) & (numbers >= 0) & (numbers < top)).all():
+            raise ValueError(
+                f"a {self.kind} likelihood describes whole numbers 0 … {top - 1}; x has others: "
+                "round or threshold it first"
+            )
+        return x
+
+    def code(self, x: Tensor, dtype: torch.dtype) -> Tensor:
+        """What a network is fed: ±1 for a bit, so that 0 differs from unseen; a one-hot; x itself."""
+        if self.kind == "bernoulli":
+            return 2 * x.to(dtype) - 1
+        if self.kind == "categorical":
+            return F.one_hot(x.long(), self.levels).to(dtype).flatten(-2)
+        return x.to(dtype)
+
+    def log_prob(self, params: Tensor, x: Tensor) -> Tensor:
+        """Of every coordinate, in nats: params (..., D, P), x (B, D) -> (..., D)."""
+        if self.kind == "bernoulli":
+            logit = params[..., 0]
+            return F.logsigmoid(torch.where(x > 0.5, logit, -logit))
+        if self.kind == "categorical":
+            index = x.long().expand(params.shape[:-1]).unsqueeze(-1)
+            return params.log_softmax(-1).gather(-1, index).squeeze(-1)
+        mean, log_scale = params[..., 0], params[..., 1].clamp(min=self.min_log_scale)
+        return -0.5 * ((x - mean) * torch.exp(-log_scale)).square() - log_scale - HALF_LOG_2PI
+
+    def mean(self, params: Tensor) -> Tensor:
+        """E[x], (..., P) -> (...)."""
+        if self.kind == "bernoulli":
+            return params[..., 0].sigmoid()
+        if self.kind == "categorical":
+            values = torch.arange(self.levels, dtype=params.dtype, device=params.device)
+            return (params.softmax(-1) * values).sum(-1)
+        return params[..., 0]
+
+    def sample(self, params: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """(..., P) -> (...): whole numbers, or floats of a Gaussian."""
+        like = {"generator": generator, "device": params.device}
+        if self.kind == "gaussian":
+            mean, log_scale = params[..., 0], params[..., 1].clamp(min=self.min_log_scale)
+            return mean + log_scale.exp() * torch.randn(mean.shape, dtype=mean.dtype, **like)
+        u = torch.rand(params.shape[:-1], dtype=torch.float64, **like)
+        if self.kind == "bernoulli":
+            return (u < params[..., 0].double().sigmoid()).long()
+        cdf = params.double().softmax(-1).cumsum(-1)
+        return (cdf <= (u * cdf[..., -1])[..., None]).sum(-1).clamp(max=self.levels - 1)

@@ -1,4 +1,4 @@
-"""MADE: one masked network that gives every conditional of the chain rule in one pass.
+"""Chapter 6: MADE, one masked network that gives every conditional of the chain rule in one pass.
 
     p(x) = Π_d p(x_d | x_{<d}),   the parameters of factor d are output d of a network
 
@@ -9,16 +9,16 @@ evaluate p(x) is then one pass; to sample takes D passes, one for each coordinat
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn import functional
 
-__all__ = ["MADE", "MaskedLinear", "hidden_degrees", "mask_between"]
+from .distributions import VectorLikelihood
 
-HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
+__all__ = ["MADE", "MaskedMLP", "describe_order", "hidden_degrees", "mask_between"]
 
 
 def hidden_degrees(units: int, dim: int) -> Tensor:
@@ -44,31 +44,198 @@ def mask_between(below: Tensor, above: Tensor, strict: bool = False) -> Tensor:
     return (above > below if strict else above >= below).float()  # (above, below)
 
 
-class MaskedLinear(nn.Linear):
-    """y = (W ⊙ M) x + b, with a mask M of zeros and ones that the caller gives.
+def describe_order(order: Sequence[int]) -> str:
+    """An order in a few characters: its ends where it counts up or down.
 
-    >>> layer = MaskedLinear(2, 1)
-    >>> layer(torch.ones(2), torch.zeros(1, 2)).item() == layer.bias.item()
-    True
+    >>> describe_order(range(64)), describe_order([1, 0]), describe_order([2, 0, 1])
+    ('0 … 63', '1 0', '2 0 1')
+    """
+    order = list(order)
+    straight = order in (sorted(order), sorted(order, reverse=True))
+    return f"{order[0]} … {order[-1]}" if straight and len(order) > 4 else " ".join(map(str, order))
+
+
+class MaskedMLP(nn.Module):
+    """A network with D groups of P outputs, where group i sees only the inputs that come before input i.
+
+    Input j has as its degree its place in the order, 1 … D. Every hidden unit has a degree, too, and
+
+        hidden k sees input or hidden j   if degree[k] >= degree[j]
+        group i  sees input or hidden k   if degree[i] >  degree[k]
+
+    so that each path from input j to group i climbs to a degree below i's: j comes before i. Hidden
+    layers are ReLUs; the last layer starts at zero.
+
+    Args:
+        dim: D. outputs: P. hidden: widths. context_dim: C; every unit sees the context.
+        orders: (M, D), each row the inputs from first to last; one network, one set of masks for each.
+        inputs: numbers of one input (a one-hot, say). dropout: share of hidden units left out in training.
+        direct: connect inputs to outputs directly, too, by weights that start at zero.
+        in_turn: deal out hidden degrees in turn; otherwise they rise from unit to unit, as `steps` needs.
+
+    References:
+        Germain et al., MADE, 2015 (arXiv:1502.03509).
+
+    >>> MaskedMLP(3, 2, hidden=(8,))(torch.zeros(5, 3)).shape
+    torch.Size([5, 3, 2])
     """
 
-    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        """x (..., below), mask (above, below) -> (..., above)."""
-        return functional.linear(x, self.weight * mask, self.bias)
+    def __init__(
+        self,
+        dim: int,
+        outputs: int,
+        hidden: Sequence[int] = (64, 64),
+        context_dim: int = 0,
+        orders: Tensor | Sequence[Sequence[int]] | None = None,
+        inputs: int = 1,
+        dropout: float = 0.0,
+        direct: bool = False,
+        in_turn: bool = False,
+    ) -> None:
+        super().__init__()
+        if dim < 1 or not hidden or min(hidden) < 1:
+            raise ValueError(
+                f"a masked network needs dim >= 1 and hidden sizes >= 1, not {dim} and {tuple(hidden)}"
+            )
+        orders = torch.as_tensor([list(range(dim))] if orders is None else orders)
+        if (
+            orders.ndim != 2
+            or orders.shape[1] != dim
+            or (orders.sort(-1)[0] != torch.arange(dim)).any()
+        ):
+            raise ValueError(
+                f"orders has shape (M, {dim}), each row a permutation of 0 … {dim - 1}, not {orders.tolist()}"
+            )
+        self.dim, self.inputs, self.outputs, self.dropout = dim, inputs, outputs, dropout
+        self.hidden = tuple(hidden)
+        self.register_buffer("orders", orders.clone(), persistent=False)
+        widths = [dim * inputs, *hidden, dim * outputs]
+        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
+        nn.init.zeros_(self.layers[-1].weight)
+        nn.init.zeros_(self.layers[-1].bias)
+        self.context = nn.Linear(context_dim, hidden[0], bias=False) if context_dim > 0 else None
+        self.direct = nn.Linear(widths[0], widths[-1], bias=False) if direct else None
+        if direct:
+            nn.init.zeros_(self.direct.weight)
+        # Degree 0, which sees no input, is of use only where there is a context to see.
+        lowest = 0 if context_dim > 0 or dim == 1 else 1
+        spread = lambda width: lowest + torch.arange(width) * (dim - lowest) // width  # they rise
+        self.degrees = [hidden_degrees(w, dim) if in_turn else spread(w) for w in hidden]
+        self.counts = [  # of each hidden layer: how many units have a degree of at most 0, 1, …, D - 1
+            [int((degree <= m).sum()) for m in range(dim)] for degree in self.degrees
+        ]
+        self.build_masks()
+
+    def build_masks(self) -> None:
+        """Make the masks from `orders`, (M or 1, above, below) each."""
+        place = self.orders.cpu().argsort(-1) + 1  # (M, D), degrees of the inputs
+        below = place.repeat_interleave(self.inputs, 1)
+        above = place.repeat_interleave(self.outputs, 1)
+        first, last = self.degrees[0], self.degrees[-1]
+        masks = [torch.stack([mask_between(b, first) for b in below])]
+        masks += [mask_between(a, b)[None] for a, b in pairwise(self.degrees)]
+        masks += [torch.stack([mask_between(last, a, strict=True) for a in above])]
+        if self.direct is not None:
+            pairs = zip(below, above, strict=True)
+            masks += [torch.stack([mask_between(b, a, strict=True) for b, a in pairs])]
+        for k, mask in enumerate(masks):
+            mask = mask.to(self.layers[0].weight)
+            self.register_buffer(f"mask_{k}", mask, persistent=False)
+
+    def masks(self, order: int = 0) -> list[Tensor]:
+        """Of the hidden layers, of the output layer and, if there are any, of the direct connections."""
+        if not 0 <= order < len(self.orders):
+            raise ValueError(f"this network has orders 0 … {len(self.orders) - 1}, not {order}")
+        stacks = [
+            getattr(self, f"mask_{k}") for k in range(len(self.layers) + (self.direct is not None))
+        ]
+        return [stack[order if len(stack) > 1 else 0] for stack in stacks]
+
+    def connections(self, order: int = 0) -> Tensor:
+        """How many paths lead from each input to each group: the product of the masks, (D, D)."""
+        masks = self.masks(order)
+        paths = masks[0]
+        for mask in masks[1 : len(self.layers)]:
+            paths = mask @ paths
+        if self.direct is not None:
+            paths = paths + masks[-1]
+        return paths.reshape(self.dim, self.outputs, self.dim, self.inputs).sum((1, 3))
+
+    def network(self, x: Tensor, context: Tensor | None = None, order: int = 0) -> Tensor:
+        """x (..., D · inputs), context (..., C) -> (..., D, P)."""
+        masks, h = self.masks(order), x
+        for k, layer in enumerate(self.layers[:-1]):
+            h = F.linear(h, layer.weight * masks[k], layer.bias)
+            if k == 0 and self.context is not None:
+                h = h + self.context(context)
+            h = F.relu(h, inplace=True)
+            if self.dropout > 0:
+                h = F.dropout(h, self.dropout, self.training)
+        last = self.layers[-1]
+        out = F.linear(h, last.weight * masks[len(self.layers) - 1], last.bias)
+        if self.direct is not None:
+            out = out + F.linear(x, self.direct.weight * masks[-1])
+        return out.unflatten(-1, (self.dim, self.outputs))
+
+    forward = network
+
+    def steps(self, batch: int, context: Tensor | None = None) -> Callable[[Tensor | None], Tensor]:
+        """A function that takes one more input at each call, and gives the next group of outputs.
+
+        Called first with None, then with the inputs (B, 1) in the first order; returns (B, P) for the next
+        one. A unit of degree m is final as soon as m inputs are known, so each is computed once: D steps
+        cost together what one pass costs.
+        """
+        order = self.orders[0].tolist()
+        weights = [
+            layer.weight * mask for layer, mask in zip(self.layers, self.masks(), strict=True)
+        ]
+        weights[0] = weights[0][:, order]  # columns in the order in which they become known
+        biases = [layer.bias for layer in self.layers]
+        seen = (
+            None if self.context is None else self.context(context)
+        )  # (B, H), known from the start
+        known = [weights[0].new_empty(batch, 0) for _ in weights]  # inputs, then each hidden layer
+        m = 0  # inputs known so far
+
+        def step(value: Tensor | None) -> Tensor:
+            nonlocal m
+            if value is not None:
+                known[0] = torch.cat([known[0], value], -1)
+                m += 1
+            for k, count in enumerate(self.counts):
+                low, high = count[m - 1] if m > 0 else 0, count[m]
+                if high > low:  # the units of degree m
+                    inputs = known[k]
+                    weight = weights[k][low:high, : inputs.shape[-1]]
+                    new = F.linear(inputs, weight, biases[k][low:high])
+                    if k == 0 and seen is not None:
+                        new = new + seen[:, low:high]
+                    known[k + 1] = torch.cat([known[k + 1], F.relu(new)], -1)
+            rows = slice(order[m] * self.outputs, (order[m] + 1) * self.outputs)
+            inputs = known[-1]
+            return F.linear(inputs, weights[-1][rows, : inputs.shape[-1]], biases[-1][rows])
+
+        return step
+
+    def extra_repr(self) -> str:
+        orders = "; ".join(map(describe_order, self.orders[:3].tolist()))
+        more = f"; … {len(self.orders)} in all" if len(self.orders) > 3 else ""
+        return f"{self.dim}, {self.outputs}, hidden={self.hidden}, order={orders}{more}"
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.extra_repr()})"
 
 
-class MADE(nn.Module):
+class MADE(MaskedMLP):
     """Masked autoencoder for distribution estimation: D conditionals by one network.
 
         h_1 = relu((W_1 ⊙ M_1) x + b_1), …,   out = (V ⊙ M_V) h_L + (A ⊙ M_A) x + c
         log p(x) = Σ_d log p(x_d | out_d)
 
-    Coordinate number i of the ordering has degree i, hidden units have degrees 1 … D-1, and
-
-        M[k, j] = 1 if m(k) >= m(j) (into a hidden layer),   1 if m(k) > m(j) (into the output)
-
-    so that the product of all masks is strictly triangular in the ordering. With several orderings the
-    model is their mixture: p(x) = (1/M) Σ_m p_m(x), averaged as probabilities, which sums to one.
+    The masks are those of `MaskedMLP`: their product is strictly triangular in the ordering. With several
+    orderings the model is their mixture: p(x) = (1/M) Σ_m p_m(x), averaged as probabilities, which sums
+    to one.
 
     Args:
         dim: D, the number of coordinates.
@@ -102,97 +269,37 @@ class MADE(nn.Module):
         min_log_scale: float = -7.0,
         generator: torch.Generator | None = None,
     ) -> None:
-        super().__init__()
-        if dim < 1 or not hidden or min(hidden) < 1:
-            raise ValueError(f"MADE needs dim >= 1 and hidden sizes >= 1, not {dim} and {hidden}")
-        sizes = {"bernoulli": (1, 1), "categorical": (levels, levels), "gaussian": (1, 2)}
-        if output not in sizes:
-            raise ValueError(f"no output {output!r}: choose one of {', '.join(sizes)}")
-        if output == "categorical" and levels < 2:
-            raise ValueError(f"a categorical output needs levels >= 2, not {levels}")
-        self.dim, self.output, self.levels, self.min_log_scale = dim, output, levels, min_log_scale
-        self.n_inputs, self.n_params = sizes[output]
-        self.register_buffer("orders", _orderings(orders, dim, generator))  # (M, D)
-        for number, units in enumerate(hidden):
-            self.register_buffer(f"degrees_{number}", hidden_degrees(units, dim), persistent=False)
-        widths = [dim * self.n_inputs, *hidden]
-        self.layers = nn.ModuleList(MaskedLinear(below, above) for below, above in pairwise(widths))
-        self.last = MaskedLinear(widths[-1], dim * self.n_params)
-        self.direct = MaskedLinear(widths[0], dim * self.n_params, bias=False)
-        self.dropout = nn.Dropout(dropout)
-        for layer in (*self.layers, self.last):
+        likelihood = VectorLikelihood(output, dim, levels, min_log_scale)
+        if isinstance(orders, int):
+            if orders < 1:
+                raise ValueError(f"MADE needs at least one ordering, not {orders}")
+            others = [torch.randperm(dim, generator=generator) for _ in range(orders - 1)]
+            orders = torch.stack([torch.arange(dim), *others])
+        super().__init__(
+            dim, likelihood.n_params, hidden, 0, orders, likelihood.n_inputs, dropout, True, True
+        )
+        self.likelihood = likelihood
+        self.register_buffer("orders", self.orders)  # part of what is saved
+        self.register_load_state_dict_post_hook(lambda made, _: made.build_masks())
+        for layer in self.layers:
             bound = 1 / math.sqrt(layer.in_features)
             nn.init.uniform_(layer.weight, -bound, bound, generator=generator)
             nn.init.zeros_(layer.bias)
-        nn.init.zeros_(self.direct.weight)
 
-    # ------------------------------------------------------------ masks
-
-    def masks(self, order: int = 0) -> list[Tensor]:
-        """Of the hidden layers, of the output layer, and of the direct connections, in this order."""
-        if not 0 <= order < len(self.orders):
-            raise ValueError(f"this MADE has orders 0 … {len(self.orders) - 1}, not {order}")
-        place = torch.empty_like(self.orders[order])
-        place[self.orders[order]] = torch.arange(1, self.dim + 1, device=place.device)
-        inputs = place.repeat_interleave(self.n_inputs)  # degrees of the inputs
-        outputs = place.repeat_interleave(self.n_params)
-        hidden = [getattr(self, f"degrees_{number}") for number in range(len(self.layers))]
-        chain = [inputs, *hidden]
-        made = [mask_between(a, b) for a, b in pairwise(chain)]
-        made += [
-            mask_between(hidden[-1], outputs, strict=True),
-            mask_between(inputs, outputs, strict=True),
-        ]
-        return [mask.to(self.last.weight) for mask in made]
-
-    def connections(self, order: int = 0) -> Tensor:
-        """How many paths lead from each input to each output: the product of the masks, (D, D)."""
-        *hidden, last, direct = self.masks(order)
-        paths = hidden[0]
-        for mask in (*hidden[1:], last):
-            paths = mask @ paths
-        blocks = (paths + direct).reshape(self.dim, self.n_params, self.dim, self.n_inputs)
-        return blocks.sum((1, 3))
-
-    # ------------------------------------------------------------ one pass
+    def code(self, x: Tensor) -> Tensor:
+        """What the network is fed of x (B, D): ±1 for a bit, a one-hot for a level, x itself."""
+        return self.likelihood.code(x, self.layers[0].weight.dtype)
 
     def forward(self, x: Tensor, order: int = 0) -> Tensor:
         """x (B, D) -> parameters (B, D, P); those of coordinate d see only what comes before it.
 
         P is 1 (the logit of a 1), K (logits) or 2 (mean, log-scale).
         """
-        return self._network(self._code(self._checked(x)), order)
-
-    def _network(self, code: Tensor, order: int) -> Tensor:
-        *masks, last, direct = self.masks(order)
-        h = code
-        for layer, mask in zip(self.layers, masks, strict=True):
-            h = self.dropout(torch.relu(layer(h, mask)))  # (B, H)
-        out = self.last(h, last) + self.direct(code, direct)  # (B, D P)
-        return out.unflatten(-1, (self.dim, self.n_params))
-
-    def _code(self, x: Tensor) -> Tensor:
-        """What the network is fed: ±1 for a bit, so that 0 differs from unseen; a one-hot; x itself."""
-        dtype = self.last.weight.dtype
-        if self.output == "bernoulli":
-            return 2 * x.to(dtype) - 1
-        if self.output == "categorical":
-            return functional.one_hot(x.long(), self.levels).to(dtype).flatten(-2)
-        return x.to(dtype)
+        return self.network(self.code(self.likelihood.checked(x)), order=order)
 
     def conditionals(self, x: Tensor, order: int = 0) -> Tensor:
         """log p(x_d | x_{<d}) of every coordinate, in nats, (B, D), by one pass."""
-        return self._score(self(x, order), x)
-
-    def _score(self, params: Tensor, x: Tensor) -> Tensor:
-        if self.output == "bernoulli":
-            logit = params[..., 0]
-            return functional.logsigmoid(torch.where(x > 0.5, logit, -logit))
-        if self.output == "categorical":
-            return params.log_softmax(-1).gather(-1, x.long()[..., None])[..., 0]
-        mean, log_scale = params[..., 0], params[..., 1].clamp(min=self.min_log_scale)
-        z = (x - mean) * torch.exp(-log_scale)
-        return -0.5 * z**2 - log_scale - HALF_LOG_2PI
+        return self.likelihood.log_prob(self(x, order), x)
 
     def log_prob(self, x: Tensor, order: int | None = None) -> Tensor:
         """log p(x) in nats: x (B, D) -> (B,).
@@ -205,45 +312,6 @@ class MADE(nn.Module):
         each = torch.stack([self.log_prob(x, m) for m in range(len(self.orders))])  # (M, B)
         return each.logsumexp(0) - math.log(len(self.orders))
 
-    # ------------------------------------------------------------ D passes
-
-    def _draw(self, params: Tensor, generator: torch.Generator | None) -> Tensor:
-        """One coordinate from its parameters (B, P), by the inverse of the cumulative distribution."""
-        if self.output == "gaussian":
-            mean, log_scale = params[:, 0], params[:, 1].clamp(min=self.min_log_scale)
-            noise = torch.randn(
-                mean.shape, generator=generator, dtype=mean.dtype, device=mean.device
-            )
-            return mean + log_scale.exp() * noise
-        u = torch.rand(
-            params.shape[0], 1, generator=generator, dtype=torch.float64, device=params.device
-        )
-        if self.output == "bernoulli":
-            return (u[:, 0] < params[:, 0].double().sigmoid()).to(params.dtype)
-        cdf = params.double().softmax(-1).cumsum(-1)
-        return (cdf <= u * cdf[:, -1:]).sum(-1).clamp(max=self.levels - 1).to(params.dtype)
-
-    def _generate(
-        self, shape: Sequence[int], order: int | None, generator: torch.Generator | None
-    ) -> Tensor:
-        shape = tuple(shape)
-        count, device = math.prod(shape), self.orders.device
-        if order is None:  # a mixture: first choose the component, then sample from it
-            which = torch.randint(len(self.orders), (count,), generator=generator, device=device)
-        else:
-            which = torch.full((count,), order, device=device)
-        made = torch.zeros(count, self.dim, dtype=self.last.weight.dtype, device=device)
-        for m in which.unique().tolist():
-            mine = which == m
-            x = made[mine]
-            for d in self.orders[m].tolist():  # D passes, each for one coordinate
-                drawn = self._draw(self._network(self._code(x), m)[:, d], generator)
-                chosen = torch.arange(self.dim, device=device) == d
-                x = torch.where(chosen, drawn[:, None], x)
-            made = made.masked_scatter(mine[:, None], x)
-        made = made.reshape(*shape, self.dim)
-        return made if self.output == "gaussian" else made.long()
-
     @torch.no_grad()
     def sample(
         self,
@@ -252,49 +320,22 @@ class MADE(nn.Module):
         generator: torch.Generator | None = None,
     ) -> Tensor:
         """Samples (*shape, D), by D passes. `order` as in `log_prob`."""
-        return self._generate(shape, order, generator)
+        shape, device = tuple(shape), self.orders.device
+        count = math.prod(shape)
+        if order is None:  # a mixture: first choose the component, then sample from it
+            which = torch.randint(len(self.orders), (count,), generator=generator, device=device)
+        else:
+            which = torch.full((count,), order, device=device)
+        made = torch.zeros(count, self.dim, dtype=self.layers[0].weight.dtype, device=device)
+        for m in which.unique().tolist():
+            mine = which == m
+            x = made[mine]
+            for d in self.orders[m].tolist():  # D passes, each for one coordinate
+                params = self.network(self.code(x), order=m)[:, d]
+                x[:, d] = self.likelihood.sample(params, generator).to(x)
+            made[mine] = x
+        made = made.reshape(*shape, self.dim)
+        return made if self.likelihood.kind == "gaussian" else made.long()
 
-    def rsample(
-        self,
-        shape: Sequence[int] = (),
-        order: int | None = None,
-        generator: torch.Generator | None = None,
-    ) -> Tensor:
-        """Samples (*shape, D) of Gaussian outputs, with a gradient to the weights."""
-        if self.output != "gaussian":
-            raise TypeError(
-                f"a {self.output} sample jumps, so it has no gradient: use sample, or a Gaussian output"
-            )
-        return self._generate(shape, order, generator)
-
-    # ------------------------------------------------------------ input
-
-    def _checked(self, x: Tensor) -> Tensor:
-        if x.ndim != 2 or x.shape[1] != self.dim or x.shape[0] == 0:
-            raise ValueError(f"x has shape (B, {self.dim}) with B > 0, not {tuple(x.shape)}")
-        if self.output == "gaussian":
-            if not x.is_floating_point():
-                raise TypeError(f"x is {x.dtype}: a Gaussian output needs floating-point values")
-            if not torch.isfinite(x).all():
-                raise ValueError("x has NaN or infinite values: remove those rows first")
-            return x
-        top = self.levels if self.output == "categorical" else 2
-        if not ((x == x.round()) & (x >= 0) & (x < top)).all():
-            raise ValueError(
-                f"a {self.output} MADE describes whole numbers 0 … {top - 1}; x has others: "
-                "round or threshold it first"
-            )
-        return x
-
-
-def _orderings(orders: int | Tensor, dim: int, generator: torch.Generator | None) -> Tensor:
-    if isinstance(orders, int):
-        if orders < 1:
-            raise ValueError(f"MADE needs at least one ordering, not {orders}")
-        others = [torch.randperm(dim, generator=generator) for _ in range(orders - 1)]
-        return torch.stack([torch.arange(dim), *others])
-    orders = torch.as_tensor(orders)
-    wanted = torch.arange(dim)
-    if orders.ndim != 2 or orders.shape[1] != dim or not (orders.sort(-1)[0] == wanted).all():
-        raise ValueError(f"orders has shape (M, {dim}), each row a permutation of 0 … {dim - 1}")
-    return orders.clone()
+    def extra_repr(self) -> str:
+        return f"{super().extra_repr()}, {self.likelihood}"

@@ -1,4 +1,4 @@
-"""Recurrent language models: the past in a state, p(x) by the chain rule.
+"""Chapter 6: recurrent language models, the past in a state, p(x) by the chain rule.
 
     p(x_1 … x_T) = Π_t p(x_t | x_{<t}),   h_t = cell(x_{t-1}, h_{t-1}),   p(x_t | x_{<t}) = softmax(V h_t + b)
 
@@ -8,7 +8,6 @@ The symbols may be letters, or the 256 µ-law codes of a sound: the model does n
 from __future__ import annotations
 
 import math
-import zlib
 from collections.abc import Sequence
 
 import torch
@@ -20,11 +19,9 @@ __all__ = [
     "RNNLM",
     "Characters",
     "LSTMLayer",
-    "NGram",
     "RNNLayer",
     "TorchLSTM",
     "Translator",
-    "compressed_bits",
     "draw",
     "load",
     "sharpen",
@@ -486,111 +483,3 @@ class Translator(nn.Module):
         return self.decoder.sample(
             (len(source),), length, temperature, top_p, state=self.read(source), generator=generator
         )
-
-
-# ---------------------------------------------------------------- baselines
-
-
-class NGram:
-    """Counts of the last n - 1 symbols, each order leaning on the one below.
-
-        p_k(s | c) = (N(c, s) + α p_{k-1}(s | c')) / (N(c) + α),   p_0 = 1 / V
-
-    c is the last k - 1 symbols, c' without the first of them. Order 1 is the unigram, 2 the bigram.
-
-    Args:
-        vocab: V. order: n. alpha: α, how many counts the lower order is worth.
-
-    References:
-        MacKay and Peto, A Hierarchical Dirichlet Language Model, 1995.
-
-    >>> bigram = NGram(2, order=2).fit(torch.tensor([[0, 1, 0, 1, 0, 1]]))
-    >>> bool(bigram.log_prob(torch.tensor([[0, 1]])) > bigram.log_prob(torch.tensor([[0, 0]])))
-    True
-    """
-
-    def __init__(self, vocab: int, order: int = 2, alpha: float = 4.0) -> None:
-        if vocab < 1 or order < 1 or alpha <= 0:
-            raise ValueError(
-                f"NGram needs vocab, order >= 1 and alpha > 0, not {(vocab, order, alpha)}"
-            )
-        if vocab**order > 50_000_000:
-            raise ValueError(f"{vocab}^{order} counts do not fit: choose a lower order")
-        self.vocab, self.order, self.alpha = vocab, order, alpha
-        self.counts = [torch.zeros(vocab**k, dtype=torch.float64) for k in range(1, order + 1)]
-
-    def _index(self, x: Tensor, k: int) -> Tensor:
-        """Every run of k symbols of x (B, T) as one number, (B, T - k + 1)."""
-        powers = self.vocab ** torch.arange(k - 1, -1, -1)
-        return (x.unfold(1, k, 1) * powers).sum(-1)
-
-    def _checked(self, x: Tensor) -> Tensor:
-        if x.ndim != 2 or 0 in x.shape or x.is_floating_point():
-            raise ValueError(f"x has shape (B, T) of whole numbers, not {tuple(x.shape)} {x.dtype}")
-        if x.min() < 0 or x.max() >= self.vocab:
-            raise ValueError(f"symbols lie in 0 … {self.vocab - 1}")
-        return x
-
-    def fit(self, x: Tensor) -> NGram:
-        """Count the runs in x (B, T) -> self."""
-        x = self._checked(x)
-        for k, counts in enumerate(self.counts, start=1):
-            if x.shape[1] >= k:
-                index = self._index(x, k).flatten()
-                counts += torch.bincount(index, minlength=len(counts)).double()
-        return self
-
-    def conditionals(self, x: Tensor) -> Tensor:
-        """log p(x_t | the n - 1 symbols before), in nats, (B, T)."""
-        x = self._checked(x)
-        p = torch.full(x.shape, 1 / self.vocab, dtype=torch.float64)
-        for k, counts in enumerate(self.counts, start=1):
-            if x.shape[1] < k:
-                break
-            index = self._index(x, k)
-            seen = counts.reshape(-1, self.vocab).sum(-1)[index // self.vocab]  # N(c)
-            better = (counts[index] + self.alpha * p[:, k - 1 :]) / (seen + self.alpha)
-            p = torch.cat([p[:, : k - 1], better], 1)
-        return p.log()
-
-    def log_prob(self, x: Tensor) -> Tensor:
-        """log p(x) in nats: x (B, T) -> (B,)."""
-        return self.conditionals(x).sum(-1)
-
-    def sample(
-        self,
-        shape: Sequence[int] = (),
-        length: int = 100,
-        generator: torch.Generator | None = None,
-    ) -> Tensor:
-        """Sequences (*shape, length)."""
-        x = torch.zeros(math.prod(shape), 0, dtype=torch.long)
-        symbols = torch.arange(self.vocab)
-        for _ in range(length):
-            past = x[:, max(0, x.shape[1] - self.order + 1) :]
-            tried = torch.cat(
-                [
-                    past.repeat_interleave(self.vocab, 0),
-                    symbols.repeat(len(past))[:, None],
-                ],
-                1,
-            )
-            log_p = self.conditionals(tried)[:, -1].reshape(-1, self.vocab)
-            x = torch.cat([x, draw(log_p, generator)[:, None]], 1)
-        return x.reshape(*shape, length)
-
-
-def compressed_bits(text: str, given: str = "") -> int:
-    """How many more bits gzip needs when `text` follows `given`: 8 (|zip(given + text)| - |zip(given)|).
-
-    A compressor is a language model: by the code it spends -log₂ p bits. gzip (DEFLATE) looks back
-    32,768 characters at most.
-
-    >>> compressed_bits("the same again. " * 20, given="the same again. " * 20) < 100
-    True
-    """
-
-    def size(content: str) -> int:
-        return len(zlib.compress(content.encode("utf-8"), 9)) if content else 0
-
-    return 8 * (size(given + text) - size(given))

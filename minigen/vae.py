@@ -1,4 +1,4 @@
-"""Latent variables: a hidden cause z for each example x, and the variational autoencoder that learns it.
+"""Chapter 10: a hidden cause z for each example x, and the variational autoencoder that learns it.
 
     z ~ N(0, I),   x given z ~ p(x | z),   log p(x) = log ∫ p(x | z) p(z) dz
 
@@ -18,20 +18,19 @@ from itertools import pairwise
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from . import weights
-from .flows import Compose, Inverse, MaskedAffineAutoregressive, Planar, Transform
+from .distributions import VectorLikelihood
 
 __all__ = [
     "VAE",
     "Estimate",
-    "FlowVAE",
-    "LinearGaussianVAE",
+    "LatentModel",
     "active_units",
     "elbo",
     "importance_estimate",
+    "init_linear_layers",
     "iwae_bound",
     "kl_per_dimension",
     "kl_to_standard_normal",
@@ -80,14 +79,15 @@ def kl_to_standard_normal(mean: Tensor, log_scale: Tensor) -> Tensor:
 # ---------------------------------------------------------------- models
 
 
-class _Latent(nn.Module):
+class LatentModel(nn.Module):
     """What the bounds below need of a model: an encoder, a decoder, a likelihood.
 
-    A subclass has `dim` (D), `latent` (L), `encode(x)` -> mean, log-scale, `log_likelihood(x, z)`.
+    A subclass has `input_dim` (D), `latent_dim` (L), `encode(x)` -> mean, log-scale, and
+    `log_likelihood(x, z)`.
     """
 
-    dim: int
-    latent: int
+    input_dim: int
+    latent_dim: int
     #: Whether q(z | x) is a diagonal Gaussian, so that the KL has a formula.
     diagonal = True
 
@@ -100,12 +100,8 @@ class _Latent(nn.Module):
         raise TypeError(f"{type(self).__name__} has no likelihood")
 
     def checked(self, x: Tensor) -> Tensor:
-        """x, or an error that says what is wrong with it."""
-        if x.ndim != 2 or x.shape[1] != self.dim or x.shape[0] == 0:
-            raise ValueError(f"x has shape (B, {self.dim}) with B > 0, not {tuple(x.shape)}")
-        if not torch.isfinite(x).all():
-            raise ValueError("x has NaN or infinite values: remove those rows first")
-        return x
+        """x (B, D), or an error that says what is wrong with it."""
+        raise TypeError(f"{type(self).__name__} does not say what it describes")
 
     def log_prior(self, z: Tensor) -> Tensor:
         """log p(z) = log N(z; 0, I), (..., L) -> (...)."""
@@ -115,8 +111,7 @@ class _Latent(nn.Module):
         self, x: Tensor, samples: int = 1, generator: torch.Generator | None = None
     ) -> tuple[Tensor, Tensor]:
         """z ~ q(z | x) with its gradient, and log q(z | x): (K, B, L) and (K, B)."""
-        mean, log_scale = self.encode(self.checked(x))
-        return self._draw(x, mean, log_scale, samples, generator)
+        return self._draw(x, *self.encode(self.checked(x)), samples, generator)
 
     def _draw(
         self,
@@ -126,8 +121,7 @@ class _Latent(nn.Module):
         samples: int,
         generator: torch.Generator | None,
     ) -> tuple[Tensor, Tensor]:
-        noise = _noise((samples, *mean.shape), mean, generator)  # ε, (K, B, L)
-        z = reparameterise(mean, log_scale, noise)
+        z = reparameterise(mean, log_scale, _noise((samples, *mean.shape), mean, generator))
         return z, normal_log_prob(z, mean, log_scale).sum(-1)
 
     def log_posterior(self, z: Tensor, x: Tensor) -> Tensor:
@@ -142,26 +136,28 @@ class _Latent(nn.Module):
         return importance_estimate(self, x, samples, generator).log_prob
 
 
-class VAE(_Latent):
+class VAE(LatentModel):
     """A variational autoencoder: two networks of ReLU layers, a decoder p(x | z) and an encoder q(z | x).
 
         p(z) = N(0, I),   p(x | z) = Π_d p(x_d | decoder(z)_d),   q(z | x) = N(µ(x), diag σ(x)²)
 
     Args:
-        dim: D, numbers in x. latent: L, numbers in z.
+        input_dim: D, numbers in x. latent_dim: L, numbers in z.
         hidden: widths from the side of x; the decoder takes them from last to first.
         likelihood: "bernoulli" (x is 0 or 1), "categorical" (x is 0 … levels - 1), or "gaussian" (x is
             real; one learned log-scale for each coordinate, at least `min_log_scale`).
         levels: of a categorical likelihood.
         dropout: share of hidden units left out in training.
-        min_log_scale: smallest log-scale of a Gaussian likelihood: without it a perfect guess has infinite density.
+        min_log_scale: of a Gaussian likelihood: without it a perfect guess has infinite density.
         generator: for initial weights.
 
     References:
         Kingma and Welling, Auto-Encoding Variational Bayes, 2013 (arXiv:1312.6114); Rezende, Mohamed
         and Wierstra, Stochastic Backpropagation, 2014 (arXiv:1401.4082).
 
-    >>> vae = VAE(4, latent=2, hidden=(8,))
+    >>> vae = VAE(4, latent_dim=2, hidden=(8,))
+    >>> vae
+    VAE(4, latent_dim=2, hidden=(8,), bernoulli)
     >>> x = torch.tensor([[0.0, 1.0, 1.0, 0.0]])
     >>> elbo(vae, x).shape, vae.sample((3,)).shape
     (torch.Size([1]), torch.Size([3, 4]))
@@ -169,8 +165,8 @@ class VAE(_Latent):
 
     def __init__(
         self,
-        dim: int,
-        latent: int,
+        input_dim: int,
+        latent_dim: int,
         hidden: Sequence[int] = (200, 200),
         likelihood: str = "bernoulli",
         levels: int = 2,
@@ -179,78 +175,51 @@ class VAE(_Latent):
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
-        sizes = {"bernoulli": (1, 1), "categorical": (levels, levels), "gaussian": (1, 1)}
-        if likelihood not in sizes:
-            raise ValueError(f"no likelihood {likelihood!r}: choose one of {', '.join(sizes)}")
-        if dim < 1 or latent < 1 or not hidden or min(hidden) < 1:
+        if input_dim < 1 or latent_dim < 1 or not hidden or min(hidden) < 1:
             raise ValueError(
-                f"a VAE needs dim, latent and hidden sizes >= 1, not {dim}, {latent}, {tuple(hidden)}"
+                "a VAE needs input_dim, latent_dim and hidden sizes >= 1, not "
+                f"{input_dim}, {latent_dim}, {tuple(hidden)}"
             )
-        if likelihood == "categorical" and levels < 2:
-            raise ValueError(f"a categorical likelihood needs levels >= 2, not {levels}")
-        self.dim, self.latent, self.likelihood, self.levels = dim, latent, likelihood, levels
-        self.min_log_scale = min_log_scale
-        self.n_inputs, self.n_params = sizes[likelihood]
-        self.encoder = _network([dim * self.n_inputs, *hidden, 2 * latent], dropout, generator)
-        self.decoder = _network([latent, *hidden[::-1], dim * self.n_params], dropout, generator)
-        if likelihood == "gaussian":
-            self.log_scale = nn.Parameter(torch.zeros(dim))
+        self.input_dim, self.latent_dim, self.hidden = input_dim, latent_dim, tuple(hidden)
+        self.likelihood = VectorLikelihood(likelihood, input_dim, levels, min_log_scale)
+        real = likelihood == "gaussian"  # the scale is not the decoder's, but learned for all x
+        n_params = 1 if real else self.likelihood.n_params
+        widths = [input_dim * self.likelihood.n_inputs, *hidden, 2 * latent_dim]
+        self.encoder = _network(widths, dropout, generator)
+        self.decoder = _network(
+            [latent_dim, *hidden[::-1], input_dim * n_params], dropout, generator
+        )
+        self.log_scale = nn.Parameter(torch.zeros(input_dim)) if real else None
 
     def checked(self, x: Tensor) -> Tensor:
-        x = super().checked(x)
-        if self.likelihood != "gaussian":
-            top = self.levels if self.likelihood == "categorical" else 2
-            if not ((x == x.round()) & (x >= 0) & (x < top)).all():
-                raise ValueError(
-                    f"a {self.likelihood} likelihood describes whole numbers 0 … {top - 1}; x has "
-                    "others: round or threshold it first"
-                )
-        elif not x.is_floating_point():
-            raise TypeError(f"x is {x.dtype}: a Gaussian likelihood needs floating-point values")
-        return x
+        """x (B, D), or an error that says what is wrong with it."""
+        return self.likelihood.checked(x)
 
-    def _code(self, x: Tensor) -> Tensor:
-        """What the encoder is fed: ±1 for a bit, a one-hot for a level, x itself."""
-        dtype = self.encoder[-1].weight.dtype
-        if self.likelihood == "bernoulli":
-            return 2 * x.to(dtype) - 1
-        if self.likelihood == "categorical":
-            return F.one_hot(x.long(), self.levels).to(dtype).flatten(-2)
-        return x
+    def code(self, x: Tensor) -> Tensor:
+        """What the encoder is fed of x: ±1 for a bit, a one-hot for a level, x itself."""
+        return self.likelihood.code(x, self.encoder[-1].weight.dtype)
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """x (B, D) -> mean (B, L) and log-scale (B, L) of q(z | x)."""
-        mean, log_scale = self.encoder(self._code(self.checked(x))).chunk(2, -1)
+        mean, log_scale = self.encoder(self.code(self.checked(x))).chunk(2, -1)
         return mean, log_scale
 
     def decode(self, z: Tensor) -> Tensor:
-        """z (..., L) -> parameters (..., D, P): a logit, a logit for each level, or a mean."""
-        if z.ndim == 0 or z.shape[-1] != self.latent:
-            raise ValueError(f"z has shape (..., {self.latent}), not {tuple(z.shape)}")
-        return self.decoder(z).unflatten(-1, (self.dim, self.n_params))
+        """z (..., L) -> parameters (..., D, P): a logit, a logit for each level, or mean and log-scale."""
+        if z.ndim == 0 or z.shape[-1] != self.latent_dim:
+            raise ValueError(f"z has shape (..., {self.latent_dim}), not {tuple(z.shape)}")
+        params = self.decoder(z).unflatten(-1, (self.input_dim, -1))
+        if self.log_scale is None:
+            return params
+        return torch.cat([params, self.log_scale[:, None].expand_as(params)], -1)
 
     def log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
         """log p(x | z), summed over D: x (B, D), z (..., B, L) -> (..., B)."""
-        params = self.decode(z)  # (..., B, D, P)
-        if self.likelihood == "bernoulli":
-            logit = params[..., 0]
-            return F.logsigmoid(torch.where(x > 0.5, logit, -logit)).sum(-1)
-        if self.likelihood == "categorical":
-            index = x.long().expand(params.shape[:-1]).unsqueeze(-1)
-            return params.log_softmax(-1).gather(-1, index).squeeze(-1).sum(-1)
-        return normal_log_prob(x, params[..., 0], self.log_scale.clamp(min=self.min_log_scale)).sum(
-            -1
-        )
+        return self.likelihood.log_prob(self.decode(z), x).sum(-1)
 
     def mean(self, z: Tensor) -> Tensor:
         """E[x | z], (..., L) -> (..., D)."""
-        params = self.decode(z)
-        if self.likelihood == "bernoulli":
-            return params[..., 0].sigmoid()
-        if self.likelihood == "categorical":
-            values = torch.arange(self.levels, dtype=params.dtype, device=params.device)
-            return (params.softmax(-1) * values).sum(-1)
-        return params[..., 0]
+        return self.likelihood.mean(self.decode(z))
 
     @torch.no_grad()
     def sample(
@@ -260,173 +229,16 @@ class VAE(_Latent):
         generator: torch.Generator | None = None,
     ) -> Tensor:
         """z ~ N(0, I) (or the given z, (..., L)), then x ~ p(x | z): (*shape, D)."""
-        weight = self.decoder[-1].weight
         if z is None:
-            z = _noise((*shape, self.latent), weight, generator)
-        params = self.decode(z)
-        if self.likelihood == "gaussian":
-            mean, scale = params[..., 0], self.log_scale.clamp(min=self.min_log_scale)
-            return reparameterise(mean, scale, _noise(mean.shape, mean, generator))
-        u = torch.rand(
-            params.shape[:-1], generator=generator, dtype=torch.float64, device=params.device
-        )
-        if self.likelihood == "bernoulli":
-            return (u < params[..., 0].double().sigmoid()).long()
-        cdf = params.double().softmax(-1).cumsum(-1)  # (..., D, K)
-        return (cdf <= (u * cdf[..., -1])[..., None]).sum(-1).clamp(max=self.levels - 1)
+            z = _noise((*shape, self.latent_dim), self.decoder[-1].weight, generator)
+        return self.likelihood.sample(self.decode(z), generator)
 
+    def extra_repr(self) -> str:
+        hidden, latent_dim = self.hidden, self.latent_dim
+        return f"{self.input_dim}, {latent_dim=}, {hidden=}, {self.likelihood}"
 
-class FlowVAE(VAE):
-    """A VAE whose posterior is a diagonal Gaussian bent by flows that see x.
-
-        z_0 ~ N(µ(x), diag σ(x)²),   z_k = f_k(z_{k-1}; h(x)),   z = z_K
-        log q(z | x) = log N(z_0; µ, σ²) - Σ_k log|det ∂f_k/∂z_{k-1}|
-
-    Only the direction noise -> z is needed to learn, so planar maps and inverse autoregressive flows, fast
-    in this direction, both serve. The KL has no formula: it is the mean of log q - log p.
-
-    Args:
-        flow: "planar" or "iaf". flows: K, how many. context: C, numbers of h(x), which the encoder gives.
-        flow_hidden: widths of each autoregressive network.
-        The rest: see `VAE`.
-
-    References:
-        Rezende and Mohamed, Variational Inference with Normalizing Flows, 2015 (arXiv:1505.05770);
-        Kingma et al., Improving Variational Inference with Inverse Autoregressive Flow, 2016
-        (arXiv:1606.04934).
-
-    >>> vae = FlowVAE(4, latent=3, flow="iaf", flows=2, hidden=(8,))
-    >>> z, log_q = vae.posterior_sample(torch.zeros(5, 4), samples=2)
-    >>> z.shape, log_q.shape
-    (torch.Size([2, 5, 3]), torch.Size([2, 5]))
-    """
-
-    diagonal = False
-
-    def __init__(
-        self,
-        dim: int,
-        latent: int,
-        flow: str = "iaf",
-        flows: int = 4,
-        context: int = 32,
-        flow_hidden: Sequence[int] = (64,),
-        hidden: Sequence[int] = (200, 200),
-        generator: torch.Generator | None = None,
-        **options,
-    ) -> None:
-        super().__init__(dim, latent, hidden, generator=generator, **options)
-        if flow not in ("planar", "iaf"):
-            raise ValueError(f'flow is "planar" or "iaf", not {flow!r}')
-        if flows < 1 or context < 1:
-            raise ValueError(f"a FlowVAE needs flows and context >= 1, not {flows} and {context}")
-        widths = [layer.in_features for layer in self.encoder if isinstance(layer, nn.Linear)]
-        self.context = nn.Linear(widths[-1], context)  # h(x), from the encoder's last hidden layer
-        maps: list[Transform] = []
-        for k in range(flows):
-            if flow == "planar":
-                bend = Planar(latent, context_dim=context)
-            else:
-                order = range(latent) if k % 2 == 0 else range(latent - 1, -1, -1)
-                bend = MaskedAffineAutoregressive(latent, flow_hidden, context, order, bound=2.0)
-            maps.append(Inverse(bend))  # forwards is z -> noise, inverse is noise -> z: one pass
-        self.flow = Compose(maps[::-1])  # as z_0 is sent through maps[0] first
-        for module in (self.context, self.flow):
-            _initialise(module, generator)
-
-    def _context(self, x: Tensor) -> Tensor:
-        return self.context(self.encoder[:-1](self._code(x)))
-
-    def _draw(
-        self,
-        x: Tensor,
-        mean: Tensor,
-        log_scale: Tensor,
-        samples: int,
-        generator: torch.Generator | None,
-    ) -> tuple[Tensor, Tensor]:
-        z_0, log_q = super()._draw(x, mean, log_scale, samples, generator)
-        context = self._context(x)
-        z, log_det = self.flow.inverse(z_0, context.expand(samples, *context.shape))
-        return z, log_q - log_det
-
-    def log_posterior(self, z: Tensor, x: Tensor) -> Tensor:
-        """log q(z | x) of any z (..., B, L): the slow direction of the flows."""
-        context = self._context(self.checked(x))
-        z_0, log_det = self.flow(z, context.expand(*z.shape[:-1], context.shape[-1]))
-        return super().log_posterior(z_0, x) + log_det
-
-
-class LinearGaussianVAE(_Latent):
-    """The one VAE whose log p(x) is known exactly: everything in it is linear.
-
-        z ~ N(0, I),   x = W z + b + σ ε     =>   log p(x) = log N(x; b, W Wᵀ + σ² I)
-        z given x ~ N(M⁻¹ Wᵀ (x - b), σ² M⁻¹),   M = Wᵀ W + σ² I
-        q(z | x) = N(V (x - b), diag s²)
-
-    With σ learned and the exact posterior this is probabilistic principal component analysis. The best
-    diagonal posterior has V = M⁻¹ Wᵀ and s_j² = σ² / M_jj. The ELBO is then log p(x) exactly if the columns
-    of W are orthogonal, and below it if they are not.
-
-    Args:
-        weight: W (D, L). log_scale: log σ. bias: b (D,), zero by default.
-
-    References:
-        Tipping and Bishop, Probabilistic Principal Component Analysis, 1999.
-
-    >>> model = LinearGaussianVAE(torch.eye(2))
-    >>> x = torch.zeros(1, 2)
-    >>> bound = iwae_bound(model.fit_posterior(), x, k=3)  # q is exact here: so is the bound
-    >>> round(model.exact_log_prob(x).item(), 4), round(bound.item(), 4)
-    (-2.531, -2.531)
-    """
-
-    def __init__(self, weight: Tensor, log_scale: float = 0.0, bias: Tensor | None = None) -> None:
-        super().__init__()
-        if weight.ndim != 2 or 0 in weight.shape or not torch.isfinite(weight).all():
-            raise ValueError(f"weight has shape (D, L) and is finite, not {tuple(weight.shape)}")
-        self.dim, self.latent = weight.shape
-        self.weight = nn.Parameter(weight.clone())  # W
-        self.bias = nn.Parameter(weight.new_zeros(self.dim) if bias is None else bias.clone())
-        self.log_scale = nn.Parameter(weight.new_tensor(float(log_scale)))  # log σ
-        self.encoder = nn.Parameter(weight.new_zeros(self.latent, self.dim))  # V
-        self.posterior_log_scale = nn.Parameter(weight.new_zeros(self.latent))  # log s
-
-    def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """x (B, D) -> mean (B, L) and log-scale (B, L) of q(z | x)."""
-        mean = (self.checked(x) - self.bias) @ self.encoder.T
-        return mean, self.posterior_log_scale.expand_as(mean)
-
-    def log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
-        """log N(x; W z + b, σ² I): x (B, D), z (..., B, L) -> (..., B)."""
-        return normal_log_prob(x, z @ self.weight.T + self.bias, self.log_scale).sum(-1)
-
-    def precision(self) -> Tensor:
-        """M / σ² (L, L): the inverse covariance of the exact posterior."""
-        eye = torch.eye(self.latent, dtype=self.weight.dtype, device=self.weight.device)
-        return eye + self.weight.T @ self.weight * torch.exp(-2 * self.log_scale)
-
-    @torch.no_grad()
-    def fit_posterior(self) -> LinearGaussianVAE:
-        """Set V and s to the best diagonal posterior for these W, b, σ; returns the model."""
-        precision = self.precision()
-        weight = self.weight.T * torch.exp(-2 * self.log_scale)  # Wᵀ / σ²
-        self.encoder.copy_(torch.linalg.solve(precision, weight))
-        self.posterior_log_scale.copy_(-0.5 * precision.diagonal().log())
-        return self
-
-    def exact_log_prob(self, x: Tensor) -> Tensor:
-        """log N(x; b, W Wᵀ + σ² I) in nats, (B, D) -> (B,)."""
-        eye = torch.eye(self.dim, dtype=self.weight.dtype, device=self.weight.device)
-        cov = self.weight @ self.weight.T + torch.exp(2 * self.log_scale) * eye
-        return torch.distributions.MultivariateNormal(self.bias, cov).log_prob(self.checked(x))
-
-    @torch.no_grad()
-    def sample(self, shape: Sequence[int] = (), generator: torch.Generator | None = None) -> Tensor:
-        """Samples (*shape, D)."""
-        z = _noise((*shape, self.latent), self.weight, generator)
-        noise = _noise((*shape, self.dim), self.weight, generator)
-        return reparameterise(z @ self.weight.T + self.bias, self.log_scale, noise)
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.extra_repr()})"
 
 
 def _network(
@@ -436,11 +248,11 @@ def _network(
     for below, above in pairwise(widths):
         layers += [nn.Linear(below, above), nn.ReLU(), nn.Dropout(dropout)]
     network = nn.Sequential(*layers[:-2])  # after the last layer neither
-    _initialise(network, generator)
+    init_linear_layers(network, generator)
     return network
 
 
-def _initialise(module: nn.Module, generator: torch.Generator | None) -> None:
+def init_linear_layers(module: nn.Module, generator: torch.Generator | None) -> None:
     """PyTorch's own initial weights, but from this generator; what is zero stays zero."""
     for layer in module.modules():
         if isinstance(layer, nn.Linear) and layer.weight.abs().sum() > 0:
@@ -458,7 +270,7 @@ def _noise(shape: Sequence[int], like: Tensor, generator: torch.Generator | None
 
 
 def elbo(
-    model: _Latent,
+    model: LatentModel,
     x: Tensor,
     samples: int = 1,
     beta: float = 1.0,
@@ -512,17 +324,28 @@ def elbo(
             total = each.sum(-1)  # summed over the latent dimensions, (B,)
     else:
         total = (log_q - model.log_prior(z)).mean(0)
-    return reconstruction - beta * total
+    return _finite(reconstruction - beta * total, x)
 
 
-def _log_weights(model: _Latent, x: Tensor, k: int, generator: torch.Generator | None) -> Tensor:
+def _finite(bound: Tensor, x: Tensor) -> Tensor:
+    if not torch.isfinite(bound).all():
+        raise ValueError(
+            "the bound is not finite: the network has diverged, or x is not standardised (its largest "
+            f"number is {x.abs().max():.3g}). Subtract the mean of the data and divide by their spread"
+        )
+    return bound
+
+
+def _log_weights(
+    model: LatentModel, x: Tensor, k: int, generator: torch.Generator | None
+) -> Tensor:
     """log w_k = log p(x, z_k) - log q(z_k | x), z_k ~ q: (K, B)."""
     z, log_q = model.posterior_sample(x, k, generator)
-    return model.log_likelihood(x, z) + model.log_prior(z) - log_q
+    return _finite(model.log_likelihood(x, z) + model.log_prior(z) - log_q, x)
 
 
 def iwae_bound(
-    model: _Latent, x: Tensor, k: int, generator: torch.Generator | None = None
+    model: LatentModel, x: Tensor, k: int, generator: torch.Generator | None = None
 ) -> Tensor:
     """The importance-weighted bound with k samples in nats, x (B, D) -> (B,).
 
@@ -548,7 +371,7 @@ class Estimate(NamedTuple):
 
 @torch.no_grad()
 def importance_estimate(
-    model: _Latent,
+    model: LatentModel,
     x: Tensor,
     samples: int = 1000,
     generator: torch.Generator | None = None,
@@ -579,7 +402,7 @@ def importance_estimate(
 
 
 @torch.no_grad()
-def kl_per_dimension(model: _Latent, x: Tensor) -> Tensor:
+def kl_per_dimension(model: LatentModel, x: Tensor) -> Tensor:
     """KL of each latent dimension in nats, averaged over the examples: x (B, D) -> (L,)."""
     if not model.diagonal:
         raise ValueError(
@@ -589,7 +412,7 @@ def kl_per_dimension(model: _Latent, x: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def active_units(model: _Latent, x: Tensor, threshold: float = 0.01) -> Tensor:
+def active_units(model: LatentModel, x: Tensor, threshold: float = 0.01) -> Tensor:
     """Which latent dimensions carry something of x: Var_x(E_q[z_j | x]) > threshold, (L,) of bool.
 
     References:
@@ -612,7 +435,7 @@ def load() -> tuple[VAE, dict]:
     `python training/vae_digits.py` made both. The card holds three posteriors; the weights are of the diagonal one.
 
     >>> model, card = load()
-    >>> model.dim, model.latent, sorted(card["posteriors"])
+    >>> model.input_dim, model.latent_dim, sorted(card["posteriors"])
     (64, 8, ['diagonal', 'iaf', 'planar'])
     """
     tensors, notes = weights.load("vae_digits")

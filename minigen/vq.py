@@ -1,9 +1,9 @@
-"""Latent variables that are integers: a codebook between an encoder and a decoder.
+"""Chapter 11: latent variables that are integers, a codebook between an encoder and a decoder.
 
     x -> encoder -> z (D,) -> nearest of K codes: k = argmin_j |z - e_j|² -> e_k -> decoder -> x
 
 A code is one of K numbers, so a picture or a sound becomes a sequence of symbols, log2 K bits each, and
-what models text models them too: `CodePrior`.
+what models text models them too: `code_prior.CodePrior`.
 """
 
 from __future__ import annotations
@@ -18,11 +18,9 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from . import weights
-from .code_prior import CodePrior, ngram_nats, pad
 
 __all__ = [
     "VQVAE",
-    "CodePrior",
     "Quantized",
     "Reconstruction",
     "Usage",
@@ -31,8 +29,6 @@ __all__ = [
     "jitter_shifts",
     "kmeans",
     "load",
-    "ngram_nats",
-    "pad",
     "straight_through",
     "usage",
 ]
@@ -162,7 +158,7 @@ class VectorQuantizer(nn.Module):
     `restart`, a code whose N_j has fallen below `dead` · N / K moves to a random vector of the batch.
 
     Args:
-        codes: K. dim: D.
+        codebook_size: K. embedding_dim: D.
         ema: codes by moving averages; otherwise they are parameters for the optimiser.
         restart: move dead codes.
         decay: γ. smoothing: ε, in vectors. dead: the part of an equal share below which a code is dead.
@@ -184,8 +180,8 @@ class VectorQuantizer(nn.Module):
 
     def __init__(
         self,
-        codes: int,
-        dim: int,
+        codebook_size: int,
+        embedding_dim: int,
         ema: bool = True,
         restart: bool = True,
         decay: float = 0.99,
@@ -194,35 +190,41 @@ class VectorQuantizer(nn.Module):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        if codes < 2 or dim < 1:
-            raise ValueError(f"a codebook needs codes >= 2 and dim >= 1, not {codes} and {dim}")
+        if codebook_size < 2 or embedding_dim < 1:
+            raise ValueError(
+                "a codebook needs codebook_size >= 2 and embedding_dim >= 1, not "
+                f"{codebook_size} and {embedding_dim}"
+            )
         if not 0 <= decay < 1 or smoothing <= 0 or not 0 <= dead < 1:
             raise ValueError(
                 "decay and dead lie in [0, 1) and smoothing is positive, not "
                 f"{decay}, {dead}, {smoothing}"
             )
-        self.codes, self.dim, self.ema, self.restart = codes, dim, ema, restart
+        self.codebook_size, self.embedding_dim = codebook_size, embedding_dim
+        self.ema, self.restart = ema, restart
         self.decay, self.smoothing, self.dead, self.seed = decay, smoothing, dead, seed
-        start = torch.randn(codes, dim, generator=torch.Generator().manual_seed(seed))
+        start = torch.randn(
+            codebook_size, embedding_dim, generator=torch.Generator().manual_seed(seed)
+        )
         if ema:
             self.register_buffer("codebook", start)  # e (K, D)
         else:
             self.codebook = nn.Parameter(start)
-        self.register_buffer("counts", torch.ones(codes))  # N (K,)
+        self.register_buffer("counts", torch.ones(codebook_size))  # N (K,)
         self.register_buffer("sums", start.clone())  # m (K, D)
         self.register_buffer("updates", torch.zeros((), dtype=torch.long))
         self.register_buffer("initialised", torch.zeros((), dtype=torch.bool))
 
     def _vectors(self, z: Tensor) -> Tensor:
         """z (B, D, …) -> (N, D), checked."""
-        if z.ndim < 2 or z.shape[1] != self.dim or z.numel() == 0:
+        if z.ndim < 2 or z.shape[1] != self.embedding_dim or z.numel() == 0:
             raise ValueError(
-                f"z has shape (B, {self.dim}, …): the {self.dim} numbers of a vector stand in "
+                f"z has shape (B, {self.embedding_dim}, …): the {self.embedding_dim} numbers of a vector stand in "
                 f"dimension 1, as channels do; not {tuple(z.shape)}"
             )
         if not z.is_floating_point():
             raise TypeError(f"z is {z.dtype}: vectors are floats. For indices, use `embed`")
-        flat = z.movedim(1, -1).reshape(-1, self.dim).to(self.codebook.dtype)
+        flat = z.movedim(1, -1).reshape(-1, self.embedding_dim).to(self.codebook.dtype)
         if not torch.isfinite(flat).all():
             raise ValueError("z has NaN or infinite values: the encoder has diverged")
         return flat
@@ -234,11 +236,11 @@ class VectorQuantizer(nn.Module):
         With fewer than K vectors the codes stay where they are.
         """
         vectors = self._vectors(z)
-        if len(vectors) < self.codes:
+        if len(vectors) < self.codebook_size:
             return self
         generator = torch.Generator().manual_seed(self.seed)
-        centres = kmeans(vectors.cpu(), self.codes, generator=generator).to(vectors)
-        counts, _ = _gather(vectors, _nearest(vectors, centres), self.codes)
+        centres = kmeans(vectors.cpu(), self.codebook_size, generator=generator).to(vectors)
+        counts, _ = _gather(vectors, _nearest(vectors, centres), self.codebook_size)
         self._same_everywhere(centres, counts)
         self.codebook.copy_(centres)
         self.counts.copy_(counts.clamp(min=0.5))
@@ -259,13 +261,13 @@ class VectorQuantizer(nn.Module):
         if self.training:
             self._update(vectors.detach(), codes)
         shape = (z.shape[0], *z.shape[2:])
-        out = quantized.reshape(*shape, self.dim).movedim(-1, 1)
+        out = quantized.reshape(*shape, self.embedding_dim).movedim(-1, 1)
         return Quantized(out, codes.reshape(shape), codebook_loss, commitment_loss)
 
     @torch.no_grad()
     def _update(self, vectors: Tensor, codes: Tensor) -> None:
         """The moving averages, and the codebook from them; then restarts."""
-        counts, sums = _gather(vectors, codes, self.codes)
+        counts, sums = _gather(vectors, codes, self.codebook_size)
         if dist.is_available() and dist.is_initialized():
             dist.all_reduce(counts)
             dist.all_reduce(sums)
@@ -280,15 +282,17 @@ class VectorQuantizer(nn.Module):
     def smoothed_counts(self) -> Tensor:
         """Ñ (K,): all counts a little nearer to their mean, with the same sum."""
         total = self.counts.sum()
-        return total * (self.counts + self.smoothing) / (total + self.codes * self.smoothing)
+        return (
+            total * (self.counts + self.smoothing) / (total + self.codebook_size * self.smoothing)
+        )
 
     def _restart(self, vectors: Tensor) -> None:
-        share = self.counts.sum() / self.codes  # of each code, if all were alike
+        share = self.counts.sum() / self.codebook_size  # of each code, if all were alike
         dead = self.counts < self.dead * share
         if not dead.any():
             return
         generator = torch.Generator().manual_seed(self.seed + int(self.updates))
-        pick = torch.randint(len(vectors), (self.codes,), generator=generator)
+        pick = torch.randint(len(vectors), (self.codebook_size,), generator=generator)
         new = vectors[pick.to(vectors.device)]  # (K, D)
         self._same_everywhere(new)
         self.codebook.copy_(torch.where(dead[:, None], new, self.codebook))
@@ -311,8 +315,10 @@ class VectorQuantizer(nn.Module):
         """Indices (B, …) -> their vectors (B, D, …)."""
         if codes.is_floating_point() or codes.ndim < 1:
             raise TypeError(f"codes are whole numbers of shape (B, …), not {codes.dtype}")
-        if codes.numel() and not 0 <= codes.min() <= codes.max() < self.codes:
-            raise ValueError(f"codes lie in 0 … {self.codes - 1}: this codebook has no others")
+        if codes.numel() and not 0 <= codes.min() <= codes.max() < self.codebook_size:
+            raise ValueError(
+                f"codes lie in 0 … {self.codebook_size - 1}: this codebook has no others"
+            )
         return self.codebook[codes].movedim(-1, 1)
 
 
@@ -376,7 +382,7 @@ class VQVAE(nn.Module):
         van den Oord, Vinyals and Kavukcuoglu, Neural Discrete Representation Learning, 2017
         (arXiv:1711.00937).
 
-    >>> model = VQVAE.for_images(codes=8, dim=4).eval()
+    >>> model = VQVAE.for_images(codebook_size=8, embedding_dim=4).eval()
     >>> codes = model.encode(torch.zeros(2, 1, 8, 8))
     >>> codes.shape, model.decode(codes).shape
     (torch.Size([2, 4, 4]), torch.Size([2, 1, 8, 8]))
@@ -391,8 +397,8 @@ class VQVAE(nn.Module):
     @classmethod
     def for_images(
         cls,
-        codes: int = 64,
-        dim: int = 8,
+        codebook_size: int = 64,
+        embedding_dim: int = 8,
         hidden: int = 32,
         channels: int = 1,
         halvings: int = 1,
@@ -405,13 +411,21 @@ class VQVAE(nn.Module):
         if min(channels, hidden, halvings) < 1:
             raise ValueError(f"need channels, hidden, halvings >= 1: {channels, hidden, halvings}")
         down: list[nn.Module] = [nn.Conv2d(channels, hidden, 3, padding=1), nn.ReLU()]
-        up: list[nn.Module] = [nn.Conv2d(dim, hidden, 3, padding=1), nn.ReLU()]
+        up: list[nn.Module] = [nn.Conv2d(embedding_dim, hidden, 3, padding=1), nn.ReLU()]
         for _ in range(halvings):
             down += [nn.Conv2d(hidden, hidden, 4, stride=2, padding=1), nn.ReLU()]
             up += [nn.ConvTranspose2d(hidden, hidden, 4, stride=2, padding=1), nn.ReLU()]
-        down += [nn.Conv2d(hidden, hidden, 3, padding=1), nn.ReLU(), nn.Conv2d(hidden, dim, 1)]
+        down += [
+            nn.Conv2d(hidden, hidden, 3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(hidden, embedding_dim, 1),
+        ]
         up += [nn.Conv2d(hidden, channels, 3, padding=1)]
-        return cls(nn.Sequential(*down), VectorQuantizer(codes, dim, **options), nn.Sequential(*up))
+        return cls(
+            nn.Sequential(*down),
+            VectorQuantizer(codebook_size, embedding_dim, **options),
+            nn.Sequential(*up),
+        )
 
     def quantize(self, x: Tensor) -> Quantized:
         """x -> codes, their vectors, two losses."""
@@ -439,7 +453,7 @@ def load() -> tuple[VQVAE, dict]:
     `python training/vq_digits.py` made both. Pictures are (B, 1, 8, 8), scaled to 0 … 1.
 
     >>> model, card = load()
-    >>> model.quantizer.codes, card["test, median"]["mse"] <= 0.018
+    >>> model.quantizer.codebook_size, card["test, median"]["mse"] <= 0.018
     (64, True)
     """
     tensors, notes = weights.load("vq_digits")

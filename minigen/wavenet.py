@@ -1,4 +1,4 @@
-"""WaveNet: p(x[t] | x[<t], conditioning) for every t in one pass.
+"""Chapter 7: WaveNet, p(x[t] | x[<t], conditioning) for every t in one pass.
 
     x[t-1] -> 1x1 -> [ gated dilated convolution + residual ] × layers -> skip -> 1x1 -> params[t]
 
@@ -35,7 +35,6 @@ class GatedLayer(nn.Module):
         dilation: d, the distance between taps in samples.
         cond_channels: of c; 0 for none.
         residual: False for the last layer, whose h' nobody reads.
-        dropout: in training, the part of h that the convolution does not see, chosen anew each time.
 
     References:
         van den Oord et al., WaveNet, 2016 (arXiv:1609.03499), sections 2.3 and 2.5.
@@ -48,10 +47,8 @@ class GatedLayer(nn.Module):
         dilation: int,
         cond_channels: int,
         residual: bool = True,
-        dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        self.dropout = dropout
         self.past = (kernel - 1) * dilation  # samples of the past it needs
         self.conv = nn.Conv1d(channels, 2 * channels, kernel, dilation=dilation)
         self.cond = nn.Conv1d(cond_channels, 2 * channels, 1, bias=False) if cond_channels else None
@@ -59,8 +56,7 @@ class GatedLayer(nn.Module):
 
     def forward(self, h: Tensor, c: Tensor | None) -> tuple[Tensor, Tensor]:
         """h (B, R, T), c (B, C, T) -> next h (B, R, T), a (B, R, T)."""
-        heard = F.dropout(h, self.dropout, self.training)
-        z = self.conv(F.pad(heard, (self.past, 0)))  # (B, 2R, T)
+        z = self.conv(F.pad(h, (self.past, 0)))  # (B, 2R, T)
         if self.cond is not None:
             z = z + self.cond(c)
         f, g = z.chunk(2, dim=1)
@@ -133,13 +129,12 @@ class WaveNet(nn.Module):
         head: the density, from `minigen.distributions`.
         residual, skip: channels of the residual path and of the output path.
         layers: of one cycle, with dilations 1, 2, 4, … 2^(layers-1).
-        cycles: how often that ladder is climbed.
+        cycles: how often these dilations are gone through.
         kernel: taps of each dilated convolution.
         cond_channels: of the conditioning c (B, C, T); 0 for none.
         speakers: number of voices, each an embedding added to c (or to h where c is absent).
         input_scale: the audio is multiplied by it on entry, and the head's mean and scale are in audio units.
         lpc_order: of the linear prediction.
-        dropout: in training, the part of each layer's input that its convolution does not see.
 
     References:
         van den Oord et al., WaveNet: A Generative Model for Raw Audio, 2016 (arXiv:1609.03499).
@@ -164,7 +159,6 @@ class WaveNet(nn.Module):
         speakers: int = 0,
         input_scale: float = 1.0,
         lpc_order: int = 0,
-        dropout: float = 0.0,
     ) -> None:
         super().__init__()
         if min(residual, skip, layers, cycles) < 1 or kernel < 2:
@@ -172,36 +166,41 @@ class WaveNet(nn.Module):
                 "WaveNet needs residual, skip, layers and cycles >= 1 and kernel >= 2, not "
                 f"{residual=}, {skip=}, {layers=}, {cycles=}, {kernel=}"
             )
-        if not 0 <= dropout < 1:
-            raise ValueError(f"dropout is a part, at least 0 and below 1, not {dropout}")
         if lpc_order and not head.means:
             raise ValueError(
-                f"lpc_order={lpc_order} add a linear prediction to a mean, and {type(head).__name__} has none"
+                f"lpc_order={lpc_order} adds a linear prediction to a mean, and {type(head).__name__} has none"
             )
         self.head, self.input_scale, self.lpc_order = head, input_scale, lpc_order
         self.cond_channels, self.speakers = cond_channels, speakers
         self.input_projection = nn.Linear(1, residual)
         dilations = [2**i for _ in range(cycles) for i in range(layers)]
         self.layers = nn.ModuleList(
-            GatedLayer(
-                residual, kernel, dilation, cond_channels, index < len(dilations) - 1, dropout
-            )
+            GatedLayer(residual, kernel, dilation, cond_channels, index < len(dilations) - 1)
             for index, dilation in enumerate(dilations)
         )
         self.speaker_embedding = (
             nn.Embedding(speakers, cond_channels or residual) if speakers else None
         )
-        self.skip = nn.Conv1d(
-            residual * layers * cycles, skip, 1
-        )  # every layer's skip path at once
+        self.skip = nn.Conv1d(residual * len(dilations), skip, 1)  # every layer's skip path at once
         self.hidden = nn.Conv1d(skip, skip, 1)
         self.output_projection = nn.Conv1d(skip, head.n_params, 1)
         self.linear = nn.Parameter(torch.zeros(lpc_order)) if lpc_order else None
         nn.init.zeros_(
             self.output_projection.weight
-        )  # start as the linear predictor with one fixed scale
+        )  # start as the linear predictor, one fixed scale
         with torch.no_grad():
             self.output_projection.bias.copy_(head.initial())
+
+    def __repr__(self) -> str:
+        first, last = self.layers[0].conv, self.layers[-1].conv
+        cycles = sum(layer.conv.dilation == last.dilation for layer in self.layers)
+        more = {n: getattr(self, n) for n in ("cond_channels", "speakers", "lpc_order")}
+        more = "".join(f", {name}={value}" for name, value in more.items() if value)
+        return (
+            f"WaveNet({self.head}, residual={first.in_channels}, skip={self.skip.out_channels}, "
+            f"kernel={first.kernel_size[0]}, dilations=1 … {last.dilation[0]}, {cycles=}{more}, "
+            f"receptive_field={self.receptive_field})"
+        )
 
     @property
     def receptive_field(self) -> int:
@@ -212,10 +211,10 @@ class WaveNet(nn.Module):
         self, x: Tensor, cond: Tensor | None = None, speaker: Tensor | None = None
     ) -> Tensor:
         """x (B, 1, T), cond (B, C, T), speaker (B,) -> params (B, P, T)."""
-        self._validate(x, cond, speaker)
+        self.validate(x, cond, speaker)
         past = shift_right(x)  # past[t] = x[t - 1]
-        heard = self.input_scale * self.head.compand(past)
-        h = self.input_projection(heard.transpose(1, 2)).transpose(1, 2)  # (B, R, T)
+        scaled = self.input_scale * self.head.compand(past)
+        h = self.input_projection(scaled.transpose(1, 2)).transpose(1, 2)  # (B, R, T)
         if self.speaker_embedding is not None:
             voice = self.speaker_embedding(speaker).unsqueeze(-1)  # (B, C or R, 1)
             h, cond = (h + voice, None) if cond is None else (h, cond + voice)
@@ -263,7 +262,8 @@ class WaveNet(nn.Module):
         """log p(x | cond, speaker) in nats, summed over time: (B,)."""
         return self.head.log_prob(self(x, cond, speaker), x).sum(-1)
 
-    def _validate(self, x: Tensor, cond: Tensor | None, speaker: Tensor | None) -> None:
+    def validate(self, x: Tensor, cond: Tensor | None, speaker: Tensor | None) -> None:
+        """Raise ValueError unless these are what the network takes."""
         if x.ndim != 3 or x.shape[1] != 1:
             raise ValueError(f"audio has shape (B, 1, T), not {tuple(x.shape)}")
         if (cond is None) != (self.cond_channels == 0):

@@ -51,14 +51,11 @@ def test_gradient_is_zero_below_the_floor():
     assert params.grad[0, 1, 0] == 0 and params.grad[0, 1, 1] == 0
 
 
-def test_gaussian_samples_and_entropy():
+def test_gaussian_samples():
     head = GaussianHead()
     params = torch.tensor([[0.3], [-1.0]]).expand(1, 2, 200_000)
     x = head.sample(params, torch.Generator().manual_seed(0))
     assert abs(x.mean() - 0.3) < 0.005 and abs(x.std().log() + 1) < 0.01
-    monte_carlo = -head.log_prob(params, x).mean()
-    assert abs(monte_carlo - head.entropy(params).mean()) < 0.01
-    assert torch.equal(head.sample(params, temperature=0.0), params[:, :1])
 
 
 # ---------------------------------------------------------------- the logistic mixture
@@ -141,9 +138,6 @@ def test_mixture_samples_have_its_probabilities():
     p = head.log_prob(params.expand(1, 6, 16), grid).exp()[0]
     share = torch.bincount(code, minlength=16) / n
     assert ((share - p).abs() < 5 * (p / n).sqrt() + 1e-5).all()
-    h = head.entropy(params).item()
-    want = -head.log_prob(params.expand(1, 6, n), x)
-    assert abs(want.mean().item() - h) < 5 * want.std().item() / math.sqrt(n)
 
 
 def test_mixture_of_equal_components_can_come_apart():
@@ -174,7 +168,6 @@ def test_categorical_equals_torch():
     x = torch.rand(2, 1, 9, generator=SEED).double() * 2 - 1
     truth = torch.distributions.Categorical(logits=params.mT)
     assert torch.allclose(head.log_prob(params, x), truth.log_prob(head.encode(x)[:, 0]))
-    assert torch.allclose(head.entropy(params), truth.entropy())
 
 
 def test_categorical_samples_have_its_probabilities():
@@ -268,3 +261,12 @@ def test_start_is_the_density_of_the_errors(head):
 def test_wrong_input(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_the_last_level_is_not_drawn_by_rounding():
+    """In float32 256 cumulated probabilities end below 1: u above them must not mean full scale."""
+    head = Categorical(256)
+    logits = torch.randn(1, 256, 4000, generator=torch.Generator().manual_seed(1))
+    logits[:, 200:] = -200.0  # the upper levels have no probability
+    u = torch.full((1, 1, 4000), 1 - 2.0**-24)
+    assert (head.encode(head.draw(logits, u)) < 200).all()

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from minigen import data
-from minigen.made import MADE, MaskedLinear, hidden_degrees, mask_between
+from minigen.made import MADE, MaskedMLP, hidden_degrees, mask_between
 
 OUTPUTS = {
     "bernoulli": {},
@@ -35,11 +35,11 @@ def every(dim: int, levels: int = 2) -> torch.Tensor:
 
 def gradient(made: MADE, order: int = 0) -> torch.Tensor:
     """|d out_d / d code_j| summed over a coordinate's numbers, (D, D), through the real network."""
-    code = torch.randn(made.dim * made.n_inputs, generator=seeded(3)).double()
+    code = torch.randn(made.dim * made.inputs, generator=seeded(3)).double()
     jacobian = torch.autograd.functional.jacobian(
-        lambda c: made._network(c[None], order)[0].flatten(), code
+        lambda c: made.network(c[None], order=order)[0].flatten(), code
     )
-    blocks = jacobian.abs().reshape(made.dim, made.n_params, made.dim, made.n_inputs)
+    blocks = jacobian.abs().reshape(made.dim, made.outputs, made.dim, made.inputs)
     return blocks.sum((1, 3))
 
 
@@ -96,15 +96,6 @@ def test_degrees_and_masks_are_those_of_the_paper():
     ]
 
 
-def test_masked_linear_is_linear_with_the_masked_weight():
-    layer = MaskedLinear(4, 3)
-    mask = torch.tensor([[1, 0, 1, 0], [0, 0, 0, 0], [1, 1, 1, 1]]).float()
-    x = torch.randn(5, 4, generator=seeded())
-    assert torch.allclose(layer(x, mask), x @ (layer.weight * mask).T + layer.bias, atol=1e-6)
-    layer(x, mask).sum().backward()
-    assert torch.equal(layer.weight.grad != 0, mask > 0)
-
-
 class Leaky(MADE):
     """The planted mistake: >= into the output, so that coordinate d sees itself."""
 
@@ -112,9 +103,9 @@ class Leaky(MADE):
         place = torch.empty_like(self.orders[order])
         place[self.orders[order]] = torch.arange(1, self.dim + 1)
         masks = super().masks(order)
-        chain = [place.repeat_interleave(self.n_inputs), self.degrees_0]
-        outputs = place.repeat_interleave(self.n_params)
-        masks[-2] = mask_between(chain[-1], outputs).to(masks[-2])
+        degrees = hidden_degrees(self.hidden[0], self.dim)
+        outputs = place.repeat_interleave(self.outputs)
+        masks[-2] = mask_between(degrees, outputs).to(masks[-2])
         return masks
 
 
@@ -125,6 +116,71 @@ def test_a_mask_that_leaks_the_diagonal_is_caught_three_ways():
     assert gradient(made).diagonal()[:4].min() > 0
     assert made.connections().diagonal()[:4].min() > 0
     assert abs(made.log_prob(every(5)).exp().sum().item() - 1) > 0.05
+
+
+# ---------------------------------------------------------------- the network alone
+
+
+def normal(*shape: int, seed: int = 1) -> torch.Tensor:
+    return torch.randn(*shape, dtype=torch.float64, generator=seeded(seed))
+
+
+def masked_net(order=None, hidden=(16, 16), context_dim=0) -> MaskedMLP:
+    net = MaskedMLP(5, 2, hidden, context_dim, order and [order]).double()
+    generator = torch.Generator().manual_seed(0)
+    for weight in net.parameters():
+        nn.init.normal_(weight, generator=generator)
+    return net
+
+
+ORDERS = [None, [4, 3, 2, 1, 0], [2, 0, 4, 1, 3]]
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("hidden", [(16,), (16, 16), (10, 20, 15)])
+@pytest.mark.parametrize("context_dim", [0, 3])
+def test_parameters_see_strictly_earlier_inputs_by_mask_product_and_by_gradient(
+    order, hidden, context_dim
+):
+    net = masked_net(order, hidden, context_dim)
+    place = torch.argsort(torch.tensor(order or range(5)))
+    earlier = place[:, None] > place  # [i, j]: j comes before i
+    product = torch.eye(5).double()
+    for mask in net.masks():
+        product = mask @ product
+    paths = product.reshape(5, 2, 5)
+    assert torch.equal(paths > 0, earlier[:, None].expand(5, 2, 5)), "all of the past, nothing else"
+    context = normal(context_dim) if context_dim else None
+    seen = torch.zeros(5, 2, 5)
+    for seed in range(40):  # a ReLU that is off hides a path: look at several points
+        seen += (
+            torch.autograd.functional.jacobian(
+                lambda x: net(x, context), normal(5, seed=seed)
+            ).abs()
+            > 0
+        )
+    assert torch.equal(seen > 0, earlier[:, None].expand(5, 2, 5))
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("hidden", [(16,), (3, 2), (7, 20, 9)])
+@pytest.mark.parametrize("context_dim", [0, 3])
+def test_step_by_step_evaluation_equals_one_pass(order, hidden, context_dim):
+    net = masked_net(order, hidden, context_dim)
+    x = normal(6, 5)
+    context = normal(6, context_dim) if context_dim else None
+    step, value = net.steps(6, context), None
+    for i in order or range(5):
+        assert torch.allclose(step(value), net(x, context)[:, i], atol=1e-12)
+        value = x[:, i : i + 1]
+
+
+def test_a_repr_says_what_is_connected():
+    assert (
+        repr(MaskedMLP(3, 2, (8,), orders=[[2, 0, 1]]))
+        == "MaskedMLP(3, 2, hidden=(8,), order=2 0 1)"
+    )
+    assert "order=0 1 2; " in repr(MADE(3, (8,), orders=2)) and "bernoulli" in repr(MADE(3, (8,)))
 
 
 # ---------------------------------------------------------------- densities
@@ -184,7 +240,7 @@ def test_torch_has_the_same_densities():
 def test_extreme_logits_stay_finite():
     made = make("bernoulli", 3)
     with torch.no_grad():
-        made.last.bias.fill_(-800.0)
+        made.layers[-1].bias.fill_(-800.0)
     assert torch.isfinite(made.log_prob(torch.ones(1, 3))).all()
     assert made.log_prob(torch.ones(1, 3)).item() < -1000
 
@@ -207,7 +263,7 @@ def test_the_two_wrong_averages_do_not_sum_to_one():
     logs = torch.stack([made.log_prob(x, m) for m in range(5)]).mean(0)
     assert logs.exp().sum().item() < 0.95
     logits = torch.stack([made(x, m) for m in range(5)]).mean(0)
-    total = made._score(logits, x).sum(-1).exp().sum().item()
+    total = made.likelihood.log_prob(logits, x).sum(-1).exp().sum().item()
     assert abs(total - 1) > 0.05
 
 
@@ -244,23 +300,13 @@ def test_gaussian_samples_follow_log_prob():
 def test_sampling_takes_a_network_pass_for_each_coordinate():
     made = make(dim=7)
     calls = []
-    network = made._network
-    made._network = lambda *a: calls.append(1) or network(*a)
+    network = made.network
+    made.network = lambda *a, **k: calls.append(1) or network(*a, **k)
     made.sample((3,), generator=seeded())
     assert len(calls) == 7
     calls.clear()
     made.log_prob(torch.ones(3, 7))
     assert len(calls) == 1
-
-
-def test_rsample_has_the_gradient_of_the_map():
-    made = make("gaussian", 3)
-    x = made.rsample((4,), generator=seeded(1))
-    (x**2).sum().backward()
-    assert made.last.bias.grad.abs().min() > 0
-    assert torch.equal(x.detach(), made.sample((4,), generator=seeded(1)))
-    with pytest.raises(TypeError, match="no gradient"):
-        make("bernoulli").rsample((2,))
 
 
 @pytest.mark.parametrize("kind", OUTPUTS)
@@ -283,7 +329,7 @@ def test_the_generator_decides_weights_and_orderings():
     one, same = (MADE(5, orders=3, generator=seeded(2)).state_dict() for _ in range(2))
     assert all(torch.equal(one[name], same[name]) for name in one)
     other = MADE(5, orders=3, generator=seeded(3)).state_dict()
-    assert not torch.equal(one["last.weight"], other["last.weight"])
+    assert not torch.equal(one["layers.1.weight"], other["layers.1.weight"])
 
 
 def test_saved_and_loaded_it_is_the_same_density():
@@ -375,3 +421,9 @@ def test_a_minute_of_digits_is_enough_for_the_bar():
         loss.backward()
         optimizer.step()
     assert -made.eval().log_prob(test).mean().item() < 18.4
+
+
+@pytest.mark.parametrize("dtype", [torch.bool, torch.uint8, torch.long])
+def test_pixels_may_be_of_any_whole_type(dtype):
+    made, x = make("bernoulli", dim=4), every(4)
+    assert torch.equal(made.log_prob(x.to(dtype)), made.log_prob(x.double()))

@@ -9,15 +9,14 @@ import torch
 from torch import nn
 
 from minigen import audio, data, rnn
+from minigen.ngram import NGram, compressed_bits
 from minigen.rnn import (
     RNNLM,
     Characters,
     LSTMLayer,
-    NGram,
     RNNLayer,
     TorchLSTM,
     Translator,
-    compressed_bits,
     draw,
     load,
     sharpen,
@@ -327,55 +326,6 @@ def test_a_translator_learns_both_of_two_right_outputs():
 
 
 # ---------------------------------------------------------------- baselines
-
-
-@pytest.mark.parametrize("order", [1, 2, 3])
-def test_ngrams_sum_to_one(order):
-    model = NGram(3, order).fit(symbols(2, 30, vocab=3))
-    assert abs(model.log_prob(every(4, 3)).exp().sum().item() - 1) < 1e-12
-
-
-def test_unigram_and_bigram_by_hand():
-    x = torch.tensor([[0, 1, 1, 0, 1]])
-    uni = NGram(2, 1, alpha=1.0).fit(x)
-    assert torch.allclose(
-        uni.conditionals(torch.tensor([[1]])).exp(), torch.tensor(3.5 / 6).double()
-    )
-    bi = NGram(2, 2, alpha=1.0).fit(x)  # after 0: 1, 1; after 1: 1, 0
-    got = bi.conditionals(torch.tensor([[0, 1, 1]])).exp()[0]
-    want = torch.tensor([2.5 / 6, (2 + 3.5 / 6) / 3, (1 + 3.5 / 6) / 3]).double()
-    assert torch.allclose(got, want)
-
-
-def test_many_counts_reach_the_entropy_of_a_known_chain():
-    p = torch.tensor([[0.9, 0.1], [0.4, 0.6]])
-    u, x = torch.rand(60_000, generator=seeded()), [0]
-    for value in u.tolist():
-        x.append(int(value >= p[x[-1], 0]))
-    x = torch.tensor(x)[None]
-    stationary = torch.tensor([0.8, 0.2])
-    entropy = -(stationary[:, None] * p * p.log()).sum().item()
-    rate = {n: -NGram(2, n).fit(x).log_prob(x).item() / x.shape[1] for n in (1, 2, 3)}
-    assert abs(rate[2] - entropy) < 0.01 and abs(rate[3] - entropy) < 0.01
-    assert rate[1] > entropy + 0.05
-
-
-def test_ngram_samples_follow_log_prob():
-    model = NGram(3, 2).fit(symbols(3, 10, vocab=3))
-    n = 20_000
-    x = model.sample((n,), length=2, generator=seeded(1))
-    counts = torch.bincount((x * torch.tensor([3, 1])).sum(1), minlength=9)
-    p = model.log_prob(every(2, 3)).exp()
-    assert ((counts / n - p) / (p / n).sqrt()).abs().max() < 4.5
-
-
-def test_gzip_counts_what_the_file_grows_by():
-    import gzip
-
-    given, text = "abc " * 50, "the quick brown fox jumps over the lazy dog"
-    grown = len(gzip.compress((given + text).encode(), 9)) - len(gzip.compress(given.encode(), 9))
-    assert compressed_bits(text, given) == 8 * grown
-    assert compressed_bits(text) > compressed_bits(text, given=text)
 
 
 def test_the_shipped_writer_needs_fewer_bits_than_counts_and_gzip():

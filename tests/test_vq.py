@@ -1,4 +1,4 @@
-"""The quantiser held to brute force, to closed forms and to scikit-learn; the prior to enumeration."""
+"""The quantiser held to brute force, to closed forms and to scikit-learn."""
 
 import json
 import math
@@ -102,7 +102,7 @@ def test_losses_are_the_formulas_and_each_moves_one_side():
 
 def test_the_decoders_gradient_reaches_the_encoder_and_not_the_codes():
     """Without stop-gradient in the codebook loss or with a gradient into e, this fails."""
-    model = vq.VQVAE.for_images(codes=4, dim=2, hidden=4, ema=False)
+    model = vq.VQVAE.for_images(codebook_size=4, embedding_dim=2, hidden=4, ema=False)
     x = torch.rand(8, 1, 8, 8, generator=seeded())
     model(x)  # starts the codes
     out = model(x)
@@ -351,13 +351,13 @@ def test_codes_of_two_processes_are_those_of_one(tmp_path):
 
 def test_the_grid_is_halved_as_often_as_asked():
     for halvings, side in ((1, 4), (2, 2), (3, 1)):
-        model = vq.VQVAE.for_images(codes=8, dim=4, halvings=halvings).eval()
+        model = vq.VQVAE.for_images(codebook_size=8, embedding_dim=4, halvings=halvings).eval()
         codes = model.encode(torch.zeros(2, 1, 8, 8))
         assert codes.shape == (2, side, side) and model.decode(codes).shape == (2, 1, 8, 8)
 
 
 def test_forward_is_encode_and_decode():
-    model = vq.VQVAE.for_images(codes=8, dim=4).double().eval()
+    model = vq.VQVAE.for_images(codebook_size=8, embedding_dim=4).double().eval()
     x = noise(3, 1, 8, 8)
     out = model(x)
     assert torch.equal(model.encode(x), out.quantized.codes)
@@ -382,76 +382,6 @@ def test_the_shipped_model_is_under_its_bars():
 # ---------------------------------------------------------------- the prior
 
 
-def prior(codes: int = 3, conditions: int = 2) -> vq.CodePrior:
-    made = vq.CodePrior(codes, conditions, hidden=6, embed=4, generator=seeded()).double().eval()
-    for weight in made.parameters():
-        nn.init.normal_(weight, std=0.8, generator=seeded(weight.numel()))
-    return made.requires_grad_(False)
-
-
-@pytest.mark.parametrize("condition", [None, 0, 1])
-def test_the_prior_sums_to_one_over_all_sequences(condition):
-    """Those that end within four codes, and those that go on: each first four codes, not ended."""
-    model = prior()
-    total = 0.0
-    for length in range(5):
-        every = [torch.tensor(s, dtype=torch.long) for s in product(range(3), repeat=length)]
-        p = model.conditionals(every, condition)  # (n, length + 1)
-        total += p.sum(1).exp().sum().item()  # ended here
-        if length == 4:
-            total += p[:, :4].sum(1).exp().sum().item() - p.sum(1).exp().sum().item()
-    assert total == pytest.approx(1, abs=1e-12)
-
-
-def test_the_prior_is_causal_and_conditioned():
-    model = prior()
-    a, b = torch.tensor([0, 1, 2, 0]), torch.tensor([0, 1, 0, 0])
-    p = model.conditionals([a, b])
-    assert torch.equal(p[0, :2], p[1, :2]) and not torch.equal(p[0, 2:], p[1, 2:])
-    given = [model.log_prob([a], c).item() for c in (None, 0, 1)]
-    assert len(set(given)) == 3
-    mixed = model.log_prob([a, a], torch.tensor([0, 1]))
-    assert torch.allclose(mixed, torch.tensor(given[1:]).double())
-    assert model.nats([a, b]) == pytest.approx(-model.log_prob([a, b]).sum().item() / 10)
-
-
-def test_samples_of_the_prior_follow_its_density():
-    model = prior()
-    drawn = model.sample(4000, 1, longest=30, generator=seeded())
-    counts = Counter(tuple(s.tolist()) for s in drawn)
-    for sequence in [(), (0,), (1,), (2, 1)]:
-        p = model.log_prob([torch.tensor(sequence, dtype=torch.long)], 1).exp().item()
-        assert abs(counts[sequence] / 4000 - p) < 4 * math.sqrt(p / 4000) + 1e-3
-    assert all(len(s) <= 5 for s in model.sample(50, longest=5, generator=seeded()))
-
-
-def test_hiding_the_condition_trains_the_prior_without_one():
-    model = prior().requires_grad_(True)
-    sequences, condition = [torch.tensor([0, 1])] * 40, torch.zeros(40, dtype=torch.long)
-    whole = model.loss(sequences, condition, hide=0.0)
-    none = model.loss(sequences, condition, hide=1.0)
-    assert whole.item() == pytest.approx(model.nats(sequences, 0).item())
-    assert none.item() == pytest.approx(model.nats(sequences).item())
-    (gradient,) = torch.autograd.grad(
-        model.loss(sequences, condition, hide=0.5, generator=seeded()), model.condition.weight
-    )
-    assert (gradient[[0, 2]].abs().sum(1) > 0).all() and (gradient[1] == 0).all()
-
-
-def test_ngrams_are_counted_by_hand():
-    learn = [torch.tensor([0, 0, 1]), torch.tensor([1])]
-    test = [torch.tensor([0, 1])]
-    alpha, v = 2.0, 3  # symbols 0, 1, end
-    counts = {0: 2, 1: 2, 2: 2}
-    p1 = {s: (n + alpha / v) / (6 + alpha) for s, n in counts.items()}
-    wanted = -np.mean([math.log(p1[s]) for s in (0, 1, 2)])
-    assert vq.ngram_nats(1, learn, test, 2, alpha) == pytest.approx(wanted)
-    after = {2: {0: 1, 1: 1}, 0: {0: 1, 1: 1}, 1: {2: 2}}  # end stands before each sequence
-    p2 = lambda s, c: (after[c].get(s, 0) + alpha * p1[s]) / (sum(after[c].values()) + alpha)
-    wanted = -np.mean([math.log(p2(s, c)) for s, c in ((0, 2), (1, 0), (2, 1))])
-    assert vq.ngram_nats(2, learn, test, 2, alpha) == pytest.approx(wanted)
-
-
 # ---------------------------------------------------------------- errors
 
 
@@ -464,7 +394,7 @@ def test_errors_say_what_is_wrong():
         (lambda: layer(torch.zeros(0, 3, 2).double()), ValueError, "shape"),
         (lambda: layer.embed(torch.tensor([[5]])), ValueError, "0 … 4"),
         (lambda: layer.embed(torch.tensor([[1.0]])), TypeError, "whole numbers"),
-        (lambda: vq.VectorQuantizer(1, 3), ValueError, "codes >= 2"),
+        (lambda: vq.VectorQuantizer(1, 3), ValueError, "codebook_size >= 2"),
         (lambda: vq.VectorQuantizer(4, 3, decay=1.0), ValueError, "decay"),
         (lambda: vq.kmeans(torch.zeros(3, 2), 4), ValueError, "k <= N"),
         (lambda: vq.usage(torch.tensor([0.5]), 4), ValueError, "whole numbers"),
@@ -473,10 +403,6 @@ def test_errors_say_what_is_wrong():
         (lambda: vq.jitter_shifts((2,), 1.5, np.random.default_rng(0)), ValueError, "[0, 1]"),
         (lambda: vq.jitter(torch.zeros(1, 2, 3), torch.zeros(1, 2).long()), ValueError, "shifts"),
         (lambda: vq.VQVAE.for_images(halvings=0), ValueError, "halvings"),
-        (lambda: vq.CodePrior(0), ValueError, "codes >= 1"),
-        (lambda: prior().log_prob([torch.tensor([0])], 3), ValueError, "0 to 1"),
-        (lambda: prior().log_prob([torch.tensor([7])]), ValueError, "symbols"),
-        (lambda: vq.pad([], 3), ValueError, "at least one"),
     ):
         with pytest.raises(error) as caught:
             call()

@@ -1,11 +1,11 @@
-"""WaveNet: causal by gradient, receptive field exact, upsampling, dropout, training to a known floor."""
+"""WaveNet: causal by gradient, receptive field exact, upsampling, training to a known floor."""
 
 import numpy as np
 import pytest
 import torch
 
 from minigen.distributions import Categorical, DiscretizedLogisticMixture, GaussianHead
-from minigen.wavenet import GatedLayer, Upsample, WaveNet
+from minigen.wavenet import Upsample, WaveNet
 
 SHAPES = [
     pytest.param({"layers": 3, "cycles": 2, "kernel": 2}, id="kernel2"),
@@ -102,7 +102,6 @@ def test_init_from_data_is_least_squares():
             "speaker is given",
         ),
         (lambda net: WaveNet(Categorical(16), lpc_order=4), "a mean, and Categorical has none"),
-        (lambda net: WaveNet(GaussianHead(), dropout=1.0), "below 1"),
         (lambda net: Upsample(()), "at least 1"),
         (lambda net: Upsample((2,))(torch.zeros(3, 4)), r"\(B, F, N\)"),
         (lambda net: WaveNet(GaussianHead(), kernel=1), "kernel >= 2"),
@@ -167,34 +166,6 @@ def test_network_reads_the_mu_law_scale():
     net(torch.tensor([[[0.01, 0.0]]]))
     y = np.log1p(2.55) / np.log1p(255)
     assert torch.allclose(seen[0][0, :, 0], torch.tensor([0.0, y]).float())
-
-
-# ---------------------------------------------------------------- dropout
-
-
-def test_dropout_acts_in_training_only_and_stays_causal():
-    torch.manual_seed(0)
-    net = WaveNet(GaussianHead(), residual=8, skip=8, layers=3, cycles=1, dropout=0.5).double()
-    for weight in net.parameters():
-        torch.nn.init.normal_(weight, std=0.4)
-    x = torch.randn(1, 1, 40).double().requires_grad_()
-    assert not torch.equal(net(x), net(x))
-    net(x)[0, :, 20].sum().backward()
-    assert (x.grad[0, 0, 20:] == 0).all() and (x.grad != 0).any()
-    net.eval()
-    assert torch.equal(net(x), net(x))
-
-
-def test_dropout_keeps_the_mean_of_what_it_hides():
-    """Of a linear layer's input: the mean over many masks is the value without a mask."""
-    torch.manual_seed(0)
-    layer = GatedLayer(16, 2, 1, 0, dropout=0.3).double()
-    layer.conv.weight.data *= 1e-3  # small: tanh and the sigmoid are straight lines there
-    h = torch.randn(1, 16, 5).double()
-    mean = torch.stack([layer(h, None)[1] for _ in range(4000)]).mean(0)
-    truth = layer.eval()(h, None)[1]
-    change = layer(torch.zeros_like(h), None)[1] - truth
-    assert (mean - truth).abs().max() < 0.1 * change.abs().max()
 
 
 # ---------------------------------------------------------------- upsampling
@@ -290,3 +261,12 @@ def test_training_reaches_the_entropy_of_an_ar2_process():
         nll = -net.head.log_prob(net(fresh), fresh)[:, 8:].mean().item()
     noise_floor = 0.5 * np.log(2 * np.pi * np.e * sigma**2)
     assert abs(nll - noise_floor) < 0.01
+
+
+def test_a_repr_says_what_is_inside():
+    net = WaveNet(GaussianHead(-9.0), 8, 16, layers=4, cycles=2, kernel=3, lpc_order=5)
+    assert repr(net) == (
+        "WaveNet(GaussianHead(min_log_scale=-9.0), residual=8, skip=16, kernel=3, "
+        "dilations=1 … 8, cycles=2, lpc_order=5, receptive_field=61)"
+    )
+    assert "dilations=1 … 1, cycles=3" in repr(WaveNet(Categorical(16), layers=1, cycles=3))

@@ -7,18 +7,16 @@ to test once. Writes the card minigen/results/made_digits.json. Weights are not 
 from the repository's root.
 """
 
-import copy
-import json
-import math
 import statistics
 import time
 
 import torch
+from common import fit, rows, write_card
 
 from minigen import data, results
 from minigen.made import MADE
+from minigen.train import TrainConfig
 
-CARD = results.path("made_digits")
 RUN = {"hidden": [500], "orders": 16, "dropout": 0.2, "steps": 6000, "batch": 64, "rate": 2e-3}
 EVERY = 500  # steps between looks at the validation part
 
@@ -33,50 +31,38 @@ def train(seed: int) -> dict[str, float]:
     made = MADE(
         64, RUN["hidden"], orders=RUN["orders"], dropout=RUN["dropout"], generator=generator
     )
-    average = copy.deepcopy(made).eval()
-    optimizer = torch.optim.AdamW(made.parameters(), lr=RUN["rate"])
-    best = {"validation": math.inf}
-    for step in range(RUN["steps"]):
-        for group in optimizer.param_groups:
-            group["lr"] = RUN["rate"] * 0.5 * (1 + math.cos(math.pi * step / RUN["steps"]))
-        batch = train[torch.randint(len(train), (RUN["batch"],), generator=generator)]
-        loss = -made.log_prob(batch, order=step % RUN["orders"]).mean()
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        with torch.no_grad():
-            for mean, weight in zip(average.parameters(), made.parameters(), strict=True):
-                mean.mul_(0.995).add_(weight, alpha=0.005)
-            if (step + 1) % EVERY == 0:
-                nats = -average.log_prob(validation).mean().item()
-                if nats < best["validation"]:
-                    best = {"validation": nats, "step": step + 1}
-                    weights = copy.deepcopy(average.state_dict())
-    average.load_state_dict(weights)
+
+    def batches(step: int, generator: torch.Generator) -> dict[str, torch.Tensor]:
+        order = torch.tensor(step % RUN["orders"])
+        return {"x": rows(train, RUN["batch"], generator), "order": order}
+
+    loss = lambda model, batch: -model.log_prob(batch["x"], order=int(batch["order"])).mean()
+    nats = lambda model, **options: -model.log_prob(validation, **options).mean().item()
+    config = TrainConfig(RUN["steps"], rate=RUN["rate"], clip=100.0, every=EVERY)
+    best = fit(made, loss, batches, config, torch.no_grad()(nats), seed)
     with torch.no_grad():
-        best["test"] = -average.log_prob(test).mean().item()
-        best["one order"] = -average.log_prob(test, order=0).mean().item()
+        best["test"] = -made.log_prob(test).mean().item()
+        best["one order"] = -made.log_prob(test, order=0).mean().item()
     return {name: round(value, 3) for name, value in best.items()}
 
 
 def main() -> None:
     """Three seeds, their median, the card."""
     begin = time.process_time()
-    results = []
+    found = []
     for seed in range(3):
-        results.append(train(seed))
-        print(f"seed {seed}: {results[-1]}", flush=True)
+        found.append(train(seed))
+        print(f"seed {seed}: {found[-1]}", flush=True)
     card = {
         "data": "scikit-learn digits, x >= 8, seed-0 permutation, 1297/200/300",
         "command": "python training/made_digits.py",
         "run": RUN,
-        "seeds": results,
-        "test nats, median": statistics.median(row["test"] for row in results),
-        "one order, median": statistics.median(row["one order"] for row in results),
+        "seeds": found,
+        "test nats, median": statistics.median(row["test"] for row in found),
+        "one order, median": statistics.median(row["one order"] for row in found),
         "processor minutes on one core": round((time.process_time() - begin) / 60, 1),
     }
-    CARD.write_text(json.dumps(card, indent=1) + "\n")
-    print(json.dumps(card, indent=1))
+    write_card(results.path("made_digits"), card)
 
 
 if __name__ == "__main__":

@@ -8,18 +8,18 @@ repository's root.
 """
 
 import argparse
-import json
-import math
 import time
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from common import fit, write_card
 
 from minigen import weights
 from minigen.conditioning import PHONES
 from minigen.perceptual import PhoneNet
 from minigen.speech import voice
+from minigen.train import TrainConfig
 
 OUT = weights.path("phone_net")
 CHANNELS, DITHER = 48, 0.0005
@@ -52,30 +52,28 @@ def main() -> None:
     given = parser.parse_args()
     begin = time.process_time()
     clips, kept = voice.held_out()
-    batches = voice.DigitBatches(clips, batch=16, frames=50, dither=0.0, seed=3)
-    dice = torch.Generator().manual_seed(0)
+    crops = voice.DigitBatches(clips, batch=16, frames=50, dither=0.0, seed=3)
     torch.manual_seed(0)
     net = PhoneNet(CHANNELS)
-    optimizer = torch.optim.Adam(net.parameters(), lr=2e-3)
-    for step in range(given.steps):
-        batch = batches(step)
-        gain = torch.exp(0.5 * torch.randn(16, 1, 1, generator=dice))
-        noise = DITHER * torch.exp(torch.rand(16, 1, 1, generator=dice) * 3)  # to 20 times as much
-        x = gain * batch["audio"]
-        x = x + noise * torch.randn(x.shape, generator=dice)
-        if step == 0:
-            mel = net.log_mel(x)
-            net.mean.copy_(mel.mean((0, 2))[:, None])
-            net.std.copy_(mel.std((0, 2))[:, None])
-        scores, _ = net(x)
-        loss = F.cross_entropy(scores, labels(batch["frames"], scores.shape[-1]))
-        for group in optimizer.param_groups:
-            group["lr"] = 2e-3 * 0.5 * (1 + math.cos(math.pi * step / given.steps))
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        if step % 100 == 0:
-            print(f"step {step}: {loss.item():.3f} nats", flush=True)
+
+    def batches(step: int, generator: torch.Generator) -> dict[str, torch.Tensor]:
+        batch = crops(step)
+        scale = torch.exp(0.5 * torch.randn(16, 1, 1, generator=generator))
+        noise = DITHER * torch.exp(3 * torch.rand(16, 1, 1, generator=generator))  # up to 20 times
+        x = scale * batch["audio"]
+        return {
+            "x": x + noise * torch.randn(x.shape, generator=generator),
+            "frames": batch["frames"],
+        }
+
+    def loss(net: PhoneNet, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        scores, _ = net(batch["x"])
+        return F.cross_entropy(scores, labels(batch["frames"], scores.shape[-1]))
+
+    mel = net.log_mel(batches(0, torch.Generator().manual_seed(0))["x"])
+    net.mean.copy_(mel.mean((0, 2))[:, None])
+    net.std.copy_(mel.std((0, 2))[:, None])
+    fit(net, loss, batches, TrainConfig(given.steps, rate=2e-3, clip=100.0))
     kept_away, seen = accuracy(net, kept), accuracy(net, clips[::10])
     card = {
         "data": "spoken_digits, 330 clips; 30 held out (1.2 times the duration, own pitch)",
@@ -90,8 +88,7 @@ def main() -> None:
         "processor seconds on one core": round(time.process_time() - begin),
     }
     weights.save(given.out, net.state_dict(), card)
-    given.out.with_suffix(".json").write_text(json.dumps(card, indent=1) + "\n")
-    print(json.dumps(card, indent=1))
+    write_card(given.out, card)
 
 
 if __name__ == "__main__":

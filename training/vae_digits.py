@@ -8,17 +8,16 @@ Writes the card minigen/weights/vae_digits.json and, of the diagonal posterior's
 minigen/weights/vae_digits.safetensors. Run from the repository's root.
 """
 
-import copy
-import json
-import math
 import statistics
 import time
 
 import torch
+from common import fit, half, rows, write_card
 
-from minigen import data, vae, weights
+from minigen import data, flow_vae, vae, weights
+from minigen.train import TrainConfig
 
-MODEL = {"dim": 64, "latent": 8, "hidden": [300, 200]}
+MODEL = {"input_dim": 64, "latent_dim": 8, "hidden": [300, 200]}
 RUN = {"steps": 4000, "batch": 64, "rate": 2e-3, "dropout": 0.2, "warm-up": 1500}
 POSTERIORS = {
     "diagonal": {},
@@ -30,7 +29,7 @@ EVERY = 500  # steps between looks at the validation part
 
 def build(posterior: str, generator: torch.Generator | None = None) -> vae.VAE:
     """An untrained model."""
-    kind = vae.FlowVAE if POSTERIORS[posterior] else vae.VAE
+    kind = flow_vae.FlowVAE if POSTERIORS[posterior] else vae.VAE
     return kind(**MODEL, **POSTERIORS[posterior], dropout=RUN["dropout"], generator=generator)
 
 
@@ -48,32 +47,24 @@ def train(posterior: str, seed: int) -> tuple[vae.VAE, dict[str, float]]:
     digits = data.digits()
     bits = torch.tensor(digits.images >= 8).float()
     train, validation, test = (bits[digits.split[k]] for k in ("train", "validation", "test"))
-    torch.manual_seed(seed)  # dropout
-    generator = torch.Generator().manual_seed(seed)
-    model = build(posterior, generator)
-    average = copy.deepcopy(model).eval()
-    optimizer = torch.optim.Adam(model.parameters(), lr=RUN["rate"])
-    best, weights = {"validation": math.inf}, None
-    for step in range(RUN["steps"]):
-        for group in optimizer.param_groups:
-            group["lr"] = RUN["rate"] * 0.5 * (1 + math.cos(math.pi * step / RUN["steps"]))
-        batch = train[torch.randint(len(train), (RUN["batch"],), generator=generator)]
-        beta = min(1.0, (step + 1) / RUN["warm-up"])  # for training only: what is reported has 1
-        loss = -vae.elbo(model, batch, beta=beta, generator=generator).mean()
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        with torch.no_grad():
-            for mean, weight in zip(average.parameters(), model.parameters(), strict=True):
-                mean.mul_(0.995).add_(weight, alpha=0.005)
-            if (step + 1) % EVERY == 0:
-                same = torch.Generator().manual_seed(1)
-                nats = -vae.elbo(average, validation, samples=20, generator=same).mean().item()
-                if nats < best["validation"]:
-                    best = {"validation": round(nats, 3), "step": step + 1}
-                    weights = copy.deepcopy(average.state_dict())
-    average.load_state_dict(weights)
-    return average, {**best, **measure(average, test)}
+    torch.manual_seed(seed)  # dropout, and the noise of z
+    model = build(posterior, torch.Generator().manual_seed(seed))
+
+    def batches(step: int, generator: torch.Generator) -> dict[str, torch.Tensor]:
+        beta = min(1.0, (step + 1) / RUN["warm-up"])  # for training: what is reported has 1
+        return {"x": rows(train, RUN["batch"], generator), "beta": torch.tensor(beta)}
+
+    def loss(model: vae.VAE, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        return -vae.elbo(model, batch["x"], beta=float(batch["beta"])).mean()
+
+    @torch.no_grad()
+    def nats(model: vae.VAE) -> float:
+        same = torch.Generator().manual_seed(1)
+        return -vae.elbo(model, validation, samples=20, generator=same).mean().item()
+
+    config = TrainConfig(RUN["steps"], rate=RUN["rate"], clip=100.0, every=EVERY)
+    best = fit(model, loss, batches, config, nats, seed)
+    return model, {**best, **measure(model, test)}
 
 
 def main() -> None:
@@ -87,17 +78,17 @@ def main() -> None:
         "posteriors": {},
     }
     for posterior, options in POSTERIORS.items():
-        rows = []
+        found = []
         for seed in range(3):
             model, row = train(posterior, seed)
-            rows.append(row)
+            found.append(row)
             print(f"{posterior} seed {seed}: {row}", flush=True)
             if posterior == "diagonal" and seed == 0:
-                shipped = {name: value.half() for name, value in model.state_dict().items()}
-        medians = {k: statistics.median(row[k] for row in rows) for k in ("elbo", "iwae-1000")}
+                shipped = half(model)
+        medians = {k: statistics.median(row[k] for row in found) for k in ("elbo", "iwae-1000")}
         card["posteriors"][posterior] = {
             **options,
-            "seeds": rows,
+            "seeds": found,
             "test nats, median": medians,
         }
     diagonal = card["posteriors"]["diagonal"]["test nats, median"]["elbo"]
@@ -106,10 +97,7 @@ def main() -> None:
         part["gain over diagonal"] = round(diagonal - part["test nats, median"]["elbo"], 3)
     card["processor minutes on one core"] = round((time.process_time() - begin) / 60, 1)
     weights.save("vae_digits", shipped, {"model": MODEL, "run": RUN})
-    weights.path("vae_digits").with_suffix(".json").write_text(
-        json.dumps(card, indent=1) + "\n", encoding="utf-8"
-    )
-    print(json.dumps(card, indent=1))
+    write_card("vae_digits", card)
 
 
 if __name__ == "__main__":

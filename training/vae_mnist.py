@@ -20,14 +20,14 @@ import numpy as np
 import torch
 from torch import nn
 
-from minigen import data, vae
+from minigen import data, flow_vae, vae
 from minigen.train import TrainConfig, Trainer
 
-MODEL = {"dim": 784, "latent": 40, "hidden": [300, 300]}
+MODEL = {"input_dim": 784, "latent_dim": 40, "hidden": [300, 300]}
 POSTERIORS = {
     "diagonal": {},
     "planar": {"flow": "planar", "flows": 8},
-    "iaf": {"flow": "iaf", "flows": 8, "flow_hidden": (320,), "context": 64},
+    "iaf": {"flow": "iaf", "flows": 8, "flow_hidden": (320,), "context_dim": 64},
 }
 BATCH = 128
 WARM_UP = 20_000  # steps over which the weight of the KL rises to 1
@@ -97,7 +97,7 @@ def main() -> None:
     train, validation, test = pictures()
     generator = torch.Generator().manual_seed(0)
     options = POSTERIORS[arguments.posterior]
-    kind = vae.FlowVAE if options else vae.VAE
+    kind = flow_vae.FlowVAE if options else vae.VAE
     model = kind(**MODEL, **options, generator=generator)
     trainer = Trainer(Bound(model), Batches(train), CONFIG, arguments.out, {"model": MODEL})
     begin = time.time()

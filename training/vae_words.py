@@ -9,20 +9,21 @@ mean over the target speaker's recordings of the word. Writes minigen/weights/va
 """
 
 import json
-import math
 import time
 
 import numpy as np
 import torch
+from common import fit, half, rows
 from scipy.stats import spearmanr
 
 from minigen import data, vae, weights
 from minigen.speech import word_vae
+from minigen.train import TrainConfig
 
-MODEL = {"latent": 16, "hidden": [128]}
+MODEL = {"latent_dim": 16, "hidden": [128]}
 RUN = {"steps": 6000, "batch": 64, "rate": 2e-3, "seed": 0}
 STEPS = np.linspace(-1, 1, 7)
-REACH = {"tempo": 0.35, "pitch": 0.2, "voice": 1.0, "accent": 1.0}  # stretch, factor, speakers
+EXTENT = {"tempo": 0.35, "pitch": 0.2, "voice": 1.0, "accent": 1.0}  # stretch, factor, speakers
 SPEAKERS = {"voice": ("slt", "rms"), "accent": ("rms", "awb")}  # from, to
 
 
@@ -34,28 +35,20 @@ def train() -> tuple[word_vae.SpokenVAE, dict]:
     generator = torch.Generator().manual_seed(RUN["seed"])
     model = word_vae.SpokenVAE(**MODEL, generator=generator)
     seen, unseen = model.standardise(x), model.inward(y)
-    average = word_vae.SpokenVAE(**MODEL)
-    average.load_state_dict(model.state_dict())
-    optimizer = torch.optim.Adam(model.parameters(), lr=RUN["rate"])
-    for step in range(RUN["steps"]):
-        for group in optimizer.param_groups:
-            group["lr"] = RUN["rate"] * 0.5 * (1 + math.cos(math.pi * step / RUN["steps"]))
-        batch = seen[torch.randint(len(seen), (RUN["batch"],), generator=generator)]
-        loss = -vae.elbo(model, batch, generator=generator).mean()
-        optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 100.0)
-        optimizer.step()
-        with torch.no_grad():
-            for mean, weight in zip(average.parameters(), model.parameters(), strict=True):
-                mean.mul_(0.99).add_(weight, alpha=0.01)
-    average.requires_grad_(False)
+    torch.manual_seed(RUN["seed"])  # the noise of z
+    fit(
+        model,
+        lambda model, batch: -vae.elbo(model, batch["x"]).mean(),
+        lambda step, generator: {"x": rows(seen, RUN["batch"], generator)},
+        TrainConfig(RUN["steps"], rate=RUN["rate"], clip=100.0),
+    )
+    model.requires_grad_(False)
     nats = {
-        name: round(vae.elbo(average, part, 50, generator=generator).mean().item(), 1)
+        name: round(vae.elbo(model, part, 50, generator=generator).mean().item(), 1)
         for name, part in (("train", seen), ("held out", unseen))
     }
-    nats["active units"] = int(vae.active_units(average, seen).sum())
-    return average, nats
+    nats["active units"] = int(vae.active_units(model, seen).sum())
+    return model, nats
 
 
 def directions(model: word_vae.SpokenVAE) -> dict[str, torch.Tensor]:
@@ -87,7 +80,7 @@ def measure(model: word_vae.SpokenVAE, found: dict[str, torch.Tensor], by: str =
             target = word_vae.spectral_mean(his) if here else 0.0
             values = []
             for step in places:
-                word = model.word(z + float(step) * REACH[name] * way)
+                word = model.word(z + float(step) * EXTENT[name] * way)
                 heard = word_vae.hear(word_vae.render(word, by=by))
                 closer = -float(np.linalg.norm(heard.spectrum - target))
                 values.append({"tempo": heard.duration, "pitch": heard.f0}.get(name, closer))
@@ -118,9 +111,7 @@ def main() -> None:
         "spearman, by the student": measure(model, found, "student"),
     }
     card["processor seconds on one core"] = round(time.process_time() - begin)
-    weights.save(
-        "vae_words", {name: value.half() for name, value in model.state_dict().items()}, card
-    )
+    weights.save("vae_words", half(model), card)
     print(json.dumps({k: v for k, v in card.items() if k != "directions"}, indent=1))
 
 

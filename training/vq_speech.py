@@ -21,19 +21,21 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from common import fit, half
 
-from minigen import vq, weights
+from minigen import code_prior, vq, weights
 from minigen.data.spoken_digits import DIGIT_WORDS
 from minigen.metrics import DigitRecogniser
 from minigen.speech import conversion, conversion_training
 from minigen.speech import conversion_measures as measures
+from minigen.train import TrainConfig
 
 RECIPES = {  # in the order in which they are followed; the last one's result ships
     "spoken_digits": ("vq_digits_voice", "vq_digits_voice_2"),
     "fsdd": ("vq_fsdd_voice",),
 }
 SEEDS = {"spoken_digits": (0, 1, 2, 3, 4), "fsdd": (0,)}  # of the sound's noise
-PRIOR = {"codes": 128, "conditions": 10, "hidden": 128, "embed": 32, "dropout": 0.5}
+PRIOR = {"codebook_size": 128, "conditions": 10, "hidden": 128, "embed": 32, "dropout": 0.5}
 RUN = {"steps": 1500, "batch": 32, "rate": 3e-3, "seed": 0}
 
 
@@ -53,20 +55,22 @@ def prior() -> None:
     test = [codes[c.name] for c in kept]
     torch.manual_seed(RUN["seed"])
     generator = torch.Generator().manual_seed(RUN["seed"])
-    net = vq.CodePrior(**PRIOR, generator=generator)
-    optimizer = torch.optim.Adam(net.parameters(), lr=RUN["rate"])
-    for step in range(RUN["steps"]):
-        for group in optimizer.param_groups:
-            group["lr"] = RUN["rate"] * 0.5 * (1 + math.cos(math.pi * step / RUN["steps"]))
-        rows = torch.randint(len(sequences), (RUN["batch"],), generator=generator)
-        part = [sequences[i] for i in rows]
-        loss = net.loss(part, words([learn[i] for i in rows]), generator=generator)
-        optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
-        optimizer.step()
-    net.eval().requires_grad_(False)
-    k = model.quantizer.codes
+    net = code_prior.CodePrior(**PRIOR, generator=generator)
+    labels = words(learn)
+
+    def loss(net: code_prior.CodePrior, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        part = [sequences[i] for i in batch["rows"]]
+        return net.loss(part, labels[batch["rows"]])
+
+    fit(
+        net,
+        loss,
+        lambda step, g: {"rows": torch.randint(len(sequences), (RUN["batch"],), generator=g)},
+        TrainConfig(RUN["steps"], rate=RUN["rate"]),
+        seed=RUN["seed"],
+    )
+    net.requires_grad_(False)
+    k = model.quantizer.codebook_size
     card = {
         "data": "codes of the 330 training clips of spoken_digits; held out: those of the other 30",
         "command": "python training/vq_speech.py prior",
@@ -74,16 +78,15 @@ def prior() -> None:
         "run": RUN,
         "nats a symbol, held out": {
             "uniform": round(math.log(k + 1), 3),
-            "unigram": round(vq.ngram_nats(1, sequences, test, k), 3),
-            "bigram": round(vq.ngram_nats(2, sequences, test, k), 3),
+            "unigram": round(code_prior.ngram_nats(1, sequences, test, k), 3),
+            "bigram": round(code_prior.ngram_nats(2, sequences, test, k), 3),
             "prior": round(net.nats(test).item(), 3),
             "prior, word known": round(net.nats(test, words(kept)).item(), 3),
         },
         "nats a symbol, training": round(net.nats(sequences).item(), 3),
         "processor seconds on one core": round(time.process_time() - begin),
     }
-    half = {name: value.half() for name, value in net.state_dict().items()}
-    weights.save("vq_prior", half, card)
+    weights.save("vq_prior", half(net), card)
     print(json.dumps(card, indent=1))
 
 
@@ -94,7 +97,7 @@ def utterances(model: conversion.SpeechVQVAE, per_word: int = 6) -> dict[str, fl
     generator = torch.Generator().manual_seed(0)
     conds, wanted = [], []
     for index, word in enumerate(DIGIT_WORDS):
-        drawn = net.sample(per_word, index, longest=100, generator=generator)
+        drawn = net.sample(per_word, index, max_length=100, generator=generator)
         for number, codes in enumerate(drawn):
             who = model.speakers[number % len(model.speakers)]
             conds.append(model.hear_codes(codes, model.melody_of(codes, who), who))
@@ -122,7 +125,7 @@ def measure(corpus: str, path: Path) -> None:
         wanted = [p for p in measures.pairs(kept) if p.source.name.endswith("_0")]
         templates = [c for c in learn if int(c.name.rsplit("_", 1)[1]) < 15]
     codes = codes_of(model, learn + kept)
-    k = model.quantizer.codes
+    k = model.quantizer.codebook_size
     used = vq.usage([codes[c.name] for c in learn], k)
     tables = [measures.table(model, learn, kept, wanted, templates, seed) for seed in SEEDS[corpus]]
     rows = {

@@ -1,18 +1,17 @@
-"""Normalizing flows: densities made by bending a simple one. See `base` for the contract."""
+"""Chapters 4, 12, 13: normalizing flows, densities made by bending a simple one. `transform` has the contract."""
 
 from .autoregressive import (
     CausalFilter,
     MaskedAffineAutoregressive,
     MaskedAutoregressive,
-    MaskedMLP,
     MaskedSplineAutoregressive,
 )
-from .builders import IAF, MAF, NSF, ImageFlow, RealNVP, WaveformFlow
+from .builders import IAF, MAF, NSF, RealNVP, WaveformFlow
 from .coupling import AffineCoupling, Coupling, SplineCoupling
 from .linear import ActNorm, LULinear, Permutation, initialise
 from .multiscale import ConvCoupling, MultiScale
-from .planar import Planar, Radial
-from .shipped import load, measured
+from .planar import Planar
+from .shipped import load
 from .transform import (
     Affine,
     Compose,
@@ -21,7 +20,6 @@ from .transform import (
     MuLaw,
     StandardNormal,
     Transform,
-    as_torch_transform,
 )
 from .univariate import AffineMap, Elementwise, SplineMap, rational_quadratic
 
@@ -39,27 +37,22 @@ __all__ = [
     "Coupling",
     "Elementwise",
     "Flow",
-    "ImageFlow",
     "Inverse",
     "LULinear",
     "MaskedAffineAutoregressive",
     "MaskedAutoregressive",
-    "MaskedMLP",
     "MaskedSplineAutoregressive",
     "MuLaw",
     "MultiScale",
     "Permutation",
     "Planar",
-    "Radial",
     "RealNVP",
     "SplineCoupling",
     "SplineMap",
     "StandardNormal",
     "Transform",
     "WaveformFlow",
-    "as_torch_transform",
     "initialise",
     "load",
-    "measured",
     "rational_quadratic",
 ]

@@ -1,4 +1,4 @@
-"""Autoregressive maps: each dimension is transformed by what came before it. MAF; read backwards, IAF.
+"""Chapter 13: autoregressive maps, each dimension transformed by those before it. MAF; read backwards, IAF.
 
     z_i = g(x_i; params_i(x_1, …, x_{i-1}, context))
 
@@ -8,14 +8,13 @@ is triangular, so its log-determinant is a sum of D log-slopes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from itertools import pairwise
+from collections.abc import Iterable, Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..made import mask_between
+from ..made import MaskedMLP, describe_order
 from .transform import Transform
 from .univariate import AffineMap, SplineMap, checked_context
 
@@ -23,121 +22,8 @@ __all__ = [
     "CausalFilter",
     "MaskedAffineAutoregressive",
     "MaskedAutoregressive",
-    "MaskedMLP",
     "MaskedSplineAutoregressive",
 ]
-
-
-class MaskedMLP(nn.Module):
-    """A network with D groups of P outputs, where group i sees only the inputs that come before input i.
-
-    Input j has the degree 1 + (its place in the order). Every hidden unit has a degree m and may look at what has
-    a degree of at most m; output group i may look at hidden units of a degree less than its input's. So each
-    path from input j to group i climbs to a degree below i's: j comes before i.
-
-        hidden[k] sees input j         if degree[k] >= degree[j]
-        hidden[k] sees hidden[k']      if degree[k] >= degree[k']
-        group i   sees hidden[k]       if degree[i] >  degree[k]
-
-    Hidden units are sorted by degree. A unit of degree m is final as soon as m inputs are known, so step by
-    step evaluation (`steps`) computes each unit once: D steps cost together what one pass costs.
-
-    Args:
-        dim: D. outputs: P. hidden: widths. context_dim: C; every unit sees the context.
-        order: the inputs' indices from first to last; None for 0, 1, ….
-
-    References:
-        Germain et al., MADE, 2015 (arXiv:1502.03509).
-
-    >>> MaskedMLP(3, 2, hidden=(8,))(torch.zeros(5, 3)).shape
-    torch.Size([5, 3, 2])
-    """
-
-    def __init__(
-        self,
-        dim: int,
-        outputs: int,
-        hidden: Sequence[int] = (64, 64),
-        context_dim: int = 0,
-        order: Iterable[int] | None = None,
-    ) -> None:
-        super().__init__()
-        self.order = list(range(dim)) if order is None else [int(i) for i in order]
-        if sorted(self.order) != list(range(dim)):
-            raise ValueError(f"an order has each of 0 … {dim - 1} once, not {self.order}")
-        if not hidden or min(hidden) < 1:
-            raise ValueError(f"hidden needs at least one width, each positive, not {tuple(hidden)}")
-        self.dim, self.outputs, self.context_dim = dim, outputs, context_dim
-        # Degree 0, which sees no input, is of use only where there is a context to see.
-        lowest = 0 if context_dim > 0 or dim == 1 else 1
-        place = torch.empty(dim, dtype=torch.long)
-        place[self.order] = torch.arange(1, dim + 1)
-        degrees = [place]
-        for width in hidden:
-            degrees.append(lowest + torch.arange(width) * (dim - lowest) // width)  # sorted
-        self.counts = [  # of each hidden layer: how many units have a degree of at most 0, 1, …, D - 1
-            [int((degree <= m).sum()) for m in range(dim)] for degree in degrees[1:]
-        ]
-        widths = [dim, *hidden, dim * outputs]
-        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
-        nn.init.zeros_(self.layers[-1].weight)
-        nn.init.zeros_(self.layers[-1].bias)
-        self.context = nn.Linear(context_dim, hidden[0], bias=False) if context_dim > 0 else None
-        for k in range(len(hidden)):
-            mask = mask_between(degrees[k], degrees[k + 1])
-            self.register_buffer(f"mask_{k}", mask, persistent=False)
-        last = mask_between(degrees[-1], place, strict=True).repeat_interleave(outputs, 0)
-        self.register_buffer(f"mask_{len(hidden)}", last, persistent=False)
-
-    def weights(self) -> list[Tensor]:
-        """Every layer's weight with its mask applied."""
-        return [layer.weight * getattr(self, f"mask_{k}") for k, layer in enumerate(self.layers)]
-
-    def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
-        """x (..., D), context (..., C) -> (..., D, P)."""
-        *inner, last = zip(self.weights(), (layer.bias for layer in self.layers), strict=True)
-        for k, (weight, bias) in enumerate(inner):
-            x = F.linear(x, weight, bias)
-            if k == 0 and self.context is not None:
-                x = x + self.context(context)
-            x = F.relu(x, inplace=True)
-        return F.linear(x, *last).unflatten(-1, (self.dim, self.outputs))
-
-    def steps(self, batch: int, context: Tensor | None = None) -> Callable[[Tensor | None], Tensor]:
-        """A function that takes one more input at each call, and gives the next group of outputs.
-
-        Called first with None, then with the inputs (M, 1) in order; returns (M, P) for the next one. Each hidden
-        unit is computed in the call in which its degree is reached, and never again.
-        """
-        first, *rest = self.weights()
-        first = first[:, self.order]  # columns in the order in which they become known
-        biases = [layer.bias for layer in self.layers]
-        seen = (
-            None if self.context is None else self.context(context)
-        )  # (M, H), known from the start
-        known = [first.new_empty(batch, 0) for _ in self.layers]  # inputs, then each hidden layer
-        m = 0  # inputs known so far
-
-        def step(value: Tensor | None) -> Tensor:
-            nonlocal m
-            if value is not None:
-                known[0] = torch.cat([known[0], value], -1)
-                m += 1
-            for k, weight in enumerate([first, *rest[:-1]]):
-                low, high = self.counts[k][m - 1] if m > 0 else 0, self.counts[k][m]
-                if high > low:  # the units of degree m
-                    inputs = known[k]
-                    new = F.linear(
-                        inputs, weight[low:high, : inputs.shape[-1]], biases[k][low:high]
-                    )
-                    if k == 0 and seen is not None:
-                        new = new + seen[:, low:high]
-                    known[k + 1] = torch.cat([known[k + 1], F.relu(new)], -1)
-            rows = slice(self.order[m] * self.outputs, (self.order[m] + 1) * self.outputs)
-            inputs = known[-1]
-            return F.linear(inputs, rest[-1][rows, : inputs.shape[-1]], biases[-1][rows])
-
-        return step
 
 
 class MaskedAutoregressive(Transform):
@@ -152,7 +38,8 @@ class MaskedAutoregressive(Transform):
     x_{i-1} completes: the D steps together multiply as often as one pass.
 
     Args:
-        dim: D. univariate: the map, `AffineMap` or `SplineMap`. hidden, context_dim, order: see `MaskedMLP`.
+        dim: D. univariate: the map, `AffineMap` or `SplineMap`. order: the inputs' indices
+            from first to last, 0, 1, … by default. hidden, context_dim: see `made.MaskedMLP`.
     """
 
     def __init__(
@@ -165,7 +52,8 @@ class MaskedAutoregressive(Transform):
     ) -> None:
         super().__init__(dim)
         self.univariate, self.context_dim = univariate, context_dim
-        self.net = MaskedMLP(dim, univariate.count, hidden, context_dim, order)
+        self.order = list(range(dim)) if order is None else list(order)
+        self.net = MaskedMLP(dim, univariate.count, hidden, context_dim, [self.order])
 
     def _seen(self, value: Tensor, context: Tensor | None) -> Tensor | None:
         return checked_context(self, value, context) if self.context_dim > 0 else None
@@ -178,18 +66,21 @@ class MaskedAutoregressive(Transform):
     def _inverse(self, z: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
         rows = z.reshape(-1, self.dim)  # (M, D)
         seen = self._seen(z, context)
-        step = self.net.steps(
-            len(rows), None if seen is None else seen.reshape(len(rows), seen.shape[-1])
-        )
+        seen = None if seen is None else seen.reshape(len(rows), seen.shape[-1])
+        step = self.net.steps(len(rows), seen)
         columns: list[Tensor] = [rows] * self.dim
         total = rows.new_zeros(len(rows))
         x = None
-        for i in self.net.order:
+        for i in self.order:
             params = step(x).unsqueeze(-2)  # (M, 1, P)
             x, log_slope = self.univariate.inverse(rows[:, i : i + 1], params)
             columns[i] = x
             total = total + log_slope.squeeze(-1)
         return torch.cat(columns, -1).reshape(z.shape), total.reshape(z.shape[:-1])
+
+    def extra_repr(self) -> str:
+        hidden, order = self.net.hidden, describe_order(self.order)
+        return f"{self.dim}, {self.univariate}, {hidden=}, order={order}"
 
 
 class MaskedAffineAutoregressive(MaskedAutoregressive):
@@ -246,7 +137,7 @@ class MaskedSplineAutoregressive(MaskedAutoregressive):
 
 
 class CausalFilter(Transform):
-    """Linear prediction as a map to noise: what is left of x_t when the last p samples have spoken.
+    """Linear prediction as a map to noise: what is left of x_t after the last p samples are used.
 
         forward:  z_t = (x_t - Σ_{k=1}^{p} a_k x_{t-k}) / σ,  σ = exp(log_scale),  x_t = 0 before the start
         log|det dz/dx| = -D log σ
@@ -292,3 +183,6 @@ class CausalFilter(Transform):
                 value = value + torch.stack(recent, -1) @ self.taps[: len(recent)]
             x.append(value)
         return torch.stack(x, -1), (self.dim * self.log_scale).expand(z.shape[:-1])
+
+    def extra_repr(self) -> str:
+        return f"{self.dim}, order {len(self.taps)}"

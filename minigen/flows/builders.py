@@ -1,4 +1,4 @@
-"""Whole flows by name: `RealNVP`, `MAF`, `IAF`, `NSF`, and two for pictures and sound."""
+"""Chapters 12 and 13: whole flows by name, `RealNVP`, `MAF`, `IAF`, `NSF`, `WaveformFlow`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .coupling import AffineCoupling, SplineCoupling
 from .multiscale import MultiScale
 from .transform import Flow, Inverse, StandardNormal, Transform
 
-__all__ = ["IAF", "MAF", "NSF", "ImageFlow", "RealNVP", "WaveformFlow"]
+__all__ = ["IAF", "MAF", "NSF", "RealNVP", "WaveformFlow"]
 
 
 def _layers(layers: int) -> range:
@@ -68,8 +68,10 @@ def MAF(
         Papamakarios, Pavlakou and Murray, Masked Autoregressive Flow for Density Estimation, 2017
         (arXiv:1705.07057).
 
-    >>> MAF(4, layers=2, hidden=(8,)).log_prob(torch.zeros(3, 4)).shape
-    torch.Size([3])
+    >>> MAF(3, 2, (8,))
+    Flow(StandardNormal(3), Compose([
+        MaskedAffineAutoregressive(3, AffineMap(bound=5), hidden=(8,), order=0 1 2),
+        MaskedAffineAutoregressive(3, AffineMap(bound=5), hidden=(8,), order=2 1 0)]))
     """
     transforms = [
         MaskedAffineAutoregressive(dim, hidden, context_dim, _order(dim, k), bound)
@@ -140,25 +142,6 @@ def NSF(
     return Flow(StandardNormal(dim), transforms)
 
 
-def ImageFlow(
-    shape: Sequence[int],
-    levels: int = 2,
-    steps: int = 4,
-    hidden: int = 32,
-    context_dim: int = 0,
-    generator: torch.Generator | None = None,
-) -> Flow:
-    """A multi-scale flow for pictures (C, H, W), given flat as (..., C · H · W). See `MultiScale`.
-
-    >>> ImageFlow((1, 8, 8), steps=1, hidden=4).sample((2,)).shape
-    torch.Size([2, 64])
-    """
-    if len(shape) != 3:
-        raise ValueError(f"a picture has the shape (C, H, W), not {tuple(shape)}")
-    scales = MultiScale(shape, levels, steps, hidden, context_dim, generator)
-    return Flow(StandardNormal(scales.dim), scales)
-
-
 def WaveformFlow(
     length: int,
     levels: int = 3,
@@ -172,5 +155,5 @@ def WaveformFlow(
     >>> WaveformFlow(16, levels=2, steps=1, hidden=4).log_prob(torch.zeros(5, 16)).shape
     torch.Size([5])
     """
-    scales = MultiScale((1, length), levels, steps, hidden, context_dim, generator)
+    scales = MultiScale(length, levels, steps, hidden, context_dim, generator)
     return Flow(StandardNormal(scales.dim), scales)

@@ -1,4 +1,4 @@
-"""Coupling: one half of the dimensions decides how the other half is mapped. Fast both ways."""
+"""Chapter 12: coupling. One half of the dimensions decides how the other half is mapped, fast both ways."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from torch import Tensor, nn
 from .transform import Transform
 from .univariate import AffineMap, SplineMap, checked_context
 
-__all__ = ["AffineCoupling", "Coupling", "SplineCoupling", "mlp"]
+__all__ = ["AffineCoupling", "Coupling", "SplineCoupling"]
 
 
-def mlp(inputs: int, outputs: int, hidden: Sequence[int]) -> nn.Sequential:
+def _mlp(inputs: int, outputs: int, hidden: Sequence[int]) -> nn.Sequential:
     """Linear layers with ReLU between them; the last starts at zero, so that a layer starts as the identity."""
     layers: list[nn.Module] = []
     for width in hidden:
@@ -56,7 +56,7 @@ class Coupling(Transform):
         self.univariate, self.context_dim, self.swap = univariate, context_dim, swap
         self.first = dim // 2  # size of the first half
         changed = self.first if swap else dim - self.first
-        self.net = mlp(dim - changed + context_dim, changed * univariate.count, hidden)
+        self.net = _mlp(dim - changed + context_dim, changed * univariate.count, hidden)
 
     def _halves(self, value: Tensor) -> tuple[Tensor, Tensor]:
         first, second = value[..., : self.first], value[..., self.first :]
@@ -78,6 +78,11 @@ class Coupling(Transform):
 
     def _inverse(self, z: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
         return self._map(z, context, back=True)
+
+    def extra_repr(self) -> str:
+        half = "second" if self.swap else "first"
+        hidden = tuple(layer.out_features for layer in self.net[:-1:2])
+        return f"{self.dim}, {self.univariate}, {hidden=}, keeps the {half} half"
 
 
 class AffineCoupling(Coupling):

@@ -1,4 +1,4 @@
-"""Linear maps that mix dimensions: permutation, a matrix in LU form, activation normalisation."""
+"""Chapter 12: linear maps, a permutation, a matrix in LU form, activation normalisation."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from ..made import describe_order
 from .transform import Affine, Transform
 
 __all__ = ["ActNorm", "LULinear", "Permutation", "initialise"]
@@ -36,21 +37,14 @@ class Permutation(Transform):
         self.register_buffer("order", order.clone())
         self.register_buffer("back", torch.argsort(order))
 
-    @classmethod
-    def reverse(cls, dim: int) -> Permutation:
-        """The dimensions from last to first."""
-        return cls(torch.arange(dim - 1, -1, -1))
-
-    @classmethod
-    def random(cls, dim: int, generator: torch.Generator | None = None) -> Permutation:
-        """The dimensions in random order."""
-        return cls(torch.randperm(dim, generator=generator))
-
     def _forward(self, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
         return x.index_select(-1, self.order), x.new_zeros(x.shape[:-1])
 
     def _inverse(self, z: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
         return z.index_select(-1, self.back), z.new_zeros(z.shape[:-1])
+
+    def extra_repr(self) -> str:
+        return f"[{describe_order(self.order.tolist())}]"
 
 
 class LULinear(Transform):
@@ -134,6 +128,9 @@ class ActNorm(Affine):
     def __init__(self, dim: int) -> None:
         super().__init__(dim, diagonal=True)
         self._waits = False
+
+    def extra_repr(self) -> str:
+        return str(self.dim)
 
     def _forward(self, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
         if self._waits:

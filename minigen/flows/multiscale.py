@@ -1,9 +1,6 @@
-"""A multi-scale coupling flow for pictures, and the same in one dimension for frames of a waveform."""
+"""Chapter 12: a coupling flow at several resolutions, for frames of a waveform."""
 
 from __future__ import annotations
-
-import math
-from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -16,72 +13,67 @@ __all__ = ["ConvCoupling", "MultiScale", "squeeze", "unsqueeze"]
 
 
 def squeeze(x: Tensor) -> Tensor:
-    """Halve every spatial length by turning neighbours into channels: (B, C, *S) -> (B, C · 2ⁿ, *S/2).
+    """Halve the length by turning neighbours into channels: (B, C, T) -> (B, 2 C, T/2).
 
-    >>> squeeze(torch.arange(8.0).reshape(1, 1, 8)).shape
-    torch.Size([1, 2, 4])
+    >>> squeeze(torch.arange(4.0).reshape(1, 1, 4))
+    tensor([[[0., 2.],
+             [1., 3.]]])
     """
-    batch, channels, *lengths = x.shape
-    x = x.reshape(batch, channels, *(part for n in lengths for part in (n // 2, 2)))
-    n = len(lengths)
-    outer, inner = [2 + 2 * i for i in range(n)], [3 + 2 * i for i in range(n)]
-    halves = [length // 2 for length in lengths]
-    return x.permute(0, 1, *inner, *outer).reshape(batch, channels * 2**n, *halves)
+    batch, channels, length = x.shape
+    return x.reshape(batch, channels, length // 2, 2).mT.reshape(batch, 2 * channels, length // 2)
 
 
 def unsqueeze(x: Tensor) -> Tensor:
-    """Undo `squeeze`: (B, C · 2ⁿ, *S) -> (B, C, *2S)."""
-    batch, channels, *lengths = x.shape
-    n = len(lengths)
-    x = x.reshape(batch, channels // 2**n, *[2] * n, *lengths)
-    order = [axis for i in range(n) for axis in (2 + n + i, 2 + i)]
-    doubles = [2 * length for length in lengths]
-    return x.permute(0, 1, *order).reshape(batch, channels // 2**n, *doubles)
+    """Undo `squeeze`: (B, 2 C, T) -> (B, C, 2 T)."""
+    batch, channels, length = x.shape
+    return x.reshape(batch, channels // 2, 2, length).mT.reshape(batch, channels // 2, 2 * length)
 
 
 class ConvCoupling(Transform):
     """`AffineCoupling` for feature maps: half the channels, with parameters from a small convolutional net.
 
-        forward:  z_A = x_A,  z_B = (x_B - m(x_A)) exp(-s(x_A)), log|det| = -Σ s over channels and places
+        forward:  z_A = x_A,  z_B = (x_B - m(x_A)) exp(-s(x_A)), log|det| = -Σ s over channels and times
         inverse:  x_A = z_A,  x_B = z_B exp(s(z_A)) + m(z_A), log|det| = Σ s
 
-    The event is (C, *S), given flat as (..., C · ΠS).
+    The event is (C, T), given flat as (..., C · T).
 
     Args:
-        shape: (C, T) or (C, H, W), C >= 2. hidden: channels of the net. context_dim: of a context that every
-            place sees. bound: of |s|.
+        channels: C >= 2. length: T. hidden: channels of the net. context_dim: of a context that every
+            time sees. bound: of |s|.
     """
 
     def __init__(
-        self, shape: Sequence[int], hidden: int = 32, context_dim: int = 0, bound: float = 3.0
+        self,
+        channels: int,
+        length: int,
+        hidden: int = 32,
+        context_dim: int = 0,
+        bound: float = 3.0,
     ) -> None:
-        channels, *lengths = shape
-        if channels < 2 or len(lengths) not in (1, 2):
-            raise ValueError(f"the shape is (C, T) or (C, H, W) with C >= 2, not {tuple(shape)}")
-        super().__init__(math.prod(shape))
-        self.shape, self.context_dim = tuple(shape), context_dim
+        if channels < 2:
+            raise ValueError(f"a coupling needs at least 2 channels, not {channels}")
+        super().__init__(channels * length)
+        self.channels, self.length, self.context_dim = channels, length, context_dim
         self.kept = channels // 2
         self.univariate = AffineMap(bound)
-        conv = nn.Conv1d if len(lengths) == 1 else nn.Conv2d
-        last = conv(hidden, 2 * (channels - self.kept), 3, padding=1)
+        last = nn.Conv1d(hidden, 2 * (channels - self.kept), 3, padding=1)
         nn.init.zeros_(last.weight)
         nn.init.zeros_(last.bias)
         self.net = nn.Sequential(
-            conv(self.kept + context_dim, hidden, 3, padding=1),
+            nn.Conv1d(self.kept + context_dim, hidden, 3, padding=1),
             nn.ReLU(inplace=True),
-            conv(hidden, hidden, 1),
+            nn.Conv1d(hidden, hidden, 1),
             nn.ReLU(inplace=True),
             last,
         )
 
     def _map(self, value: Tensor, context: Tensor | None, back: bool) -> tuple[Tensor, Tensor]:
-        maps = value.reshape(-1, *self.shape)
+        maps = value.reshape(-1, self.channels, self.length)
         kept, changed = maps[:, : self.kept], maps[:, self.kept :]
         inputs = kept
         if self.context_dim > 0:
-            seen = checked_context(self, value, context).reshape(len(maps), self.context_dim)
-            seen = seen.reshape(*seen.shape, *[1] * (maps.ndim - 2))
-            inputs = torch.cat([kept, seen.expand(-1, -1, *self.shape[1:])], 1)
+            seen = checked_context(self, value, context).reshape(len(maps), self.context_dim, 1)
+            inputs = torch.cat([kept, seen.expand(-1, -1, self.length)], 1)
         params = torch.stack(self.net(inputs).chunk(2, 1), -1)
         g = self.univariate.inverse if back else self.univariate.forward
         changed, log_slope = g(changed, params)
@@ -94,76 +86,72 @@ class ConvCoupling(Transform):
     def _inverse(self, z: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
         return self._map(z, context, back=True)
 
+    def extra_repr(self) -> str:
+        hidden = self.net[0].out_channels
+        return f"{self.channels}, {self.length}, {self.univariate}, {hidden=}"
+
 
 class MultiScale(Transform):
     """Coupling at several resolutions: squeeze, mix, couple; after each level half the channels are done.
 
-    One level: `squeeze`, then `steps` times (ActNorm, LULinear on the channels, ConvCoupling); then half of the
-    channels leave as noise, and the rest goes on to the next level. So coarse noise passes through
+    One level: `squeeze`, then `steps` times (ActNorm, LULinear on the channels, ConvCoupling); then half of
+    the channels go out as noise, and the rest goes on to the next level. So coarse noise passes through
     all levels and fine noise through one. log|det| is the sum over all parts.
 
-    The event is (C, T) or (C, H, W), given flat as (..., D), D = C · ΠS. Every length must be divisible by
-    2 ** levels.
-
     Args:
-        shape: of the event. levels, steps: see above. hidden: channels of each coupling's net.
-        context_dim: C of a context (..., C). generator: of the starting rotations.
+        length: T, divisible by 2 ** levels. levels, steps: see above. hidden: channels of each coupling's
+            net. context_dim: C of a context (..., C). generator: of the starting rotations.
 
     References:
         Dinh, Sohl-Dickstein and Bengio, Density Estimation Using Real NVP, 2016 (arXiv:1605.08803),
         section 3.6; Kingma and Dhariwal, Glow, 2018 (arXiv:1807.03039).
 
-    >>> flow = MultiScale((1, 8, 8), levels=2, steps=1, hidden=4)
-    >>> z, log_det = flow(torch.zeros(3, 64))
+    >>> flow = MultiScale(16, levels=2, steps=1, hidden=4)
+    >>> z, log_det = flow(torch.zeros(3, 16))
     >>> z.shape, log_det.shape
-    (torch.Size([3, 64]), torch.Size([3]))
+    (torch.Size([3, 16]), torch.Size([3]))
     """
 
     def __init__(
         self,
-        shape: Sequence[int],
+        length: int,
         levels: int = 2,
         steps: int = 4,
         hidden: int = 32,
         context_dim: int = 0,
         generator: torch.Generator | None = None,
     ) -> None:
-        channels, *lengths = shape
-        if channels < 1 or len(lengths) not in (1, 2) or levels < 1 or steps < 1:
+        if levels < 1 or steps < 1 or length < 1 or length % 2**levels:
             raise ValueError(
-                f"the shape is (C, T) or (C, H, W), with levels, steps >= 1, not {tuple(shape)}, "
-                f"{levels}, {steps}"
+                f"{levels=} halve the length as often, in at least one of {steps=}: pad {length} samples to "
+                f"a multiple of {2 ** max(levels, 1)}, or use fewer levels"
             )
-        if any(length % 2**levels or length < 2**levels for length in lengths):
-            raise ValueError(
-                f"{levels} levels halve each length {levels} times: pad {tuple(lengths)} to "
-                f"multiples of {2**levels}, or use fewer levels"
-            )
-        super().__init__(math.prod(shape))
-        self.shape, self.levels = tuple(shape), levels
-        self.blocks = nn.ModuleList()
+        super().__init__(length)
+        self.levels, self.steps, self.hidden = levels, steps, hidden
+        self.blocks, self.sizes = nn.ModuleList(), []  # sizes: of what goes out at each level
+        channels = 1
         for level in range(levels):
-            channels, lengths = channels * 2 ** len(lengths), [length // 2 for length in lengths]
+            channels, length = 2 * channels, length // 2
             block = nn.ModuleList()
             for _ in range(steps):
                 rotation = LULinear(channels, generator or torch.Generator().manual_seed(level))
-                coupling = ConvCoupling((channels, *lengths), hidden, context_dim)
+                coupling = ConvCoupling(channels, length, hidden, context_dim)
                 block.append(nn.ModuleList([ActNorm(channels), rotation, coupling]))
             self.blocks.append(block)
-            channels -= channels // 2  # what goes on to the next level
+            out = channels // 2 if level < levels - 1 else channels
+            self.sizes.append((out, length))
+            channels -= out  # what goes on to the next level
 
-    @staticmethod
-    def _pointwise(transform: Transform, maps: Tensor, back: bool) -> tuple[Tensor, Tensor]:
-        """Apply a transform of C dimensions to the channels at every place: maps (B, C, *S)."""
-        rows = maps.movedim(1, -1)  # (B, *S, C)
-        rows, log_det = transform.inverse(rows) if back else transform(rows)
-        return rows.movedim(-1, 1), log_det.flatten(1).sum(1)
-
-    def _couple(
-        self, coupling: ConvCoupling, maps: Tensor, context: Tensor | None, back: bool
+    def _apply_to(
+        self, maps: Tensor, transform: Transform, context: Tensor | None, back: bool
     ) -> tuple[Tensor, Tensor]:
-        flat, log_det = (coupling.inverse if back else coupling)(maps.flatten(1), context)
-        return flat.reshape(maps.shape), log_det
+        """A coupling to whole maps (B, C, T), another transform to the channels of every time."""
+        function = transform.inverse if back else transform
+        if isinstance(transform, ConvCoupling):
+            flat, log_det = function(maps.flatten(1), context)
+            return flat.reshape(maps.shape), log_det
+        rows, log_det = function(maps.mT)  # (B, T, C)
+        return rows.mT, log_det.sum(1)
 
     def _rows(self, value: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor | None]:
         rows = value.reshape(-1, self.dim)
@@ -174,41 +162,31 @@ class MultiScale(Transform):
 
     def _forward(self, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
         rows, context = self._rows(x, context)
-        maps, total, done = rows.reshape(-1, *self.shape), rows.new_zeros(len(rows)), []
-        for level, block in enumerate(self.blocks):
+        maps, total, done = rows[:, None], rows.new_zeros(len(rows)), []
+        for block, (out, _) in zip(self.blocks, self.sizes, strict=True):
             maps = squeeze(maps)
-            for norm, rotation, coupling in block:
-                maps, a = self._pointwise(norm, maps, back=False)
-                maps, b = self._pointwise(rotation, maps, back=False)
-                maps, c = self._couple(coupling, maps, context, back=False)
-                total = total + a + b + c
-            if level < self.levels - 1:
-                leave = maps.shape[1] // 2
-                done.append(maps[:, :leave].flatten(1))
-                maps = maps[:, leave:]
-        z = torch.cat([*done, maps.flatten(1)], -1)
-        return z.reshape(x.shape), total.reshape(x.shape[:-1])
+            for step in block:
+                for transform in step:
+                    maps, log_det = self._apply_to(maps, transform, context, back=False)
+                    total = total + log_det
+            done.append(maps[:, :out].flatten(1))
+            maps = maps[:, out:]
+        return torch.cat(done, -1).reshape(x.shape), total.reshape(x.shape[:-1])
 
     def _inverse(self, z: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
         rows, context = self._rows(z, context)
         total = rows.new_zeros(len(rows))
-        # Cut the noise into the parts that left at each level, coarsest last.
-        channels, *lengths = self.shape
-        shapes = []
-        for level in range(self.levels):
-            channels, lengths = channels * 2 ** len(lengths), [n // 2 for n in lengths]
-            leave = channels // 2 if level < self.levels - 1 else channels
-            shapes.append((leave, *lengths))
-            channels -= leave
-        parts = rows.split([math.prod(shape) for shape in shapes], -1)
-        maps = None
-        for shape, part, block in reversed(list(zip(shapes, parts, self.blocks, strict=True))):
-            part = part.reshape(-1, *shape)
-            maps = part if maps is None else torch.cat([part, maps], 1)
-            for norm, rotation, coupling in reversed(block):
-                maps, a = self._couple(coupling, maps, context, back=True)
-                maps, b = self._pointwise(rotation, maps, back=True)
-                maps, c = self._pointwise(norm, maps, back=True)
-                total = total + a + b + c
+        parts = rows.split([out * length for out, length in self.sizes], -1)
+        maps = rows.new_zeros(len(rows), 0, self.sizes[-1][1])
+        for size, part, block in reversed(list(zip(self.sizes, parts, self.blocks, strict=True))):
+            maps = torch.cat([part.reshape(-1, *size), maps], 1)
+            for step in reversed(block):
+                for transform in reversed(step):
+                    maps, log_det = self._apply_to(maps, transform, context, back=True)
+                    total = total + log_det
             maps = unsqueeze(maps)
         return maps.reshape(z.shape), total.reshape(z.shape[:-1])
+
+    def extra_repr(self) -> str:
+        levels, steps, hidden = self.levels, self.steps, self.hidden
+        return f"{self.dim}, {levels=}, {steps=}, {hidden=}"

@@ -1,4 +1,4 @@
-"""Densities in the plane to try flows on: three to learn from samples, four to learn from a formula.
+"""Chapter 12: densities in the plane to try flows on, three to learn from samples, four to learn from a formula.
 
 `two_moons`, `rings` and `checkerboard` have samples, an exact log-density and so an exact entropy. The
 energies U1 to U4 have a formula, known up to a constant, and no samples.
@@ -22,13 +22,13 @@ class Plane:
 
     Args:
         name: for tables. sampler: (n, generator) -> (n, 2). log_prob: (..., 2) -> (...).
-        reach: the density lies within [-reach, reach]², for grids.
+        extent: the density lies within [-extent, extent]², for grids.
     """
 
     def __init__(
-        self, name: str, sampler: Callable, log_prob: Callable[[Tensor], Tensor], reach: float
+        self, name: str, sampler: Callable, log_prob: Callable[[Tensor], Tensor], extent: float
     ) -> None:
-        self.name, self._sampler, self._log_prob, self.reach = name, sampler, log_prob, reach
+        self.name, self._sampler, self._log_prob, self.extent = name, sampler, log_prob, extent
 
     def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
         """-> (n, 2)."""
@@ -41,8 +41,8 @@ class Plane:
 
     def entropy(self, cells_a_side: int = 300) -> float:
         """-∫ p log p by the midpoint rule, in nats."""
-        cell = 2 * self.reach / cells_a_side
-        axis = (torch.arange(cells_a_side, dtype=torch.float64) + 0.5) * cell - self.reach
+        cell = 2 * self.extent / cells_a_side
+        axis = (torch.arange(cells_a_side, dtype=torch.float64) + 0.5) * cell - self.extent
         log_p = self.log_prob(torch.stack(torch.meshgrid(axis, axis, indexing="ij"), -1))
         return -torch.where(log_p > -700, log_p.exp() * log_p, 0.0).sum().item() * cell**2
 
@@ -162,12 +162,12 @@ def _u4(z: Tensor) -> Tensor:
 ENERGIES = {"U1": _u1, "U2": _u2, "U3": _u3, "U4": _u4}
 
 
-def log_normaliser(energy: Callable[[Tensor], Tensor], reach: float = 7.0, n: int = 1401) -> float:
-    """log ∫ exp(-U(z)) dz by the trapezoid rule on [-reach, reach]².
+def log_normaliser(energy: Callable[[Tensor], Tensor], extent: float = 7.0, n: int = 1401) -> float:
+    """log ∫ exp(-U(z)) dz by the trapezoid rule on [-extent, extent]².
 
     >>> round(log_normaliser(lambda z: 0.5 * z.square().sum(-1)), 6)  # log 2π
     1.837877
     """
-    axis = torch.linspace(-reach, reach, n, dtype=torch.float64)
+    axis = torch.linspace(-extent, extent, n, dtype=torch.float64)
     density = torch.exp(-energy(torch.stack(torch.meshgrid(axis, axis, indexing="ij"), -1)))
     return math.log(torch.trapezoid(torch.trapezoid(density, axis), axis).item())

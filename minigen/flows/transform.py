@@ -1,12 +1,12 @@
-"""The change of variables, and what every flow is made of.
+"""Chapter 4: the change of variables, and what every flow is made of.
 
-A *transform* is an invertible map between data x and noise z, both (..., D). It is the direction data
--> noise that is called forward, because maximum likelihood needs that one:
+A *transform* is an invertible map between data x and noise z, both (..., D). The direction data ->
+noise is called forward, because maximum likelihood needs that one:
 
     log p_x(x) = log p_z(f(x)) + log|det df/dx|
 
-Every method returns the log-determinant of the map that it applied, summed over the event dimension D,
-one value for each element of the batch (...).
+Every method returns the log-determinant of the map that it applied, summed over the event dimension
+D: one value for each element of the batch (...).
 """
 
 from __future__ import annotations
@@ -17,26 +17,14 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-__all__ = [
-    "Affine",
-    "Compose",
-    "Flow",
-    "Inverse",
-    "MuLaw",
-    "StandardNormal",
-    "Transform",
-    "as_torch_transform",
-]
+__all__ = ["Affine", "Compose", "Flow", "Inverse", "MuLaw", "StandardNormal", "Transform"]
 
 
 class Transform(nn.Module):
-    """An invertible map f: data -> noise.
+    """An invertible map f: data -> noise of `dim` = D dimensions.
 
-    Args:
-        dim: D, the event dimension.
-
-    A subclass writes `_forward(x, context)` and `_inverse(z, context)`; each returns the result and the
-    log-determinant of the map that it applied.
+    A subclass writes `_forward(x, context)` and `_inverse(z, context)`; each returns the result and
+    the log-determinant of the map that it applied. `extra_repr` says what is special about it.
     """
 
     def __init__(self, dim: int) -> None:
@@ -68,6 +56,12 @@ class Transform(nn.Module):
 
     def _inverse(self, z: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
         raise TypeError(f"{type(self).__name__} does not define the direction noise -> data")
+
+    def extra_repr(self) -> str:
+        return str(self.dim)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.extra_repr()})"
 
 
 class Affine(Transform):
@@ -110,6 +104,9 @@ class Affine(Transform):
         x = z * self.log_scale.exp() if self.below is None else z @ self.matrix.T
         return x + self.shift, self.log_scale.sum().expand(z.shape[:-1])
 
+    def extra_repr(self) -> str:
+        return f"{self.dim}, diagonal={self.below is None}"
+
 
 class MuLaw(Transform):
     """µ-law companding of every coordinate: a fixed bend that spreads out small amplitudes.
@@ -120,8 +117,7 @@ class MuLaw(Transform):
 
     References: ITU-T Recommendation G.711, 1988; chapter 1.
 
-    >>> mu_law = MuLaw(1)
-    >>> z, log_det = mu_law(torch.tensor([0.0]))
+    >>> z, log_det = MuLaw(1)(torch.tensor([0.0]))
     >>> z.item(), round(log_det.item(), 3)  # at 0 the slope is 255 / log 256
     (0.0, 3.828)
     """
@@ -148,6 +144,9 @@ class MuLaw(Transform):
         down = -torch.expm1(-z.clamp(max=0) * log_1_mu)
         return torch.where(z >= 0, up, down) / self.mu, log_det
 
+    def extra_repr(self) -> str:
+        return f"{self.dim}, mu={self.mu:g}"
+
 
 class Compose(Transform):
     """Transforms one after the other, in the order data -> noise.
@@ -155,10 +154,10 @@ class Compose(Transform):
         f = f_K ∘ … ∘ f_1,   log|det df/dx| = Σ_k log|det df_k|, each at its own input
         f⁻¹ = f_1⁻¹ ∘ … ∘ f_K⁻¹, and the same sum of the inverses' log-determinants
 
-    >>> both = Compose([Affine(3), MuLaw(3)])
-    >>> z, log_det = both(torch.zeros(5, 3))
-    >>> z.shape, log_det.shape
-    (torch.Size([5, 3]), torch.Size([5]))
+    >>> Compose([Affine(3), MuLaw(3)])
+    Compose([
+        Affine(3, diagonal=False),
+        MuLaw(3, mu=255)])
     """
 
     def __init__(self, transforms: Sequence[Transform]) -> None:
@@ -185,9 +184,13 @@ class Compose(Transform):
             total = total + log_det
         return z, total
 
+    def extra_repr(self) -> str:
+        lines = ",\n".join(map(repr, self.transforms)).replace("\n", "\n    ")
+        return f"[\n    {lines}]"
+
 
 class Inverse(Transform):
-    """The same map read backwards: forward(x) = t⁻¹(x), inverse(z) = t(z), log-determinants with them.
+    """The same map read backwards: forward(x) = t⁻¹(x), inverse(z) = t(z).
 
     >>> x = torch.tensor([0.3])
     >>> same, _ = Inverse(MuLaw(1))(MuLaw(1)(x)[0])
@@ -204,6 +207,9 @@ class Inverse(Transform):
 
     def _inverse(self, z: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
         return self.transform(z, context)
+
+    def extra_repr(self) -> str:
+        return repr(self.transform)
 
 
 class StandardNormal(nn.Module):
@@ -224,13 +230,11 @@ class StandardNormal(nn.Module):
 
     def sample(self, shape: Sequence[int] = (), generator: torch.Generator | None = None) -> Tensor:
         """-> (*shape, D)."""
-        return torch.randn(
-            *shape,
-            self.dim,
-            generator=generator,
-            device=self.origin.device,
-            dtype=self.origin.dtype,
-        )
+        like = {"device": self.origin.device, "dtype": self.origin.dtype}
+        return torch.randn(*shape, self.dim, generator=generator, **like)
+
+    def extra_repr(self) -> str:
+        return str(self.dim)
 
 
 class Flow(nn.Module):
@@ -298,35 +302,5 @@ class Flow(nn.Module):
         x, log_det = self.transform.inverse(z, context)
         return x, self.base.log_prob(z) - log_det
 
-
-class _TorchTransform(torch.distributions.Transform):
-    """Noise -> data, as torch.distributions counts it."""
-
-    domain = codomain = torch.distributions.constraints.real_vector
-    bijective = True
-
-    def __init__(self, transform: Transform, context: Tensor | None) -> None:
-        super().__init__()
-        self.transform, self.context = transform, context
-
-    def _call(self, z: Tensor) -> Tensor:
-        return self.transform.inverse(z, self.context)[0]
-
-    def _inverse(self, x: Tensor) -> Tensor:
-        return self.transform(x, self.context)[0]
-
-    def log_abs_det_jacobian(self, z: Tensor, x: Tensor) -> Tensor:
-        return self.transform.inverse(z, self.context)[1]
-
-
-def as_torch_transform(
-    transform: Transform, context: Tensor | None = None
-) -> torch.distributions.Transform:
-    """For `torch.distributions.TransformedDistribution`, whose transforms map noise -> data.
-
-    >>> base = torch.distributions.Independent(torch.distributions.Normal(torch.zeros(2), 1.0), 1)
-    >>> ours = torch.distributions.TransformedDistribution(base, [as_torch_transform(Affine(2))])
-    >>> round(ours.log_prob(torch.zeros(2)).item(), 4)
-    -1.8379
-    """
-    return _TorchTransform(transform, context)
+    def __repr__(self) -> str:
+        return f"Flow({self.base}, {self.transform})"

@@ -1,8 +1,8 @@
-"""One-dimensional maps with their parameters from outside: what couplings and autoregressions apply.
+"""Chapter 12: one-dimensional maps whose parameters come from outside, for couplings and autoregressions.
 
-Each map has `count` parameters for each number it transforms, given as params (..., D, count), and two
-directions that return the values (..., D) and the log-slopes (..., D), not yet summed. Parameters of
-zero are the identity.
+Each map has `count` parameters for each number that it transforms, given as params (..., D, count), and
+two directions that return values (..., D) and log-slopes (..., D), not yet summed. Parameters of zero
+are the identity.
 """
 
 from __future__ import annotations
@@ -54,6 +54,9 @@ class AffineMap:
             raise ValueError(f"the bound of the log-scale must be positive, not {bound}")
         self.bound = bound
 
+    def __repr__(self) -> str:
+        return f"AffineMap(bound={self.bound:g})"
+
     def _unpack(self, params: Tensor) -> tuple[Tensor, Tensor]:
         """m and -s, each (..., D)."""
         m, a = params.unbind(-1)
@@ -92,6 +95,9 @@ class SplineMap:
         self.bins, self.bound, self.least = bins, bound, least
         self.count = 3 * bins - 1
 
+    def __repr__(self) -> str:
+        return f"SplineMap(bins={self.bins}, bound={self.bound:g})"
+
     def forward(self, x: Tensor, params: Tensor) -> tuple[Tensor, Tensor]:
         """x (..., D), params (..., D, 3 K - 1) -> z (..., D), log-slope (..., D)."""
         return rational_quadratic(x, params, self.bound, self.least)
@@ -129,6 +135,9 @@ class Elementwise(Transform):
     def _inverse(self, z: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
         x, log_slope = self.univariate.inverse(z, self.params.expand(*z.shape, -1))
         return x, log_slope.sum(-1)
+
+    def extra_repr(self) -> str:
+        return f"{self.dim}, {self.univariate}"
 
 
 def rational_quadratic(

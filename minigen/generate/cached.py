@@ -1,4 +1,4 @@
-"""Drawing from a WaveNet, one sample after the other.
+"""Chapter 8: drawing from a WaveNet, one sample after the other.
 
 - `naive`: the whole receptive field through the whole network for every sample. What the formula
   says, and what makes WaveNet slow.
@@ -12,6 +12,8 @@ All draw the same samples from the same generator, up to rounding.
 """
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 import torch
@@ -37,20 +39,18 @@ class CachedWaveNet:
     ) -> None:
         array = lambda value: value.detach().cpu().numpy().copy()
         self.head, self.input_scale, self.n = model.head, model.input_scale, 0
-        self.input_projection = (
-            array(model.input_projection.weight),
-            array(model.input_projection.bias)[:, None],
-        )  # (R, 1) each
+        pair = lambda layer: (
+            array(layer.weight).reshape(len(layer.weight), -1),
+            array(layer.bias)[:, None],
+        )
+        self.input_projection = pair(model.input_projection)  # (R, 1) each
         dtype = self.input_projection[0].dtype
-        voice = None
+        voice = 0
         if model.speaker_embedding is not None:
             voice = array(model.speaker_embedding(speaker)).T  # (C or R, B)
-        self.offset = voice if cond is None and voice is not None else 0
-        self.cond = None
+        self.offset, self.cond = voice if cond is None else 0, None
         if cond is not None:
-            self.cond = array(cond).transpose(2, 1, 0).astype(dtype)  # (T, C, B)
-            if voice is not None:
-                self.cond = self.cond + voice
+            self.cond = array(cond).transpose(2, 1, 0).astype(dtype) + voice  # (T, C, B)
             self.project = np.concatenate(
                 [array(layer.cond.weight)[..., 0] for layer in model.layers]
             )
@@ -60,29 +60,21 @@ class CachedWaveNet:
             taps = weight.shape[2]
             flat = np.concatenate([weight[:, :, k] for k in range(taps)], axis=1)  # (2R, K·R)
             delays = [(taps - 1 - k) * layer.conv.dilation[0] for k in range(taps)]
-            residual = None
-            if layer.residual is not None:
-                residual = array(layer.residual.weight)[..., 0], array(layer.residual.bias)[:, None]
+            residual = None if layer.residual is None else pair(layer.residual)
             self.layers.append((flat, array(layer.conv.bias)[:, None], delays, residual))
             self.rings.append(np.zeros((layer.past + 1, weight.shape[1], batch), dtype))
-        self.skip = array(model.skip.weight)[..., 0], array(model.skip.bias)[:, None]
-        self.hidden = array(model.hidden.weight)[..., 0], array(model.hidden.bias)[:, None]
-        self.output_projection = (
-            array(model.output_projection.weight)[..., 0],
-            array(model.output_projection.bias)[:, None],
-        )
+        self.skip, self.hidden = pair(model.skip), pair(model.hidden)
+        self.output_projection = pair(model.output_projection)
         self.linear = None if model.linear is None else array(model.linear)  # (K,), newest first
-        self.past = np.zeros(
-            (max(1, model.lpc_order), batch), dtype
-        )  # the last samples, newest first
+        self.past = np.zeros((max(1, model.lpc_order), batch), dtype)  # newest first
 
     def step(self, newest: np.ndarray) -> np.ndarray:
         """x[n-1] (B,) -> params[n] (P, B)."""
         self.past = np.concatenate([newest[None], self.past[:-1]])
-        heard = self.input_scale * self.head.compand(torch.from_numpy(newest)).numpy()
-        h = self.input_projection[0] * heard + self.input_projection[1] + self.offset  # (R, B)
+        scaled = self.input_scale * self.head.compand(torch.from_numpy(newest)).numpy()
+        h = self.input_projection[0] * scaled + self.input_projection[1] + self.offset  # (R, B)
         if self.cond is not None:
-            heard = (self.project @ self.cond[self.n]).reshape(len(self.layers), -1, h.shape[1])
+            given = (self.project @ self.cond[self.n]).reshape(len(self.layers), -1, h.shape[1])
         activations = []
         for index, (weight, bias, delays, residual) in enumerate(self.layers):
             ring = self.rings[index]
@@ -90,7 +82,7 @@ class CachedWaveNet:
             taps = np.concatenate([ring[(self.n - delay) % len(ring)] for delay in delays])
             z = weight @ taps + bias  # (2R, B)
             if self.cond is not None:
-                z += heard[index]
+                z += given[index]
             f, g = np.split(z, 2)
             a = np.tanh(f) * (0.5 + 0.5 * np.tanh(0.5 * g))  # sigmoid without overflow
             activations.append(a)
@@ -170,7 +162,7 @@ def generate(
     """Draw waveforms from a WaveNet -> (B, 1, T).
 
     Args:
-        model: in evaluation or training mode, without dropout either way; its weights are not changed.
+        model: its weights are not changed.
         cond: (B, C, T), or None for an unconditional model.
         speaker: (B,), or None.
         n_samples: T; by default as many as `cond` has.
@@ -186,6 +178,8 @@ def generate(
     >>> bool(torch.allclose(a, b, atol=1e-5)), a.shape
     (True, torch.Size([1, 1, 20]))
     """
+    if not 0 <= temperature < math.inf:
+        raise ValueError(f"temperature is a number, 0 or more, not {temperature}")
     if backend not in BACKENDS:
         raise ValueError(f"no backend {backend!r}: choose one of {', '.join(BACKENDS)}")
     if n_samples is None:
@@ -201,12 +195,7 @@ def generate(
     x = torch.zeros(batch, 1, n_samples, dtype=weight.dtype, device=weight.device)
     if cond is not None:
         cond = cond[..., :n_samples]
-    model._validate(x, cond, speaker)
+    model.validate(x, cond, speaker)
     noise = draw_noise(model, batch, n_samples, generator)
-    training = model.training
-    model.eval()  # no dropout
-    try:
-        BACKENDS[backend](model, x, cond, speaker, noise, temperature)
-    finally:
-        model.train(training)
+    BACKENDS[backend](model, x, cond, speaker, noise, temperature)
     return x

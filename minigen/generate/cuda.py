@@ -1,4 +1,4 @@
-"""The cached step of `generate` on a GPU: recorded once as a CUDA graph, replayed for every sample.
+"""Chapter 8: the cached step of `generate` on a GPU, recorded once as a CUDA graph, replayed for every sample.
 
 One sample of a batch is a hundred small kernels. Launching each from Python takes longer than running it;
 a graph launches all of them at once. Everything that changes from sample to sample therefore lives on
@@ -44,18 +44,11 @@ class DeviceWaveNet:
         )  # row n + 1 holds x[n]; row 0 is silence
         self.noise = noise.permute(2, 0, 1).contiguous()  # (T, B, Q)
         self.n = torch.zeros(1, dtype=torch.long, device=x.device)
-        self.offset = x.new_zeros(())
-        voice = (
-            None if model.speaker_embedding is None else model.speaker_embedding(speaker)
-        )  # (B, C or R)
-        self.cond = None
+        voice = 0 if model.speaker_embedding is None else model.speaker_embedding(speaker)
+        self.offset, self.cond = voice if cond is None else 0, None
         if cond is not None:
-            self.cond = cond.permute(2, 0, 1).contiguous()  # (T, B, C)
-            if voice is not None:
-                self.cond = self.cond + voice
+            self.cond = cond.permute(2, 0, 1).contiguous() + voice  # (T, B, C)
             self.project = torch.cat([layer.cond.weight[..., 0] for layer in model.layers])
-        elif voice is not None:
-            self.offset = voice
         self.rings, self.folded = [], []
         for layer in model.layers:
             weight = layer.conv.weight  # (2R, R, K)
@@ -72,8 +65,8 @@ class DeviceWaveNet:
         """x[n] from what came before; then n grows by one."""
         model, n = self.model, self.n
         newest = self.wave.index_select(0, n)[0]  # x[n-1], (B,)
-        heard = model.input_scale * model.head.compand(newest)
-        h = model.input_projection(heard[:, None]) + self.offset  # (B, R)
+        scaled = model.input_scale * model.head.compand(newest)
+        h = model.input_projection(scaled[:, None]) + self.offset  # (B, R)
         if self.cond is not None:
             extra = F.linear(self.cond.index_select(0, n)[0], self.project)  # (B, L·2R)
             extra = extra.view(len(h), len(self.rings), -1)

@@ -1,4 +1,4 @@
-"""The cached loop of `generate`, compiled: one stream, one core.
+"""Chapter 8: the cached loop of `generate`, compiled: one stream, one core.
 
 What a sample costs is reading the weights. So they are packed in the order in which they are read, and
 a product of matrix and vector goes along the rows of W (inputs, outputs):
@@ -147,8 +147,8 @@ def _run(first, x, forced, noise, cond, out, weights, rings, ahead, place, delay
     second, params = np.empty_like(hidden_bias), np.empty_like(output_bias)
     for n in range(first, first + len(cond)):
         newest = x[n - 1] if n > 0 else x.dtype.type(0)
-        heard = x.dtype.type(scale * _compand(newest, kind, mu))
-        mixed[:channels] = start + input_weight * heard
+        scaled = x.dtype.type(scale * _compand(newest, kind, mu))
+        mixed[:channels] = start + input_weight * scaled
         mixed[channels:] = skip_bias
         for layer in range(layers):
             offset, length = place[layer]

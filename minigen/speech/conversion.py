@@ -29,11 +29,12 @@ from torch import Tensor, nn
 from .. import conditioning, weights
 from ..audio import FLOOR, mel_filterbank, stft
 from ..audio.pitch import f0 as track_pitch
+from ..code_prior import CodePrior
 from ..conditioning import HOP, PHASE_FEATURES, pitch_rows
 from ..data.spoken_digits import DIGIT_WORDS
 from ..distributions import GaussianHead
 from ..generate.cached import generate
-from ..vq import VQVAE, CodePrior, Quantized, VectorQuantizer
+from ..vq import VQVAE, Quantized, VectorQuantizer
 from ..wavenet import WaveNet
 
 __all__ = [
@@ -225,9 +226,7 @@ class _Conditioner(nn.Module):
     def forward(self, z: Tensor, pitch: Tensor, speaker: Tensor) -> tuple[Tensor, Tensor]:
         frames = z.repeat_interleave(FRAMES_A_CODE, dim=2)  # (B, D, N)
         voice = self.speaker_embedding(speaker).unsqueeze(-1)
-        h = torch.tanh(
-            self.input_projection(torch.cat([frames, pitch], dim=1)) + voice
-        )  # (B, H, N)
+        h = torch.tanh(self.input_projection(torch.cat([frames, pitch], dim=1)) + voice)
         h = torch.tanh(self.middle(h) + voice)
         return self.spectrum(h), torch.tanh(self.output_projection(h))
 
@@ -260,7 +259,7 @@ class SpeechVQVAE(VQVAE):
 
     Args:
         speakers: their names. wavenet: with cond_channels > 6.
-        codes: K. dim: D, numbers of a code vector.
+        codebook_size: K. embedding_dim: D, numbers of a code vector.
         encoder, hidden: channels of the encoder and of the conditioner.
         decay: of the codebook's moving averages.
         critic: hidden layers of the network that guesses the speaker in training.
@@ -275,26 +274,26 @@ class SpeechVQVAE(VQVAE):
         self,
         speakers: Sequence[str],
         wavenet: WaveNet,
-        codes: int = 128,
-        dim: int = 16,
+        codebook_size: int = 128,
+        embedding_dim: int = 16,
         encoder: int = 64,
         hidden: int = 64,
         decay: float = 0.99,
         critic: int = 2,
     ) -> None:
-        quantizer = VectorQuantizer(codes, dim, decay=decay)
-        super().__init__(_Encoder(encoder, dim), quantizer, None)  # decodes by a method of its own
+        quantizer = VectorQuantizer(codebook_size, embedding_dim, decay=decay)
+        super().__init__(_Encoder(encoder, embedding_dim), quantizer, None)  # it decodes itself
         self.speakers, self.frozen = tuple(speakers), False
         channels = wavenet.cond_channels - PHASE_FEATURES
-        self.conditioner = _Conditioner(dim, channels, len(self.speakers), hidden)
+        self.conditioner = _Conditioner(embedding_dim, channels, len(self.speakers), hidden)
         self.melody = nn.Sequential(
-            nn.Conv1d(dim, 32, 5, padding=2),
+            nn.Conv1d(embedding_dim, 32, 5, padding=2),
             nn.Tanh(),
             nn.Conv1d(32, 32, 5, padding=2),
             nn.Tanh(),
             nn.Conv1d(32, 2 * FRAMES_A_CODE, 1),
         )
-        self.critic = _Critic(dim, len(self.speakers), critic)
+        self.critic = _Critic(embedding_dim, len(self.speakers), critic)
         self.wavenet = wavenet
         self.register_buffer("heard_scale", torch.ones(HEARD, 1))
         self.register_buffer("spectrum_mean", torch.zeros(SPECTRUM, 1))
@@ -500,7 +499,7 @@ def utter(
     generator = torch.Generator().manual_seed(seed)
     for _ in range(20):  # an end at once is possible: nothing would be said
         (codes,) = prior.sample(
-            1, condition, longest=100, temperature=code_temperature, generator=generator
+            1, condition, max_length=100, temperature=code_temperature, generator=generator
         )
         if len(codes) >= 5:
             break
@@ -527,7 +526,7 @@ def load(name: str = "spoken_digits") -> tuple[SpeechVQVAE, dict]:
             card is the file of that name that ends in .json, or empty without one.
 
     >>> model, card = load()
-    >>> model.speakers, model.quantizer.codes
+    >>> model.speakers, model.quantizer.codebook_size
     (('slt', 'rms', 'awb'), 128)
     """
     path = Path(name)
@@ -551,7 +550,7 @@ def load_prior() -> tuple[CodePrior, dict]:
     """The prior over the codes of `load()`, conditioned on the digit, and its card.
 
     >>> prior, card = load_prior()
-    >>> prior.codes, prior.conditions
+    >>> prior.codebook_size, prior.conditions
     (128, 10)
     """
     tensors, card = weights.load("vq_prior")

@@ -184,7 +184,7 @@ class ConversionLoss(nn.Module):
             guess = model.critic(_Reverse.apply(out.z, self.speaker))
             critic = F.cross_entropy(guess, who)
             melody = _melody_error(model.melody(out.z.detach()), batch["pitch"])
-            loss = loss + self.commitment * out.commitment_loss / model.quantizer.dim
+            loss = loss + self.commitment * out.commitment_loss / model.quantizer.embedding_dim
             loss = loss + critic + melody
             watched |= {"critic": critic.item(), "melody": melody.item()}
         if self.waveform:
@@ -257,7 +257,9 @@ def train(
         model.load_state_dict(critic | weights_of(recipe["model_from"])[0])
     for stage in (name for name in STAGES if name in recipe):
         part = recipe[stage]
-        batches = SpeechBatches(features, speakers, dim=recipe["model"]["dim"], **part["data"])
+        batches = SpeechBatches(
+            features, speakers, dim=recipe["model"]["embedding_dim"], **part["data"]
+        )
         model.frozen = part.get("freeze", False)
         silent = part["objective"].get("waveform") == 0
         if "init_from" in part:

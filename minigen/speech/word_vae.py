@@ -171,11 +171,11 @@ class SpokenVAE(VAE):
     """`VAE` of word vectors, with the mean and the scale of each number kept inside.
 
     Args:
-        latent, hidden, and the rest: see `VAE`.
+        latent_dim, hidden, and the rest: see `VAE`.
     """
 
-    def __init__(self, latent: int = 16, hidden: Sequence[int] = (128,), **options) -> None:
-        super().__init__(DIM, latent, hidden, "gaussian", min_log_scale=-3.0, **options)
+    def __init__(self, latent_dim: int = 16, hidden: Sequence[int] = (128,), **options) -> None:
+        super().__init__(DIM, latent_dim, hidden, "gaussian", min_log_scale=-3.0, **options)
         self.register_buffer("centre", torch.zeros(DIM))
         self.register_buffer("scale", torch.ones(DIM))
 
@@ -214,7 +214,7 @@ def load() -> tuple[SpokenVAE, dict]:
     """The trained model and its card (data, command, seconds, results), from the package.
 
     >>> model, card = load()
-    >>> model.latent, sorted(card["spearman"])
+    >>> model.latent_dim, sorted(card["spearman"])
     (16, ['accent', 'pitch', 'tempo', 'voice'])
     """
     tensors, card = weights.load("vae_words")

@@ -80,7 +80,7 @@ def card(name: str) -> dict:
 def _open(name: str | Path):  # -> safe_open, whose header is that of a file of weights of minigen's
     file = path(name)
     if not file.is_file():
-        raise FileNotFoundError(f"there is no file of weights {file}")
+        raise FileNotFoundError(f"there is no file {file}")
     try:
         stream = safe_open(file, framework="pt")
         if isinstance(json.loads(stream.metadata()["notes"]), dict) and stream.metadata()["sha256"]:

@@ -4,53 +4,13 @@ import numpy as np
 import pytest
 import torch
 from torch.nn.utils.parametrizations import weight_norm
+from waves import CONDITIONS, HEADS, SHAPES, TOLERANCES, make
 
-from minigen.distributions import Categorical, DiscretizedLogisticMixture, GaussianHead, Head
+from minigen.distributions import GaussianHead
 from minigen.generate import BACKENDS, CachedWaveNet, draw_noise, generate
 from minigen.generate.cuda import DeviceWaveNet
-from minigen.generate.numba import CompiledWaveNet, _tanh32
+from minigen.generate.numba import CompiledWaveNet
 from minigen.wavenet import WaveNet, shift_right
-
-HEADS = [
-    pytest.param(GaussianHead(min_log_scale=-9.0), id="gaussian"),
-    pytest.param(DiscretizedLogisticMixture(3), id="mixture"),
-    pytest.param(Categorical(32), id="mu-law"),
-    pytest.param(Categorical(32, mu_law=False), id="even-levels"),
-]
-SHAPES = [
-    pytest.param({"layers": 3, "cycles": 2, "kernel": 2, "lpc_order": 0}, id="kernel2"),
-    pytest.param({"layers": 2, "cycles": 2, "kernel": 3, "lpc_order": 0}, id="kernel3"),
-    pytest.param(
-        {"layers": 3, "cycles": 1, "kernel": 2, "lpc_order": 12}, id="linear-longer-than-net"
-    ),
-    pytest.param(
-        {"layers": 3, "cycles": 1, "kernel": 3, "lpc_order": 4, "input_scale": 5.0},
-        id="linear-gain",
-    ),
-    pytest.param({"layers": 6, "cycles": 1, "kernel": 2, "lpc_order": 0}, id="past-taps-in-blocks"),
-]
-CONDITIONS = [
-    pytest.param({}, id="alone"),
-    pytest.param({"cond_channels": 3}, id="cond"),
-    pytest.param({"speakers": 2}, id="speaker"),
-    pytest.param({"cond_channels": 3, "speakers": 2}, id="cond-speaker"),
-]
-TOLERANCES = [
-    pytest.param(torch.float64, 1e-10, id="float64"),
-    pytest.param(torch.float32, 1e-5, id="float32"),
-]
-
-
-def make(head, shape, condition, batch=2, length=150, dtype=torch.float64, std=0.3):
-    torch.manual_seed(0)
-    shape = {**shape, "lpc_order": shape["lpc_order"] * (head.means > 0)}
-    net = WaveNet(head, residual=5, skip=7, **shape, **condition).to(dtype)
-    for weight in net.parameters():  # away from the start, where the output ignores the input
-        torch.nn.init.normal_(weight, std=std)
-    x = torch.rand(batch, 1, length, dtype=dtype) * 1.8 - 0.9
-    cond = torch.randn(batch, 3, length, dtype=dtype) if "cond_channels" in condition else None
-    speaker = torch.arange(batch) % 2 if "speakers" in condition else None
-    return net, x, cond, speaker
 
 
 def numpy_parameters(net, x, cond, speaker):
@@ -117,24 +77,6 @@ def test_backends_draw_the_same_samples(head, shape, condition, temperature):
         assert torch.allclose(draw, draws["naive"], atol=1e-10), name
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="a CUDA graph needs a GPU; there is none")
-@pytest.mark.parametrize("head", HEADS)
-def test_cuda_graph_draws_the_same_samples(head):
-    net, _, cond, speaker = make(head, SHAPES[0].values[0], {"cond_channels": 3, "speakers": 2})
-    net, cond, speaker = net.cuda(), cond.cuda(), speaker.cuda()
-    draws = [
-        generate(net, cond, speaker, 150, name, torch.Generator("cuda").manual_seed(1))
-        for name in ("naive", "cuda_graph")
-    ]
-    assert torch.allclose(*draws, atol=1e-9)
-
-
-def test_cuda_graph_without_a_gpu_says_what_to_do():
-    net, *_ = make(GaussianHead(), SHAPES[0].values[0], {})
-    with pytest.raises(ValueError, match="on a GPU, this one is on cpu"):
-        generate(net, n_samples=3, backend="cuda_graph")
-
-
 @pytest.mark.parametrize("backend", ["numpy", "numba"])
 def test_weight_norm_is_folded(backend):
     """A reparametrised weight gives the same samples; the norm is not computed sample by sample."""
@@ -149,37 +91,6 @@ def test_weight_norm_is_folded(backend):
     assert torch.allclose(*draws, atol=1e-10)
 
 
-def test_weights_that_change_afterwards_do_not_matter():
-    """Both caches copy the weights; and each reads fewer bytes than there are, or as many."""
-    net, x, *_ = make(GaussianHead(), SHAPES[0].values[0], {}, batch=1)
-    compiled, cached = CompiledWaveNet(net, None, None), CachedWaveNet(net, None, None, 1)
-    with torch.no_grad():
-        want = net(x).numpy()
-        for weight in net.parameters():
-            weight.zero_()
-    assert np.abs(compiled.parameters(x[0, 0].numpy()) - want[0]).max() < 1e-10
-    past = shift_right(x)[:, 0].numpy()
-    got = np.stack([cached.step(past[:, t]) for t in range(x.shape[-1])], axis=-1)  # (P, B, T)
-    assert np.abs(got[:, 0] - want[0]).max() < 1e-10
-    last = 8 * 5 * 5  # the last layer's residual part is kept, as zeros, and its bias
-    assert compiled.bytes_per_sample < 8 * sum(w.numel() for w in net.parameters()) + last + 100
-
-
-def test_rational_tanh():
-    x = np.linspace(-30, 30, 60_001).astype(np.float32)
-    got = np.array([_tanh32(value) for value in x])
-    assert np.abs(got - np.tanh(x.astype(np.float64))).max() < 4e-7
-    tiny = np.float32(1e-6)
-    assert abs(_tanh32(tiny) / tiny - 1) < 1e-6 and np.abs(got).max() <= 1 + 1e-6
-
-
-def test_nan_is_not_lost():
-    """A diverged network says so, instead of making a sound: fused arithmetic keeps NaN."""
-    net, *_ = make(GaussianHead(), SHAPES[0].values[0], {}, dtype=torch.float32)
-    net.input_projection.weight.data[0] = float("nan")
-    assert torch.isnan(generate(net, n_samples=5, backend="numba")).any()
-
-
 @pytest.mark.parametrize("backend", ["numpy", "numba"])
 def test_long_streams_cross_chunks(backend):
     """More samples than one chunk of projected conditioning, and not a multiple of it."""
@@ -191,26 +102,12 @@ def test_long_streams_cross_chunks(backend):
         assert np.abs(got - net(x, cond).numpy()).max() < 1e-10
 
 
-def test_generated_samples_have_the_density_they_were_drawn_from():
-    """Standardised by the model's own parameters, generated samples are white and of variance 1."""
-    net, *_ = make(GaussianHead(), SHAPES[0].values[0], {}, batch=1)
-    x = generate(net, n_samples=4000, backend="numba", generator=torch.Generator().manual_seed(0))
-    with torch.no_grad():
-        mean, log_scale = net.head.split(net(x))
-    z = ((x - mean) / log_scale.exp()).flatten()
-    assert abs(z.mean()) < 0.06 and abs(z.std() - 1) < 0.05
-    assert abs((z[1:] * z[:-1]).mean()) < 0.06
-
-
-def test_dropout_is_off_and_the_mode_is_kept():
-    torch.manual_seed(0)
-    net = WaveNet(GaussianHead(), residual=4, skip=4, layers=2, cycles=1, dropout=0.5)
-    torch.nn.init.normal_(net.output_projection.weight)
-    draws = [
-        generate(net, n_samples=30, backend=name, generator=torch.Generator().manual_seed(0))
-        for name in ("naive", "numpy")
-    ]
-    assert torch.allclose(*draws, atol=1e-5) and net.training
+@pytest.mark.parametrize("backend", ["naive", "numpy", "numba"])
+@pytest.mark.parametrize("temperature", [-1.0, float("nan"), float("inf")])
+def test_every_backend_refuses_the_same_temperatures(backend, temperature):
+    net = WaveNet(GaussianHead(), residual=4, skip=4, layers=2, cycles=1)
+    with pytest.raises(ValueError, match="0 or more"):
+        generate(net, n_samples=3, backend=backend, temperature=temperature)
 
 
 def test_noise_is_what_sample_by_sample_drawing_uses():
@@ -219,25 +116,6 @@ def test_noise_is_what_sample_by_sample_drawing_uses():
     generator = torch.Generator().manual_seed(3)
     one_by_one = [torch.randn(2, 1, 1, generator=generator) for _ in range(5)]
     assert torch.equal(noise, torch.cat(one_by_one, dim=-1))
-
-
-class Laplace(Head):
-    """A head of somebody else's."""
-
-    n_params = 2
-
-    def noise(self, params, generator=None):
-        return torch.rand(params.shape[0], 1, params.shape[2], generator=generator)
-
-    def draw(self, params, noise, temperature=1.0):
-        return params[:, :1] + noise
-
-
-def test_a_head_that_the_compiled_loop_does_not_know():
-    net = WaveNet(Laplace(), residual=4, skip=4, layers=2, cycles=1)
-    assert generate(net, n_samples=3).shape == (1, 1, 3)
-    with pytest.raises(ValueError, match="not Laplace: use numpy"):
-        generate(net, n_samples=3, backend="numba")
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import torch
 from scipy.fft import idct
 from scipy.signal import lfilter
 
-from minigen import audio, data, vq, weights
+from minigen import audio, code_prior, data, vq, weights
 from minigen.distributions import GaussianHead
 from minigen.metrics import DigitRecogniser, mel_cepstral_distortion
 from minigen.speech import conversion
@@ -31,7 +31,9 @@ def small(seed: int = 0) -> conversion.SpeechVQVAE:
         torch.manual_seed(seed)
         net = WaveNet(GaussianHead(-5.0), 4, 4, layers=2, cycles=2, cond_channels=9)
         torch.nn.init.normal_(net.output_projection.weight, std=0.1)
-        model = conversion.SpeechVQVAE(SPEAKERS, net, codes=8, dim=4, encoder=6, hidden=6)
+        model = conversion.SpeechVQVAE(
+            SPEAKERS, net, codebook_size=8, embedding_dim=4, encoder=6, hidden=6
+        )
     model.log_f0.copy_(torch.tensor([[5.0, 0.1], [4.4, 0.1], [4.7, 0.2]]))
     return model
 
@@ -458,7 +460,7 @@ def test_the_shipped_prior_beats_unigram_and_bigram():
     codes = {c.name: model.codes_of(conversion.hear(c.audio, c.f0)) for c in LEARN + KEPT}
     learn, kept = ([codes[c.name] for c in part] for part in (LEARN, KEPT))
     words = torch.tensor([conversion.DIGIT_WORDS.index(c.text) for c in KEPT])
-    nats = {order: vq.ngram_nats(order, learn, kept, 128) for order in (1, 2)}
+    nats = {order: code_prior.ngram_nats(order, learn, kept, 128) for order in (1, 2)}
     alone, told = prior.nats(kept).item(), prior.nats(kept, words).item()
     assert told < alone < nats[2] - 0.2 < nats[1] - 0.4
     written = card["nats a symbol, held out"]

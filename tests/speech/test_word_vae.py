@@ -52,7 +52,7 @@ def test_a_direction_is_the_slope_of_the_regression():
 
 
 def test_standardising_is_undone():
-    model = word_vae.SpokenVAE(latent=2, hidden=(4,)).double()
+    model = word_vae.SpokenVAE(latent_dim=2, hidden=(4,)).double()
     x = torch.tensor(np.stack([word_vae.vector(c) for c in LEARN[:20]]))
     inward = model.standardise(x)
     assert torch.allclose(model.outward(inward), x) and torch.allclose(

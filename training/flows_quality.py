@@ -1,27 +1,26 @@
 """How close flows come: densities in the plane, energies, digits. Medians of three seeds.
 
-    python benchmarks/flows_quality.py                     everything, about 15 minutes on one core
-    python benchmarks/flows_quality.py --only energies     plane, energies or digits
-    python benchmarks/flows_quality.py --ship              also write the weights that the book loads
+    python training/flows_quality.py                     everything, about 15 minutes on one core
+    python training/flows_quality.py --only energies     plane, energies or digits
+    python training/flows_quality.py --ship              also write the weights that the book loads
 
-Writes minigen/flows/measured/quality.json (each run) and quality.txt (the table that the book shows).
+Writes minigen/results/flows_quality.json: each run, and the table that the book shows.
 """
 
 import argparse
 import json
 import math
 import time
-from pathlib import Path
 from statistics import median
 
 import torch
-from torch import nn
+from common import fit, half, rows
 
-from minigen import data, weights
+from minigen import data, results, weights
 from minigen.flows import Flow, initialise
-from minigen.flows.shipped import BUILD, MEASURED
+from minigen.flows.shipped import BUILD
 from minigen.flows.targets import ENERGIES, checkerboard, log_normaliser, rings, two_moons
-from minigen.train import Ema
+from minigen.train import TrainConfig
 
 PLANES = {plane.name: plane for plane in (two_moons(), rings(), checkerboard())}
 BARS = {  # what the median must not exceed
@@ -34,26 +33,18 @@ BARS = {  # what the median must not exceed
 }
 
 
-def minimise(flow: Flow, loss, steps: int, rate: float, clip: float = 5.0) -> None:
-    """Adam with a cosine from `rate` to 0; `loss(step)` gives what to make small."""
-    optimizer = torch.optim.Adam(flow.parameters(), rate)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
-    for step in range(steps):
-        value = loss(step)
-        optimizer.zero_grad()
-        value.backward()
-        nn.utils.clip_grad_norm_(flow.parameters(), clip)
-        optimizer.step()
-        schedule.step()
+def minimise(flow: Flow, loss, batches, steps: int, rate: float, seed: int, **options) -> dict:
+    """`common.fit` with a cosine to 0 and the last weights, unless told otherwise."""
+    options = {"warmup": 0, "final": 0.0, "clip": 5.0, "average": 0.0, "every": steps} | options
+    validate = options.pop("validate", None)
+    return fit(flow, loss, batches, TrainConfig(steps, rate=rate, **options), validate, seed)
 
 
 def plane(target: str, build: str, seed: int) -> tuple[float, Flow]:
     """Maximum likelihood on fresh samples -> KL(p ‖ flow), nats, on 50,000 other ones."""
     density, flow = PLANES[target], BUILD[build]()
-    generator = torch.Generator().manual_seed(seed)
-    minimise(
-        flow, lambda _: -flow.log_prob(density.sample(512, generator).float()).mean(), 2500, 2e-3
-    )
+    loss = lambda flow, batch: -flow.log_prob(batch["x"]).mean()
+    minimise(flow, loss, lambda step, g: {"x": density.sample(512, g).float()}, 2500, 2e-3, seed)
     x = density.sample(50_000, torch.Generator().manual_seed(1000 + seed))
     with torch.no_grad():
         return (density.log_prob(x) - flow.log_prob(x.float())).mean().item(), flow
@@ -65,14 +56,18 @@ def energy(target: str, build: str, seed: int) -> tuple[float, Flow]:
     The energy is switched on slowly, as in the paper: at first the flow spreads, then it settles.
     """
     u, flow = ENERGIES[target], BUILD[build]()
-    generator = torch.Generator().manual_seed(seed)
     steps = 6000 if build == "planar_32" else 3000
 
-    def loss(step: int) -> torch.Tensor:
-        z, log_q = flow.sample_and_log_prob((256,), generator=generator)
-        return (log_q + min(1.0, 0.05 + step / (0.3 * steps)) * u(z)).mean()
+    def batches(step: int, generator: torch.Generator) -> dict:
+        noise = flow.base.sample((256,), generator)
+        return {"noise": noise, "part": torch.tensor(min(1.0, 0.05 + step / (0.3 * steps)))}
 
-    minimise(flow, loss, steps, 5e-3)
+    def loss(flow: Flow, batch: dict) -> torch.Tensor:
+        z, log_det = flow.transform.inverse(batch["noise"])
+        log_q = flow.base.log_prob(batch["noise"]) - log_det
+        return (log_q + batch["part"] * u(z)).mean()
+
+    minimise(flow, loss, batches, steps, 5e-3, seed)
     with torch.no_grad():
         z, log_q = flow.sample_and_log_prob(
             (50_000,), generator=torch.Generator().manual_seed(1000 + seed)
@@ -94,36 +89,24 @@ def digits(target: str, build: str, seed: int) -> tuple[float, Flow]:
     """Maximum likelihood, stopped by the validation part -> bits a pixel on the test part."""
     images, _, split = data.digits()
     train, validation, test = (torch.tensor(images[split[part]]).float() for part in split)
-    flow, generator = BUILD[build](), torch.Generator().manual_seed(seed)
-    noisy = lambda x: x + torch.rand(x.shape, generator=generator)
-    initialise(flow, noisy(train))
-    epochs, rate, patience = (120, 4e-3, 25) if build == "digits_maf" else (60, 2e-3, 15)
-    weights = [p for p in flow.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(weights, rate, weight_decay=1.0)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 10 * epochs)
-    ema, step, best, best_epoch, kept = Ema(flow, 0.0), 0, math.inf, 0, None
-    averaged = BUILD[build]()
-    for epoch in range(epochs):
-        order = torch.randperm(len(train), generator=generator)
-        for rows in order[:1280].split(128):
-            loss = -flow.log_prob(noisy(train[rows])).mean() / 64
-            optimizer.zero_grad()
-            loss.backward()
-            nn.utils.clip_grad_norm_(weights, 1.0)
-            optimizer.step()
-            schedule.step()
-            step += 1
-            ema.decay = min(0.99, step / (step + 9))
-            ema.update(flow)
-        averaged.load_state_dict(ema.shadow)
-        now = bits(averaged, validation, torch.Generator().manual_seed(0), rounds=2)
-        if now < best:
-            best, best_epoch = now, epoch
-            kept = {name: value.clone() for name, value in ema.shadow.items()}
-        elif epoch - best_epoch > patience:
-            break
-    averaged.load_state_dict(kept)
-    return bits(averaged, test, torch.Generator().manual_seed(1), rounds=10), averaged
+    flow = BUILD[build]()
+    noise = lambda x, generator: x + torch.rand(x.shape, generator=generator)
+    initialise(flow, noise(train, torch.Generator().manual_seed(seed)))
+    epochs, rate = (120, 4e-3) if build == "digits_maf" else (60, 2e-3)
+    best = minimise(
+        flow,
+        lambda flow, batch: -flow.log_prob(batch["x"]).mean() / 64,
+        lambda step, g: {"x": noise(rows(train, 128, g), g)},
+        10 * epochs,
+        rate,
+        seed,
+        clip=1.0,
+        average=0.08,
+        every=10,
+        validate=lambda flow: bits(flow, validation, torch.Generator().manual_seed(0), rounds=2),
+    )
+    print(best)
+    return bits(flow, test, torch.Generator().manual_seed(1), rounds=10), flow
 
 
 RUNS = {
@@ -148,29 +131,25 @@ def ship(target: str, build: str, flow: Flow, result: float, seconds: float) -> 
     card = {
         "build": build,
         "data": "scikit-learn digits, 1,297 of 1,797" if target == "digits" else f"energy {target}",
-        "command": "python benchmarks/flows_quality.py --ship",
+        "command": "python training/flows_quality.py --ship",
         "seed": 0,
         "seconds": round(seconds),
         "result": round(result, 4),
     }
-    tensors = {
-        key: value.half() if value.is_floating_point() else value
-        for key, value in flow.state_dict().items()
-    }
-    weights.save(f"flows_{name}", tensors, card)
+    weights.save(f"flows_{name}", half(flow), card)
 
 
-def table(results: dict) -> str:
+def table(found: dict) -> str:
     """The medians, the runs, the bars."""
     lines = []
     for part, (_, cases) in RUNS.items():
-        rows = [(t, b) for t, b in cases if f"{t}, {b}" in results]
+        rows = [(t, b) for t, b in cases if f"{t}, {b}" in found]
         if not rows:
             continue
         lines.append(f"{UNITS[part]:<32}{'median':>8}{'bar':>8}   seeds")
         for target, build in rows:
             key = f"{target}, {build}"
-            runs = [run["result"] for run in results[key]]
+            runs = [run["result"] for run in found[key]]
             bar = f"{BARS[key]:.3f}" if key in BARS else "–"
             each = "  ".join(f"{value:.4f}" for value in runs)
             lines.append(f"{key:<32}{median(runs):>8.4f}{bar:>8}   {each}")
@@ -185,8 +164,8 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--ship", action="store_true")
     options = parser.parse_args()
-    MEASURED.mkdir(exist_ok=True)
-    path = MEASURED / "quality.json"
+    path = results.path("flows_quality")
+    found = results.read("flows_quality")["runs"]
     for part in options.only:
         function, cases = RUNS[part]
         for target, build in cases:
@@ -202,11 +181,11 @@ def main() -> None:
                 )
                 if options.ship and seed == 0 and build in SHIPPED:
                     ship(target, build, flow, result, seconds)
-            results = json.loads(path.read_text()) if path.exists() else {}
-            results[f"{target}, {build}"] = runs
-            path.write_text(json.dumps(results, indent=1) + "\n")
-            Path(MEASURED / "quality.txt").write_text(table(results), encoding="utf-8")
-    print("\n" + table(json.loads(path.read_text())))
+            found[f"{target}, {build}"] = runs
+            written = {"runs": found, "table": table(found).rstrip()}
+            text = json.dumps(written, indent=1, ensure_ascii=False)
+            path.write_text(text + "\n", encoding="utf-8")
+    print("\n" + table(found))
 
 
 if __name__ == "__main__":
