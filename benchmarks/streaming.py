@@ -10,7 +10,7 @@ import argparse
 import resource
 import time
 
-from minigen.speech import voice
+from minigen.speech import synthesis, voice
 
 TEXTS = {
     "digits": "3 1 4 1 5 9 2 6 5 3 ",
@@ -32,7 +32,7 @@ def main() -> None:
     wanted, samples, early, first = 60 * given.minutes * voice.RATE, 0, None, None
     text = TEXTS[given.voice] * round(15 * given.minutes)
     begin = time.perf_counter()
-    for piece in voice.stream(text, voice=given.voice):
+    for piece in synthesis.stream(text, voice=given.voice):
         samples += len(piece)
         first = first or time.perf_counter() - begin
         if early is None and samples > 30 * voice.RATE:

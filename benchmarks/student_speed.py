@@ -79,17 +79,19 @@ def networks(size: str) -> tuple:
     """-> (teacher, student) voices."""
     import torch
 
+    from minigen.conditioning import VoiceSpec
     from minigen.speech import voice
+    from minigen.speech.recipe import Recipe
 
     if size == "digits":
         return voice.load("teacher"), voice.load("student")
     torch.manual_seed(0)
-    shipped = voice.spec_of(voice.recipe_of("teacher", voice="allison"))
+    shipped = voice.recipe_of("teacher", voice="allison").spec
     found = []
     for kind in ("teacher", "student"):
-        recipe = voice.read_recipe(ROOT / f"training/{size}-{kind}.toml", kind)
-        spec = voice.VoiceSpec(shipped.phones, recipe["corpus"]["rate"], shipped.speakers)
-        found.append(voice.VOICES[kind].build(recipe["model"], spec).eval().requires_grad_(False))
+        recipe = Recipe.read(ROOT / f"training/{size}-{kind}.toml", kind)
+        spec = VoiceSpec(shipped.phones, recipe.corpus.rate, shipped.speakers)
+        found.append(voice.KINDS[kind].build(spec, **recipe.model).eval().requires_grad_(False))
     return tuple(found)
 
 

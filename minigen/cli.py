@@ -1,8 +1,9 @@
-"""The command `minigen`: speak, train, export. Errors of the user's are one line, not a traceback."""
+"""The command `minigen`: what is typed is checked before any work begins; an error is one line and exit code 2."""
 
 from __future__ import annotations
 
 import os
+import sys
 import time
 import warnings
 from enum import StrEnum
@@ -16,8 +17,15 @@ __all__ = ["main"]
 app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
-    help="From a Gaussian to Parallel WaveNet: train the book's digit voice and speak with it.",
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="From a Gaussian to Parallel WaveNet: speak, convert and resynthesise recordings, train and export.",
 )
+Out = Annotated[Path, typer.Option(help="Sound file to write, .wav or .flac.")]
+Temperature = Annotated[
+    float, typer.Option(min=0, max=100, help="Scale of the noise: 0 is none, 1 as trained.")
+]
+Seed = Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of the noise.")]
 
 
 class Kind(StrEnum):
@@ -25,66 +33,116 @@ class Kind(StrEnum):
     student = "student"
 
 
+class Voice(StrEnum):
+    digits = "digits"
+    allison = "allison"
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from . import __version__
+
+        typer.echo(f"minigen {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+def _writable(path: Path) -> None:
+    """An error unless a file of that name can be written: before the work, not after it."""
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder: name the file to write")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"there is no folder {path.parent} to write {path.name} into")
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise PermissionError(f"no right to write {path}")
+
+
+def _one_thread() -> None:
+    """A network of this size gains little by a second thread, and on a busy machine loses much."""
+    import torch
+
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
+
+
+def _progress(
+    pieces, rate: int, what: str
+):  # -> pieces, with a line on the screen after two seconds
+    from tqdm import tqdm
+
+    bar = tqdm(desc=what, unit="s", delay=2, leave=False, bar_format="{desc}: {n:.0f} s of sound")
+    with bar:
+        for piece in pieces:
+            yield piece
+            bar.update(len(piece[0] if isinstance(piece, tuple) else piece) / rate)
+
+
 @app.command()
 def speak(
     text: Annotated[
         str, typer.Argument(help='"three one four"; with --voice allison, any English.')
     ],
-    voice: Annotated[str, typer.Option(help="digits, or allison: any sentence.")] = "digits",
+    voice: Annotated[Voice, typer.Option(help="allison says any sentence.")] = Voice.digits,
     speaker: Annotated[
-        str | None, typer.Option(help="Of the digits: slt, rms or awb. By default the first.")
+        str | None, typer.Option(help="Of the digits: slt (the default), rms or awb.")
     ] = None,
-    out: Annotated[Path, typer.Option(help="Where to write the WAV.")] = Path("spoken.wav"),
+    out: Out = Path("spoken.wav"),
     model: Annotated[
         str | None,
-        typer.Option(
-            help="student, teacher, or a file of weights of a student.",
-        ),
+        typer.Option(help="student (the default), teacher, or a file of weights of a student."),
     ] = None,
-    pace: Annotated[float, typer.Option(help="2 is twice as fast.")] = 1.0,
-    pitch: Annotated[float, typer.Option(help="1.2 is 20 % higher.")] = 1.0,
-    temperature: Annotated[float, typer.Option(help="Scales the noise.")] = 1.0,
-    seed: Annotated[int, typer.Option(help="Of the noise.")] = 0,
+    pace: Annotated[float, typer.Option(help="Factor of the tempo, 0.5 to 2.")] = 1.0,
+    pitch: Annotated[float, typer.Option(help="Factor of F0, 0.5 to 2.")] = 1.0,
+    temperature: Temperature = 1.0,
+    seed: Seed = 0,
     stream: Annotated[
         bool,
-        typer.Option(help="Write the sound while it is made, in memory that does not grow."),
+        typer.Option(help="Compute half a second at a time, and say when the first was there."),
     ] = False,
     compare: Annotated[
         bool, typer.Option(help="Also time the teacher sample by sample, as a ratio.")
     ] = False,
 ) -> None:
-    """Say typed text and write it to a WAV file: digits, or any sentence with --voice allison."""
+    """Synthesize speech from text and write it to a sound file."""
     from . import audio
-    from .speech import voice as voices
+    from .speech import synthesis
+    from .speech.voice import RATE
 
-    if compare and voice != "digits":
-        raise ValueError("--compare times the teacher and the student of the digits, no other's")
-    if stream:
-        begin, samples, first = time.perf_counter(), 0, 0.0
-        pieces = voices.stream(text, speaker, model, pace, pitch, seed, temperature, voice)
-        file = None if model in (None, "student") else model
-        rate = voices.spec_of(voices.recipe_of("student", file, voice)).rate
-        with audio.open_to_write(out, rate) as write:
-            for piece in pieces:
-                write(piece)
-                first = first or time.perf_counter() - begin
-                samples += len(piece)
-        typer.echo(
-            f"{out}: {samples / rate:.2f} s of sound in {time.perf_counter() - begin:.2f} s, the first "
-            f"piece after {first:.2f} s"
+    audio.check_output(out)
+    if compare and (voice is not Voice.digits or stream):
+        raise ValueError(
+            "--compare times the teacher and the student of the digits, without --stream"
         )
-        return
-    spoken = voices.speak(
-        text, speaker, model, pace, pitch, seed, temperature, backend=None, voice=voice
-    )
-    audio.save(out, spoken.audio, spoken.rate)
-    duration = len(spoken.audio) / spoken.rate
+    _one_thread()
+    given = (text, speaker, model, pace, pitch, seed, temperature)
+    if model == "teacher":
+        if stream:
+            raise ValueError("--stream is for a student: a teacher has no pieces")
+        pieces = (synthesis.speak(*given, voice=voice.value).audio for _ in range(1))
+    else:
+        chunk = 48 if stream else synthesis.WHOLE
+        pieces = synthesis.stream(*given, voice=voice.value, chunk=chunk)
+    samples, first, begin = 0, 0.0, time.perf_counter()
+    with audio.open_to_write(out, RATE) as write:
+        for piece in _progress(pieces, RATE, "speaking"):
+            write(piece)
+            first = first or time.perf_counter() - begin
+            samples += len(piece)
+    seconds = time.perf_counter() - begin
     typer.echo(
-        f"{out}: {duration:.2f} s of sound in {spoken.seconds:.2f} s, "
-        f"{1 / spoken.real_time_factor:.1f} times real time"
+        f"{out}: {samples / RATE:.2f} s of sound in {seconds:.2f} s, "
+        f"{samples / RATE / seconds:.1f} times real time"
+        + (f", the first piece after {first:.2f} s" if stream else "")
     )
     if compare:
-        rate, naive = voices.samples_per_second("student"), voices.samples_per_second("teacher")
+        rate, naive = (synthesis.samples_per_second(name) for name in ("student", "teacher"))
         typer.echo(
             f"student {rate:,.0f} samples/s, naive teacher {naive:,.0f} samples/s: "
             f"{rate / naive:,.0f} times as fast"
@@ -94,17 +152,18 @@ def speak(
 @app.command()
 def train(
     kind: Annotated[Kind, typer.Argument(help="Which of the two networks.")],
-    config: Annotated[Path, typer.Option(help="A recipe: training/*.toml.")],
+    config: Annotated[Path, typer.Option(help="Recipe, training/*.toml.")],
     out: Annotated[Path, typer.Option(help="Folder for checkpoints and curves.")],
     resume: Annotated[bool, typer.Option(help="Continue from the checkpoint in --out.")] = False,
-    until: Annotated[int | None, typer.Option(help="Stop early, at this step.")] = None,
+    until: Annotated[int | None, typer.Option(min=1, help="Stop early, at this step.")] = None,
 ) -> None:
     """Train a teacher or a student. Works under torchrun and accelerate launch, too."""
-    from .speech import voice
+    from .speech import training
+    from .speech.recipe import Recipe
 
-    watched = voice.train(voice.read_recipe(config, kind.value), out, resume, until)
-    if os.environ.get("RANK", "0") == "0":  # of several processes under torchrun, one speaks
-        figures = "  ".join(f"{name} {value:.3f}" for name, value in watched.items())
+    metrics = training.train(Recipe.read(config, kind.value), out, resume, until)
+    if os.environ.get("RANK", "0") == "0":  # of several processes under torchrun, one reports
+        figures = "  ".join(f"{name} {value:.3f}" for name, value in metrics.items())
         typer.echo(figures or f"{out} had come to that step already: nothing was left to do")
 
 
@@ -114,17 +173,16 @@ def export(
         Path,
         typer.Argument(help="checkpoint.safetensors of a run; for .onnx, any student's weights."),
     ],
-    out: Annotated[Path, typer.Argument(help="The file to write: .safetensors, or .onnx.")],
+    out: Annotated[Path, typer.Argument(help="File to write, .safetensors or .onnx.")],
 ) -> None:
     """Keep of a checkpoint the averaged weights and the recipe, or write a student as ONNX."""
-    from .speech import voice
+    from .speech import onnx, training, voice
 
     if out.suffix == ".onnx":
-        from .speech import onnx
-
+        _writable(out)
         onnx.export(voice.load("student", checkpoint), out)
     else:
-        voice.export(checkpoint, out)
+        training.export(checkpoint, out)
     typer.echo(f"{out}: {out.stat().st_size / 1e6:.2f} MB")
 
 
@@ -132,8 +190,8 @@ def export(
 def align(
     corpus: Annotated[str, typer.Argument(help="spoken_digits, allison, fsdd, cmu_arctic, …")],
     out: Annotated[Path, typer.Option(help="The table of phone times to write, tab-separated.")],
-    limit: Annotated[int | None, typer.Option(help="Only this many clips, the first.")] = None,
-    workers: Annotated[int, typer.Option(help="Threads.")] = 2,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many clips.")] = None,
+    workers: Annotated[int, typer.Option(min=1, max=256, help="Threads.")] = 2,
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help="Leave out clips that cannot be aligned.")
     ] = False,
@@ -151,13 +209,8 @@ def align(
     known = ("allison", "cmu_arctic", "fsdd", "ljspeech", "spoken_digits", "vctk")
     if corpus not in known:
         raise ValueError(f"no English corpus {corpus!r}: choose one of {', '.join(known)}")
-    if limit is not None and limit < 1:
-        raise ValueError(f"limit is {limit}; it must be at least 1")
-    if workers < 1:
-        raise ValueError(f"workers is {workers}; it must be at least 1")
-    if out.is_dir():  # before the work, not after it
-        raise ValueError(f"{out} is a folder: name the file to write")
     out.parent.mkdir(parents=True, exist_ok=True)
+    _writable(out)
     if corpus == "spoken_digits":
         clips = data.spoken_digits()[:limit]
     else:
@@ -190,22 +243,27 @@ def align(
 
 @app.command()
 def convert(
-    recording: Annotated[Path, typer.Argument(help="WAV or FLAC of a spoken digit, any rate.")],
-    to: Annotated[str, typer.Option(help="slt, rms or awb; with --model fsdd, see there.")],
-    out: Annotated[Path, typer.Option(help="Where to write the WAV.")] = Path("converted.wav"),
+    recording: Annotated[Path, typer.Argument(help="Sound file of a spoken digit, any rate.")],
+    to: Annotated[
+        str, typer.Option(help="slt, rms or awb; with --model fsdd, one of its speakers.")
+    ],
+    out: Out = Path("converted.wav"),
     model: Annotated[
-        str, typer.Option(help="spoken_digits or fsdd, or a file of weights.")
+        str, typer.Option(help="spoken_digits, fsdd, or a file of weights.")
     ] = "spoken_digits",
     keep_pitch: Annotated[bool, typer.Option(help="Leave F0 as it is.")] = False,
-    temperature: Annotated[float, typer.Option(help="Scales the noise.")] = 1.0,
-    seed: Annotated[int, typer.Option(help="Of the noise.")] = 0,
+    temperature: Temperature = 1.0,
+    seed: Seed = 0,
 ) -> None:
-    """Say what a recording says in another voice: its codes, decoded with another speaker."""
+    """Convert a recording to another voice: its codes, decoded with another speaker."""
     from . import audio
     from .speech import conversion
 
-    x, _ = audio.load(recording, rate=conversion.RATE)
+    audio.check_output(out)
+    _one_thread()
     net, _ = conversion.load(model)
+    net.index(to)
+    x, _ = audio.load(recording, rate=conversion.RATE)
     made = conversion.convert(x, to, net, keep_pitch=keep_pitch, seed=seed, temperature=temperature)
     audio.save(out, made.audio, made.rate)
     codes = " ".join(str(int(code)) for code in made.codes[:12])
@@ -217,61 +275,82 @@ def convert(
 
 @app.command()
 def vocode(
-    recording: Annotated[Path, typer.Argument(help="WAV or FLAC of speech, any rate and length.")],
-    out: Annotated[Path, typer.Option(help="Where to write the WAV.")] = Path("vocoded.wav"),
+    recording: Annotated[Path, typer.Argument(help="Sound file of speech, any rate and length.")],
+    out: Out = Path("vocoded.wav"),
     model: Annotated[
         str, typer.Option(help="student, teacher, or a file of weights of a vocoder.")
     ] = "student",
-    temperature: Annotated[float, typer.Option(help="Scales the noise.")] = 1.0,
-    seed: Annotated[int, typer.Option(help="Of the noise.")] = 0,
+    temperature: Temperature = 1.0,
+    seed: Seed = 0,
 ) -> None:
     """Take a recording apart, to mel spectrum and F0, and make it again from these alone."""
-    from . import audio
-    from .metrics import distances as metrics
+    from . import audio, metrics
     from .speech import vocoder
 
-    x, rate = audio.load(recording)
-    made = vocoder.vocode(x, rate, model, seed, temperature)
-    audio.save(out, made.audio, made.rate)
-    heard = audio.resample(x, rate, made.rate)[: len(made.audio)]
+    audio.check_output(out)
+    if out.exists() and recording.exists() and out.samefile(recording):
+        raise ValueError(f"{out} is the recording itself: choose another --out")
+    _one_thread()
+    rate, begin, samples, apart = vocoder.network(model).spec.rate, time.perf_counter(), 0, 0.0
+    with audio.open_to_write(out, rate) as write:
+        pieces = vocoder.of_file(recording, model, seed, temperature)
+        for made, recorded in _progress(pieces, rate, "vocoding"):
+            write(made)
+            samples += len(made)
+            if len(made) >= rate // 20:
+                apart += len(made) * metrics.log_mel_distance(made, recorded, rate)
+    seconds = time.perf_counter() - begin
     typer.echo(
-        f"{out}: {len(made.audio) / made.rate:.2f} s of sound in {made.seconds:.2f} s, "
-        f"{1 / made.real_time_factor:.1f} times real time; log-mel distance to the recording "
-        f"{metrics.log_mel_distance(made.audio, heard, made.rate):.1f} dB"
+        f"{out}: {samples / rate:.2f} s of sound in {seconds:.2f} s, "
+        f"{samples / rate / seconds:.1f} times real time; log-mel distance to the recording "
+        f"{apart / samples:.1f} dB"
     )
 
 
 @app.command()
 def evaluate(
-    per_word: Annotated[int, typer.Option(help="How often each digit is said.")] = 10,
+    per_word: Annotated[int, typer.Option(min=1, help="How often each digit is spoken.")] = 10,
     teacher: Annotated[Path | None, typer.Option(help="Weights; by default the shipped.")] = None,
     student: Annotated[Path | None, typer.Option(help="Weights; by default the shipped.")] = None,
     voice: Annotated[
-        str, typer.Option(help="digits, or allison, which needs the corpus and its phone times.")
-    ] = "digits",
+        Voice, typer.Option(help="allison needs the corpus and its phone times.")
+    ] = Voice.digits,
 ) -> None:
     """Measure a pair of voices: recognised digits, distances, likelihoods, speed."""
-    from .speech import evaluation as figures
+    from .speech import evaluation
 
-    if voice not in ("digits", "allison"):
-        raise ValueError(f"no voice {voice!r}: choose one of digits, allison")
-    if voice == "allison":
-        typer.echo(figures.as_text(figures.speech_table(teacher, student=student)[0]))
+    if voice is Voice.allison:
+        typer.echo(evaluation.as_text(evaluation.speech_table(teacher, student=student)[0]))
         return
-
-    if per_word < 1:
-        raise ValueError(f"per-word is {per_word}; it must be at least 1")
-    for name, row in figures.table(per_word, teacher, student).items():
+    for name, row in evaluation.table(per_word, teacher, student).items():
         typer.echo(f"{name:>18}  " + "  ".join(f"{key} {value:,.3f}" for key, value in row.items()))
 
 
 def main() -> None:
-    """Entry point: what the user did wrong is said in one line on stderr, with status 2."""
+    """Entry point. An error of the user's is one line on stderr, with exit code 2; Ctrl-C is 130."""
     try:
-        app()
-    except (ValueError, TypeError, OSError, FloatingPointError, ModuleNotFoundError) as error:
-        typer.secho(f"minigen: {error}", err=True, fg="red")
-        raise SystemExit(2) from None
+        code = app(standalone_mode=False)
+    except KeyboardInterrupt as stopped:
+        _fail(str(stopped) or "stopped", 130)
+    except (ValueError, TypeError, OSError, FloatingPointError, ImportError, MemoryError) as error:
+        _fail(str(error) or type(error).__name__)
+    except Exception as error:
+        if not hasattr(error, "format_message"):  # one of typer's own, about the command line
+            raise
+        name = getattr(getattr(error, "ctx", None), "command_path", "minigen")
+        if type(error).__name__ == "NoArgsIsHelpError":
+            typer.echo(error.format_message())
+            raise SystemExit(0) from None
+        _fail(f"{error.format_message()} ({name} --help shows what there is)")
+    raise SystemExit(code if isinstance(code, int) else 0)
+
+
+def _fail(message: str, code: int = 2) -> None:
+    """Say what was wrong in one line of at most 600 characters, and end."""
+    line = " ".join(message.split())
+    line = line if len(line) <= 600 else f"{line[:400]} … {line[-190:]}"
+    typer.secho(f"minigen: {line}", err=True, fg="red" if sys.stderr.isatty() else None)
+    raise SystemExit(code)
 
 
 if __name__ == "__main__":

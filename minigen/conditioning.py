@@ -39,13 +39,13 @@ __all__ = [
     "VoiceSpec",
     "features",
     "frame_features",
+    "inputs",
     "mel_bands",
     "mel_features",
     "phase",
     "phase_features",
     "pitch_rows",
     "plan",
-    "told_features",
     "words_of",
 ]
 
@@ -163,7 +163,7 @@ def mel_features(mel: np.ndarray, f0: np.ndarray) -> np.ndarray:
     return np.concatenate([bands, pitch_rows(f0)]).astype(np.float32)
 
 
-def told_features(told: Sequence | np.ndarray, f0: np.ndarray, spec: VoiceSpec) -> np.ndarray:
+def inputs(told: Sequence | np.ndarray, f0: np.ndarray, spec: VoiceSpec) -> np.ndarray:
     """What a voice is told, phones with their times or mel bands, and F0 (N,) -> (F, N) float32."""
     if spec.mels:
         return mel_features(np.asarray(told), f0)
@@ -208,7 +208,7 @@ def features(
     audio = utterance.audio if follow_audio else None
     told = mel_bands(utterance.audio, spec.rate, spec.mels) if spec.mels else utterance.phones
     phi = phase(utterance.f0, utterance.rate, audio)
-    return told_features(told, utterance.f0, spec), phase_features(phi, utterance.f0)
+    return inputs(told, utterance.f0, spec), phase_features(phi, utterance.f0)
 
 
 def words_of(text: str) -> list[str]:

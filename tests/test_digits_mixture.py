@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from minigen import conditioning
 from minigen.parallel_wavenet import Student
-from minigen.speech import voice
+from minigen.speech import corpus, voice
+from minigen.speech.recipe import Recipe
 
 ROOT = Path(__file__).parents[1]
 SPEC = importlib.util.spec_from_file_location(
@@ -21,11 +23,13 @@ SPEC.loader.exec_module(mixture)
 @pytest.fixture
 def teacher(monkeypatch):
     """An untrained teacher with three components; only a few clips are kept away."""
-    kept = voice.held_out()[1][:2]
+    kept = corpus.held_out()[1][:2]
     monkeypatch.setattr(voice, "held_out", lambda: ([], kept))
     torch.manual_seed(0)
     size = {"residual": 4, "skip": 4, "layers": 3, "cond_channels": 24, "lpc_order": 2}
-    made = voice.TeacherVoice.build(size | {"min_log_scale": -8.4, "mixture": 3, "hidden": 8})
+    made = voice.TeacherVoice.build(
+        conditioning.DIGITS, **size, min_log_scale=-8.4, mixture=3, hidden=8
+    )
     return made.eval().requires_grad_(False)
 
 
@@ -51,7 +55,7 @@ def test_the_card_is_about_the_recipes_that_are_here():
     card = json.loads(mixture.CARD.read_text())
     for kind in ("teacher", "student"):
         there = ROOT / f"training/digits-mixture-cpu-{kind}.toml"
-        assert card[kind]["recipe"] == voice.read_recipe(there, kind)
+        assert Recipe.from_dict(card[kind]["recipe"]) == Recipe.read(there, kind)
     assert card["teacher"]["NLL nats"] < 0 and card["teacher"]["components"]["of"] == 4
     spread = card["student"]["kl_spread"]["plain"]
     assert all(2.2 < spread[a] / spread[b] < 3.6 for a, b in (("1", "8"), ("4", "32")))  # √8
@@ -68,5 +72,5 @@ def test_the_chapter_says_what_the_card_says():
     assert round(student["kl_spread"]["plain"]["8"], 1) == 0.5
     data = student["recipe"]["data"]
     known = voice.load("teacher").wavenet.receptive_field  # the mixture's teacher has the same body
-    terms = data["batch"] * (data["frames"] * voice.DIGITS.hop - known)
+    terms = data["batch"] * (data["frames"] * conditioning.DIGITS.hop - known)
     assert 11_500 < terms < 12_000 and round(0.2 / terms**0.5, 3) == 0.002

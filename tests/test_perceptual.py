@@ -12,7 +12,7 @@ from minigen.conditioning import PHONES
 from minigen.distillation import DistillationLoss
 from minigen.parallel_wavenet import Student
 from minigen.perceptual import PerceptualLoss, PhoneNet, gram, load_phone_net
-from minigen.speech import voice
+from minigen.speech import corpus, voice
 
 
 def clip(word="seven", speaker="slt", index=0) -> torch.Tensor:
@@ -25,8 +25,8 @@ def test_shipped_classifier_is_small_and_names_held_out_phones():
     card, net = perceptual.card(), load_phone_net()
     assert weights.load(path)[1] == card
     right = count = 0
-    for kept in voice.held_out()[1]:
-        batch = voice.as_batch(kept, 0.0005)
+    for kept in corpus.held_out()[1]:
+        batch = corpus.as_batch(kept, 0.0005)
         scores = net(batch["audio"])[0].argmax(1)  # (1, N)
         truth = batch["frames"][:, : len(PHONES)].argmax(1)[:, 1 : scores.shape[1] + 1]
         right, count = right + (scores == truth).sum().item(), count + truth.numel()
@@ -37,8 +37,8 @@ def test_shipped_classifier_is_small_and_names_held_out_phones():
 def test_labels_and_frames_belong_together():
     """Shifted by two frames either way the same net is right less often: the middle is the middle."""
     net, hits = load_phone_net(), dict.fromkeys((-2, 0, 2), 0)
-    for kept in voice.held_out()[1]:
-        batch = voice.as_batch(kept, 0.0005)
+    for kept in corpus.held_out()[1]:
+        batch = corpus.as_batch(kept, 0.0005)
         scores = net(batch["audio"])[0].argmax(1)[:, 2:-2]
         truth = batch["frames"][:, : len(PHONES)].argmax(1)
         for shift in hits:
@@ -86,8 +86,8 @@ def test_it_is_part_of_the_objective_when_asked():
     student = voice.StudentVoice(
         teacher.upsampler, Student(2, 3, 4, cond_channels=24, log_scale=-6.0)
     )
-    learn, _ = voice.held_out()
-    batch = voice.DigitBatches(learn[::5], batch=2, frames=20, dither=0.0005)(0)
+    learn, _ = corpus.held_out()
+    batch = corpus.Crops(learn[::5], batch=2, frames=20, dither=0.0005)(0)
     off = {"kl": 0.0, "penalty": 0.0, "stft": 0.0, "power": 0.0}
     loss, watched = DistillationLoss(student, teacher.wavenet, **off, perceptual=0.5)(batch)
     assert loss.item() == pytest.approx(0.5 * watched["perceptual"]) and loss > 0

@@ -23,7 +23,7 @@ from minigen import audio, results, weights
 from minigen.distillation import DistillationLoss
 from minigen.parallel_wavenet import Student
 from minigen.spectral_losses import MultiResolutionSTFTLoss
-from minigen.speech import evaluation, voice
+from minigen.speech import corpus, evaluation, synthesis, voice
 from minigen.train import TrainConfig, Trainer
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -88,16 +88,16 @@ def entropies(student: Student, cond: torch.Tensor) -> tuple[float, float]:
 
 def measure(model: voice.StudentVoice, teacher: voice.TeacherVoice) -> dict[str, float]:
     """On held-out clips: densities, spectra, loudness; and how many of 30 digits are recognised."""
-    kept, spectral = voice.held_out()[1], MultiResolutionSTFTLoss()
+    kept, spectral = corpus.held_out()[1], MultiResolutionSTFTLoss()
     kl, entropy = evaluation.student_kl(model, teacher)
     mel, ratio = evaluation.against_recordings(model)
     stft = []
     for clip in kept:
-        batch = voice.as_batch(clip)
-        wave = torch.from_numpy(voice.say(model, model.conditioning(batch)))[:, None]
+        batch = corpus.as_batch(clip)
+        wave = torch.from_numpy(synthesis.sample(model, model.conditioning(batch)))[:, None]
         stft.append(spectral(wave, batch["audio"]).item())
     right, count, _ = evaluation.recognised(evaluation.spoken_digits_of(model, per_word=3))
-    said, true = entropies(model.student, model.conditioning(voice.as_batch(kept[0]))[..., :2400])
+    said, true = entropies(model.student, model.conditioning(corpus.as_batch(kept[0]))[..., :2400])
     return {
         "kl": round(kl, 3),
         "cross_entropy": round(kl + entropy, 3),
@@ -118,7 +118,7 @@ def one(name: str, runs: Path, steps: int) -> dict:
     teacher = voice.load("teacher")
     model = make(name, teacher)
     objective = DistillationLoss(model, teacher.wavenet, **FULL | RUNS[name][1])
-    batches = voice.DigitBatches(voice.held_out()[0], **DATA)
+    batches = corpus.Crops(corpus.held_out()[0], **DATA)
     config = TrainConfig(**RUN | {"steps": steps})
     trainer = Trainer(objective, batches, config, runs / name, {"ablation": name})
     stopped = None
@@ -137,8 +137,8 @@ def one(name: str, runs: Path, steps: int) -> dict:
     row = {"what": RUNS[name][0], "objective": FULL | RUNS[name][1], "steps": done}
     row |= {"stopped": stopped} if stopped else {}
     row |= measure(model, teacher)
-    clip = next(c for c in voice.held_out()[1] if (c.text, c.speaker) == ("seven", "slt"))
-    wave = voice.say(model, model.conditioning(voice.as_batch(clip)))[0]
+    clip = next(c for c in corpus.held_out()[1] if (c.text, c.speaker) == ("seven", "slt"))
+    wave = synthesis.sample(model, model.conditioning(corpus.as_batch(clip)))[0]
     CLIPS.mkdir(parents=True, exist_ok=True)
     audio.save(CLIPS / f"{name}.flac", np.clip(wave[: voice.RATE], -1, 1), voice.RATE)
     return row | {"processor_seconds": round(trained)}

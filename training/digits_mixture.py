@@ -18,7 +18,7 @@ import torch
 
 from minigen import metrics, results
 from minigen.parallel_wavenet import kl_spread
-from minigen.speech import evaluation, voice
+from minigen.speech import corpus, evaluation, synthesis, voice
 
 ROOT = Path(__file__).resolve().parent.parent
 CARD = results.path("digits_mixture")
@@ -29,8 +29,8 @@ SAMPLES = (1, 2, 4, 8, 16, 32)
 def components(teacher: voice.TeacherVoice, dither: float) -> dict[str, float]:
     """Of the held-out clips: how many components count, exp of the weights' entropy, and how often one does."""
     count, alone = [], []
-    for clip in voice.held_out()[1]:
-        batch = voice.as_batch(clip, dither)
+    for clip in corpus.held_out()[1]:
+        batch = corpus.as_batch(clip, dither)
         weights = teacher.wavenet.head.split(teacher(batch))[2].softmax(1)  # (1, k, T)
         count.append(torch.special.entr(weights).sum(1).exp().flatten())
         alone.append((weights.amax(1) > 0.9).flatten().float())
@@ -45,9 +45,9 @@ def components(teacher: voice.TeacherVoice, dither: float) -> dict[str, float]:
 def scatter(student: voice.StudentVoice, teacher: voice.TeacherVoice) -> dict[str, dict]:
     """`kl_spread` on the conditioning of three held-out clips, with the student's own sound as the past."""
     found = []
-    for index, clip in enumerate(voice.held_out()[1][::10]):
+    for index, clip in enumerate(corpus.held_out()[1][::10]):
         dice = torch.Generator().manual_seed(index)
-        cond = student.conditioning(voice.as_batch(clip))
+        cond = student.conditioning(corpus.as_batch(clip))
         noise = student.student.noise(torch.randn(1, 1, cond.shape[-1], generator=dice))
         x, mean, log_scale = student.student(noise, cond)
         part = slice(600, 2600)  # the teacher's past is whole from 256 on
@@ -61,8 +61,8 @@ def scatter(student: voice.StudentVoice, teacher: voice.TeacherVoice) -> dict[st
 def spectral(student: voice.StudentVoice) -> float:
     """The STFT loss against the held-out recordings, as in training/ablations.py."""
     found = []
-    for clip in voice.held_out()[1]:
-        wave = voice.say(student, student.conditioning(voice.as_batch(clip)))[0]
+    for clip in corpus.held_out()[1]:
+        wave = synthesis.sample(student, student.conditioning(corpus.as_batch(clip)))[0]
         found.append(metrics.stft_distance(wave, clip.audio, clip.rate))
     return float(np.mean(found))
 
@@ -127,11 +127,11 @@ def main() -> None:
         path = {"teacher": given.teacher, "student": given.student}[kind]
         recipe, model = voice.recipe_of(kind, path), voice.load(kind, path)
         if kind == "teacher":
-            found = of_teacher(model, recipe["data"]["dither"])
+            found = of_teacher(model, recipe.data["dither"])
         else:
             found = of_student(model, teacher)
         card[kind] = {"weights": sum(w.numel() for w in model.parameters()), **found}
-        card[kind]["recipe"] = recipe
+        card[kind]["recipe"] = recipe.as_dict()
         print(kind, json.dumps(found, indent=1), flush=True)
     given.out.write_text(json.dumps(card, indent=1) + "\n")
 

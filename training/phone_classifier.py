@@ -18,7 +18,7 @@ from common import fit, write_card
 from minigen import weights
 from minigen.conditioning import PHONES
 from minigen.perceptual import PhoneNet
-from minigen.speech import voice
+from minigen.speech import corpus
 from minigen.train import TrainConfig
 
 OUT = weights.path("phone_net")
@@ -34,7 +34,7 @@ def accuracy(net: PhoneNet, clips: list) -> dict[str, float]:
     """The part of frames named rightly: of all, and of those that are not silence."""
     right = count = spoken_right = spoken = 0
     for clip in clips:
-        batch = voice.as_batch(clip, DITHER)
+        batch = corpus.as_batch(clip, DITHER)
         with torch.no_grad():
             scores = net(batch["audio"])[0]
         truth = labels(batch["frames"], scores.shape[-1])
@@ -51,8 +51,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=OUT)
     given = parser.parse_args()
     begin = time.process_time()
-    clips, kept = voice.held_out()
-    crops = voice.DigitBatches(clips, batch=16, frames=50, dither=0.0, seed=3)
+    clips, kept = corpus.held_out()
+    crops = corpus.Crops(clips, batch=16, frames=50, dither=0.0, seed=3)
     torch.manual_seed(0)
     net = PhoneNet(CHANNELS)
 

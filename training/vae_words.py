@@ -17,7 +17,7 @@ from common import fit, half, rows
 from scipy.stats import spearmanr
 
 from minigen import data, vae, weights
-from minigen.speech import word_vae
+from minigen.speech import corpus, word_vae
 from minigen.train import TrainConfig
 
 MODEL = {"latent_dim": 16, "hidden": [128]}
@@ -29,7 +29,7 @@ SPEAKERS = {"voice": ("slt", "rms"), "accent": ("rms", "awb")}  # from, to
 
 def train() -> tuple[word_vae.SpokenVAE, dict]:
     """-> the averaged model and the nats a held-out word."""
-    learn, test = word_vae.held_out(data.spoken_digits())
+    learn, test = corpus.held_out(data.spoken_digits())
     x = torch.tensor(np.stack([word_vae.vector(c) for c in learn])).float()
     y = torch.tensor(np.stack([word_vae.vector(c) for c in test])).float()
     generator = torch.Generator().manual_seed(RUN["seed"])
@@ -53,7 +53,7 @@ def train() -> tuple[word_vae.SpokenVAE, dict]:
 
 def directions(model: word_vae.SpokenVAE) -> dict[str, torch.Tensor]:
     """Latent directions (L,) from training clips: of tempo, of pitch, and from speaker to speaker."""
-    learn, _ = word_vae.held_out(data.spoken_digits())
+    learn, _ = corpus.held_out(data.spoken_digits())
     z = model.latents(learn)
     tempo, shift = zip(*(word_vae.tempo_and_pitch(c) for c in learn), strict=True)
     found = {"tempo": word_vae.direction(z, tempo), "pitch": word_vae.direction(z, shift)}
@@ -65,7 +65,7 @@ def directions(model: word_vae.SpokenVAE) -> dict[str, torch.Tensor]:
 
 def measure(model: word_vae.SpokenVAE, found: dict[str, torch.Tensor], by: str = "pulses") -> dict:
     """Spearman correlation of the place on the direction with what is measured on the sound."""
-    learn, test = word_vae.held_out(data.spoken_digits())
+    learn, test = corpus.held_out(data.spoken_digits())
     results = {}
     for name, way in found.items():
         here, there = SPEAKERS.get(name, (None, None))

@@ -16,14 +16,16 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor, nn
 
 from .. import weights
+from ..conditioning import DIGITS
 from ..data import Utterance
 from ..distributions import Categorical, DiscretizedLogisticMixture, GaussianHead, Head
 from ..train import TrainConfig, Trainer
 from ..wavenet import WaveNet
-from .voice import DigitBatches, Likelihood, TeacherVoice, as_batch, held_out
+from .corpus import Crops, as_batch, held_out
+from .objectives import Likelihood
+from .voice import TeacherVoice
 
 __all__ = ["DITHER", "HEADS", "ar_nats", "card", "load_head", "load_rung", "nats"]
 
@@ -33,19 +35,6 @@ HEADS: dict[str, Head] = {
     "mixture": DiscretizedLogisticMixture(4, 65_536, min_log_scale=-9.0),
     "gaussian": GaussianHead(min_log_scale=-7.8),
 }
-
-
-class PlainLikelihood(nn.Module):
-    """Objective: mean negative log-density of a sample, in nats for a unit of amplitude."""
-
-    def __init__(self, model: WaveNet) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, float]]:
-        x = batch["audio"]
-        nll = -self.model.head.log_density(self.model(x), x)
-        return nll[:, self.model.receptive_field :].mean(), {}  # the rest lacks its past
 
 
 @torch.no_grad()
@@ -125,7 +114,7 @@ def build_head(name: str, recipe: dict) -> WaveNet:
 def build_ladder(recipe: dict) -> TeacherVoice:
     """Untrained, from the recipe."""
     ladder = {k: v for k, v in recipe["ladder"].items() if k not in ("beta", "rungs")}
-    return TeacherVoice.build(recipe["model"] | ladder)
+    return TeacherVoice.build(DIGITS, **recipe["model"], **ladder)
 
 
 # ---------------------------------------------------------------- training
@@ -134,7 +123,7 @@ def build_ladder(recipe: dict) -> TeacherVoice:
 def train_heads(recipe: dict, out: Path, folder: Path) -> None:
     """Each head for the same steps on the same batches; then the weights and one card."""
     clips, kept = held_out()
-    batches = DigitBatches(clips, **recipe["data"])
+    batches = Crops(clips, **recipe["data"])
     rows = []
     for name in HEADS:
         torch.manual_seed(recipe["seed"])
@@ -142,7 +131,7 @@ def train_heads(recipe: dict, out: Path, folder: Path) -> None:
         net.init_from_data(torch.cat([batches(step)["audio"] for step in range(32)]))
         before = nats(net, kept)
         config = TrainConfig(**recipe["heads_run"])
-        trainer = Trainer(PlainLikelihood(net), batches, config, out / name, recipe)
+        trainer = Trainer(Likelihood(net), batches, config, out / name, recipe)
         start = time.process_time()
         watched = trainer.run(resume=True)
         minutes = (time.process_time() - start) / 60
@@ -165,7 +154,7 @@ def train_heads(recipe: dict, out: Path, folder: Path) -> None:
 def train_ladder(recipe: dict, out: Path, folder: Path) -> None:
     """One conditioned network, whose weights are kept at the rungs, at half precision."""
     clips, kept = held_out()
-    batches = DigitBatches(clips, **recipe["data"])
+    batches = Crops(clips, **recipe["data"])
     torch.manual_seed(recipe["seed"])
     voice = build_ladder(recipe)
     voice.wavenet.init_from_data(torch.cat([batches(step)["audio"] for step in range(32)]))

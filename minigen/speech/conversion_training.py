@@ -29,7 +29,8 @@ from .conversion import (
     upsample,
     weights_of,
 )
-from .voice import held_out, network_from
+from .corpus import held_out
+from .start import network_from
 
 __all__ = ["ConversionLoss", "SpeechBatches", "corpus", "export", "train"]
 
@@ -132,7 +133,7 @@ class _Reverse(torch.autograd.Function):
 class ConversionLoss(nn.Module):
     """Objective: what the codes must do, as a weighted sum.
 
-        waveform · NLL of a sample, weighted by its scale as in `voice.Likelihood`
+        waveform · NLL of a sample, weighted by its scale as in `objectives.Likelihood`
         + spectrum · mean squared error of the predicted mel-cepstra, in units of their deviation
         + commitment · |z - sg[e]|² / D
         + speaker · cross-entropy of a critic that guesses the speaker from the codes; its gradient
@@ -218,7 +219,7 @@ def _melody_error(guess: Tensor, pitch: Tensor) -> Tensor:
 
 
 def corpus(name: str) -> tuple[list[Utterance], list[Utterance]]:
-    """Clips of "spoken_digits" or "fsdd" to learn from, and clips held out, as `voice.held_out` cuts them."""
+    """Clips of "spoken_digits" or "fsdd" to learn from, and clips held out, as `corpus.held_out` cuts them."""
     if name not in ("spoken_digits", "fsdd"):
         raise ValueError(f"no corpus {name!r}: choose spoken_digits or fsdd")
     return held_out(fsdd() if name == "fsdd" else None, name)

@@ -26,8 +26,9 @@ from ..metrics.distances import (
     stft_distance,
 )
 from ..parallel_wavenet import BASES, conditional_kl
-from . import voice
+from . import corpus, synthesis, voice
 from .prosody import Prosody
+from .recipe import Recipe
 
 __all__ = [
     "PhoneJudge",
@@ -58,8 +59,8 @@ def held_out_nll(
 ) -> float:
     """Nats a sample of clips, by default the kept-away digits, with the dither of the training."""
     total = count = 0.0
-    for clip in voice.held_out()[1] if clips is None else clips:
-        batch = voice.as_batch(clip, dither, teacher.spec)
+    for clip in corpus.held_out()[1] if clips is None else clips:
+        batch = corpus.as_batch(clip, dither, teacher.spec)
         params = teacher(batch)
         total -= teacher.wavenet.head.log_density(params, batch["audio"]).sum().item()
         count += len(clip.audio)
@@ -73,8 +74,8 @@ def student_kl(
     """KL(student ‖ teacher) and the student's entropy, in nats a sample, on the conditioning of clips, by
     default the kept-away digits."""
     kl, entropy = [], []
-    for clip in voice.held_out()[1] if clips is None else clips:
-        cond = student.conditioning(voice.as_batch(clip, spec=student.spec))
+    for clip in corpus.held_out()[1] if clips is None else clips:
+        cond = student.conditioning(corpus.as_batch(clip, spec=student.spec))
         noise = torch.randn(1, 1, len(clip.audio), generator=torch.Generator().manual_seed(0))
         x, mean, log_scale = student.student(student.student.noise(noise), cond)
         params, base = teacher.wavenet(x, cond), student.student.base
@@ -110,7 +111,7 @@ def said_together(
     temperature: float = 1.0,
 ) -> Iterator[np.ndarray]:
     """Waveforms for several conditionings (1, C, T_i), 40 a batch: far fewer steps for a teacher."""
-    say = lambda cond, seed: voice.say(model, cond, seed=seed, temperature=temperature)
+    say = lambda cond, seed: synthesis.sample(model, cond, seed=seed, temperature=temperature)
     return in_batches(say, conds, seed)
 
 
@@ -128,14 +129,14 @@ def spoken_digits_of(
             speaker = SPEAKERS[(index + DIGIT_WORDS.index(word)) % len(SPEAKERS)]
             pace, pitch = rng.uniform(0.85, 1.2), rng.uniform(0.9, 1.1)
             plan = conditioning.plan(word, speaker, pace, pitch)
-            plans.append((word, voice.conditioning_for(model, [plan], speaker)))
+            plans.append((word, synthesis.conditioning_for(model, [plan], speaker)))
     waves = said_together(model, [cond for _, cond in plans], seed)
     yield from zip((word for word, _ in plans), waves, strict=True)
 
 
 def recognised(spoken: Iterator[tuple[str, np.ndarray]]) -> tuple[int, int, dict[str, list[str]]]:
     """How many words the recogniser names -> (right, all, {word: what it heard instead})."""
-    recogniser = DigitRecogniser(voice.held_out()[0])
+    recogniser = DigitRecogniser(corpus.held_out()[0])
     right = count = 0
     mistaken: dict[str, list[str]] = {}
     for word, wave in spoken:
@@ -150,7 +151,7 @@ def recognised(spoken: Iterator[tuple[str, np.ndarray]]) -> tuple[int, int, dict
 @torch.no_grad()
 def _as_recorded(model: torch.nn.Module, clips: Sequence[Utterance]) -> list[np.ndarray]:
     """Clips of digits, said with their own phones, times, F0 and phase."""
-    return list(said_together(model, [model.conditioning(voice.as_batch(c)) for c in clips]))
+    return list(said_together(model, [model.conditioning(corpus.as_batch(c)) for c in clips]))
 
 
 def against_recordings(
@@ -158,7 +159,7 @@ def against_recordings(
 ) -> tuple[float, float]:
     """Log-mel distance in dB (mean) and std ratio (median) to recordings, by default the held-out ones,
     said with the recording's own phones, times, F0 and phase."""
-    clips = voice.held_out()[1] if clips is None else clips
+    clips = corpus.held_out()[1] if clips is None else clips
     waves = _as_recorded(model, clips)
     pairs = [(wave, clip.audio, clip.rate) for wave, clip in zip(waves, clips, strict=True)]
     distances = [log_mel_distance(*pair) for pair in pairs]
@@ -180,7 +181,7 @@ def table(
             raise ValueError(
                 "this table is about the digits: give weights of their teacher and student"
             )
-    kept = voice.held_out()[1]
+    kept = corpus.held_out()[1]
     right, count, _ = recognised((clip.text, clip.audio) for clip in kept)
     rows: dict[str, dict[str, float]] = {"recordings": {"recognised %": 100 * right / count}}
     distances = lambda a, b: _means(
@@ -195,13 +196,13 @@ def table(
             "recognised %": 100 * right / count,
             **distances(waves[name], recordings),
             "std ratio": float(np.median(ratios)),
-            "samples/s": voice.samples_per_second(model),
+            "samples/s": synthesis.samples_per_second(model),
         }
         if mistaken:
             print(
                 f"{name}: " + ", ".join(f"{w} heard as {'/'.join(h)}" for w, h in mistaken.items())
             )
-    dither = voice.recipe_of("teacher", teacher_file)["data"]["dither"]
+    dither = voice.recipe_of("teacher", teacher_file).data["dither"]
     rows["teacher"]["NLL nats"] = held_out_nll(teacher, dither)
     rows["student"]["KL nats"], rows["student"]["entropy nats"] = student_kl(student, teacher)
     rows["student to teacher"] = distances(waves["student"], waves["teacher"])
@@ -245,8 +246,8 @@ def said_with(
         f0 = prosody.contour.predict(times, n=len(clip.f0))
     else:
         times, f0 = prosody.plan(clip.text)
-    cond = voice.conditioning_for(model, [(times, f0)], clip.speaker)
-    return Said(clip, way, voice.say(model, cond, seed, backend="numba")[0], times, f0)
+    cond = synthesis.conditioning_for(model, [(times, f0)], clip.speaker)
+    return Said(clip, way, synthesis.sample(model, cond, seed, backend="numba")[0], times, f0)
 
 
 def linear_nll(
@@ -273,20 +274,20 @@ def linear_nll(
 
 @torch.no_grad()
 def likelihoods(
-    model: voice.TeacherVoice, recipe: dict, train: list[Utterance], kept: list[Utterance]
+    model: voice.TeacherVoice, recipe: Recipe, train: list[Utterance], kept: list[Utterance]
 ) -> dict[str, float]:
     """Held-out nats a sample: of the model, of it at step 0, late by a frame, and of AR(order)."""
-    dither, order = recipe["data"]["dither"], recipe["model"]["lpc_order"]
+    dither, order = recipe.data["dither"], recipe.model["lpc_order"]
     out = {f"AR({order})": linear_nll(train, kept, order, dither)}
-    torch.manual_seed(recipe.get("seed", 0))
-    start = voice.TeacherVoice.build(recipe["model"], model.spec)
-    batches = voice.DigitBatches(train, **recipe["data"], spec=model.spec)
+    torch.manual_seed(recipe.seed)
+    start = voice.TeacherVoice.build(model.spec, **recipe.model)
+    batches = corpus.Crops(train, **recipe.data, spec=model.spec)
     start.wavenet.init_from_data(torch.cat([batches(step)["audio"] for step in range(16)]))
     out["step 0"] = held_out_nll(start, dither, kept)
     out["trained"] = held_out_nll(model, dither, kept)
     total = count = 0.0
     for clip in kept:
-        batch = voice.as_batch(clip, dither, model.spec)
+        batch = corpus.as_batch(clip, dither, model.spec)
         batch["frames"] = batch["frames"].roll(1, -1)  # what was to come now comes a frame later
         total -= model.wavenet.head.log_prob(model(batch), batch["audio"]).sum().item()
         count += len(clip.audio)
@@ -458,16 +459,16 @@ def speech_table(
             `student` alone, none. limit: take the first few kept-away sentences.
 
     Returns:
-        What was measured on the sentences that `voice.held_out` keeps away, what the teacher and what the student
+        What was measured on the sentences that `corpus.held_out` keeps away, what the teacher and what the student
         said, the judge of phones, and the prosody fitted on the rest. Measured are "nats", "prosody", and
         "sentences", {way: {figure: value}}; of a student "student nats", "student" and, how far it is
         from its teacher's sound, "student to teacher".
     """
     model = voice.load("teacher", weights, voice="allison")
     recipe = voice.recipe_of("teacher", weights, voice="allison")
-    if "corpus" not in recipe:
+    if recipe.corpus is None:
         raise ValueError(f"{weights} is a voice of the digits: evaluate it without --voice")
-    train, kept = voice.corpus_clips(recipe["corpus"])
+    train, kept = corpus.read_all(recipe.corpus)
     kept = kept[:limit]
     prosody, judge = Prosody.fit(train), PhoneJudge(train)
     said = [said_with(model, prosody, clip, way) for clip in kept for way in WAYS]

@@ -384,7 +384,7 @@ class Prosody:
         seed: int | None = None,
         temperature: float = 1.0,
     ) -> tuple[list[tuple[str, float, float]], np.ndarray]:
-        """-> phones with times, F0 in Hz per frame (N,): what `voice.conditioning_for` takes.
+        """-> phones with times, F0 in Hz per frame (N,): what `synthesis.conditioning_for` takes.
 
         Args:
             text: to be read; or

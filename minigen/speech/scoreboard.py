@@ -24,8 +24,8 @@ from ..data import Utterance, spoken_digits
 from ..data.spoken_digits import SPEAKERS
 from ..metrics import distances as metrics
 from ..timeseries import lpc_analysis, lpc_excitation, lpc_synthesis
+from .corpus import held_out
 from .hmm_synthesis import StatisticalVoice, copy_synthesis
-from .voice import held_out
 
 __all__ = ["ROWS", "Row", "as_text", "measure", "measure_row", "stored"]
 
@@ -139,7 +139,7 @@ def _mel_bands(clips: Sequence[Utterance]) -> list[np.ndarray]:
 
 def _neural(name: str, temperature: float = 1.0) -> Callable:
     def say(clips: Sequence[Utterance]) -> list[np.ndarray]:
-        from . import babble, voice
+        from . import babble, corpus, voice
         from . import evaluation as evaluate
 
         if name.startswith("rung"):
@@ -147,7 +147,7 @@ def _neural(name: str, temperature: float = 1.0) -> Callable:
             model = babble.load_rung(rungs[-1] if name == "rung last" else rungs[-2])
         else:
             model = voice.load(name)
-        conds = [model.conditioning(voice.as_batch(clip)) for clip in clips]
+        conds = [model.conditioning(corpus.as_batch(clip)) for clip in clips]
         waves = evaluate.said_together(model, conds, temperature=temperature)
         return [wave.astype(float) for wave in waves]
 
@@ -285,7 +285,7 @@ def main(names: Sequence[str]) -> None:
     if not names:
         card = {
             "command": COMMAND,
-            "data": "the 30 clips of spoken_digits that voice.held_out keeps away",
+            "data": "the 30 clips of spoken_digits that corpus.held_out keeps away",
             "torch": torch.__version__,
             "units": UNITS,
             "what": {r.name: {"chapter": r.chapter, "given": r.note} for r in ROWS},

@@ -1,4 +1,4 @@
-"""Sound piece by piece: a student heard while it speaks, in memory that does not grow.
+"""Sound piece by piece: a student is heard while it speaks, in memory that does not grow.
 
 x[t] depends on the noise and the conditioning at t and on the `receptive_field` samples before, no more. A
 piece is therefore computed from a window that begins that many samples earlier, and only its own samples are
@@ -20,15 +20,14 @@ from ..parallel_wavenet import Student
 __all__ = ["conditioning_pieces", "features", "pieces", "student_pieces"]
 
 Part = tuple[list | np.ndarray, np.ndarray]  # phones with their times, or mel bands; F0 a frame
-# Frames either side that a frame's conditioning depends on: two convolutions, interpolation
-REACH = 3
+CONTEXT = 3  # frames either side that a frame's conditioning depends on
 
 
 def features(part: Part, spec: VoiceSpec) -> tuple[np.ndarray, np.ndarray]:
     """A planned part of speech -> frame features (F, N) and phase features (6, N · hop)."""
-    told, f0 = part
+    given, f0 = part
     phase = conditioning.phase_features(conditioning.phase(f0, spec.rate), f0)
-    return conditioning.told_features(told, f0, spec), phase
+    return conditioning.inputs(given, f0, spec), phase
 
 
 @torch.no_grad()
@@ -38,32 +37,32 @@ def conditioning_pieces(
     """Planned parts -> their conditioning, `chunk` frames at a time, (1, C, chunk · hop).
 
     Together the pieces are what the upsampler makes of all parts at once, but for the rounding of its
-    interpolation, which knows the place of a frame to 7 digits: one pass over ten minutes knows it to a
-    two-hundredth of a frame, a piece to a hundred-thousandth. `parts` is read as it is needed.
+    interpolation, which knows the place of a frame to 7 digits. `parts` is read as it is needed.
     """
     spec, who = voice.spec, torch.tensor([voice.spec.speakers.index(speaker)])
     frames = np.zeros((spec.frame_features, 0), dtype=np.float32)
     phase = np.zeros((conditioning.PHASE_FEATURES, 0), dtype=np.float32)
-    before, source, more = 0, iter(parts), True  # how many of `frames` were given out already
+    done, source, more = 0, iter(parts), True  # how many of `frames` were given out already
     while True:
-        while more and frames.shape[1] < before + chunk + REACH:
+        while more and frames.shape[1] < done + chunk + CONTEXT:
             part = next(source, None)
             if more := part is not None:
                 f, p = features(part, spec)
-                frames, phase = np.concatenate([frames, f], 1), np.concatenate([phase, p], 1)
-        now = min(chunk, frames.shape[1] - before)
+                gone = max(0, done - CONTEXT)
+                frames = np.concatenate([frames[:, gone:], f], 1)
+                phase = np.concatenate([phase[:, gone * spec.hop :], p], 1)
+                done -= gone
+        now = min(chunk, frames.shape[1] - done)
         if now <= 0:
             return
-        last = min(before + now + REACH, frames.shape[1])
+        first, last = max(0, done - CONTEXT), min(done + now + CONTEXT, frames.shape[1])
         cond = voice.upsampler(
-            torch.from_numpy(frames[None, :, :last].copy()),
+            torch.from_numpy(frames[None, :, first:last].copy()),
             who,
-            torch.from_numpy(phase[None, :, : last * spec.hop].copy()),
+            torch.from_numpy(phase[None, :, first * spec.hop : last * spec.hop].copy()),
         )
-        yield cond[..., before * spec.hop : (before + now) * spec.hop]
-        gone = max(0, before + now - REACH)
-        frames, phase = frames[:, gone:].copy(), phase[:, gone * spec.hop :].copy()
-        before += now - gone
+        yield cond[..., (done - first) * spec.hop : (done - first + now) * spec.hop]
+        done += now
 
 
 @torch.no_grad()

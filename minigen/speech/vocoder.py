@@ -4,50 +4,37 @@
 
 What lies between is 34 numbers a frame, less than half of the 80 samples that the frame has, and nothing of
 the waveform's phase: what comes out is another waveform that sounds like the first. The network is a voice like
-the others (`voice`), but it is told how the recording sounds instead of what is said and by whom.
+the others (`voice`), but it is conditioned on how the recording sounds instead of on phones and a speaker. A
+recording of any length is taken apart a minute at a time.
 """
 
 from __future__ import annotations
 
 import time
-from functools import cache
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
+import soundfile as sf
 import torch
 from numpy.typing import ArrayLike
 
 from .. import conditioning, weights
-from ..audio import pitch, resample
+from ..audio import pitch, resample, speech_level, to_level
 from ..conditioning import VoiceSpec
 from . import stream as streaming
 from . import voice
+from .corpus import ANYBODY, LOUD
+from .synthesis import Spoken, check_seed, check_temperature, conditioning_for, sample
 
-__all__ = ["analyse", "network", "synthesise", "vocode"]
+__all__ = ["analyse", "network", "of_file", "synthesise", "vocode"]
 
-
-def analyse(x: np.ndarray, spec: VoiceSpec) -> tuple[np.ndarray, np.ndarray, float]:
-    """A waveform (T,) at `spec.rate` -> log-mel bands (M, N), F0 in Hz (N,) a frame of 10 ms, its level.
-
-    The waveform is brought to the level `voice.LOUD` first. N = T / hop, rounded up.
-
-    Raises:
-        ValueError: there is nothing to hear in x.
-
-    >>> from minigen import data
-    >>> spec = VoiceSpec((), 8000, ("anybody",), mels=32)
-    >>> mel, f0, level = analyse(data.example().audio, spec)
-    >>> mel.shape == (32, len(f0)), 0 < level < 1
-    (True, True)
-    """
-    level = voice.level(x, spec.rate)
-    if len(x) < 5 * spec.hop or level < 1e-4:
-        raise ValueError(f"{len(x) / spec.rate:.2f} s, as good as silent: nothing to vocode")
-    x = np.pad(x, (0, -len(x) % spec.hop)) * (voice.LOUD / level)
-    n = len(x) // spec.hop
-    f0 = pitch.f0(x, spec.rate)[:n]
-    mel = conditioning.mel_bands(x, spec.rate, spec.mels)
-    return mel, np.pad(f0, (0, n - len(f0))), level
+MINUTE = 6000  # frames that are taken apart at once
+MARGIN = 100  # frames either side that are looked at, too
+BLOCK = 30  # seconds that are read at once
+Blocks = Callable[
+    [], Iterable[np.ndarray]
+]  # a recording at the network's rate, each time from the start
 
 
 def vocode(
@@ -56,7 +43,7 @@ def vocode(
     model: str = "student",
     seed: int = 0,
     temperature: float = 1.0,
-) -> voice.Spoken:
+) -> Spoken:
     """A recording, taken apart and made again.
 
     Args:
@@ -66,12 +53,12 @@ def vocode(
         seed, temperature: of the noise.
 
     Raises:
-        ValueError: there is nothing to hear in x, or `model` is no vocoder.
+        ValueError: there is no sound in x, or `model` is no vocoder.
 
     References:
         Shen et al., Natural TTS Synthesis by Conditioning WaveNet on Mel Spectrogram Predictions, 2018
-        (arXiv:1712.05884), for a WaveNet that is told mel spectra; Ping, Peng and Chen, ClariNet, 2018
-        (arXiv:1807.07281), for a parallel one.
+        (arXiv:1712.05884), for a WaveNet that is conditioned on mel spectra; Ping, Peng and Chen,
+        ClariNet, 2018 (arXiv:1807.07281), for a parallel one.
 
     >>> from minigen import data
     >>> clip = data.example()
@@ -82,41 +69,137 @@ def vocode(
     x = np.asarray(x)
     if x.ndim != 1 or not np.issubdtype(x.dtype, np.floating) or not np.isfinite(x).all():
         raise ValueError(f"a waveform is (T,) finite floats, not {x.dtype} {x.shape}")
-    voice.check_temperature(temperature)
-    spec = network(model).spec
-    x = resample(x, rate, spec.rate)
-    mel, f0, level = analyse(x, spec)
+    net = network(model)
+    x = resample(x, rate, net.spec.rate) if len(x) else x
     start = time.perf_counter()
-    made = synthesise(mel, f0, model, seed, temperature)[: len(x)]
-    seconds = time.perf_counter() - start
-    made = np.clip(made * (level / voice.LOUD), -1, 1).astype(np.float32)
-    return voice.Spoken(made, spec.rate, seconds)
+    made = np.concatenate(list(_made_again(lambda: [x], net, seed, temperature)))
+    return Spoken(made[: len(x)], net.spec.rate, time.perf_counter() - start)
+
+
+def of_file(
+    path: Path | str, model: str = "student", seed: int = 0, temperature: float = 1.0
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """`vocode` for a file, in memory that does not grow: (made, recorded) piece by piece."""
+    net = network(model)
+    blocks = lambda: _blocks(Path(path), net.spec.rate)
+    recorded, held = blocks(), np.zeros(0, np.float32)
+    for piece in _made_again(blocks, net, seed, temperature):
+        while len(held) < len(piece) and (block := next(recorded, None)) is not None:
+            held = np.concatenate([held, block])
+        yield piece[: len(held)], held[: len(piece)]
+        held = held[len(piece) :]
+
+
+def _blocks(path: Path, rate: int) -> Iterator[np.ndarray]:
+    """A sound file at another rate, BLOCK seconds at a time; together they are the whole, resampled."""
+    with sf.SoundFile(path) as file:
+        own = file.samplerate
+        for begin in range(0, file.frames, BLOCK * own):
+            first = max(0, begin - own)
+            file.seek(first)
+            x = file.read((BLOCK + 1) * own + begin - first, "float32", always_2d=True).mean(1)
+            y = resample(x, own, rate)[(begin - first) // own * rate :]
+            more = begin + BLOCK * own < file.frames
+            yield np.clip(y[: BLOCK * rate] if more else y, -1, 1)
+
+
+def _made_again(
+    blocks: Blocks, net: voice.TeacherVoice | voice.StudentVoice, seed: int, temperature: float
+) -> Iterator[np.ndarray]:
+    """Blocks of a recording -> what the network makes of it, piece by piece, at its level."""
+    check_temperature(temperature)
+    check_seed(seed)
+    spec, found, samples = net.spec, [], 0
+    for block in blocks():
+        found.append(speech_level(block, spec.rate) if len(block) >= spec.hop else 0.0)
+        samples += len(block)
+    active = np.array([one for one in found if one > 0.1 * max(found)])
+    loud = float(np.sqrt(np.mean(active**2))) if len(active) else 0.0
+    if samples < 5 * spec.hop or loud < 1e-4:
+        raise ValueError(f"{samples / spec.rate:.2f} s, as good as silent: nothing to vocode")
+    parts = _taken_apart(blocks(), spec, loud)
+    for piece in _synthesised(parts, net, seed, temperature):
+        yield np.clip(piece * (loud / LOUD), -1, 1).astype(np.float32)
+
+
+def _taken_apart(
+    blocks: Iterable[np.ndarray], spec: VoiceSpec, loud: float
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Blocks of a recording -> (bands (M, N), F0 (N,)), a minute at a time, cut where nothing is voiced."""
+    held, begin, hop = np.zeros(0, np.float32), 0, spec.hop  # of `held`, frames given out already
+    for block in blocks:
+        held = np.concatenate([held, block])
+        while len(held) >= (begin + MINUTE + MARGIN) * hop:
+            mel, f0 = _bands_and_f0(held, spec, loud)
+            last = begin + MINUTE
+            quiet = np.flatnonzero(f0[begin + MINUTE // 2 : last] == 0)
+            last = begin + MINUTE // 2 + quiet[-1] if len(quiet) else last
+            yield mel[:, begin:last], f0[begin:last]
+            gone = max(0, last - MARGIN)
+            held, begin = held[gone * hop :], last - gone
+    mel, f0 = _bands_and_f0(held, spec, loud)
+    yield mel[:, begin:], f0[begin:]
+
+
+def _bands_and_f0(x: np.ndarray, spec: VoiceSpec, loud: float) -> tuple[np.ndarray, np.ndarray]:
+    """Of a part of a recording whose level is `loud`, without its offset, at the level LOUD."""
+    own = speech_level(x, spec.rate)
+    x = (
+        to_level(x, spec.rate, LOUD * own / loud)
+        if own >= 1e-4 and len(x) >= 5 * spec.hop
+        else 0 * x
+    )
+    x = np.pad(x, (0, -len(x) % spec.hop))
+    n = len(x) // spec.hop
+    f0 = pitch.f0(x, spec.rate)[:n]
+    return conditioning.mel_bands(x, spec.rate, spec.mels), np.pad(f0, (0, n - len(f0)))
+
+
+def analyse(x: np.ndarray, spec: VoiceSpec) -> tuple[np.ndarray, np.ndarray, float]:
+    """A waveform (T,) at `spec.rate` -> log-mel bands (M, N), F0 in Hz (N,) a frame of 10 ms, its level.
+
+    The waveform is brought to the level `corpus.LOUD` first. N = T / hop, rounded up.
+
+    >>> from minigen import data
+    >>> spec = VoiceSpec((), 8000, ("anybody",), mels=32)
+    >>> mel, f0, level = analyse(data.example().audio, spec)
+    >>> mel.shape == (32, len(f0)), 0 < level < 1
+    (True, True)
+    """
+    loud = speech_level(x, spec.rate)
+    return *_bands_and_f0(x, spec, loud), loud
 
 
 def synthesise(
     mel: np.ndarray, f0: np.ndarray, model: str = "student", seed: int = 0, temperature: float = 1.0
 ) -> np.ndarray:
     """The second half of `vocode`: bands (M, N) and F0 (N,), wherever from -> a waveform (N · hop,) float32."""
-    net = network(model)
+    pieces = _synthesised([(mel, f0)], network(model), seed, temperature)
+    return np.concatenate(list(pieces))
+
+
+def _synthesised(
+    parts: Iterable[streaming.Part], net: torch.nn.Module, seed: int, temperature: float
+) -> Iterator[np.ndarray]:
     if isinstance(net, voice.StudentVoice):
         generator = torch.Generator().manual_seed(seed)
-        pieces = streaming.pieces(net, [(mel, f0)], voice.ANYBODY, generator, temperature, chunk=96)
-        return np.concatenate(list(pieces))
-    cond = voice.conditioning_for(net, [(mel, f0)], voice.ANYBODY)
-    return voice.say(net, cond, seed, temperature, "numba")[0]
+        yield from streaming.pieces(net, parts, ANYBODY, generator, temperature, chunk=96)
+        return
+    for part in parts:
+        cond = conditioning_for(net, [part], ANYBODY)
+        yield sample(net, cond, seed, temperature, "numba")[0]
 
 
-@cache
 def network(model: str = "student") -> voice.TeacherVoice | voice.StudentVoice:
     """The vocoder that `model` names: see `vocode`."""
-    if model in voice.VOICES:
-        return voice.load(model, voice="vocoder")
+    if model in voice.KINDS:
+        return voice.shared(model, voice="vocoder")
     if not Path(model).is_file():
         raise ValueError(
             f"no model {model!r}: choose student or teacher, or give a file of weights"
         )
-    held = weights.notes(model).get("recipe", {}).get("kind")
-    net = voice.load("teacher" if held == "teacher" else "student", model)
+    held = (weights.notes(model).get("recipe") or {}).get("kind")
+    net = voice.shared("teacher" if held == "teacher" else "student", model)
     if not net.spec.mels:
-        raise ValueError(f"{model} is told phones, not mel bands: it speaks, and cannot vocode")
+        raise ValueError(f"{model} is conditioned on phones, not on mel bands: it cannot vocode")
     return net

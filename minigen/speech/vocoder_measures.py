@@ -18,7 +18,7 @@ from .. import audio, results
 from ..conditioning import mel_bands
 from ..data import Utterance
 from ..metrics import distances as metrics
-from . import voice
+from . import corpus, voice
 from .hmm_synthesis import copy_synthesis
 from .vocoder import vocode
 
@@ -68,18 +68,17 @@ def table(
     The clips are read as the student's recipe reads them, at one level; they need their corpora.
     """
     file = None if student == "student" else student
-    corpus = voice.recipe_of("student", file, "vocoder")["corpus"]
+    source = voice.recipe_of("student", file, "vocoder").corpus
     ways: dict[str, Maker] = {
-        "Griffin-Lim": lambda clip: from_mel_alone(clip, corpus["mels"]),
+        "Griffin-Lim": lambda clip: from_mel_alone(clip, source.mels),
         "source and filter": copy_synthesis,
         "teacher": lambda clip: vocode(clip.audio, clip.rate, teacher).audio,
         "student": lambda clip: vocode(clip.audio, clip.rate, student).audio,
     }
     rows = {}
-    shared = {"rate": corpus["rate"], "mels": corpus["mels"]}
-    for name in [*corpus["names"], UNHEARD]:
-        clips = voice.read_corpus(shared | {"name": name})
-        kept = clips if name == UNHEARD else voice.held_out(clips, name)[1]
+    for name in [*source.names, UNHEARD]:
+        clips = corpus.read(corpus.Source(source.rate, name, mels=source.mels))
+        kept = clips if name == UNHEARD else corpus.held_out(clips, name)[1]
         which = np.linspace(0, len(kept) - 1, min(most, len(kept)))
         chosen = [kept[round(i)] for i in which]
         rows[name] = {way: measure(make, chosen) for way, make in ways.items()}
@@ -104,10 +103,12 @@ def as_text(rows: dict[str, dict[str, dict[str, float]]]) -> str:
     student                    5.12      0.90
     """
     lines = []
-    for corpus, ways in rows.items():
-        names = list(next(iter(ways.values())))
-        lines += [corpus, " " * 21 + "".join(f"{name:>10}" for name in names)]
-        lines += [f"{w:21}" + "".join(f"{row[n]:10.2f}" for n in names) for w, row in ways.items()]
+    for name, ways in rows.items():
+        columns = list(next(iter(ways.values())))
+        lines += [name, " " * 21 + "".join(f"{column:>10}" for column in columns)]
+        lines += [
+            f"{w:21}" + "".join(f"{row[n]:10.2f}" for n in columns) for w, row in ways.items()
+        ]
     return "\n".join(lines)
 
 
@@ -122,11 +123,11 @@ def main() -> None:
     print(as_text(rows))
     if given.write:
         rounded = {
-            corpus: {
+            name: {
                 way: {k: None if np.isnan(v) else float(f"{v:.4g}") for k, v in row.items()}
                 for way, row in ways.items()
             }
-            for corpus, ways in rows.items()
+            for name, ways in rows.items()
         }
         card = {
             "command": "python -m minigen.speech.vocoder_measures --write",

@@ -24,9 +24,9 @@ from ..audio import FLOOR, mel_cepstrum, mel_filterbank, mel_spectrogram
 from ..data import Utterance
 from ..timeseries import pitch
 from ..vae import VAE
+from .corpus import LOUD
 from .hmm_synthesis import FRAME, continuous_log_f0, vocode
 from .vocoder import network, synthesise
-from .voice import LOUD, held_out
 
 __all__ = [
     "BANDS",
@@ -36,7 +36,6 @@ __all__ = [
     "SpokenVAE",
     "direction",
     "hear",
-    "held_out",
     "load",
     "render",
     "spectral_mean",
@@ -115,7 +114,7 @@ def _by_student(mel: np.ndarray, f0: np.ndarray, seed: int) -> np.ndarray:
     magnitude = np.maximum(spread @ np.exp(mel), FLOOR)
     window = np.hanning(FFT + 1)[:-1]
     rms = np.sqrt(2 * np.sum(magnitude**2, axis=0) / FFT / np.sum(window**2))  # Parseval
-    gain = LOUD / np.quantile(rms, 0.9)  # as `voice.level` has it
+    gain = LOUD / np.quantile(rms, 0.9)  # as `corpus.level` has it
     bands = np.log(gain * (mel_filterbank(RATE, FFT, network().spec.mels) @ magnitude))
     silence = ((0, 0), (5, 5))  # frames
     told = np.pad(bands, silence, constant_values=np.log(FLOOR))

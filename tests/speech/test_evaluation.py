@@ -3,14 +3,14 @@
 import dataclasses
 import math
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pytest
+import toy
 from scipy.signal import lfilter
 
 from minigen import conditioning, data
-from minigen.speech import evaluation, voice
+from minigen.speech import corpus, evaluation, training, voice
 from minigen.speech.prosody import Prosody
 
 
@@ -118,7 +118,7 @@ def test_each_way_is_given_what_it_says(sentences):
 
 
 def test_the_table_of_the_digits(monkeypatch):
-    train, kept = voice.held_out()
+    train, kept = corpus.held_out()
     monkeypatch.setattr(voice, "held_out", lambda: (train[:40], kept[:3]))
     monkeypatch.setattr(voice, "samples_per_second", lambda model: 1.0)
     rows = evaluation.table(per_word=1)
@@ -135,7 +135,7 @@ def test_the_table_of_the_digits(monkeypatch):
 
 
 def test_prosody_is_measured_against_constants(sentences):
-    train, kept = voice.held_out(sentences, "allison")
+    train, kept = corpus.held_out(sentences, "allison")
     row = evaluation.prosody_figures(Prosody.fit(train), train, kept)
     assert row["durations, nats a phone"] > row["without context"] + 0.3
     assert row["voicing right %"] > 85 > row["always the usual %"]
@@ -149,16 +149,14 @@ def test_prosody_is_measured_against_constants(sentences):
 
 
 def test_a_whole_table_from_a_toy_voice(sentences, tmp_path, monkeypatch):
-    recipe = voice.read_recipe(
-        Path(__file__).parents[2] / "training/allison-cpu-teacher.toml", "teacher"
-    )
-    recipe["model"] |= {"layers": 3, "cycles": 1, "residual": 4, "skip": 4, "hidden": 4}
-    recipe["data"] |= {"frames": 10, "batch": 2}
-    recipe["run"] = {"steps": 3, "every": 3}
-    monkeypatch.setattr(voice, "read_corpus", lambda corpus: sentences)
-    train, kept = voice.held_out(sentences, "allison")
+    few = {"data": {"frames": 10, "batch": 2}, "run": {"steps": 3, "every": 3}}
+    small = {"layers": 3, "residual": 4, "hidden": 4}
+    model = small | {"cycles": 1, "skip": 4}
+    recipe = toy.recipe("allison-cpu-teacher", model=model, **few)
+    monkeypatch.setattr(corpus, "read", lambda source: sentences)
+    train, kept = corpus.held_out(sentences, "allison")
     assert kept and train
-    voice.train(recipe, tmp_path)
+    training.train(recipe, tmp_path)
     teacher = tmp_path / "checkpoint.safetensors"
     measured, said, none, _, prosody = evaluation.speech_table(teacher, limit=2)
     assert none == [] and "student" not in measured
@@ -178,13 +176,9 @@ def test_a_whole_table_from_a_toy_voice(sentences, tmp_path, monkeypatch):
     text = evaluation.as_text(measured)
     assert all(name in text for name in (*nats, *rows, *measured["prosody"]))
     # and a student of it
-    pupil = voice.read_recipe(
-        Path(__file__).parents[2] / "training/allison-cpu-student.toml", "student"
-    )
-    pupil["model"] |= {"flows": 1, "layers": 3, "residual": 4, "hidden": 4}
-    pupil["data"] |= {"frames": 10, "batch": 2}
-    pupil |= {"run": recipe["run"], "teacher": str(teacher)}
-    voice.train(pupil, tmp_path / "student")
+    model = small | {"flows": 1}
+    pupil = toy.recipe("allison-cpu-student", model=model, teacher=str(teacher), **few)
+    training.train(pupil, tmp_path / "student")
     file = tmp_path / "student" / "checkpoint.safetensors"
     both, _, by_student, _, _ = evaluation.speech_table(teacher, limit=1, student=file)
     assert len(by_student) == len(evaluation.WAYS) and both["student nats"]["KL to the teacher"] > 0

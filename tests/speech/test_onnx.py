@@ -9,7 +9,7 @@ import torch
 from minigen import conditioning
 from minigen.parallel_wavenet import Student
 from minigen.speech import onnx as to_onnx
-from minigen.speech import stream, voice
+from minigen.speech import stream, synthesis, voice
 from minigen.speech.voice import StudentVoice
 
 pytest.importorskip("onnx", reason='ONNX is optional: pip install "onnx>=1.16"')
@@ -53,7 +53,7 @@ def test_says_a_word_like_speak(shipped):
     noise = torch.randn(1, 1, phase.shape[1], generator=torch.Generator().manual_seed(0)).numpy()
     given = (noise, frames[None], np.zeros(1, dtype=np.int64), phase[None])
     got = session.run(None, dict(zip(to_onnx.INPUTS, given, strict=True)))[0][0, 0]
-    assert np.abs(got - voice.speak("seven").audio).max() < 1e-4
+    assert np.abs(got - synthesis.speak("seven").audio).max() < 1e-4
     facts = session.get_modelmeta().custom_metadata_map
     assert facts["rate"] == "8000" and facts["hop"] == "80" and facts["base"] == "gaussian"
     assert facts["speakers"] == "slt rms awb" and facts["phones"].startswith("pau ")
@@ -68,7 +68,7 @@ def test_the_recorded_voice_says_a_sentence_like_speak(tmp_path):
     noise = torch.randn(1, 1, phase.shape[1], generator=torch.Generator().manual_seed(0)).numpy()
     given = (noise, frames[None], np.zeros(1, dtype=np.int64), phase[None])
     got = session.run(None, dict(zip(to_onnx.INPUTS, given, strict=True)))[0][0, 0]
-    want = voice.speak("thank you", voice="allison").audio
+    want = synthesis.speak("thank you", voice="allison").audio
     assert got.shape == want.shape and np.abs(got - want).max() < 1e-4 < want.std()
     assert session.get_modelmeta().custom_metadata_map["speakers"] == "allison"
 

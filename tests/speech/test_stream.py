@@ -10,7 +10,7 @@ from torch import nn
 
 from minigen import conditioning
 from minigen.parallel_wavenet import Student
-from minigen.speech import stream, voice
+from minigen.speech import stream, synthesis, voice
 
 WORDS = ["three", "one", "four", "one", "five", "nine", "two", "six"]
 
@@ -59,7 +59,7 @@ def test_conditioning_pieces_are_the_whole(chunk):
     parts = [conditioning.plan(word, "rms") for word in WORDS]
     pieces = list(stream.conditioning_pieces(model, parts, "rms", chunk))
     assert all(piece.shape[-1] == 80 * chunk for piece in pieces[:-1])
-    got, want = torch.cat(pieces, -1), voice.conditioning_for(model, parts, "rms")
+    got, want = torch.cat(pieces, -1), synthesis.conditioning_for(model, parts, "rms")
     # interpolation rounds the place of a frame to float32: the further on, the coarser, in one pass
     assert got.shape == want.shape and torch.allclose(got, want, atol=1e-4)
     assert list(stream.conditioning_pieces(model, [], "rms", chunk)) == []
@@ -69,9 +69,9 @@ def test_conditioning_pieces_are_the_whole(chunk):
 def test_stream_says_what_speak_says(chunk):
     text = " ".join(WORDS)
     pieces = list(
-        voice.stream(text, "awb", seed=3, pace=1.1, pitch=0.9, temperature=0.8, chunk=chunk)
+        synthesis.stream(text, "awb", seed=3, pace=1.1, pitch=0.9, temperature=0.8, chunk=chunk)
     )
-    whole = voice.speak(text, "awb", seed=3, pace=1.1, pitch=0.9, temperature=0.8).audio
+    whole = synthesis.speak(text, "awb", seed=3, pace=1.1, pitch=0.9, temperature=0.8).audio
     assert all(len(piece) == 80 * chunk and piece.dtype == np.float32 for piece in pieces[:-1])
     together = np.concatenate(pieces)
     assert together.shape == whole.shape and np.abs(together - whole).max() < 1e-5
@@ -128,12 +128,12 @@ def test_windows_stay_as_long_as_they_are(monkeypatch):
 
 def test_errors_come_at_the_call():
     with pytest.raises(ValueError, match="cannot say 'hello'"):
-        voice.stream("hello")
+        synthesis.stream("hello")
     with pytest.raises(ValueError, match="is a teacher: use speak"):
-        voice.stream("one", model="teacher")
+        synthesis.stream("one", model="teacher")
     with pytest.raises(ValueError, match="multiple of 16, not 10"):
-        voice.stream("one", chunk=10)
+        synthesis.stream("one", chunk=10)
     with pytest.raises(ValueError, match="from 0.5 to 2"):
-        voice.stream("one", pace=3)
+        synthesis.stream("one", pace=3)
     with pytest.raises(ValueError, match="no speaker 'bob'"):
-        voice.stream("one", "bob")
+        synthesis.stream("one", "bob")

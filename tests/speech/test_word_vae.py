@@ -6,9 +6,9 @@ import torch
 from scipy.stats import spearmanr
 
 from minigen import data, vae
-from minigen.speech import word_vae
+from minigen.speech import corpus, word_vae
 
-LEARN, TEST = word_vae.held_out(data.spoken_digits())
+LEARN, TEST = corpus.held_out(data.spoken_digits())
 
 
 def test_held_out_words_are_not_learned_from():

@@ -1,0 +1,329 @@
+"""What a voice learns from: clips of a corpus made ready, which are held out, and which crops a step sees."""
+
+from __future__ import annotations
+
+import math
+import re
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .. import conditioning, data
+from ..audio import pitch, resample, to_level
+from ..conditioning import DIGITS, VoiceSpec
+from ..data import Utterance
+
+__all__ = [
+    "ANYBODY",
+    "LOUD",
+    "CropSampler",
+    "Crops",
+    "as_batch",
+    "held_out",
+    "read",
+    "read_all",
+    "stack",
+]
+
+HELD_OUT = "_t1.2_p1.0"  # of the digits: this tempo at this pitch, every word and speaker
+ANYBODY = "anybody"  # the one speaker of a vocoder
+LOUD = 0.15  # the level of everything that a vocoder is conditioned on
+
+
+def held_out(
+    clips: list[Utterance] | None = None, corpus: str = "spoken_digits"
+) -> tuple[list[Utterance], list[Utterance]]:
+    """A corpus -> (clips to train on, clips held out).
+
+    Of the digits, one tempo and pitch of every word is held out; of `fsdd`, recordings 0 to 4 of every
+    digit and speaker, its own test part. Of any other corpus, a tenth of the sentences: those of 4 words
+    or more, 8 s or less, whose normalised text has a CRC-32 divisible by 10. The choice goes by text, so
+    that a sentence recorded twice lies on one side as a whole.
+    """
+    clips = data.spoken_digits() if clips is None else clips
+    if corpus == "spoken_digits":
+        out = [clip.name.endswith(HELD_OUT) for clip in clips]
+    elif corpus == "fsdd":
+        out = [int(clip.name.rsplit("_", 1)[1]) < 5 for clip in clips]
+    else:
+        out = [_by_text(clip) for clip in clips]
+    train = [clip for clip, is_out in zip(clips, out, strict=True) if not is_out]
+    return train, [clip for clip, is_out in zip(clips, out, strict=True) if is_out]
+
+
+def _by_text(clip: Utterance) -> bool:
+    words = re.findall(r"[^\W_]+", clip.text.lower())
+    text = " ".join(words).encode()
+    return len(words) >= 4 and clip.duration <= 8 and zlib.crc32(text) % 10 == 0
+
+
+# ---------------------------------------------------------------- clips made ready
+
+
+@dataclass(frozen=True)
+class Source:
+    """A recipe's table [corpus]: which recordings a voice learns from, and what is told of them.
+
+    Args:
+        rate: the recordings are resampled to it. name: a loader of `minigen.data`.
+        names: several, for a vocoder.
+        phones: the table of phone times that `minigen align` wrote.
+        mels: bands of a vocoder, which is conditioned on the mel spectrum instead of phones.
+        speakers: only these. limit: only so many clips of each corpus, the first.
+        minutes: at most, of each corpus; the clips are taken from all over it.
+        inventory: phones, in the order of the network's inputs; training adds it.
+    """
+
+    rate: int
+    name: str | None = None
+    names: tuple[str, ...] = ()
+    phones: str | None = None
+    mels: int = 0
+    speakers: tuple[str, ...] = ()
+    limit: int | None = None
+    minutes: int | None = None
+    inventory: tuple[str, ...] = ()
+
+    NAMES = ("spoken_digits", "allison", "ljspeech", "cmu_arctic", "festvox_ru", "fsdd")
+    LABELLED = ("spoken_digits", "festvox_ru")  # come with the times of their phones
+
+    def __post_init__(self) -> None:
+        if bool(self.names) == bool(self.name) or (self.names and not self.mels):
+            raise ValueError("it needs one name; with mels, a name or several names")
+        for name in self.names or (self.name,):
+            if name not in self.NAMES:
+                raise ValueError(f"no corpus {name!r}: choose {', '.join(self.NAMES)}")
+            if not (self.mels or self.phones or name in self.LABELLED):
+                raise ValueError("it lacks phones: the table of times that `minigen align` makes")
+            if name == "spoken_digits" and self.rate != DIGITS.rate:
+                raise ValueError(f"the digits are at {DIGITS.rate} Hz, not {self.rate}")
+        if self.phones and self.mels:
+            raise ValueError("a voice is conditioned on phones or on mel bands, not on both")
+        VoiceSpec(("pau",), self.rate, ("one",))  # whether the rate will do
+
+    @property
+    def spec(self) -> VoiceSpec:
+        """Of the voice that learns from it, once `complete`."""
+        return VoiceSpec(self.inventory, self.rate, self.speakers, self.mels)
+
+    def complete(self, clips: Iterable[Utterance]) -> Source:
+        """With the inventory of phones and the speakers that the clips have."""
+        if self.mels:
+            return replace(self, speakers=(ANYBODY,))
+        clips = list(clips)
+        names = {name for clip in clips for name, _, _ in clip.phones} - {"pau"}
+        speakers = tuple(dict.fromkeys(clip.speaker for clip in clips))
+        return replace(self, inventory=("pau", *sorted(names)), speakers=speakers)
+
+
+def read_all(source: Source) -> tuple[list[Utterance], list[Utterance]]:
+    """The clips of a recipe's corpora: (to train on, held out). See `held_out`."""
+    train, out = [], []
+    for name in source.names or (source.name,):
+        one, other = held_out(read(replace(source, names=(), name=name)), name)
+        train, out = train + one, out + other
+    return train, out
+
+
+def read(source: Source) -> list[Utterance]:
+    """The clips of one corpus, ready to train on.
+
+    Each is resampled, gets its phones from the table of times, if one is named, and its F0 by
+    `pitch.f0`, and is cut to whole frames. For a vocoder all speakers are ANYBODY, and each clip is
+    brought to the level LOUD.
+
+    Raises:
+        FileNotFoundError: there is no table of phone times, or no corpus.
+    """
+    name = source.name
+    if source.phones and not Path(source.phones).is_file():
+        raise FileNotFoundError(
+            f"there is no table of phone times {source.phones}: make it by "
+            f"`minigen align {name} --out {source.phones}`"
+        )
+    limit = {} if source.limit is None else {"limit": source.limit}
+    speakers = () if source.speakers == (ANYBODY,) else source.speakers
+    if name == "spoken_digits":
+        clips = data.spoken_digits()[: source.limit]
+    elif name == "cmu_arctic":
+        clips = [c for who in speakers or ["slt"] for c in data.cmu_arctic(who, **limit)]
+    else:
+        clips = getattr(data, name)(**limit)
+    if speakers:
+        clips = [clip for clip in clips if clip.speaker in speakers]
+    if source.phones:
+        clips = data.with_phones(clips, source.phones)
+    if not clips:
+        raise ValueError(f"no clip of {name} is left: see to speakers and phones in [corpus]")
+    if source.minutes is not None:
+        share = 60 * source.minutes / sum(clip.duration for clip in clips)
+        chosen = np.linspace(0, len(clips) - 1, math.ceil(min(1, share) * len(clips)))
+        clips = [clips[round(i)] for i in chosen]
+    if source.mels:
+        clips = [_at_one_level(clip) for clip in clips]
+    elif name == "spoken_digits":
+        return clips  # whole frames, with the F0 that the synthesiser was given
+    return [_ready(clip, source.rate) for clip in clips]
+
+
+def _at_one_level(clip: Utterance) -> Utterance:
+    try:
+        audio = to_level(clip.audio, clip.rate, LOUD)
+    except ValueError as error:
+        raise ValueError(f"{clip.name}: {error}") from error
+    audio = np.clip(audio, -1, 1).astype(np.float32)
+    return replace(clip, audio=audio, phones=[], speaker=ANYBODY)
+
+
+def _ready(clip: Utterance, rate: int) -> Utterance:
+    x, hop = resample(clip.audio, clip.rate, rate), rate // 100
+    n = len(x) // hop
+    if n == 0:
+        raise ValueError(f"{clip.name} is shorter than a frame of 10 ms")
+    f0 = pitch.f0(x, rate)[:n]
+    f0 = np.pad(f0, (0, n - len(f0)))
+    x = np.clip(x[: n * hop], -1, 1).astype(np.float32)
+    end = n * hop / rate
+    phones = [(name, min(a, end), min(b, end)) for name, a, b in clip.phones if a < end]
+    return replace(clip, audio=x, rate=rate, f0=f0, phones=phones)
+
+
+def as_batch(clip: Utterance, dither: float = 0.0, spec: VoiceSpec = DIGITS) -> dict[str, Tensor]:
+    """One clip with phones and F0 as a batch of one, dithered: what `forward` and `conditioning` take."""
+    frames, phase = conditioning.features(clip, spec=spec)
+    noise = np.random.default_rng(0).normal(0, 1, len(clip.audio))
+    audio = clip.audio + (dither * noise).astype(np.float32)
+    return {
+        "audio": torch.from_numpy(audio)[None, None],  # (1, 1, T)
+        "frames": torch.from_numpy(frames)[None],  # (1, F, N)
+        "phase": torch.from_numpy(phase)[None],  # (1, 6, T)
+        "speaker": torch.tensor([spec.speakers.index(clip.speaker)]),  # (1,)
+    }
+
+
+# ---------------------------------------------------------------- crops
+
+
+class CropSampler:
+    """Crops cut from several clips of one speaker in a row, so that a model learns how they follow.
+
+    Args:
+        pools: of each speaker, clips as {name: array (..., k · N)}, N frames each.
+        frames: in a crop.
+        by_length: choose clips in proportion to their length, so that every frame is seen equally
+            often; for clips of very different lengths.
+        grid: crops begin at multiples of so many frames.
+    """
+
+    def __init__(
+        self,
+        pools: Sequence[Sequence[Mapping[str, np.ndarray]]],
+        frames: int,
+        by_length: bool = False,
+        grid: int = 1,
+    ) -> None:
+        if not all(pools):
+            raise ValueError("crops need clips of every speaker")
+        self.pools, self.frames, self.grid = pools, frames, grid
+        self.lengths = [
+            np.array([min(a.shape[-1] for a in c.values()) for c in pool]) for pool in pools
+        ]
+        self.shares = [n / n.sum() if by_length else None for n in self.lengths]
+
+    def __call__(self, rng: np.random.Generator) -> tuple[int, dict[str, np.ndarray]]:
+        """-> speaker, {name: array (..., k · frames)}."""
+        speaker = int(rng.integers(len(self.pools)))
+        pool, lengths, share = (x[speaker] for x in (self.pools, self.lengths, self.shares))
+        chosen, first, have = [], 0, 0
+        while have < first + self.frames:
+            which = rng.integers(len(pool)) if share is None else rng.choice(len(pool), p=share)
+            chosen.append(which)
+            have += lengths[which]
+            if len(chosen) == 1:
+                first = self.grid * int(rng.integers(have // self.grid))
+        crop = {}
+        for name, array in pool[chosen[0]].items():
+            k = array.shape[-1] // lengths[chosen[0]]  # values a frame
+            whole = np.concatenate([pool[which][name] for which in chosen], axis=-1)
+            crop[name] = whole[..., first * k : (first + self.frames) * k]
+        return speaker, crop
+
+    @property
+    def fingerprint(self) -> Tensor:
+        """For each clip its length, its energy and what it is conditioned on, as numbers."""
+        rows = []
+        for array in (a for pool in self.pools for clip in pool for a in clip.values()):
+            table = np.square(np.atleast_2d(array), dtype=float).mean(-1)
+            rows += [array.shape[-1], table @ np.arange(1, len(table) + 1)]  # which row, too
+        return torch.tensor(rows).double()
+
+
+def stack(
+    item, batch: int, step: int, shard: int, shards: int
+) -> dict[str, Tensor]:  # item: (step, index) -> {name: array}
+    """The items of a step that process `shard` of `shards` has, as a batch."""
+    if batch % shards:
+        raise ValueError(f"a batch of {batch} cannot be shared by {shards} processes")
+    items = [item(step, index) for index in range(shard, batch, shards)]
+    return {name: torch.from_numpy(np.stack([i[name] for i in items])) for name in items[0]}
+
+
+class Crops:
+    """Which crops of which clips each training step of a voice sees. Item i of step s depends on (seed, s, i) alone.
+
+    Args:
+        clips: with phones and F0, at the rate of the voice.
+        batch: crops a step, over all processes.
+        frames: of 10 ms in a crop.
+        dither: standard deviation of the white noise added to the audio: exact silence would have
+            an infinite density.
+        seed: of the choice.
+        by_length: see `CropSampler`.
+        spec: of the voice.
+    """
+
+    def __init__(
+        self,
+        clips: list[Utterance],
+        batch: int,
+        frames: int,
+        dither: float,
+        seed: int = 0,
+        by_length: bool = False,
+        spec: VoiceSpec = DIGITS,
+    ) -> None:
+        if min(batch, frames) < 1 or not 0 <= dither < math.inf:
+            raise ValueError(
+                "Crops needs batch and frames of at least 1 and a dither of 0 or more, not "
+                f"{batch=}, {frames=}, {dither=}"
+            )
+        self.batch, self.frames, self.dither, self.seed = batch, frames, dither, seed
+        self.spec = spec
+        pools: list[list[dict]] = [[] for _ in spec.speakers]
+        for clip in clips:
+            frame, phase = conditioning.features(clip, spec=spec)  # (F, N), (6, N · hop)
+            one = {"audio": clip.audio, "frames": frame, "phase": phase}
+            pools[spec.speakers.index(clip.speaker)].append(one)
+        self.sampler = CropSampler(pools, frames, by_length)
+
+    @property
+    def fingerprint(self) -> Tensor:
+        return self.sampler.fingerprint
+
+    def item(self, step: int, index: int) -> dict[str, np.ndarray]:
+        """-> audio (1, T), frames (F, N), phase (6, T), speaker, white noise (1, T)."""
+        rng = np.random.default_rng([self.seed, step, index])
+        speaker, crop = self.sampler(rng)
+        samples = self.frames * self.spec.hop
+        audio = crop["audio"] + rng.normal(0, self.dither, samples)
+        noise = rng.standard_normal((1, samples)).astype(np.float32)
+        audio = audio[None].astype(np.float32)
+        return crop | {"audio": audio, "speaker": np.int64(speaker), "noise": noise}
+
+    def __call__(self, step: int, shard: int = 0, shards: int = 1) -> dict[str, Tensor]:
+        return stack(self.item, self.batch, step, shard, shards)

@@ -1,0 +1,85 @@
+"""Where a training run starts: the weights that a voice has before its first step."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from .. import weights
+from ..distributions import DiscretizedLogisticMixture, Head
+from .corpus import Crops
+from .recipe import Recipe
+from .voice import StudentVoice, TeacherVoice, fill, load, part, recipe_of
+
+__all__ = ["initialise", "network_from", "teacher_for"]
+
+
+def initialise(
+    voice: TeacherVoice | StudentVoice, recipe: Recipe, crops: Crops, teacher: TeacherVoice | None
+) -> None:
+    """Give a voice the weights that its recipe names, or else those of a linear predictor.
+
+    A student takes over its teacher's upsampler. `start_from` is the whole voice, `init_from` a voice
+    conditioned on other things, of which only the WaveNet or the flows are taken.
+    """
+    if teacher:
+        voice.upsampler.load_state_dict(teacher.upsampler.state_dict())
+    if recipe.start_from:
+        _must_exist("start_from", recipe.start_from)
+        tensors = part(weights.load(recipe.start_from)[0], "model.")
+        if not teacher:
+            tensors = _widened(tensors, voice.wavenet.head)
+        fill(voice, tensors, recipe.start_from)
+    elif not teacher:
+        voice.wavenet.init_from_data(torch.cat([crops(step)["audio"] for step in range(16)]))
+    if recipe.init_from:
+        net, prefix = (voice.student, "student.") if teacher else (voice.wavenet, "wavenet.")
+        network_from(net, prefix, recipe.init_from)
+
+
+def teacher_for(recipe: Recipe) -> TeacherVoice:
+    """The teacher that a student's recipe names, if the two fit together."""
+    _must_exist("teacher", recipe.teacher)
+    teacher = load("teacher", recipe.teacher)
+    if teacher.spec != recipe.spec:
+        raise ValueError(
+            f"the teacher {recipe.teacher} was trained on another corpus: its phones, rate or "
+            "speakers are not those of the recipe's [corpus]"
+        )
+    theirs = recipe_of("teacher", recipe.teacher).model
+    for name in ("hidden", "cond_channels"):
+        if recipe.model[name] != theirs[name]:
+            raise ValueError(
+                f"the recipe's {name} is {recipe.model[name]}: a student takes over a part of "
+                f"its teacher, whose {name} is {theirs[name]}"
+            )
+    return teacher
+
+
+def network_from(net: nn.Module, prefix: str, path: str) -> None:
+    """Take over the averaged weights of another voice's network, without its upsampler."""
+    _must_exist("init_from", path)
+    fill(net, part(part(weights.load(path)[0], "ema."), prefix), path)
+
+
+def _must_exist(name: str, path: str) -> None:
+    if not Path(path).is_file():
+        raise FileNotFoundError(
+            f"there is no file {path}, the recipe's {name}: train that first, and start where this "
+            "path leads to it"
+        )
+
+
+def _widened(tensors: dict[str, Tensor], head: Head) -> dict[str, Tensor]:
+    """A Gaussian's last layer for a mixture: every component has its mean, and scales spread around its."""
+    weight, bias = (tensors.get(f"wavenet.output_projection.{name}") for name in ("weight", "bias"))
+    if not isinstance(head, DiscretizedLogisticMixture) or bias is None or len(bias) != 2:
+        return tensors
+    spread = torch.zeros(3 * head.k, 2)  # (mean, log-scale) -> means, log-scales, logits 0
+    spread[: head.k, 0] = spread[head.k : 2 * head.k, 1] = 1
+    return tensors | {
+        "wavenet.output_projection.weight": (spread @ weight.squeeze(-1)).unsqueeze(-1),
+        "wavenet.output_projection.bias": spread @ bias + head.initial(),
+    }

@@ -1,0 +1,235 @@
+"""From typed text to a waveform: words, phones with times and F0, conditioning, network."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .. import conditioning
+from ..conditioning import VoiceSpec
+from ..generate import generate
+from . import pronunciation, voice
+from . import stream as streaming
+from .stream import Part
+from .voice import StudentVoice, TeacherVoice, check_speaker, prosody_of
+
+__all__ = [
+    "Spoken",
+    "check_seed",
+    "check_temperature",
+    "conditioning_for",
+    "sample",
+    "samples_per_second",
+    "speak",
+    "stream",
+]
+
+Voice = TeacherVoice | StudentVoice
+WHOLE = 1024  # frames at a time where nobody waits for the first piece: ten seconds
+
+
+@dataclass(frozen=True)
+class Spoken:
+    """Sound that a network made: audio (T,) at `rate` Hz, and the seconds it took."""
+
+    audio: np.ndarray
+    rate: int
+    seconds: float
+
+    @property
+    def real_time_factor(self) -> float:
+        """Seconds of computing for a second of sound; below 1 is faster than real time."""
+        return self.seconds * self.rate / len(self.audio)
+
+
+def speak(
+    text: str,
+    speaker: str | None = None,
+    model: str | None = None,
+    pace: float = 1.0,
+    pitch: float = 1.0,
+    seed: int = 0,
+    temperature: float = 1.0,
+    backend: str | None = None,
+    voice: str = "digits",
+) -> Spoken:
+    """Text -> speech: text -> words -> phones -> durations and F0 -> waveform.
+
+    Args:
+        text: digits, as words or figures; for the voice "allison", any English.
+        speaker: of the voice, by default its first: "slt" of the digits.
+        model: "student" (the default), "teacher", or a file of weights of a student.
+        pace, pitch: factors from 0.5 to 2.
+        seed, temperature: of the waveform's noise. Durations and F0 are the means of their models.
+        backend: of a teacher's loop, see `generate`; by default "numba" for a teacher that is no digit's.
+        voice: "digits" or "allison".
+
+    >>> spoken = speak("three one four", speaker="slt")
+    >>> spoken.rate, spoken.audio.dtype
+    (8000, dtype('float32'))
+    >>> speak("hello")
+    Traceback (most recent call last):
+        ...
+    ValueError: the digit voice cannot say 'hello': it knows zero, one, two, three, four, five, \
+six, seven, eight, nine and 0-9
+    """
+    net, speaker, parts = _planned(text, speaker, model, pace, pitch, seed, temperature, voice)
+    start = time.perf_counter()
+    if isinstance(net, StudentVoice):
+        generator = torch.Generator().manual_seed(seed)
+        pieces = streaming.pieces(net, parts, speaker, generator, temperature, WHOLE)
+        audio = np.concatenate(list(pieces))
+    else:
+        cond = conditioning_for(net, list(parts), speaker)
+        backend = backend or ("numpy" if voice == "digits" else "numba")
+        audio = sample(net, cond, seed, temperature, backend)[0]
+    return Spoken(audio, net.spec.rate, time.perf_counter() - start)
+
+
+def stream(
+    text: str,
+    speaker: str | None = None,
+    model: str | None = None,
+    pace: float = 1.0,
+    pitch: float = 1.0,
+    seed: int = 0,
+    temperature: float = 1.0,
+    voice: str = "digits",
+    chunk: int = 48,
+) -> Iterator[np.ndarray]:
+    """Like `speak`, for a student: audio piece by piece, (T_i,) float32, in memory that does not grow.
+
+    The pieces, put together, are the audio of `speak`. Words of the digits are planned one by one, other
+    text sentence by sentence, each when it is needed: what is held grows with the longest sentence, not
+    with the text. What is wrong with the arguments is said at the call.
+
+    Args:
+        chunk: frames of 10 ms in a piece, a multiple of 16.
+
+    >>> pieces = list(stream("three one four", speaker="slt"))
+    >>> whole = speak("three one four", speaker="slt").audio
+    >>> len(pieces), bool(np.allclose(np.concatenate(pieces), whole, atol=1e-5))
+    (4, True)
+    """
+    net, speaker, parts = _planned(text, speaker, model, pace, pitch, seed, temperature, voice)
+    if not isinstance(net, StudentVoice):
+        raise ValueError(  # noqa: TRY004
+            f"only a student speaks piece by piece, and {model!r} is a teacher: use speak"
+        )
+    generator = torch.Generator().manual_seed(seed)
+    return streaming.pieces(net, parts, speaker, generator, temperature, chunk)
+
+
+def _planned(
+    text: str,
+    speaker: str | None,
+    model: str | None,
+    pace: float,
+    pitch: float,
+    seed: int,
+    temperature: float,
+    of: str,
+) -> tuple[Voice, str, Iterator[Part]]:
+    """The arguments of `speak` -> network, speaker, and phones with times and F0, part by part.
+
+    What is wrong with an argument is said at the call; each part is planned when it is needed.
+    """
+    if of not in ("digits", "allison"):
+        raise ValueError(f"no voice {of!r} speaks: choose digits or allison")
+    check_temperature(temperature)
+    check_seed(seed)
+    net = _network(model, of)
+    speaker = speaker or net.spec.speakers[0]
+    check_speaker(net.spec, speaker)
+    if of == "digits":
+        parts = conditioning.words_of(text)
+        plan = lambda word: conditioning.plan(word, speaker, pace, pitch)
+    else:
+        prosody, parts = prosody_of(of, speaker), pronunciation.sentences(text)
+        plan = lambda sentence: prosody.plan(sentence, pace=pace, pitch=pitch)
+        prosody.phones(text)  # says what cannot be said
+    plan(parts[0])  # says what is wrong with pace and pitch
+    return net, speaker, map(plan, parts)
+
+
+def _network(model: str | None, of: str) -> Voice:
+    if model in (None, "student", "teacher"):
+        return voice.shared(model or "student", voice=of)
+    if not Path(model).is_file():
+        raise ValueError(
+            f"no model {model!r}: choose student or teacher, or give a file of weights of a student"
+        )
+    net = voice.shared("student", model)
+    if net.spec.mels:
+        raise ValueError(f"{model} is a vocoder: `minigen vocode` uses it, on recordings")
+    return net
+
+
+def check_temperature(temperature: float) -> None:
+    """An error unless noise can be scaled by it."""
+    if not 0 <= temperature <= 100:
+        raise ValueError(f"temperature scales the noise: it is from 0 to 100, not {temperature}")
+
+
+def check_seed(seed: int) -> None:
+    if not -(2**63) <= seed < 2**64:
+        raise ValueError(f"a seed has at most 64 bits, and {seed} has more")
+
+
+def conditioning_for(net: Voice, parts: list[Part], speaker: str) -> Tensor:
+    """[(phones, F0)], one after the other by one speaker -> conditioning (1, C, T)."""
+    spec: VoiceSpec = net.spec
+    check_speaker(spec, speaker)
+    made = [streaming.features(part, spec) for part in parts]
+    frames, phase = (
+        torch.from_numpy(np.concatenate(part, axis=-1))[None] for part in zip(*made, strict=True)
+    )
+    with torch.no_grad():
+        return net.upsampler(frames, torch.tensor([spec.speakers.index(speaker)]), phase)
+
+
+@torch.no_grad()
+def sample(
+    net: Voice, cond: Tensor, seed: int = 0, temperature: float = 1.0, backend: str = "numpy"
+) -> np.ndarray:
+    """Conditioning (B, C, T) -> waveforms (B, T) float32. `backend` is for the teacher only."""
+    generator = torch.Generator().manual_seed(seed)
+    if isinstance(net, TeacherVoice):
+        x = generate(
+            net.wavenet, cond, backend=backend, generator=generator, temperature=temperature
+        )
+    else:
+        noise = torch.randn(cond.shape[0], 1, cond.shape[-1], generator=generator)
+        z = temperature * net.student.noise(noise)
+        pairs = zip(z.split(4), cond.split(4), strict=True)  # large batches only cost memory
+        x = torch.cat([net.student(*pair)[0] for pair in pairs])
+    return x[:, 0].clamp(-1, 1).numpy()
+
+
+def samples_per_second(model: str | Voice, backend: str = "naive", seconds: float = 1.0) -> float:
+    """How many samples a second a voice ("teacher", "student" or a loaded one) makes here, at batch 1.
+
+    The student makes `seconds` of sound three times, of which the median counts; the teacher, whose
+    time for a sample does not depend on how many there are once the receptive field is full, makes
+    twice its receptive field.
+    """
+    if not math.isfinite(seconds) or seconds <= 0:
+        raise ValueError(f"seconds of sound are more than 0, not {seconds}")
+    net = voice.shared(model) if isinstance(model, str) else model
+    is_teacher = isinstance(net, TeacherVoice)
+    n = 2 * net.wavenet.receptive_field if is_teacher else round(seconds * net.spec.rate)
+    plan = conditioning.plan("seven", "slt")
+    cond = conditioning_for(net, [plan] * 3, net.spec.speakers[0])[..., :n]
+    times = []
+    for _ in range(1 if is_teacher else 4):
+        start = time.perf_counter()
+        sample(net, cond, backend=backend)
+        times.append(time.perf_counter() - start)
+    return cond.shape[-1] / sorted(times)[len(times) // 2]

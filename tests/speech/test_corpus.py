@@ -1,0 +1,178 @@
+"""What a voice learns from: held-out clips, clips made ready, crops."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from minigen import conditioning, data
+from minigen.speech import corpus, voice
+
+
+@pytest.fixture(scope="module")
+def batches():
+    clips = [clip for clip in data.spoken_digits() if "_t1.0_" in clip.name]
+    return corpus.Crops(clips, batch=4, frames=20, dither=0.0)
+
+
+def test_batches_are_a_function_of_the_step(batches):
+    a, b, c = batches(3), batches(3), batches(4)
+    for name in a:
+        assert torch.equal(a[name], b[name])
+    assert not torch.equal(a["audio"], c["audio"])
+    halves = batches(3, 0, 2), batches(3, 1, 2)
+    for name in a:
+        assert torch.equal(torch.stack([halves[i % 2][name][i // 2] for i in range(4)]), a[name])
+    with pytest.raises(ValueError, match="cannot be shared"):
+        batches(0, 0, 3)
+
+
+def test_audio_and_features_stay_together(batches):
+    """Loud frames are voiced ones: a shift of the features by 100 ms would break the match."""
+    levels, voiced = [], []
+    for step in range(20):
+        batch = batches(step)
+        levels.append(batch["audio"].reshape(4, 20, -1).square().mean(-1).flatten())
+        voiced.append(batch["frames"][:, -2].flatten())
+    level, voicing = torch.cat(levels).sqrt(), torch.cat(voiced)
+    assert level[voicing > 0].mean() > 5 * level[voicing == 0].mean()
+
+
+def test_held_out_clips_are_never_trained_on():
+    train, kept = corpus.held_out()
+    assert len(kept) == 30 and len(train) == 330
+    assert {(c.text, c.speaker) for c in kept} == {(c.text, c.speaker) for c in train}
+    assert not {c.name for c in kept} & {c.name for c in train}
+
+
+def test_a_corpus_is_resampled_cut_to_frames_and_given_its_pitch(recorded):
+    source, words = recorded
+    for rate in (8000, 12_000):
+        clips = corpus.read(dataclasses.replace(source, rate=rate))
+        assert len(clips) == len(words)
+        off = []
+        for clip, word in zip(clips, words, strict=True):
+            assert clip.rate == rate and len(clip.audio) == len(clip.f0) * (rate // 100)
+            assert abs(len(clip.f0) - len(word.f0)) <= 1
+            assert [name for name, _, _ in clip.phones] == [name for name, _, _ in word.phones]
+            assert np.allclose([p[2] for p in clip.phones], [p[2] for p in word.phones], atol=0.011)
+            n = min(len(clip.f0), len(word.f0))
+            both = (clip.f0[:n] > 0) & (word.f0[:n] > 0)
+            off.append(np.abs(clip.f0[:n][both] / word.f0[:n][both] - 1))
+        assert np.median(np.concatenate(off)) < 0.02
+    assert len(corpus.read(dataclasses.replace(source, limit=3))) == 3
+    with pytest.raises(FileNotFoundError, match="minigen align allison --out nowhere.tsv"):
+        corpus.read(dataclasses.replace(source, phones="nowhere.tsv"))
+
+
+def test_sentences_are_held_out_by_their_text():
+    clip = data.example()
+    texts = [f"Sentence number {word} is here" for word in range(300)] + ["three", "one two three"]
+    clips = [dataclasses.replace(clip, text=text) for text in texts]
+    long = np.zeros(9 * 8000, np.float32)
+    clips += [dataclasses.replace(c, audio=long, phones=None, f0=None) for c in clips[:300]]
+    clips += [dataclasses.replace(c, text=c.text.upper() + "!") for c in clips[:300]]
+    train, kept = corpus.held_out(clips, "allison")
+    assert len(train) + len(kept) == len(clips) and 30 <= len(kept) <= 90
+    assert all(len(c.text.split()) >= 4 and c.duration <= 8 for c in kept)
+    plain = lambda part: {c.text.lower().strip("!") for c in part if c.duration <= 8}
+    assert not plain(kept) & plain(train)  # the same words lie on one side
+
+
+def test_clips_are_chosen_by_length_if_asked():
+    clips = data.spoken_digits("slt")[:2]
+    short, long = clips[0], clips[1]
+    tripled = dataclasses.replace(
+        long,
+        audio=np.tile(long.audio, 3) * 0 + 0.5,
+        f0=np.tile(long.f0, 3),
+        phones=[(p, a, b) for p, a, b in long.phones],
+    )
+    spec = dataclasses.replace(conditioning.DIGITS, speakers=("slt",))
+    share = len(tripled.f0) / (len(tripled.f0) + len(short.f0))
+    for by_length, expected in ((False, 0.5), (True, share)):
+        batches = corpus.Crops([short, tripled], 1, 1, 0.0, by_length=by_length, spec=spec)
+        seen = [batches.item(step, 0)["audio"].mean() == 0.5 for step in range(500)]
+        assert abs(np.mean(seen) - expected) < 0.08
+
+
+def test_crops_hold_the_features_of_their_own_samples():
+    """Frame by frame: audio, frame features and phase of a crop come from one place of one clip."""
+    clip = data.spoken_digits("slt", "seven")[0]
+    spec = dataclasses.replace(conditioning.DIGITS, speakers=("slt",))
+    batches = corpus.Crops([clip], batch=1, frames=10, dither=0.0, spec=spec)
+    frames, phase = conditioning.features(clip)
+    hop, n = spec.hop, frames.shape[1]
+    alone = corpus.as_batch(clip)
+    assert np.array_equal(alone["frames"][0], frames) and np.array_equal(alone["phase"][0], phase)
+    assert np.array_equal(alone["audio"][0, 0], clip.audio)
+    whole = np.tile(clip.audio, 2)
+    for step in range(20):
+        crop = batches.item(step, 0)
+        x, f, p = crop["audio"], crop["frames"], crop["phase"]
+        (first,) = [k for k in range(n) if np.array_equal(whole[k * hop : (k + 10) * hop], x[0])]
+        at = np.arange(first, first + 10) % n
+        assert np.array_equal(f, frames[:, at])
+        assert np.array_equal(p, phase.reshape(6, n, hop)[:, at].reshape(6, -1))
+
+
+def test_conditioning_that_comes_a_frame_late_or_early_costs_likelihood():
+    """The shipped teacher predicts kept-away recordings best with features in time."""
+    teacher, kept = voice.load("teacher"), corpus.held_out()[1]
+    nll = {shift: [] for shift in (-1, 0, 1)}
+    for clip in kept[::5]:
+        for shift, found in nll.items():
+            batch = corpus.as_batch(clip, 0.0005)
+            batch["frames"] = batch["frames"].roll(shift, -1)
+            batch["phase"] = batch["phase"].roll(shift * conditioning.DIGITS.hop, -1)
+            found.append(
+                -teacher.wavenet.head.log_prob(teacher(batch), batch["audio"]).mean().item()
+            )
+    early, right, late = (np.mean(nll[shift]) for shift in (-1, 0, 1))
+    assert late > right + 0.1 and early > right + 0.1
+
+
+def test_items_steps_and_seeds_differ_and_the_same_repeat(batches):
+    clips = [clip for pool in ("slt",) for clip in data.spoken_digits(pool)[:4]]
+    spec = dataclasses.replace(conditioning.DIGITS, speakers=("slt",))
+    make = lambda **more: corpus.Crops(clips, 2, 5, 0.01, **more, spec=spec)
+    draws = [
+        make(seed=seed).item(step, index) for seed in (0, 1) for step in (0, 1) for index in (0, 1)
+    ]
+    for name in ("audio", "noise"):
+        assert len({draw[name].tobytes() for draw in draws}) == 8
+    assert np.array_equal(make(seed=1).item(1, 1)["audio"], draws[-1]["audio"])
+
+
+def test_every_entry_of_a_corpus_changes_what_is_read(recorded):
+    source, _ = recorded
+    digits = corpus.Source(8000, "spoken_digits")
+    ids = lambda **change: [c.name for c in corpus.read(dataclasses.replace(digits, **change))]
+    everything = ids()
+    assert len(everything) == 360 and ids(limit=7) == everything[:7]
+    only = corpus.read(dataclasses.replace(digits, speakers=("awb",)))
+    assert len(only) == 120 and {clip.speaker for clip in only} == {"awb"}
+    minutes = sum(clip.duration for clip in data.spoken_digits()) / 60
+    some = corpus.read(dataclasses.replace(digits, minutes=1))
+    assert len(some) == int(np.ceil(360 / minutes)) and len({c.speaker for c in some}) == 3
+    assert {c.rate for c in corpus.read(dataclasses.replace(source, rate=12_000))} == {12_000}
+    with pytest.raises(ValueError, match="no clip of spoken_digits is left"):
+        ids(speakers=("bob",))
+
+
+def test_other_data_have_another_fingerprint():
+    clips = data.spoken_digits("slt")[:6]
+    spec = dataclasses.replace(conditioning.DIGITS, speakers=("slt",))
+    print_of = lambda clips, **more: corpus.Crops(clips, 2, 5, 0.0, spec=spec, **more).fingerprint
+    first, own = clips[0], print_of(clips)
+    louder = dataclasses.replace(first, audio=(0.99 * first.audio).astype(np.float32))
+    phones = [("s" if p == "z" else p, a, b) for p, a, b in first.phones]
+    for other in (
+        [louder, *clips[1:]],
+        clips[:5],
+        [dataclasses.replace(first, phones=phones), *clips[1:]],
+    ):
+        found = print_of(other)
+        assert found.shape != own.shape or not torch.allclose(found, own, rtol=1e-4)
+    assert torch.equal(print_of(clips, seed=4), own)

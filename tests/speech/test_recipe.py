@@ -1,0 +1,113 @@
+"""Recipes: every one in training/ can be built; what is wrong is named in one line, in a file or in weights."""
+
+import pytest
+import toy
+
+from minigen.conditioning import DIGITS, VoiceSpec
+from minigen.speech.recipe import Recipe
+from minigen.speech.voice import KINDS
+
+ALL = sorted(
+    p for p in (toy.ROOT / "training").glob("*.toml") if "student" in p.stem or "teacher" in p.stem
+)
+
+
+@pytest.mark.parametrize("path", ALL, ids=lambda p: p.stem)
+def test_every_recipe_can_be_read_and_built(path):
+    kind = "student" if "student" in path.stem else "teacher"
+    recipe = Recipe.read(path, kind)
+    assert (recipe.corpus is None) == path.stem.startswith("digits")
+    spec = DIGITS
+    if recipe.corpus:
+        spec = VoiceSpec(("pau", "aa"), recipe.corpus.rate, ("one",))
+    if recipe.corpus and recipe.corpus.mels:
+        spec = recipe.corpus.complete([]).spec
+    assert KINDS[kind].build(spec, **recipe.model).spec == spec
+    assert Recipe.from_dict(recipe.as_dict()) == recipe
+    other = "teacher" if kind == "student" else "student"
+    with pytest.raises(ValueError, match=f"for a {kind}, not for a {other}"):
+        Recipe.read(path, other)
+
+
+@pytest.mark.parametrize(
+    "name, change, message",
+    [
+        ("student", {"tempo": 1}, "has 'tempo', which is unknown"),
+        ("student", {"model": {"flow": 2}}, r"\[model\] has 'flow', which is unknown.*flows"),
+        ("student", {"model": {"flows": 10**6}}, "flows must be from 1 to 64"),
+        ("student", {"model": {"flows": 2.0}}, "flows is a whole number, not 2.0"),
+        ("student", {"data": {"hop": 2}}, r"\[data\] has 'hop'"),
+        ("student", {"objective": {"gamma": 2}}, r"\[objective\] has 'gamma'.*penalty"),
+        (
+            "student",
+            {"objective": {"stft": -1.0}},
+            r"\[objective\]: stft must be at least 0, not -1",
+        ),
+        ("student", {"objective": {"samples": 0}}, "samples must be from 1"),
+        ("student", {"run": {"epochs": 2}}, r"\[run\] has 'epochs'.*steps"),
+        ("student", {"run": {"average": 0.9}}, "from 0 to 0.25, not 0.9"),
+        ("student", {"teacher": None}, "lacks teacher"),
+        ("student", {"teacher": 3}, "teacher is a text, not 3"),
+        ("student", {"kind": None}, 'kind must be "teacher" or "student"'),
+        ("teacher", {"teacher": "x"}, "is for a teacher and names one"),
+        ("teacher", {"seed": -1}, "seed must be from 0 to .*, not -1"),
+        ("teacher", {"seed": True}, "seed is a whole number, not True"),
+        ("teacher", {"model": {"min_log_scale": None}}, r"\[model\] lacks min_log_scale"),
+        ("teacher", {"model": {"hidden": None}}, r"\[model\] lacks hidden"),
+        ("teacher", {"model": {"layers": 0}}, "layers must be from 1 to 20, not 0"),
+        ("teacher", {"objective": {"beta": -0.5}}, "beta must be at least 0"),
+        ("teacher", {"data": {"dither": None}}, r"\[data\] lacks dither"),
+        ("teacher", {"data": {"dither": -0.1}}, "dither must be from 0 to 1"),
+        ("teacher", {"data": 3}, r"\[data\] is a table, not 3"),
+        ("teacher", {"run": {"steps": None}}, r"\[run\] lacks steps"),
+        ("teacher", {"run": {"steps": -5}}, r"\[run\]: steps must be from 1 to .*, not -5"),
+        ("teacher", {"run": {"steps": "many"}}, "steps is a whole number, not 'many'"),
+        ("teacher", {"run": {"bf16": 1}}, "bf16 is true or false, not 1"),
+        ("teacher", {"run": {"rate": -0.1}}, r"\[run\]: rate must be above 0"),
+        ("teacher", {"run": {"rate": float("nan")}}, "rate must be finite"),
+        ("allison-cpu-teacher", {"corpus": 3}, r"\[corpus\] is a table, not 3"),
+        ("allison-cpu-teacher", {"corpus": {"name": "alison"}}, r"\[corpus\]: no corpus 'alison'"),
+        ("allison-cpu-teacher", {"corpus": {"rate": None}}, r"\[corpus\] lacks rate"),
+        ("allison-cpu-teacher", {"corpus": {"rate": 8050}}, "multiple of 100 Hz"),
+        ("allison-cpu-teacher", {"corpus": {"phones": None}}, "lacks phones: the table of times"),
+        ("allison-cpu-teacher", {"corpus": {"speakers": "slt"}}, "speakers is a list of names"),
+        ("allison-cpu-teacher", {"corpus": {"tempo": 2}}, r"\[corpus\] has 'tempo'"),
+        ("allison-cpu-teacher", {"corpus": {"name": "spoken_digits", "rate": 16000}}, "at 8000 Hz"),
+        ("vocoder-cpu-teacher", {"corpus": {"mels": None}}, "needs one name"),
+        ("vocoder-cpu-teacher", {"corpus": {"names": []}}, "needs one name"),
+        ("vocoder-cpu-teacher", {"corpus": {"names": ["allison", "nobody"]}}, "no corpus 'nobody'"),
+        ("vocoder-cpu-teacher", {"corpus": {"names": "allison"}}, "names is a list of names"),
+        (
+            "vocoder-cpu-teacher",
+            {"corpus": {"phones": "x.tsv"}},
+            "phones or on mel bands, not on both",
+        ),
+        ("vocoder-cpu-teacher", {"corpus": {"minutes": 0}}, "minutes must be from 1"),
+    ],
+)
+def test_what_is_wrong_is_named_in_one_line(tmp_path, name, change, message):
+    tables = toy.raw(name, **change)
+    with pytest.raises((ValueError, TypeError), match=message) as caught:
+        Recipe.from_dict(tables)
+    assert "\n" not in str(caught.value)
+    path = tmp_path / "bad.toml"
+    path.write_text(toy.as_toml(tables))
+    with pytest.raises((ValueError, TypeError), match=message):
+        Recipe.read(path, tables.get("kind", "student"))
+
+
+def test_files_that_are_no_recipes(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"training/digits-\*\.toml"):
+        Recipe.read(tmp_path / "none.toml", "teacher")
+    bad = tmp_path / "bad.toml"
+    for text, message in (
+        ("kind = ", "not TOML"),
+        ('kind = "teacher"', "lacks data"),
+        ("", "no recipe"),
+    ):
+        bad.write_text(text)
+        with pytest.raises(ValueError, match=message):
+            Recipe.read(bad, "teacher")
+    for nonsense in (None, 3, [], {"kind": "teacher", "model": None}):
+        with pytest.raises(ValueError, match="no recipe|lacks"):
+            Recipe.from_dict(nonsense)

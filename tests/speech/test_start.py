@@ -1,0 +1,50 @@
+"""Where a run starts: at a linear predictor, or at the part of another voice that its recipe names."""
+
+import pytest
+import torch
+import toy
+
+from minigen import weights
+from minigen.speech import corpus, start, voice
+
+
+def begun(name, **changes):
+    recipe = toy.recipe(name, **changes)
+    torch.manual_seed(recipe.seed)
+    model = voice.KINDS[recipe.kind].build(recipe.spec, **recipe.model)
+    crops = corpus.Crops(corpus.held_out()[0], **recipe.data)
+    teacher = start.teacher_for(recipe) if recipe.teacher else None
+    start.initialise(model, recipe, crops, teacher)
+    return model
+
+
+def test_a_teacher_starts_at_the_linear_predictor_of_its_crops():
+    model = begun("teacher")
+    crops = corpus.Crops(corpus.held_out()[0], **toy.raw("teacher")["data"])
+    x = torch.cat([crops(step)["audio"] for step in range(100, 110)])
+    with torch.no_grad():
+        mean = model.wavenet.head.split(model.wavenet(x, torch.zeros(*x.shape[:1], 24, 960)))[0]
+    assert (x - mean)[..., 20:].var() < 0.3 * x.var()
+
+
+def test_a_student_takes_its_teachers_upsampler_and_what_init_from_names():
+    files = {kind: str(weights.path(f"digits_{kind}")) for kind in ("teacher", "student")}
+    model = {"layers": 7, "residual": 32, "flows": 4}
+    made = begun("student", teacher=files["teacher"], init_from=files["student"], model=model)
+    teacher, student = voice.load("teacher"), voice.load("student")
+    for mine, theirs in (
+        (made.upsampler, teacher.upsampler),
+        (made.student, student.student),
+    ):
+        for name, value in theirs.state_dict().items():
+            assert torch.equal(mine.state_dict()[name], value), name
+
+
+def test_what_does_not_fit_is_refused():
+    teacher = str(weights.path("digits_teacher"))
+    with pytest.raises(ValueError, match="not those of this model"):
+        begun("student", teacher=teacher, init_from=teacher)
+    with pytest.raises(ValueError, match="cond_channels is 16"):
+        begun("student", teacher=teacher, model={"cond_channels": 16})
+    with pytest.raises(ValueError, match="does not hold a teacher"):
+        begun("student", teacher=str(weights.path("digits_student")))

@@ -1,0 +1,194 @@
+"""Typed text to sound: arguments that do what they say, sentence by sentence, refused in one line."""
+
+import dataclasses
+import inspect
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from minigen import data, weights
+from minigen.audio import pitch
+from minigen.speech import synthesis, voice
+from minigen.speech.evaluation import recognised, spoken_digits_of
+
+
+def test_student_speaks_intelligibly_and_at_the_right_level():
+    """A few digits, recognised by a recogniser that is not the model: most of them."""
+    right, count, _ = recognised(spoken_digits_of(voice.load("student"), per_word=2))
+    assert right >= 0.8 * count
+    spoken = synthesis.speak("seven", "slt")
+    recorded = [clip.audio for clip in data.spoken_digits("slt", "seven")]
+    level = np.mean([x.std() for x in recorded])
+    assert 0.7 < spoken.audio.std() / level < 1.3
+
+
+def test_speak_is_reproducible_and_follows_its_arguments():
+    a, b = synthesis.speak("3 1"), synthesis.speak("three one")
+    assert np.array_equal(a.audio, b.audio) and a.rate == 8000 and a.audio.dtype == np.float32
+    assert not np.array_equal(a.audio, synthesis.speak("3 1", seed=1).audio)
+    assert len(synthesis.speak("3 1", pace=2.0).audio) < 0.6 * len(a.audio)
+    assert len(synthesis.speak("3 1", speaker="awb").audio) != len(a.audio)
+    for call, message in (
+        (lambda: synthesis.speak("hello"), "cannot say 'hello'"),
+        (lambda: synthesis.speak("one", speaker="bob"), "no speaker 'bob'.*slt, rms, awb"),
+        (lambda: voice.load("teecher"), "no model 'teecher'"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            call()
+
+
+def test_speak_takes_a_file_of_weights(tmp_path):
+    path = str(weights.path("digits_student"))
+    assert np.array_equal(synthesis.speak("one", model=path).audio, synthesis.speak("one").audio)
+    cut = tmp_path / "cut.safetensors"
+    cut.write_bytes(Path(path).read_bytes()[:20_000])
+    for model, message in (
+        (
+            str(weights.path("digits_teacher")),
+            "does not hold a student but a teacher",
+        ),
+        (str(weights.path("rnn_characters")), "a model of another chapter"),
+        (str(cut), "cut off, damaged"),
+        ("teecher", "no model 'teecher': choose student or teacher, or give a file"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            synthesis.speak("one", model=model)
+    for temperature in (-1.0, float("nan"), float("inf")):
+        with pytest.raises(ValueError, match="from 0 to 100"):
+            synthesis.speak("one", temperature=temperature)
+
+
+@pytest.mark.parametrize("model", ["student", "teacher"])
+def test_the_recorded_voice_says_any_sentence(model):
+    spoken = synthesis.speak("Your password has been changed.", voice="allison", model=model)
+    assert spoken.rate == 8000 and 1.5 < len(spoken.audio) / 8000 < 3.5
+    assert 0.03 < spoken.audio.std() < 0.3 and np.abs(spoken.audio).max() <= 1
+    # the sound has the pitch of the plan, and is silent where the plan is
+    times, f0 = voice.prosody_of("allison").plan("Your password has been changed.")
+    heard = pitch.f0(spoken.audio, 8000)[: len(f0)]
+    both = (heard > 0) & (f0 > 0)
+    assert np.mean((heard > 0) == (f0 > 0)) > 0.85
+    assert np.median(np.abs(np.log(heard[both] / f0[both]))) < 0.05
+    start = round(8000 * times[0][2])
+    assert spoken.audio[: start // 2].std() < 0.1 * spoken.audio[start:].std()
+    assert len(spoken.audio) > 1.5 * len(synthesis.speak("no", voice="allison", model=model).audio)
+
+
+def test_the_recorded_teacher_speaks_by_any_loop():
+    quick = {"voice": "allison", "pace": 2.0, "model": "teacher"}
+    fast = synthesis.speak("No!", **quick)
+    slow = synthesis.speak("no", **quick, backend="numpy")  # the same samples by the readable loop
+    assert np.allclose(fast.audio[:1500], slow.audio[:1500], atol=1e-3)
+    assert len(fast.audio) < 0.6 * len(synthesis.speak("no", voice="allison").audio)
+
+
+def test_sentences_of_the_recorded_voice_come_piece_by_piece():
+    text = "Thank you. Goodbye!"
+    pieces = list(synthesis.stream(text, voice="allison", seed=2, pace=1.2, pitch=0.9))
+    whole = synthesis.speak(text, voice="allison", seed=2, pace=1.2, pitch=0.9).audio
+    together = np.concatenate(pieces)
+    assert len(pieces) > 2 and together.shape == whole.shape
+    assert np.abs(together - whole).max() < 1e-4 and whole.std() > 0.02
+    alone = [
+        synthesis.speak(part, voice="allison", pace=1.2) for part in ("Thank you.", "Goodbye!")
+    ]
+    assert len(whole) == sum(len(part.audio) for part in alone)
+
+
+def test_a_text_is_planned_sentence_by_sentence_and_refused_at_the_call(monkeypatch):
+    planned, plan = [], voice.Prosody.plan
+    spy = lambda self, text, **told: planned.append(text) or plan(self, text, **told)
+    monkeypatch.setattr(voice.Prosody, "plan", spy)
+    text = "No. " * 3 + "Thank you for calling. " * 50
+    sound = synthesis.stream(text, voice="allison")
+    next(sound)
+    assert 1 < len(planned) < 6
+    for wrong, message in (("No. Yes. 5 €", "no way to say '€'"), ("?!", "nothing to say")):
+        with pytest.raises(ValueError, match=message):
+            synthesis.stream(wrong, voice="allison")
+    with pytest.raises(ValueError, match="pace is a factor"):
+        synthesis.stream("No.", voice="allison", pace=9)
+    whole = voice.prosody_of("allison")
+    poor = dataclasses.replace(whole, inventory=tuple(p for p in whole.inventory if p != "z"))
+    monkeypatch.setattr(synthesis, "prosody_of", lambda *_: poor)
+    with pytest.raises(ValueError, match="never said the phone 'z'"):
+        synthesis.stream("No. A zoo.", voice="allison")
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ({"text": "one", "voice": "alison"}, "no voice 'alison' speaks: choose digits or allison"),
+        ({"text": "one", "voice": "allison", "speaker": "slt"}, "no speaker 'slt'.*allison"),
+        ({"text": "5 €", "voice": "allison"}, "no way to say '€'"),
+        ({"text": "...", "voice": "allison"}, "nothing to say"),
+        ({"text": "hi", "voice": "allison", "pace": 9}, "pace is a factor"),
+        ({"text": "hi", "voice": "allison", "temperature": -1}, "from 0 to 100"),
+        ({"text": "hi", "voice": "allison", "model": "none"}, "or give a file"),
+    ],
+)
+def test_what_the_recorded_voice_refuses(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        synthesis.speak(**arguments)
+
+
+def test_spoken_is_a_record():
+    spoken = synthesis.Spoken(np.zeros(8000, np.float32), 8000, 0.5)
+    assert spoken.real_time_factor == 0.5
+    assert dataclasses.is_dataclass(spoken)
+
+
+CHANGES = {
+    "text": "three two",
+    "speaker": "awb",
+    "model": "teacher",
+    "pace": 1.3,
+    "pitch": 1.3,
+    "seed": 1,
+    "temperature": 0.5,
+    "voice": "allison",
+}
+
+
+def test_every_argument_changes_the_sound_and_no_two_are_swapped():
+    """Pace changes the length alone, pitch the F0 alone, temperature the noise's size, seed only the draw."""
+    usual = {"text": "three one", "speaker": "slt"}
+    own = synthesis.speak(**usual).audio
+    assert set(CHANGES) | {"backend"} == set(inspect.signature(synthesis.speak).parameters)
+    found = {}
+    for name, value in CHANGES.items():
+        changed = usual | {name: value}
+        if name == "voice":
+            del changed["speaker"]
+        found[name] = synthesis.speak(**changed).audio
+        assert found[name].shape != own.shape or np.abs(found[name] - own).max() > 0.01, name
+    hz = lambda x: np.median((f := pitch.f0(x, 8000))[f > 0])
+    assert len(found["pace"]) == pytest.approx(len(own) / 1.3, rel=0.03)
+    assert hz(found["pace"]) == pytest.approx(hz(own), rel=0.08)
+    assert len(found["pitch"]) == len(own) and hz(found["pitch"]) > 1.2 * hz(own)
+    calm, loud = (found[name].std() for name in ("temperature", "seed"))
+    assert calm < 0.95 * loud and hz(found["seed"]) == pytest.approx(hz(own), rel=0.03)
+
+
+def test_a_stream_changes_with_its_arguments_as_speak_does():
+    for change in ({}, {"pace": 1.3}, {"pitch": 1.3}, {"seed": 1}, {"temperature": 0.5}):
+        whole = synthesis.speak("two", **change).audio
+        for chunk in (16, 48):
+            pieces = list(synthesis.stream("two", **change, chunk=chunk))
+            assert len(pieces[0]) == 80 * chunk
+            assert np.abs(np.concatenate(pieces) - whole).max() < 1e-4
+
+
+def test_a_replaced_file_of_weights_is_noticed(tmp_path):
+    file = tmp_path / "mine.safetensors"
+    for of in ("digits", "allison"):
+        file.write_bytes(weights.path(f"{of}_student").read_bytes())
+        spoken = synthesis.speak("one", voice=of, model=str(file)).audio
+        assert np.array_equal(spoken, synthesis.speak("one", voice=of).audio)
+
+
+@pytest.mark.parametrize("seed", [2**64, -(2**64)])
+def test_a_seed_has_64_bits(seed):
+    with pytest.raises(ValueError, match="at most 64 bits"):
+        synthesis.speak("one", seed=seed)
