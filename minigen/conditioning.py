@@ -222,11 +222,13 @@ def words_of(text: str) -> list[str]:
         word = DIGIT_WORDS[int(token)] if token.isdecimal() and token.isascii() else token
         if word not in DIGIT_WORDS:
             raise ValueError(
-                f"the digit voice cannot say {word!r}: it knows {', '.join(DIGIT_WORDS)} and 0-9"
+                f"the digit voice cannot say {word!r:.80}: it knows {', '.join(DIGIT_WORDS)} and 0-9"
             )
         words.append(word)
     if not words:
-        raise ValueError(f"nothing to say in {text!r}: write digits, like 'three one four' or 314")
+        raise ValueError(
+            f"nothing to say in {text!r:.80}: write digits, like 'three one four' or 314"
+        )
     return words
 
 

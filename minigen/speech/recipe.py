@@ -71,7 +71,7 @@ def arguments(of: Callable, *but: str) -> Fields:
 def check_table(given: object, fields: Fields, where: str) -> dict:
     """The table with tuples for lists, or an error that names the first entry that is wrong."""
     if not isinstance(given, dict):
-        raise TypeError(f"{where} is a table, not {given!r}")
+        raise TypeError(f"{where} is a table, not {given!r:.80}")
     for name in given:
         if name not in fields:
             raise ValueError(
@@ -90,7 +90,9 @@ def _check_value(value: object, kind: type, name: str, where: str) -> None:
     if kind is tuple:
         right = right and all(isinstance(v, str) for v in value)
     if not right:
-        raise TypeError(f"{where}: {name} is {NAMES.get(kind, 'a list of names')}, not {value!r}")
+        raise TypeError(
+            f"{where}: {name} is {NAMES.get(kind, 'a list of names')}, not {value!r:.80}"
+        )
     if kind in (int, float):
         least, most = LIMITS.get(name, (1, 10**7) if kind is int else (-math.inf, math.inf))
         least = max(least, 0) if "objective" in where else least

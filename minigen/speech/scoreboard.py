@@ -139,12 +139,12 @@ def _mel_bands(clips: Sequence[Utterance]) -> list[np.ndarray]:
 
 def _neural(name: str, temperature: float = 1.0) -> Callable:
     def say(clips: Sequence[Utterance]) -> list[np.ndarray]:
-        from . import babble, corpus, voice
+        from . import corpus, unconditional, voice
         from . import evaluation as evaluate
 
         if name.startswith("rung"):
-            rungs = [rung["step"] for rung in babble.card("ladder")["rungs"]]
-            model = babble.load_rung(rungs[-1] if name == "rung last" else rungs[-2])
+            rungs = [rung["step"] for rung in unconditional.card("checkpoints")["checkpoints"]]
+            model = unconditional.load_checkpoint(rungs[-1] if name == "rung last" else rungs[-2])
         else:
             model = voice.load(name)
         conds = [model.conditioning(corpus.as_batch(clip)) for clip in clips]

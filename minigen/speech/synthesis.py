@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from numbers import Integral, Real
 from pathlib import Path
 
 import numpy as np
@@ -141,6 +142,12 @@ def _planned(
 
     What is wrong with an argument is said at the call; each part is planned when it is needed.
     """
+    for name, value, kind in (
+        *(("text", text, str), ("speaker", speaker, str | None), ("model", model, str | None)),
+        *(("pace", pace, Real), ("pitch", pitch, Real), ("voice", of, str)),
+    ):
+        if not isinstance(value, kind):
+            raise TypeError(f"{name} is of the wrong type: {value!r:.80}")
     if of not in ("digits", "allison"):
         raise ValueError(f"no voice {of!r} speaks: choose digits or allison")
     check_temperature(temperature)
@@ -174,13 +181,15 @@ def _network(model: str | None, of: str) -> Voice:
 
 def check_temperature(temperature: float) -> None:
     """An error unless noise can be scaled by it."""
-    if not 0 <= temperature <= 100:
-        raise ValueError(f"temperature scales the noise: it is from 0 to 100, not {temperature}")
+    if not isinstance(temperature, Real) or not 0 <= temperature <= 100:
+        raise ValueError(
+            f"temperature scales the noise: it is from 0 to 100, not {temperature!r:.80}"
+        )
 
 
 def check_seed(seed: int) -> None:
-    if not -(2**63) <= seed < 2**64:
-        raise ValueError(f"a seed has at most 64 bits, and {seed} has more")
+    if not isinstance(seed, Integral) or not -(2**63) <= seed < 2**64:
+        raise ValueError(f"a seed is a whole number of at most 64 bits, not {seed!r:.80}")
 
 
 def conditioning_for(net: Voice, parts: list[Part], speaker: str) -> Tensor:

@@ -159,12 +159,12 @@ def card(kind: str = "student", voice: str = "digits") -> dict:
 
 
 def _file(kind: str, path: Path | str | None, voice: str) -> Path:
-    if kind not in KINDS:
-        raise ValueError(f"no model {kind!r}: choose one of {', '.join(KINDS)}")
+    if not isinstance(kind, str) or kind not in KINDS:
+        raise ValueError(f"no model {kind!r:.80}: choose one of {', '.join(KINDS)}")
     if path is not None:
         return Path(path)
-    if voice not in SHIPPED:
-        raise ValueError(f"no voice {voice!r}: choose one of {', '.join(SHIPPED)}")
+    if not isinstance(voice, str) or voice not in SHIPPED:
+        raise ValueError(f"no voice {voice!r:.80}: choose one of {', '.join(SHIPPED)}")
     return weights.path(f"{voice}_{kind}")
 
 

@@ -1,0 +1,49 @@
+"""The networks of chapter 7: what ships is what its card states, and nats are by hand what they are by call."""
+
+import numpy as np
+import pytest
+import toy
+
+from minigen import data, weights
+from minigen.speech import corpus, unconditional
+from minigen.speech.recipe import read_toml
+
+
+@pytest.mark.parametrize("name", unconditional.HEADS)
+def test_a_head_is_what_its_card_states(name):
+    net = unconditional.load_head(name)
+    (row,) = [r for r in unconditional.card("heads")["heads"] if r["head"] == name]
+    assert sum(weight.numel() for weight in net.parameters()) == row["parameters"]
+    clips = corpus.held_out()[1][:2]
+    total = 0.0
+    for clip in clips:
+        x = corpus.as_batch(clip, unconditional.DITHER)["audio"]
+        total += net.head.log_density(net(x), x).sum().item()
+    nats = unconditional.nats(net, clips)
+    assert nats == pytest.approx(total / sum(len(clip.audio) for clip in clips), rel=1e-5)
+    assert row["start"] < row["held_out"] and abs(nats - row["held_out"]) < 1
+
+
+def test_checkpoints_are_those_of_the_recipe():
+    recipe = read_toml(toy.ROOT / "training/wavenet-cpu.toml")
+    steps = recipe["conditional"]["checkpoints"]
+    rows = unconditional.card("checkpoints")["checkpoints"]
+    assert [row["step"] for row in rows] == steps
+    clip = [data.example()]
+    found = [unconditional.nats(unconditional.load_checkpoint(step), clip) for step in steps]
+    assert len(set(found)) == len(steps) and found[-1] == max(found)
+    held = weights.load(f"wavenet_step_{steps[0]}")[0]
+    assert unconditional.build(recipe).state_dict().keys() == held.keys()
+    for call in (lambda: unconditional.load_checkpoint(7), lambda: unconditional.load_head("x")):
+        with pytest.raises(ValueError, match="no (checkpoint|head)"):
+            call()
+
+
+def test_a_longer_linear_predictor_is_better_and_costs_what_its_errors_do():
+    word = data.example()
+    found = [unconditional.ar_nats(order, [word], [word]) for order in (1, 4, 16)]
+    assert found == sorted(found)
+    x = corpus.as_batch(word, unconditional.DITHER)["audio"][0, 0].double().numpy()
+    past = np.r_[0.0, x[:-1]]
+    error = x - past * (past @ x) / (past @ past)
+    assert found[0] == pytest.approx(-0.5 * np.log(2 * np.pi * np.e * np.mean(error**2)))

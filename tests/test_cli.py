@@ -1,0 +1,330 @@
+"""The command line: what it does, and that whatever is typed wrongly is one line, exit code 2, nothing written."""
+
+import shutil
+import sys
+
+import numpy as np
+import pytest
+import soundfile as sf
+import torch
+from toy import ROOT
+
+from minigen import audio, cli, data, weights
+from minigen.speech import corpus, recipe, synthesis, training, vocoder, voice
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A folder with sounds, weights and recipes, sound and damaged."""
+    folder = tmp_path_factory.mktemp("cli")
+    audio.save(folder / "word.wav", data.example().audio, 8000)
+    audio.save(folder / "silence.wav", np.zeros(8000), 8000)
+    audio.save(folder / "short.wav", np.ones(50) / 9, 8000)
+    (folder / "cut.flac").write_bytes(b"fLaC" + bytes(60))
+    sf.write(folder / "empty.wav", np.zeros(0), 8000)
+    (folder / "text.wav").write_text("no sound")
+    (folder / "text.safetensors").write_text("no weights")
+    (folder / "package.json").write_text("{}")
+    (folder / "folder").mkdir()
+    (folder / "folder.wav").mkdir()
+    student = weights.path("digits_student")
+    shutil.copy(student, folder / "student.safetensors")
+    (folder / "cut.safetensors").write_bytes(student.read_bytes()[:5000])
+    flipped = bytearray(student.read_bytes())
+    flipped[-100] ^= 1
+    (folder / "flipped.safetensors").write_bytes(flipped)
+    for name in ("teacher-1", "student"):
+        shutil.copy(ROOT / f"training/digits-cpu-{name}.toml", folder / f"{name}.toml")
+    (folder / "bad.toml").write_text("kind = ")
+    (folder / "latin.toml").write_bytes(b'kind = "\xe9"')
+    (folder / "negative.toml").write_text(
+        (folder / "student.toml").read_text().replace("stft = 1.0", "stft = -1.0")
+    )
+    return folder
+
+
+@pytest.fixture
+def run(place, monkeypatch, capsys):
+    """minigen with these arguments, in that folder -> exit code, output, errors."""
+    monkeypatch.chdir(place)
+    monkeypatch.setattr(torch, "set_num_threads", lambda n: None)
+
+    def call(*arguments) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["minigen", *map(str, arguments)])
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        out, err = capsys.readouterr()
+        return end.value.code, out, err
+
+    return call
+
+
+def test_it_says_what_it_is_and_what_it_can(run):
+    code, out, _ = run("--version")
+    assert code == 0 and out.startswith("minigen 0.")
+    code, out, _ = run("--help")
+    assert code == 0 and all(
+        name in out for name in ("speak", "train", "export", "convert", "vocode")
+    )
+    for name in ("speak", "train", "export", "align", "convert", "vocode", "evaluate"):
+        code, out, _ = run(name, "--help")
+        assert code == 0 and "Usage" in out
+    assert run()[0] == 0
+
+
+def test_it_speaks_vocodes_converts_and_exports(run, place):
+    code, out, err = run("speak", "three one", "--speaker", "awb", "--out", "said.wav", "--seed", 3)
+    assert code == 0 and "times real time" in out and err == ""
+    x, rate = audio.load(place / "said.wav")
+    want = synthesis.speak("three one", speaker="awb", seed=3).audio
+    assert rate == 8000 and np.abs(x - want).max() < 1e-4  # 16 bits
+    code, out, _ = run("speak", "one two", "--stream", "--out", "streamed.wav")
+    assert code == 0 and "first piece after" in out
+    assert (
+        np.abs(audio.load(place / "streamed.wav")[0] - synthesis.speak("one two").audio).max()
+        < 1e-3
+    )
+    code, out, _ = run("vocode", "word.wav", "--out", "again.wav", "--temperature", 0.7)
+    assert code == 0 and "log-mel distance" in out
+    x, _ = audio.load(place / "word.wav")
+    want = vocoder.vocode(x, 8000, temperature=0.7).audio
+    assert np.abs(audio.load(place / "again.wav")[0] - want).max() < 1e-3
+    code, out, _ = run("convert", "word.wav", "--to", "rms", "--out", "his.wav")
+    assert code == 0 and "in the voice of rms" in out
+    pytest.importorskip("onnx", reason='ONNX is optional: pip install "onnx>=1.16"')
+    code, out, err = run("export", "student.safetensors", "student.onnx")
+    assert code == 0 and (place / "student.onnx").stat().st_size > 100_000, err
+
+
+SWAPS = [("--pace", 1.4), ("--pitch", 1.4), ("--temperature", 0.2), ("--seed", 7)]
+
+
+@pytest.mark.parametrize("option, value", SWAPS)
+def test_every_option_reaches_the_argument_of_its_name(run, place, option, value):
+    assert run("speak", "two", option, value, "--out", "option.wav")[0] == 0
+    want = synthesis.speak("two", **{option.strip("-"): value}).audio
+    got = audio.load(place / "option.wav")[0]
+    assert got.shape == want.shape and np.abs(got - want).max() < 1e-3
+
+
+NUMBERS = ["", "x", "nan", "inf", "-inf", "1e400", "--", "0x1", "1,5"]
+FACTORS = [*NUMBERS, "0", "-1", "0.49", "2.01", "1e38"]
+SCALES = [*NUMBERS[:5], "-1", "-0.001", "101", "1e38"]
+SEEDS = [*NUMBERS, "-1", "1.5", str(2**64), str(2**63), "1e3", str(10**40)]
+OUTS = [
+    "",
+    "x",
+    "x.mp3",
+    "x.txt",
+    "folder",
+    "folder.wav",
+    "nowhere/a.wav",
+    ".wav",
+    "text.safetensors/a.wav",
+]
+MODELS = [
+    "",
+    "none",
+    "no.safetensors",
+    "text.safetensors",
+    "cut.safetensors",
+    "flipped.safetensors",
+    "folder",
+]
+MODELS += ["word.wav", str(weights.path("rnn_characters")), str(weights.path("digits_flow"))]
+SOUNDS = [
+    "",
+    "no.wav",
+    "folder",
+    "silence.wav",
+    "short.wav",
+    "cut.flac",
+    "empty.wav",
+    "text.wav",
+    "student.toml",
+]
+RECIPES = ["", "no.toml", "folder", "bad.toml", "latin.toml", "negative.toml", "word.wav"]
+TEXTS = [
+    "",
+    " ",
+    "...",
+    "hello",
+    "$",
+    "<",
+    "\x00",
+    "4 x",
+    "\u202e",
+    "é",
+    "9" * 3 + "x" * 100_000,
+    "…" * 10_000,
+]
+
+
+def table():
+    """Command lines that are wrong in one place each."""
+    lines = [
+        (),
+        ("speek",),
+        ("--nothing",),
+        ("speak",),
+        ("speak", "1", "2"),
+        ("speak", "1", "--loud"),
+    ][1:]
+    lines += [("speak", text) for text in TEXTS] + [("speak", text, "--stream") for text in TEXTS]
+    for option, values in (
+        ("--pace", FACTORS),
+        ("--pitch", FACTORS),
+        ("--temperature", SCALES),
+        ("--seed", SEEDS),
+        ("--out", OUTS),
+        ("--model", MODELS[1:]),
+        ("--speaker", ["bob", "SLT", "slt rms", "allison"]),
+        ("--voice", ["", "bob", "vocoder", "Digits"]),
+    ):
+        lines += [("speak", "1", option, value) for value in values]
+        lines += [("speak", "1", "--stream", option, value) for value in values]
+    lines += [
+        ("speak", "1", "--compare", "--stream"),
+        ("speak", "1", "--compare", "--voice", "allison"),
+    ]
+    lines += [("speak", "1", "--model", "teacher", "--stream")]
+    for name, more in (("vocode", ()), ("convert", ("--to", "rms"))):
+        lines += [(name,)] + [(name, sound, *more) for sound in SOUNDS]
+        for option, values in (("--temperature", SCALES), ("--seed", SEEDS), ("--out", OUTS)):
+            lines += [(name, "word.wav", *more, option, value) for value in values]
+        lines += [(name, "word.wav", *more, "--model", value) for value in MODELS[1:]]
+    lines += [
+        ("vocode", "word.wav", "--model", "student.safetensors"),
+        ("vocode", "word.wav", "--out", "word.wav"),
+    ]
+    lines += [("convert", "word.wav", "--to", who) for who in ("", "bob", "jackson", "SLT")]
+    lines += [("convert", "word.wav"), ("convert", "word.wav", "--to", "slt", "--model", "fsdd")]
+    for kind in ("teacher", "student"):
+        lines += [("train", kind, "--config", given, "--out", "run") for given in RECIPES]
+        other = "student.toml" if kind == "teacher" else "teacher-1.toml"
+        lines += [
+            ("train", kind, "--config", other, "--out", "run"),
+            ("train", kind, "--out", "run"),
+        ]
+        lines += [("train", kind, "--config", f"{kind}.toml")]
+    lines += [
+        ("train", "teacher", "--config", "teacher-1.toml", "--out", "run", "--until", n)
+        for n in ("0", "-1", "x")
+    ]
+    lines += [
+        ("train", "teacher", "--config", "teacher-1.toml", "--out", "word.wav"),
+        ("train", "voice"),
+    ]
+    lines += [
+        ("export", given, "new.safetensors") for given in (*MODELS[1:], "student.safetensors")
+    ]
+    lines += [
+        ("export", "student.safetensors", out)
+        for out in ("student.safetensors", "x.wav", "folder", "package.safetensors")
+    ]
+    lines += [("export", given, "x.onnx") for given in MODELS[1:]] + [
+        ("export",),
+        ("export", "student.safetensors"),
+    ]
+    lines += [("align", name, "--out", "t.tsv") for name in ("", "bob", "festvox_ru", "folder")]
+    lines += [
+        ("align", "spoken_digits", "--out", "t.tsv", "--limit", n) for n in ("0", "-1", "x", "1.5")
+    ]
+    lines += [
+        ("align", "spoken_digits", "--out", "t.tsv", "--workers", n)
+        for n in ("0", "-1", "x", "1e9")
+    ]
+    lines += [("align", "spoken_digits", "--out", "folder"), ("align", "spoken_digits"), ("align",)]
+    lines += [("evaluate", "--per-word", n) for n in ("0", "-1", "x")] + [
+        ("evaluate", "--voice", "bob")
+    ]
+    lines += [("evaluate", "--student", given) for given in MODELS[1:]]
+    return lines
+
+
+def test_whatever_is_wrong_is_one_line_with_exit_code_2_and_writes_nothing(run, place):
+    lines, wrong = table(), []
+    assert len(lines) >= 300 and len(set(lines)) == len(lines)
+    before = sorted(path.name for path in place.rglob("*"))
+    for line in lines:
+        try:
+            code, out, err = run(*line)
+            good = code == 2 and out == "" and err.startswith("minigen: ") and err.count("\n") == 1
+            if not (good and len(err) < 700 and "Traceback" not in err):
+                wrong.append((line, code, out[:80], err[:200]))
+        except BaseException as error:  # noqa: BLE001
+            wrong.append((line, repr(error)[:200]))
+    assert wrong == []
+    assert sorted(path.name for path in place.rglob("*")) == before
+
+
+# ---------------------------------------------------------------- library calls
+
+THINGS = [
+    None,
+    -1,
+    0,
+    1.5,
+    float("nan"),
+    float("inf"),
+    2**70,
+    "",
+    "x",
+    b"x",
+    [],
+    [1],
+    {},
+    object(),
+    True,
+]
+THINGS += [np.zeros(3), np.zeros((2, 900)), torch.zeros(2), Ellipsis, print]
+WORD = data.example().audio
+CALLS = {
+    synthesis.speak: {
+        "text": "1",
+        "speaker": "slt",
+        "pace": 1.0,
+        "pitch": 1.0,
+        "seed": 0,
+        "temperature": 1.0,
+    }
+    | {"voice": "digits", "model": "student"},
+    vocoder.vocode: {
+        "x": WORD[:800],
+        "rate": 8000,
+        "model": "student",
+        "seed": 0,
+        "temperature": 1.0,
+    },
+    voice.load: {"kind": "student", "path": str(weights.path("digits_student")), "voice": "digits"},
+    corpus.Source: {"rate": 8000, "name": "spoken_digits"},
+    recipe.Recipe.from_dict: {"raw": {}},
+    training.export: {"checkpoint": "no.safetensors", "path": "no.wav"},
+}
+
+
+def test_library_calls_refuse_in_their_own_words(tmp_path, monkeypatch):
+    """A wrong argument either does (as 0 for a seed) or raises an error of the library's, in one line."""
+    monkeypatch.chdir(tmp_path)
+    wrong, calls = [], 0
+    for function, usual in CALLS.items():
+        for name in usual:
+            for thing in THINGS:
+                calls += 1
+                try:
+                    function(**usual | {name: thing})
+                except (ValueError, TypeError, OSError) as error:
+                    last = error.__traceback__
+                    while last.tb_next:
+                        last = last.tb_next
+                    own = (
+                        "minigen" in last.tb_frame.f_code.co_filename
+                        or "pathlib" in last.tb_frame.f_code.co_filename
+                    )
+                    if not own or "\n" in str(error) or len(str(error)) > 600:
+                        wrong.append((function.__name__, name, thing, repr(error)[:150]))
+                except Exception as error:  # noqa: BLE001
+                    wrong.append((function.__name__, name, thing, repr(error)[:150]))
+    assert calls >= 200
+    assert wrong == []
+    assert list(tmp_path.iterdir()) == []
