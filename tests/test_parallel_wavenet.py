@@ -1,12 +1,9 @@
 """The student: an inverse autoregressive flow, composed exactly, and its KL to a teacher."""
 
-import math
-
 import pytest
 import torch
 from torch import nn
 
-from minigen.distillation import DistillationLoss
 from minigen.distributions import Categorical, DiscretizedLogisticMixture, GaussianHead
 from minigen.parallel_wavenet import (
     BASES,
@@ -16,7 +13,6 @@ from minigen.parallel_wavenet import (
     kl_spread,
     mol_kl,
 )
-from minigen.wavenet import WaveNet
 
 
 def make_student(seed=0, std=0.25, **kwargs) -> Student:
@@ -98,85 +94,6 @@ def test_gaussian_kl_equals_torch_and_monte_carlo():
     x = q.sample((400_000,))
     monte_carlo = q.log_prob(x) - p.log_prob(x)
     assert abs(monte_carlo.mean() - kl[0]) < 5 * monte_carlo.std() / 400_000**0.5
-
-
-class Holder(nn.Module):
-    """What DistillationLoss calls a model: a student and its conditioning."""
-
-    def __init__(self, student: Student) -> None:
-        super().__init__()
-        self.student = student
-
-    def conditioning(self, batch):
-        return None
-
-
-def make_teacher(coefficients=(1.2, -0.5), log_scale=-2.0, k=0) -> WaveNet:
-    """An AR(2) process with Gaussian errors, or with those of a mixture of k equal logistics."""
-    head = DiscretizedLogisticMixture(k, min_log_scale=-9.0) if k else GaussianHead(-9.0)
-    net = WaveNet(head, 4, 4, layers=2, cycles=1, lpc_order=len(coefficients)).double()
-    with torch.no_grad():
-        net.linear.copy_(torch.tensor(coefficients))
-        net.output_projection.bias[max(1, k) : max(2, 2 * k)] = log_scale
-    return net
-
-
-def batch(length=600, size=4, seed=0):
-    generator = torch.Generator().manual_seed(seed)
-    noise = torch.randn(size, 1, length, generator=generator, dtype=torch.float64)
-    return {"noise": noise, "audio": 0.1 * noise.roll(1, 0)}
-
-
-@pytest.mark.parametrize("k, base", [(0, "gaussian"), (0, "logistic"), (2, "logistic")])
-def test_gradients_reach_the_student_through_the_frozen_teacher(k, base):
-    """The gradient is that of the whole loss, x[t] -> the teacher's later parameters included."""
-    student, teacher = make_student(std=0.1, base=base), make_teacher(k=k)
-    objective = DistillationLoss(Holder(student), teacher, penalty=0, stft=0, power=0)
-    objective(batch())[0].backward()
-    assert all(weight.grad is None for weight in teacher.parameters())
-    assert all(weight.grad is not None for weight in student.parameters())
-    bias, step = student.flows[0].output_projection.bias, 1e-5
-    values = []
-    for sign in (1, -1):
-        with torch.no_grad():
-            bias[1] += sign * step
-            values.append(objective(batch())[0].item())
-            bias[1] -= sign * step
-    difference = (values[0] - values[1]) / (2 * step)
-    assert abs(bias.grad[1].item() - difference) < 1e-5 * abs(difference)
-    noise = student.noise(batch()["noise"])
-    x, mean, log_scale = student(noise)  # the planted mistake: x detached
-    cut = conditional_kl(mean, log_scale, teacher(x.detach()), teacher.head, base, 64)
-    (gradient,) = torch.autograd.grad(cut[..., teacher.receptive_field :].mean(), bias)
-    assert abs(gradient[1].item() - difference) > 1e-2 * abs(difference)
-
-
-@pytest.mark.parametrize("k, base", [(0, "gaussian"), (1, "logistic")])
-def test_a_student_learns_a_linear_teacher(k, base):
-    """An AR(2) teacher: MA(∞) is within reach of one flow with enough taps; KL falls to near zero."""
-    torch.manual_seed(0)
-    student = Student(
-        flows=1, layers=2, residual=8, lpc_order=24, log_scale=-2.0, base=base
-    ).double()
-    objective = DistillationLoss(Holder(student), make_teacher(k=k), stft=0, power=0, samples=4)
-    optimizer = torch.optim.Adam(student.parameters(), lr=1e-2)
-    first = None
-    for step in range(250):
-        loss, watched = objective(batch(300, 8, seed=step))
-        first = first or watched["kl"]
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-    assert first > 0.25 and watched["kl"] < 0.05, (first, watched["kl"])
-
-
-def test_beta_changes_weights_not_the_watched_kl():
-    student, teacher = make_student(), make_teacher()
-    watched = [
-        DistillationLoss(Holder(student), teacher, beta=beta, stft=0, power=0)(batch())[1]["kl"]
-        for beta in (0.0, 0.5)
-    ]
-    assert watched[0] == watched[1]
 
 
 def test_wrong_input():
@@ -337,91 +254,3 @@ def test_conditional_kl_to_a_gaussian_is_the_integral(base):
 
 
 # ---------------------------------------------------------------- the parts of the objective
-
-
-class Conditioned(Holder):
-    """One channel of conditioning: the batch's."""
-
-    def conditioning(self, batch):
-        return batch["cond"]
-
-
-def conditioned(k=0, seed=0):
-    """A student, a teacher whose mean and scale follow the conditioning, and a batch of four."""
-    head = DiscretizedLogisticMixture(k, min_log_scale=-9.0) if k else GaussianHead(-9.0)
-    torch.manual_seed(seed)
-    teacher = WaveNet(head, 4, 4, layers=2, cycles=1, cond_channels=1).double()
-    nn.init.normal_(teacher.output_projection.weight, std=0.5)
-    student = make_student(cond_channels=1, std=0.1, base="logistic" if k else "gaussian")
-    steps = torch.tensor([0.0, 1.0, 2.0, 3.0]).double().view(4, 1, 1).expand(4, 1, 600)
-    return Conditioned(student), teacher, {**batch(), "cond": steps}
-
-
-OFF = {"kl": 0.0, "penalty": 0.0, "stft": 0.0, "power": 0.0}
-
-
-@pytest.mark.parametrize("k", [0, 2])
-def test_each_part_can_be_switched_off(k):
-    """The whole is the sum of its parts, alone; with every weight 0 nothing is left."""
-    model, teacher, data = conditioned(k)
-    value = lambda **weights: DistillationLoss(model, teacher, **{**OFF, **weights})(data)[0]
-    parts = [{"kl": 1.0}, {"penalty": 4.0}, {"stft": 1.0}, {"power": 1.0}, {"contrastive": 0.3}]
-    alone = [value(**part) for part in parts]
-    assert value() == 0 and all(part.abs() > 1e-4 for part in alone)
-    whole = {name: weight for part in parts for name, weight in part.items()}
-    assert torch.allclose(value(**whole), sum(alone))
-    whole["contrastive"] = 0.0  # which is the default
-    assert torch.allclose(DistillationLoss(model, teacher)(data)[0], value(**whole))
-
-
-@pytest.mark.parametrize("k", [0, 2])
-def test_the_same_batch_gives_the_same_loss(k):
-    """Fresh samples are a function of the batch: a resumed run repeats them, the next batch has others."""
-    model, teacher, data = conditioned(k)
-    objective = DistillationLoss(model, teacher)
-    assert objective(data) == objective(data)
-    other = {**data, "noise": data["noise"].flip(-1)}
-    assert objective(other)[0] != objective(data)[0]
-
-
-@pytest.mark.parametrize("k", [0, 2])
-def test_contrast_pushes_the_wrong_conditioning_away_up_to_the_margin(k):
-    model, teacher, data = conditioned(k)
-    teacher.layers[0].cond.weight.data += 1.0  # a teacher that cares
-    part = lambda **more: DistillationLoss(model, teacher, **OFF, contrastive=0.5, **more)(data)
-    loss, watched = part(margin=math.inf)
-    assert watched["wrong_kl"] != watched["kl"]
-    assert loss.item() == pytest.approx(-0.5 * watched["wrong_kl"])
-    capped, _ = part(margin=0.1)
-    assert -0.5 * 0.1 <= capped < 0
-    same = {
-        **data,
-        "cond": data["cond"][:1].expand(4, -1, -1),
-    }  # nothing is wrong: KL itself, negative
-    loss, watched = DistillationLoss(model, teacher, **OFF, contrastive=0.5, margin=math.inf)(same)
-    assert watched["wrong_kl"] == pytest.approx(watched["kl"], abs=0.0 if k == 0 else 0.05)
-    alone = {name: value[:1] for name, value in data.items()}
-    with pytest.raises(ValueError, match="two items"):
-        DistillationLoss(model, teacher, contrastive=0.5)(alone)
-
-
-@pytest.mark.parametrize("k", [0, 1])
-def test_watched_numbers_are_what_they_say(k):
-    model, teacher, data = conditioned(k)
-    _, watched = DistillationLoss(model, teacher, kl=0.0, penalty=0.0, stft=0.0)(data)
-    assert watched["kl"] == pytest.approx(watched["cross_entropy"] - watched["entropy"])
-    assert watched["gap"] == pytest.approx(watched["log_std"] - watched["teacher_log_std"])
-    noise = model.student.noise(data["noise"])
-    x, mean, log_scale = model.student(noise, data["cond"])
-    q = torch.cat([mean, log_scale, torch.zeros_like(mean)][: 3 if k else 2], dim=1)
-    head = DiscretizedLogisticMixture(1, min_log_scale=-99.0) if k else GaussianHead(-99.0)
-    known = teacher.receptive_field
-    log_std = head.moments(q)[1][..., known:].mean()
-    assert watched["log_std"] == pytest.approx(log_std.item())
-    monte_carlo = -(head.smooth_log_density if k else head.log_prob)(q, x)[..., known:].mean()
-    assert watched["entropy"] == pytest.approx(monte_carlo.item(), abs=0.15)
-    assert watched["std_ratio"] == pytest.approx((x.std() / data["audio"].std()).item())
-    assert watched["stft"] > 0 and watched["at_floor"] == 0
-    with torch.no_grad():
-        model.student.flows[0].output_projection.bias[1] -= 20
-    assert DistillationLoss(model, teacher)(data)[1]["at_floor"] == 1

@@ -71,7 +71,7 @@ def arguments(of: Callable, *but: str) -> Fields:
 def check_table(given: object, fields: Fields, where: str) -> dict:
     """The table with tuples for lists, or an error that names the first entry that is wrong."""
     if not isinstance(given, dict):
-        raise TypeError(f"{where} is a table, not {given!r:.80}")
+        raise TypeError(f"{where} is a table, not {_short(given)}")
     for name in given:
         if name not in fields:
             raise ValueError(
@@ -100,6 +100,10 @@ def _check_value(value: object, kind: type, name: str, where: str) -> None:
             limits = f"from {least} to {most}" if math.isfinite(most) else f"at least {least}"
             limits = "finite" if least == -math.inf else limits
             raise ValueError(f"{where}: {name} must be {limits}, not {value}")
+
+
+def _short(value: object) -> str:
+    return " ".join(repr(value).split())[:80]
 
 
 def read_toml(path: Path | str) -> dict:

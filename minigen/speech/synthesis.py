@@ -147,7 +147,7 @@ def _planned(
         *(("pace", pace, Real), ("pitch", pitch, Real), ("voice", of, str)),
     ):
         if not isinstance(value, kind):
-            raise TypeError(f"{name} is of the wrong type: {value!r:.80}")
+            raise TypeError(f"{name} cannot be of type {type(value).__name__}")
     if of not in ("digits", "allison"):
         raise ValueError(f"no voice {of!r} speaks: choose digits or allison")
     check_temperature(temperature)
@@ -181,15 +181,19 @@ def _network(model: str | None, of: str) -> Voice:
 
 def check_temperature(temperature: float) -> None:
     """An error unless noise can be scaled by it."""
-    if not isinstance(temperature, Real) or not 0 <= temperature <= 100:
+    if not isinstance(temperature, Real):
+        raise TypeError(f"temperature is a number, not of type {type(temperature).__name__}")
+    if not 0 <= temperature <= 100:
         raise ValueError(
             f"temperature scales the noise: it is from 0 to 100, not {temperature!r:.80}"
         )
 
 
 def check_seed(seed: int) -> None:
-    if not isinstance(seed, Integral) or not -(2**63) <= seed < 2**64:
-        raise ValueError(f"a seed is a whole number of at most 64 bits, not {seed!r:.80}")
+    if not isinstance(seed, Integral):
+        raise TypeError(f"a seed is a whole number, not of type {type(seed).__name__}")
+    if not -(2**63) <= seed < 2**64:
+        raise ValueError(f"a seed has at most 64 bits, and {seed} has more")
 
 
 def conditioning_for(net: Voice, parts: list[Part], speaker: str) -> Tensor:

@@ -193,7 +193,7 @@ def _synthesised(
 def network(model: str = "student") -> voice.TeacherVoice | voice.StudentVoice:
     """The vocoder that `model` names: see `vocode`."""
     if not isinstance(model, str | Path):
-        raise TypeError(f"model is a name or a file of weights, not {model!r:.80}")
+        raise TypeError(f"model is a name or a file of weights, not {type(model).__name__}")
     if str(model) in voice.KINDS:
         return voice.shared(model, voice="vocoder")
     if not Path(model).is_file():

@@ -159,11 +159,15 @@ def card(kind: str = "student", voice: str = "digits") -> dict:
 
 
 def _file(kind: str, path: Path | str | None, voice: str) -> Path:
-    if not isinstance(kind, str) or kind not in KINDS:
+    if not isinstance(kind, str) or not isinstance(voice, str):
+        raise TypeError(
+            f"model and voice are names, not {type(kind).__name__}, {type(voice).__name__}"
+        )
+    if kind not in KINDS:
         raise ValueError(f"no model {kind!r:.80}: choose one of {', '.join(KINDS)}")
     if path is not None:
         return Path(path)
-    if not isinstance(voice, str) or voice not in SHIPPED:
+    if voice not in SHIPPED:
         raise ValueError(f"no voice {voice!r:.80}: choose one of {', '.join(SHIPPED)}")
     return weights.path(f"{voice}_{kind}")
 

@@ -63,11 +63,7 @@ def test_the_start_of_a_crop_is_context_only():
     assert (gradient[..., known:] != 0).any()
     params = model(batch)
     nll = -model.wavenet.head.log_density(params, batch["audio"])
-    assert nll[:, :known].mean() != pytest.approx(loss.item())
-    moved = batch | {"audio": batch["audio"].detach().clone()}
-    moved["audio"][..., 0] += 1e-3  # reaches x[known] as its past, and no further
-    far = Likelihood(model)(moved | {k: moved[k] for k in moved})[0]
-    assert far.item() != Likelihood(model)(batch)[0].item()
+    assert nll[:, :known].mean().item() != pytest.approx(loss.item())
 
 
 def test_weighting_does_not_move_the_optimum():
