@@ -16,8 +16,8 @@ from torch import Tensor
 from .. import conditioning
 from ..conditioning import VoiceSpec
 from ..generate import generate
-from . import pronunciation, voice
 from . import stream as streaming
+from . import voice
 from .stream import Part
 from .voice import StudentVoice, TeacherVoice, check_speaker, prosody_of
 
@@ -159,9 +159,9 @@ def _planned(
         parts = conditioning.words_of(text)
         plan = lambda word: conditioning.plan(word, speaker, pace, pitch)
     else:
-        prosody, parts = prosody_of(of, speaker), pronunciation.sentences(text)
-        plan = lambda sentence: prosody.plan(sentence, pace=pace, pitch=pitch)
-        prosody.phones(text)  # says what cannot be said
+        prosody = prosody_of(of, speaker)
+        parts = prosody.sentences(text)  # says what cannot be read
+        plan = lambda phones: prosody.plan(phones=phones, pace=pace, pitch=pitch)
     plan(parts[0])  # says what is wrong with pace and pitch
     return net, speaker, map(plan, parts)
 

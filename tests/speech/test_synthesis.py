@@ -98,13 +98,13 @@ def test_sentences_of_the_recorded_voice_come_piece_by_piece():
 
 def test_a_text_is_planned_sentence_by_sentence_and_refused_at_the_call(monkeypatch):
     planned, plan = [], voice.Prosody.plan
-    spy = lambda self, text, **told: planned.append(text) or plan(self, text, **told)
+    spy = lambda self, **options: planned.append(options["phones"]) or plan(self, **options)
     monkeypatch.setattr(voice.Prosody, "plan", spy)
     text = "No. " * 3 + "Thank you for calling. " * 50
     sound = synthesis.stream(text, voice="allison")
     next(sound)
     assert 1 < len(planned) < 6
-    for wrong, message in (("No. Yes. 5 €", "no way to say '€'"), ("?!", "nothing to say")):
+    for wrong, message in (("No. Yes. 5 中", "no reading for '中'"), ("?!", "nothing to read")):
         with pytest.raises(ValueError, match=message):
             synthesis.stream(wrong, voice="allison")
     with pytest.raises(ValueError, match="pace is a factor"):
@@ -112,7 +112,7 @@ def test_a_text_is_planned_sentence_by_sentence_and_refused_at_the_call(monkeypa
     whole = voice.prosody_of("allison")
     poor = dataclasses.replace(whole, inventory=tuple(p for p in whole.inventory if p != "z"))
     monkeypatch.setattr(synthesis, "prosody_of", lambda *_: poor)
-    with pytest.raises(ValueError, match="never said the phone 'z'"):
+    with pytest.raises(ValueError, match="has no phone 'z'"):
         synthesis.stream("No. A zoo.", voice="allison")
 
 
@@ -121,8 +121,8 @@ def test_a_text_is_planned_sentence_by_sentence_and_refused_at_the_call(monkeypa
     [
         ({"text": "one", "voice": "alison"}, "no voice 'alison' speaks: choose digits or allison"),
         ({"text": "one", "voice": "allison", "speaker": "slt"}, "no speaker 'slt'.*allison"),
-        ({"text": "5 €", "voice": "allison"}, "no way to say '€'"),
-        ({"text": "...", "voice": "allison"}, "nothing to say"),
+        ({"text": "5 中", "voice": "allison"}, "no reading for '中'"),
+        ({"text": "...", "voice": "allison"}, "nothing to read"),
         ({"text": "hi", "voice": "allison", "pace": 9}, "pace is a factor"),
         ({"text": "hi", "voice": "allison", "temperature": -1}, "from 0 to 100"),
         ({"text": "hi", "voice": "allison", "model": "none"}, "or give a file"),
