@@ -151,6 +151,17 @@ def test_wheel_holds_the_package_and_its_data(wheel):
         wheel.name.split("-py3")[0] + ".dist-info",
     }
     assert any(name.endswith(".flac") for name in names)
+    with zipfile.ZipFile(wheel) as archive:
+        metadata = next(archive.read(n).decode() for n in names if n.endswith("/METADATA"))
+    (said,) = re.findall(r"^License-Expression: (.*)$", metadata, re.MULTILINE)
+    text = (
+        (ROOT / "LICENSE-TEXT.md")
+        .read_text(encoding="utf-8")
+        .split("**Corpora that are fetched")[0]
+    )
+    found = {f"CC-{kind}-{v}" for kind, v in re.findall(r"\bCC (BY(?:-SA)?) (\d\.\d)", text)}
+    assert set(said.split(" AND ")) == {"BSD-3-Clause"} | found
+    assert any(n.endswith("/LICENSE-TEXT.md") for n in names)
     weights = sum(
         p.stat().st_size for p in (ROOT / "minigen" / "weights").rglob("*") if p.is_file()
     )

@@ -509,6 +509,17 @@ def test_directives_become_plain(monkeypatch):
         plain.plain(["```{note}\nx\n```"], ROOT / "book" / "source" / "07_page.md")
 
 
+def test_actions_are_pinned_by_commit():
+    """A tag can be moved to other code; a commit or a digest cannot."""
+    used = [
+        line.split("uses:")[1].split("#")[0].strip()
+        for path in (ROOT / ".github" / "workflows").glob("*.yml")
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if "uses:" in line
+    ]
+    assert used and all(re.search(r"@([0-9a-f]{40}|sha256:[0-9a-f]{64})$", one) for one in used)
+
+
 def test_doctests_of_the_tools():
     """The examples in the tools' docstrings."""
     for module in (address, lock, notebooks, plain, conftest):
