@@ -1,17 +1,36 @@
 """minigen: from a Gaussian to Parallel WaveNet, generative models you can hear.
 
-One module a chapter, imported by name (``from minigen import gaussian``). Importing the package
-itself loads nothing heavy: neither torch nor numpy.
+The top level is the book: `CHAPTERS` says which files a chapter teaches, to be imported by name
+(``from minigen import gaussian``). Importing the package itself loads neither torch nor numpy.
 """
 
 from importlib.metadata import PackageNotFoundError, distribution
 
-__all__ = ["BOOK", "ConvergenceWarning", "__version__"]
+__all__ = ["BOOK", "CHAPTERS", "ConvergenceWarning", "__version__"]
 
 __version__ = "0.1.0"
 
 #: What the set-up cell of every notebook looks for: this `minigen` is the book's.
 BOOK = "minigen-book"
+
+#: The files and packages that each chapter teaches.
+CHAPTERS: dict[int, tuple[str, ...]] = {
+    1: ("audio",),
+    2: ("gaussian",),
+    3: ("mixture", "hmm"),
+    4: ("flows",),
+    5: ("timeseries",),
+    6: ("rnn", "made"),
+    7: ("distributions", "wavenet"),
+    8: ("generate",),
+    9: ("conditioning",),
+    10: ("vae",),
+    11: ("vq", "code_prior"),
+    12: ("flows",),
+    13: ("flows",),
+    14: ("parallel_wavenet", "distillation", "spectral_losses", "perceptual"),
+    15: ("metrics",),
+}
 
 
 class ConvergenceWarning(UserWarning):
