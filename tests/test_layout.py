@@ -325,9 +325,7 @@ def imported_by(page: Path) -> set[str]:
     """What a page's cells import from the top level of the library."""
     code = re.findall(r"```\{code-cell\}.*?\n(.*?)```", page.read_text("utf-8"), re.DOTALL)
     found = set()
-    for node in ast.walk(
-        ast.parse(re.sub(r"^\s*[%!:].*", "", "\n".join(code), flags=re.MULTILINE))
-    ):
+    for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.ImportFrom) and node.module == "minigen":
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("minigen."):
