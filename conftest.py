@@ -18,7 +18,9 @@ from nbval.plugin import IPyNbCell, IPyNbFile
 sys.path.insert(0, str(Path(__file__).parent / "tools"))
 from notebooks import ENVIRONMENT
 
-RELATIVE, ABSOLUTE = 1e-3, 1e-9
+# Other versions of NumPy and PyTorch round otherwise, and a sampler takes that further: measured with Colab's,
+# one printed figure of 730 cells differs by 0.8 %, one by 0.12 %. The weekly workflow allows 1 %.
+RELATIVE, ABSOLUTE = float(os.environ.get("NOTEBOOK_TOLERANCE", "1e-3")), 1e-9
 FLOAT = re.compile(
     r"(?<![\w.])[-+]?(?:\d+\.\d*(?:[eE][-+]?\d+)?|\.\d+(?:[eE][-+]?\d+)?|\d+[eE][-+]?\d+)(?!\d|\.\d)"
 )
