@@ -138,7 +138,7 @@ def ngram_nats(
     k: int,
     alpha: float | None = None,
 ) -> float:
-    """What `rnn.NGram` (smoothed counts) makes of test sequences, in nats a symbol, ends included.
+    """What `ngram.NGram` (smoothed counts) makes of test sequences, in nats a symbol, ends included.
 
     An end also stands before each sequence, so that the first code has a context. Without `alpha`, the
     best of 0.5, 1, 2, … 64 on the test sequences is taken, in favour of the n-gram.

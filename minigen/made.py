@@ -127,29 +127,28 @@ class MaskedMLP(nn.Module):
         self.build_masks()
 
     def build_masks(self) -> None:
-        """Make the masks from `orders`, (M or 1, above, below) each."""
+        """Make the masks from `orders`: (above, below) each, or where orders differ (M, above, below)."""
         place = self.orders.cpu().argsort(-1) + 1  # (M, D), degrees of the inputs
         below = place.repeat_interleave(self.inputs, 1)
         above = place.repeat_interleave(self.outputs, 1)
         first, last = self.degrees[0], self.degrees[-1]
         masks = [torch.stack([mask_between(b, first) for b in below])]
-        masks += [mask_between(a, b)[None] for a, b in pairwise(self.degrees)]
+        masks += [mask_between(a, b) for a, b in pairwise(self.degrees)]
         masks += [torch.stack([mask_between(last, a, strict=True) for a in above])]
         if self.direct is not None:
             pairs = zip(below, above, strict=True)
             masks += [torch.stack([mask_between(b, a, strict=True) for b, a in pairs])]
-        for k, mask in enumerate(masks):
-            mask = mask.to(self.layers[0].weight)
-            self.register_buffer(f"mask_{k}", mask, persistent=False)
+        self.mask_names = [f"mask_{k}" for k in range(len(masks))]
+        for name, mask in zip(self.mask_names, masks, strict=True):
+            mask = mask.squeeze(0) if len(self.orders) == 1 and mask.ndim == 3 else mask
+            self.register_buffer(name, mask.to(self.layers[0].weight), persistent=False)
 
     def masks(self, order: int = 0) -> list[Tensor]:
         """Of the hidden layers, of the output layer and, if there are any, of the direct connections."""
         if not 0 <= order < len(self.orders):
             raise ValueError(f"this network has orders 0 … {len(self.orders) - 1}, not {order}")
-        stacks = [
-            getattr(self, f"mask_{k}") for k in range(len(self.layers) + (self.direct is not None))
-        ]
-        return [stack[order if len(stack) > 1 else 0] for stack in stacks]
+        masks = [getattr(self, name) for name in self.mask_names]
+        return [mask if mask.ndim == 2 else mask[order] for mask in masks]
 
     def connections(self, order: int = 0) -> Tensor:
         """How many paths lead from each input to each group: the product of the masks, (D, D)."""

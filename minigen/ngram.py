@@ -42,6 +42,9 @@ class NGram:
         self.vocab, self.order, self.alpha = vocab, order, alpha
         self.counts = [torch.zeros(vocab**k, dtype=torch.float64) for k in range(1, order + 1)]
 
+    def __repr__(self) -> str:
+        return f"NGram({self.vocab}, order={self.order}, alpha={self.alpha:g})"
+
     def _index(self, x: Tensor, k: int) -> Tensor:
         """Every run of k symbols of x (B, T) as one number, (B, T - k + 1)."""
         powers = self.vocab ** torch.arange(k - 1, -1, -1)
@@ -91,13 +94,8 @@ class NGram:
         symbols = torch.arange(self.vocab)
         for _ in range(length):
             past = x[:, max(0, x.shape[1] - self.order + 1) :]
-            tried = torch.cat(
-                [
-                    past.repeat_interleave(self.vocab, 0),
-                    symbols.repeat(len(past))[:, None],
-                ],
-                1,
-            )
+            next_ = symbols.repeat(len(past))[:, None]
+            tried = torch.cat([past.repeat_interleave(self.vocab, 0), next_], 1)
             log_p = self.conditionals(tried)[:, -1].reshape(-1, self.vocab)
             x = torch.cat([x, draw(log_p, generator)[:, None]], 1)
         return x.reshape(*shape, length)

@@ -65,10 +65,7 @@ class Characters:
 
 
 class _Recurrent(nn.Module):
-    """What both cells share: parameters with the names and the order of gates of torch's layers.
-
-    So `nn.LSTM(inputs, hidden, batch_first=True).load_state_dict(ours.state_dict())` works.
-    """
+    """What both cells share: parameters with the names and the order of gates of torch's layers."""
 
     gates = 1
 
@@ -154,9 +151,8 @@ class LSTMLayer(_Recurrent):
 
     def _cell(self, pushed: Tensor, state: State) -> State:
         h, c = state
-        i, f, g, o = (pushed + h @ self.weight_hh_l0.T + self.bias_hh_l0).chunk(
-            4, -1
-        )  # (B, H) each
+        gates = pushed + h @ self.weight_hh_l0.T + self.bias_hh_l0
+        i, f, g, o = gates.chunk(4, -1)  # (B, H) each
         c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
         return torch.sigmoid(o) * torch.tanh(c), c
 
@@ -290,9 +286,7 @@ class RNNLM(nn.Module):
         if end is not None and not 0 <= end < vocab:
             raise ValueError(f"end is one of the symbols 0 … {vocab - 1}, not {end}")
         self.vocab, self.end = vocab, end
-        self.embedding = nn.Embedding(
-            vocab + 1, embed
-        )  # the last row stands before the first symbol
+        self.embedding = nn.Embedding(vocab + 1, embed)  # the last row: before the first symbol
         self.layer = CELLS[cell](embed, hidden, generator)
         self.dropout = nn.Dropout(dropout)
         self.out = nn.Linear(hidden, vocab)
@@ -300,6 +294,12 @@ class RNNLM(nn.Module):
         bound = 1 / math.sqrt(hidden)
         nn.init.uniform_(self.out.weight, -bound, bound, generator=generator)
         nn.init.zeros_(self.out.bias)
+
+    def __repr__(self) -> str:
+        hidden, embed = self.out.in_features, self.embedding.embedding_dim
+        return (
+            f"RNNLM({self.vocab}, {hidden=}, {embed=}, {type(self.layer).__name__}, end={self.end})"
+        )
 
     # ------------------------------------------------------------ all steps of given symbols
 

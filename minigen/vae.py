@@ -341,7 +341,7 @@ def _log_weights(
 ) -> Tensor:
     """log w_k = log p(x, z_k) - log q(z_k | x), z_k ~ q: (K, B)."""
     z, log_q = model.posterior_sample(x, k, generator)
-    return _finite(model.log_likelihood(x, z) + model.log_prior(z) - log_q, x)
+    return model.log_likelihood(x, z) + model.log_prior(z) - log_q
 
 
 def iwae_bound(
@@ -358,7 +358,7 @@ def iwae_bound(
     """
     if k < 1:
         raise ValueError(f"k is at least 1, not {k}")
-    return _log_weights(model, x, k, generator).logsumexp(0) - math.log(k)
+    return _finite(_log_weights(model, x, k, generator).logsumexp(0) - math.log(k), x)
 
 
 class Estimate(NamedTuple):
@@ -395,7 +395,7 @@ def importance_estimate(
     one, two = torch.stack(first).logsumexp(0), torch.stack(second).logsumexp(0)
     effective = torch.exp(2 * one - two)
     error = (1 / effective - 1 / samples).clamp(min=0).sqrt()
-    return Estimate(one - math.log(samples), error, effective)
+    return Estimate(_finite(one - math.log(samples), x), error, effective)
 
 
 # ---------------------------------------------------------------- what the latent is used for

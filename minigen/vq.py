@@ -215,6 +215,10 @@ class VectorQuantizer(nn.Module):
         self.register_buffer("updates", torch.zeros((), dtype=torch.long))
         self.register_buffer("initialised", torch.zeros((), dtype=torch.bool))
 
+    def extra_repr(self) -> str:
+        sizes = f"{self.codebook_size}, {self.embedding_dim}"
+        return f"{sizes}, ema={self.ema}, restart={self.restart}, decay={self.decay:g}"
+
     def _vectors(self, z: Tensor) -> Tensor:
         """z (B, D, …) -> (N, D), checked."""
         if z.ndim < 2 or z.shape[1] != self.embedding_dim or z.numel() == 0:

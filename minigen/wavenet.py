@@ -216,8 +216,8 @@ class WaveNet(nn.Module):
         scaled = self.input_scale * self.head.compand(past)
         h = self.input_projection(scaled.transpose(1, 2)).transpose(1, 2)  # (B, R, T)
         if self.speaker_embedding is not None:
-            voice = self.speaker_embedding(speaker).unsqueeze(-1)  # (B, C or R, 1)
-            h, cond = (h + voice, None) if cond is None else (h, cond + voice)
+            embedded = self.speaker_embedding(speaker).unsqueeze(-1)  # (B, C or R, 1)
+            h, cond = (h + embedded, None) if cond is None else (h, cond + embedded)
         activations = []
         for layer in self.layers:
             h, a = layer(h, cond)

@@ -46,8 +46,6 @@ MAINS: set[str] = {
     "speech/vocoder_measures.py",
 }
 PRIVATE: set[str] = {
-    "08_fast_generation: _add_product",
-    "11_vqvae: _replace",
     "audio/pitch.py: _waveform",
     "metrics/distances.py: _waveform",
 }

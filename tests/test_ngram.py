@@ -65,3 +65,7 @@ def test_gzip_counts_what_the_file_grows_by():
     grown = len(gzip.compress((given + text).encode(), 9)) - len(gzip.compress(given.encode(), 9))
     assert compressed_bits(text, given) == 8 * grown
     assert compressed_bits(text) > compressed_bits(text, given=text)
+
+
+def test_a_repr_says_the_order():
+    assert repr(NGram(3, 2)) == "NGram(3, order=2, alpha=4)"

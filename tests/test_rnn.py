@@ -445,3 +445,9 @@ def test_nothing_global_is_seeded():
     torch.manual_seed(5)
     model.sample((2,), length=3, generator=seeded())
     assert torch.equal(torch.rand(1), want)
+
+
+def test_a_repr_says_the_sizes():
+    assert (
+        repr(RNNLM(5, hidden=8, embed=4, end=4)) == "RNNLM(5, hidden=8, embed=4, LSTMLayer, end=4)"
+    )

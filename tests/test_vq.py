@@ -407,3 +407,9 @@ def test_errors_say_what_is_wrong():
         with pytest.raises(error) as caught:
             call()
         assert message in str(caught.value), caught.value
+
+
+def test_a_repr_says_the_sizes():
+    assert repr(vq.VectorQuantizer(64, 8)).startswith(
+        "VectorQuantizer(64, 8, ema=True, restart=True"
+    )

@@ -20,15 +20,15 @@ LOG_E_MINUS_1 = 0.541324854612918  # softplus of it is 1
 
 def checked_context(module: nn.Module, x: Tensor, context: Tensor | None) -> Tensor:
     """The context (..., C), expanded to the batch of x (..., D)."""
-    name, wanted = type(module).__name__, module.context_dim
+    name, size = type(module).__name__, module.context_dim
     if context is None:
-        raise ValueError(f"this {name} is conditional: give it context (..., {wanted})")
-    if context.ndim == 0 or context.shape[-1] != wanted:
+        raise ValueError(f"this {name} is conditional: give it context (..., {size})")
+    if context.ndim == 0 or context.shape[-1] != size:
         raise ValueError(
-            f"{name} has context_dim={wanted}: context has shape (..., {wanted}), "
+            f"{name} has context_dim={size}: context has shape (..., {size}), "
             f"not {tuple(context.shape)}"
         )
-    return context.expand(*x.shape[:-1], wanted)
+    return context.expand(*x.shape[:-1], size)
 
 
 class AffineMap:

@@ -45,12 +45,12 @@ class CachedWaveNet:
         )
         self.input_projection = pair(model.input_projection)  # (R, 1) each
         dtype = self.input_projection[0].dtype
-        voice = 0
+        embedded = 0
         if model.speaker_embedding is not None:
-            voice = array(model.speaker_embedding(speaker)).T  # (C or R, B)
-        self.offset, self.cond = voice if cond is None else 0, None
+            embedded = array(model.speaker_embedding(speaker)).T  # (C or R, B)
+        self.offset, self.cond = embedded if cond is None else 0, None
         if cond is not None:
-            self.cond = array(cond).transpose(2, 1, 0).astype(dtype) + voice  # (T, C, B)
+            self.cond = array(cond).transpose(2, 1, 0).astype(dtype) + embedded  # (T, C, B)
             self.project = np.concatenate(
                 [array(layer.cond.weight)[..., 0] for layer in model.layers]
             )

@@ -44,10 +44,10 @@ class DeviceWaveNet:
         )  # row n + 1 holds x[n]; row 0 is silence
         self.noise = noise.permute(2, 0, 1).contiguous()  # (T, B, Q)
         self.n = torch.zeros(1, dtype=torch.long, device=x.device)
-        voice = 0 if model.speaker_embedding is None else model.speaker_embedding(speaker)
-        self.offset, self.cond = voice if cond is None else 0, None
+        embedded = 0 if model.speaker_embedding is None else model.speaker_embedding(speaker)
+        self.offset, self.cond = embedded if cond is None else 0, None
         if cond is not None:
-            self.cond = cond.permute(2, 0, 1).contiguous() + voice  # (T, B, C)
+            self.cond = cond.permute(2, 0, 1).contiguous() + embedded  # (T, B, C)
             self.project = torch.cat([layer.cond.weight[..., 0] for layer in model.layers])
         self.rings, self.folded = [], []
         for layer in model.layers:

@@ -27,7 +27,7 @@ from torch import Tensor
 from ..distributions import SMALLEST_U, Categorical, DiscretizedLogisticMixture, GaussianHead
 from ..wavenet import WaveNet
 
-__all__ = ["CompiledWaveNet"]
+__all__ = ["CompiledWaveNet", "add_product"]
 
 AHEAD = 16  # samples whose past taps are done at once, at most
 CHUNK = 16 * AHEAD  # samples whose conditioning is projected at once
@@ -70,7 +70,7 @@ def _gate(z, a, exact):
 
 
 @compiled
-def _add_product(out, weight, v):
+def add_product(out, weight, v):
     """out (O,) += v (I,) @ weight (I, O)."""
     inputs, outputs = weight.shape
     for i in range(0, inputs - 3, 4):
@@ -161,19 +161,19 @@ def _run(first, x, forced, noise, cond, out, weights, rings, ahead, place, delay
                     for tap in range(taps - 1):
                         weight = conv[layer, tap * channels : (tap + 1) * channels]
                         past = ring[(n + m - delays[layer, tap]) % length]
-                        _add_product(ahead[layer, m], weight, past)
+                        add_product(ahead[layer, m], weight, past)
             z[:] = ahead[layer, n % block]
             if cond.shape[1]:
                 z += cond[n - first, layer]
-            _add_product(z, conv[layer, (taps - 1) * channels :], mixed[:channels])
+            add_product(z, conv[layer, (taps - 1) * channels :], mixed[:channels])
             _gate(z, a, exact)
             mixed[:channels] += residual[layer]
-            _add_product(mixed, mix[layer], a)
+            add_product(mixed, mix[layer], a)
             mixed[:channels] *= half
         second[:] = hidden_bias
-        _add_product(second, hidden, np.maximum(mixed[channels:], x.dtype.type(0)))
+        add_product(second, hidden, np.maximum(mixed[channels:], x.dtype.type(0)))
         params[:] = output_bias
-        _add_product(params, output_weight, np.maximum(second, x.dtype.type(0)))
+        add_product(params, output_weight, np.maximum(second, x.dtype.type(0)))
         prediction = x.dtype.type(0)
         for tap in range(min(len(linear), n)):
             prediction += linear[tap] * x[n - 1 - tap]
@@ -199,14 +199,16 @@ class CompiledWaveNet:
         dtype = array(model.output_projection.bias).dtype
         self.dtype, self.exact = dtype, dtype != np.float32
         start = array(model.input_projection.bias)
-        voice = (
+        embedded = (
             None if model.speaker_embedding is None else array(model.speaker_embedding(speaker))[0]
         )  # (C or R,)
-        if voice is not None and cond is None:
-            start = start + voice
+        if embedded is not None and cond is None:
+            start = start + embedded
         self.cond, channels = None, len(start)
         if cond is not None:
-            self.cond = array(cond[0]).T.astype(dtype) + (0 if voice is None else voice)  # (T, C)
+            self.cond = array(cond[0]).T.astype(dtype) + (
+                0 if embedded is None else embedded
+            )  # (T, C)
             self.project = np.concatenate(
                 [array(layer.cond.weight)[..., 0].T for layer in model.layers], axis=1
             )  # (C, L·2R)
