@@ -78,7 +78,7 @@ def c_loop(net: WaveNet, flags: list[str], folder: Path):
     """Compile the C loop with these flags -> function noise (T,) -> x (T,)."""
     name = folder / ("loop" + "".join(flags).replace("-", "").replace("=", "") + ".so")
     source = folder / "loop.c"
-    source.write_text(C)
+    source.write_text(C, encoding="utf-8")
     subprocess.run(["gcc", *flags, "-shared", "-fPIC", source, "-o", name, "-lm"], check=True)
     library = ctypes.CDLL(str(name))
     numbers = lambda value: np.ascontiguousarray(value.detach().numpy(), dtype=np.float32)

@@ -70,7 +70,9 @@ def peak() -> float:
     """Megabytes that this process has held at most so far."""
     status = Path("/proc/self/status")
     if status.is_file():  # getrusage would count what its parent held before the row began
-        line = next(ln for ln in status.read_text().splitlines() if ln.startswith("VmHWM"))
+        line = next(
+            ln for ln in status.read_text(encoding="utf-8").splitlines() if ln.startswith("VmHWM")
+        )
         return int(line.split()[1]) / 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
@@ -119,7 +121,7 @@ def prepare(size: str, folder: Path) -> None:
         "student_weights": count(student),
         "receptive_field": teacher.wavenet.receptive_field,
     }
-    (folder / f"{size}.json").write_text(json.dumps(facts))
+    (folder / f"{size}.json").write_text(json.dumps(facts), encoding="utf-8")
 
 
 def by_onnxruntime(size: str, threads: int, folder: Path) -> tuple[Callable, int]:
@@ -228,7 +230,7 @@ def measure(size: str, rows: list[tuple[str, int]], rounds: int, folder: Path) -
             print("go", file=process.stdin, flush=True)
             times[each].append(float(process.stdout.readline()))
             time.sleep(0.1)  # threads that wait for work spin for a while
-    facts, table = json.loads((folder / f"{size}.json").read_text()), {}
+    facts, table = json.loads((folder / f"{size}.json").read_text(encoding="utf-8")), {}
     short = lambda value: float(f"{value:.4g}")
     for (row, threads), process in waiting.items():
         left, _ = process.communicate()
@@ -296,7 +298,7 @@ def main() -> None:
         "paper": PAPER,
     }
     if not given.only:
-        FILE.write_text(json.dumps(card, indent=1) + "\n")
+        FILE.write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

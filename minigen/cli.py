@@ -317,13 +317,17 @@ def evaluate(
     ] = Voice.digits,
 ) -> None:
     """Measure a pair of voices: recognised digits, distances, likelihoods, speed."""
-    from .speech import evaluation
+    from . import results
+    from .speech import evaluation, sentence_evaluation
+    from .speech.progress import stages
 
-    if voice is Voice.allison:
-        typer.echo(evaluation.as_text(evaluation.speech_table(teacher, student=student)[0]))
-        return
-    for name, row in evaluation.table(per_word, teacher, student).items():
-        typer.echo(f"{name:>18}  " + "  ".join(f"{key} {value:,.3f}" for key, value in row.items()))
+    with stages() as report:
+        if voice is Voice.allison:
+            measured = sentence_evaluation.sentence_table(teacher, None, student, report)[0]
+            text = sentence_evaluation.as_text(measured)
+        else:
+            text = results.as_text(evaluation.digits_table(per_word, teacher, student, report))
+    typer.echo(text)
 
 
 def main() -> None:

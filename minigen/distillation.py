@@ -99,9 +99,9 @@ class DistillationLoss(nn.Module):
         return self
 
     @property
-    def longest(self) -> int:
+    def min_length(self) -> int:
         """Samples that a crop needs at least: the longest frame of the spectral losses that count."""
-        return max([1] + [m.longest for name, m in self.spectral.items() if self.weights[name]])
+        return max([1] + [m.min_length for name, m in self.spectral.items() if self.weights[name]])
 
     @property
     def bodies(self) -> list[nn.Module]:
@@ -147,7 +147,7 @@ class DistillationLoss(nn.Module):
             loss = loss - self.contrastive * (weight * wrong.clamp(max=self.margin)).mean()
             metrics["wrong_kl"] = wrong.mean()
         for name, module in self.spectral.items():
-            if not self.weights[name] and x.shape[-1] < module.longest:
+            if not self.weights[name] and x.shape[-1] < module.min_length:
                 continue  # the crop is too short for its frame
             with torch.set_grad_enabled(torch.is_grad_enabled() and bool(self.weights[name])):
                 value = module(x, recorded)

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numba import njit
 from numpy.typing import ArrayLike
 from scipy.sparse import csc_array, issparse
 from scipy.special import logsumexp
 
 from . import mixture
+from .compiled import compiled
 from .gaussian import observations, variances
 from .mixture import log, log_normal
 
@@ -23,7 +23,7 @@ __all__ = ["GaussianHMM", "backward", "forward", "left_to_right", "occupancy", "
 Logs = ArrayLike | csc_array  # logarithms of probabilities, -inf allowed; sparse: only transitions
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def sum_over_paths(log_b, start, into, source, weight, beam=np.inf):  # pragma: no cover (compiled)
     """log Σ_i α_{n-1}(i) a_ij of every frame n and state j, (N, S): α without its own emission.
 
@@ -47,7 +47,7 @@ def sum_over_paths(log_b, start, into, source, weight, beam=np.inf):  # pragma: 
     return sums
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def count_arcs(alpha, after, into, source, weight):  # pragma: no cover (compiled)
     """How often each arc is expected to be taken, (A,); after: log b + log β - log p, (N, S)."""
     count = np.zeros(len(weight))
@@ -61,7 +61,7 @@ def count_arcs(alpha, after, into, source, weight):  # pragma: no cover (compile
     return count
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def best_path(log_b, start, end, into, source, weight, beam):  # pragma: no cover (compiled)
     """The most probable path (N,) and its log-probability."""
     n, s = log_b.shape

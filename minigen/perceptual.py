@@ -1,8 +1,7 @@
-"""Perceptual loss: what a network that recognises phones hears in a sound.
+"""Chapter 14: a perceptual loss, the distance of two sounds in the layers of a classifier of phones.
 
-Two waveforms that differ in every sample can be the same phones said alike. A small classifier, trained to name
-the phone of each frame, has layers that keep what tells phones apart and drop the rest. Its activations are a
-ruler for a student: the same phones should come out, at the same time (features) and of the same kind (style).
+Two waveforms that differ in every sample can be the same phones. The layers of a small network that names
+the phone of each frame keep what tells phones apart and drop the rest.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from .audio import mel_filterbank
 from .conditioning import HOP, PHONES
 from .spectral_losses import power_spectrogram
 
-__all__ = ["PerceptualLoss", "PhoneNet", "card", "gram", "load_phone_net"]
+__all__ = ["PerceptualLoss", "PhoneNet", "gram", "load_phone_net"]
 
 RATE, N_FFT, N_MELS = 8_000, 256, 40
 FLOOR = 1e-6  # of power in a mel band, below the dither of the digit voice
@@ -56,7 +55,7 @@ class PhoneNet(nn.Module):
         return (self.bank.to(x.dtype) @ power).clamp(min=FLOOR).log()
 
     def forward(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """x (B, 1, T) -> scores of the phones (B, P, N), what each layer says (B, channels, N)."""
+        """x (B, 1, T) -> scores of the phones (B, P, N), activations of each layer (B, channels, N)."""
         h, features = (self.log_mel(x) - self.mean) / self.std, []
         for layer in self.layers:
             h = F.relu(layer(h))
@@ -65,7 +64,7 @@ class PhoneNet(nn.Module):
 
 
 def gram(h: Tensor) -> Tensor:
-    """Which channels are active together, whenever that is: h hᵀ / N, (B, C, N) -> (B, C, C).
+    """The correlations of the channels, h hᵀ / N: (B, C, N) -> (B, C, C). Time is averaged out.
 
     >>> h = torch.randn(1, 3, 50, generator=torch.Generator().manual_seed(0))
     >>> bool(torch.allclose(gram(h), gram(h.flip(-1)), atol=1e-6))  # time backwards
@@ -85,13 +84,13 @@ class PerceptualLoss(nn.Module):
 
         L = mean over layers of  w_feature ‖h_x - h_y‖² / ‖h_y‖²  +  w_style ‖G_x - G_y‖² / ‖G_y‖²
 
-    h is a layer's activations, G their `gram` matrix. The features say what is heard when; the style only
-    what is heard in the whole crop, so that it forgives a shift in time.
+    h is a layer's activations, G their `gram` matrix. The style does not depend on when a phone is
+    spoken, so it forgives a shift in time.
 
     Args:
         net: a PhoneNet, by default the shipped one. It is frozen.
         feature, style: the weights.
-        rate: of the sounds. Only 8,000 Hz will do: at another rate the net's bands are other frequencies.
+        rate: of the sounds; must be 8,000 Hz, or the net's bands are other frequencies.
 
     References:
         van den Oord et al., Parallel WaveNet, 2017 (arXiv:1711.10433), section 4.2; Johnson, Alahi and
@@ -112,15 +111,14 @@ class PerceptualLoss(nn.Module):
         super().__init__()
         if rate != RATE:
             raise ValueError(
-                f"the perceptual loss knows phones at {RATE} Hz, and this voice has {rate} Hz: set "
-                "perceptual = 0"
+                f"the perceptual loss was trained at {RATE} Hz, not at {rate} Hz: set perceptual = 0"
             )
         self.net = (load_phone_net() if net is None else net).eval().requires_grad_(False)
         self.feature, self.style = feature, style
 
     @property
-    def longest(self) -> int:
-        """Samples that it needs at least: a frame's."""
+    def min_length(self) -> int:
+        """Samples that it needs at least: a frame."""
         return N_FFT
 
     def forward(self, generated: Tensor, recorded: Tensor) -> Tensor:
@@ -148,12 +146,3 @@ def load_phone_net(path: Path | str = "phone_net") -> PhoneNet:
     net = PhoneNet(notes["channels"])
     net.load_state_dict(tensors)
     return net.eval().requires_grad_(False)
-
-
-def card() -> dict:
-    """How the shipped classifier came about: data, command, minutes, accuracy on held-out clips.
-
-    >>> card()["accuracy"]["held out"] > 0.85
-    True
-    """
-    return weights.card("phone_net")

@@ -1,9 +1,8 @@
-"""Spectral losses: what a likelihood is too shy to say about a student's sound.
+"""Chapter 14: spectral losses, which compare a generated waveform with a recorded one, both (B, 1, T).
 
-All compare a generated waveform with a recorded one, both (B, 1, T). The STFT is windowed (without a
-window every frame edge is heard as hiss), and a small floor stands under each square root (its
-gradient at zero power is infinite). Frames are given in seconds: what a frame can tell apart, two moments
-or two pitches, depends on its duration and not on how many samples that is.
+The STFT is windowed (without a window every frame edge is heard as hiss), and a small floor stands
+under each square root (its gradient at zero power is infinite). Frames are given in seconds, because a
+frame's duration decides which two moments or two pitches it can tell apart.
 """
 
 from __future__ import annotations
@@ -75,7 +74,7 @@ class PowerLoss(nn.Module):
         self.hop = self.n_fft // 4
 
     @property
-    def longest(self) -> int:
+    def min_length(self) -> int:
         """Samples that it needs at least."""
         return self.n_fft
 
@@ -144,7 +143,7 @@ class MultiResolutionSTFTLoss(nn.Module):
         self.losses = nn.ModuleList(STFTLoss(n_fft, n_fft // 4, window) for n_fft in n_ffts)
 
     @property
-    def longest(self) -> int:
+    def min_length(self) -> int:
         """Samples that it needs at least: those of its longest frame."""
         return max(loss.n_fft for loss in self.losses)
 

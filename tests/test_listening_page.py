@@ -4,9 +4,10 @@ import json
 import re
 
 import pytest
+from listening_clips import PAIRS
 from test_browser import DESK, OVERFLOW, PHONE, ROOT, _axe, _serve, browser, pytestmark
 
-from minigen.metrics.listening_test import PAIRS, wilson_interval
+from minigen.metrics import wilson_interval
 
 __all__ = ["browser", "pytestmark"]  # the fixture and the marks are used by pytest
 STATIC = ROOT / "book" / "_static"
@@ -22,7 +23,7 @@ FAST = """() => {
 
 def key() -> dict[str, str]:
     """{file: what it is}: what a listener may not know."""
-    text = (STATIC / "audio" / "ab" / "pairs.js").read_text()
+    text = (STATIC / "audio" / "ab" / "pairs.js").read_text(encoding="utf-8")
     trials = json.loads(text.removeprefix("window.MINIGEN_AB = ").removesuffix(";\n"))["trials"]
     return {f: k for t in trials for f, k in zip(t["files"], t["kinds"], strict=True)}
 

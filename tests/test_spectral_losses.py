@@ -71,7 +71,7 @@ def test_at_8_khz_frames_are_of_64_to_512_samples_and_the_power_loss_256():
     p_x, p_y = (power_spectrogram(a, 256, 64).mean((0, 2)) for a in (x, y))
     want = ((p_x - p_y).square().sum() / p_y.square().sum()).item()
     assert PowerLoss()(x, y).item() == pytest.approx(want, rel=1e-5)
-    assert (MultiResolutionSTFTLoss().longest, PowerLoss().longest) == (512, 256)
+    assert (MultiResolutionSTFTLoss().min_length, PowerLoss().min_length) == (512, 256)
 
 
 @pytest.mark.parametrize("rate", [8_000, 11_000, 16_000, 22_000, 24_000, 48_000])
@@ -79,7 +79,7 @@ def test_frames_last_as_long_at_every_rate(rate):
     stft, power = MultiResolutionSTFTLoss(rate), PowerLoss(rate)
     for loss, seconds in [*zip(stft.losses, SECONDS, strict=True), (power, 0.032)]:
         assert abs(loss.n_fft - seconds * rate) <= 2 and loss.n_fft == 4 * loss.hop
-    assert stft.longest == stft.losses[-1].n_fft
+    assert stft.min_length == stft.losses[-1].n_fft
 
 
 def at_both_rates(x: np.ndarray) -> list[torch.Tensor]:

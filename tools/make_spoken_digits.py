@@ -157,7 +157,7 @@ def main() -> None:
         print(f"{speaker}: {len(clips)} clips, {start / RATE:.1f} s, peak {peak:.2f}")
     rows = ",\n".join(json.dumps(row, separators=(",", ":")) for row in manifest.pop("clips"))
     head = json.dumps(manifest)[:-1]
-    (out / "manifest.json").write_text(f'{head}, "clips": [\n{rows}\n]}}\n')
+    (out / "manifest.json").write_text(f'{head}, "clips": [\n{rows}\n]}}\n', encoding="utf-8")
     size = sum(path.stat().st_size for path in out.iterdir())
     print(f"{out}: {size / 1e6:.2f} MB")
 

@@ -96,7 +96,7 @@ def measure(model: voice.StudentVoice, teacher: voice.TeacherVoice) -> dict[str,
         batch = corpus.as_batch(clip)
         wave = torch.from_numpy(synthesis.sample(model, model.conditioning(batch)))[:, None]
         stft.append(spectral(wave, batch["audio"]).item())
-    right, count, _ = evaluation.recognised(evaluation.spoken_digits_of(model, per_word=3))
+    right, count, _ = evaluation.recognised(evaluation.synthesize_digits(model, per_word=3))
     said, true = entropies(model.student, model.conditioning(corpus.as_batch(kept[0]))[..., :2400])
     return {
         "kl": round(kl, 3),
@@ -154,7 +154,7 @@ def main() -> None:
     parser.add_argument("--table", type=Path, default=TABLE)
     given = parser.parse_args()
     begin, longest = time.monotonic(), 0.0
-    table = json.loads(given.table.read_text()) if given.table.exists() else {}
+    table = json.loads(given.table.read_text(encoding="utf-8")) if given.table.exists() else {}
     fixed = {
         "command": "python training/ablations.py",
         "data": "spoken_digits, 330 clips; measured on 30 held out",
@@ -177,7 +177,9 @@ def main() -> None:
         longest = max(longest, time.monotonic() - started)
         ordered = {key: rows[key] for key in RUNS if key in rows}
         temporary = given.table.with_name(f".{given.table.name}.{os.getpid()}")
-        temporary.write_text(json.dumps({**fixed, "runs": ordered}, indent=1) + "\n")
+        temporary.write_text(
+            json.dumps({**fixed, "runs": ordered}, indent=1) + "\n", encoding="utf-8"
+        )
         os.replace(temporary, given.table)
         print(name, json.dumps(rows[name]), flush=True)
 

@@ -69,7 +69,7 @@ def spectral(student: voice.StudentVoice) -> float:
 
 def row(model: torch.nn.Module) -> dict[str, float]:
     """The figures of `minigen evaluate` that teacher and student have in common."""
-    right, count, _ = evaluation.recognised(evaluation.spoken_digits_of(model))
+    right, count, _ = evaluation.recognised(evaluation.synthesize_digits(model))
     distance, ratio = evaluation.against_recordings(model)
     return {"recognised %": 100 * right / count, "log-mel dB": distance, "std ratio": ratio}
 
@@ -89,7 +89,7 @@ def of_teacher(teacher: voice.TeacherVoice, dither: float) -> dict:
 def of_student(student: voice.StudentVoice, teacher: voice.TeacherVoice) -> dict:
     """Also what training/ablations.py measures, 30 words and the STFT loss, so that its rows can stand beside."""
     kl, entropy = evaluation.student_kl(student, teacher)
-    right, count, _ = evaluation.recognised(evaluation.spoken_digits_of(student, per_word=3))
+    right, count, _ = evaluation.recognised(evaluation.synthesize_digits(student, per_word=3))
     return {
         "figures": rounded(row(student)),
         "KL nats": round(kl, 3),
@@ -117,7 +117,7 @@ def main() -> None:
         parser.add_argument(f"--{kind}", type=Path, default=default)
     parser.add_argument("--out", type=Path, default=CARD)
     given = parser.parse_args()
-    card = json.loads(given.out.read_text()) if given.out.exists() else {}
+    card = json.loads(given.out.read_text(encoding="utf-8")) if given.out.exists() else {}
     card |= {
         "data": "spoken_digits, 330 clips; measured on 30 held out",
         "command": "python training/digits_mixture.py",
@@ -133,7 +133,7 @@ def main() -> None:
         card[kind] = {"weights": sum(w.numel() for w in model.parameters()), **found}
         card[kind]["recipe"] = recipe.as_dict()
         print(kind, json.dumps(found, indent=1), flush=True)
-    given.out.write_text(json.dumps(card, indent=1) + "\n")
+    given.out.write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -22,13 +22,14 @@ from pathlib import Path
 import numpy as np
 import soundfile as sf
 
-from minigen import audio, weights
-from minigen.speech import evaluation
+from minigen import audio, results, weights
+from minigen.metrics import PhoneClassifier
+from minigen.speech import sentence_evaluation as evaluation
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "runs" / "heldout-allison.html"
 CLIPS = ("vm-tooshort", "dir-welcome")  # which sentences the book plays
-SHORT = dict(zip(evaluation.WAYS, ("oracle", "times", "predicted"), strict=True))
+SHORT = dict(zip(evaluation.CONDITIONS, ("oracle", "times", "predicted"), strict=True))
 STYLE = """body{font:16px/1.5 sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}
 table{border-collapse:collapse;width:100%}td,th{text-align:left;padding:.3rem .6rem;border-top:1px solid #8888}
 audio{height:2rem;width:13rem}.scroll{overflow-x:auto}:root{color-scheme:light dark}"""
@@ -51,15 +52,15 @@ def table(rows: dict[str, dict[str, float]]) -> str:
 
 
 def page(
-    said: Sequence[evaluation.Said],
-    by_student: Sequence[evaluation.Said],
-    judge: evaluation.PhoneJudge,
+    said: Sequence[evaluation.Synthesized],
+    by_student: Sequence[evaluation.Synthesized],
+    classifier: PhoneClassifier,
     measured: dict,
 ) -> str:
     parts = [
         '<!doctype html><html lang="en"><meta charset="utf-8">',
         '<meta name="viewport" content="width=device-width">',
-        f"<title>Kept-away sentences</title><style>{STYLE}</style>",
+        f"<title>Held-out sentences</title><style>{STYLE}</style>",
         "<h1>Sentences that the model was never trained on</h1>",
         (
             "<p>Recordings: Asterisk core sounds, voice Allison Smith, CC BY-SA 3.0; resampled. Everything "
@@ -76,24 +77,17 @@ def page(
             if part in measured
         ),
     ]
-    said = [*said, *(replace(one, way=f"student, {one.way}") for one in by_student)]
+    said = [*said, *(replace(one, condition=f"student, {one.condition}") for one in by_student)]
     for clip in list({one.clip.name: one.clip for one in said}.values()):
         mine = [one for one in said if one.clip.name == clip.name]
-        rows = evaluation.figures(mine, judge, strangers=False)
+        rows = evaluation.figures(mine, classifier, baseline=False)
         parts.append(f"<h2>{html.escape(clip.text)}</h2><p>{html.escape(clip.name)}</p><table>")
         parts.append(f"<tr><td>recording</td><td>{player(clip.audio, clip.rate)}</td></tr>")
         for one in mine:
             sound = player(one.audio, clip.rate)
-            parts.append(f"<tr><td>{html.escape(one.way)}</td><td>{sound}</td></tr>")
+            parts.append(f"<tr><td>{html.escape(one.condition)}</td><td>{sound}</td></tr>")
         parts.append("</table>" + table(rows))
     return "\n".join(parts) + "</html>\n"
-
-
-def rounded(found: dict | float) -> dict | float:
-    """Every figure in it to four digits."""
-    if isinstance(found, dict):
-        return {name: rounded(value) for name, value in found.items()}
-    return float(f"{found:.4g}")
 
 
 def main() -> None:
@@ -104,22 +98,21 @@ def main() -> None:
         "--ship", action="store_true", help="also fill the card and the book's clips"
     )
     arguments = parser.parse_args()
-    measured, said, by_student, judge, prosody = evaluation.speech_table(
-        arguments.weights, student=arguments.student
+    measured, said, by_student, classifier, prosody = evaluation.sentence_table(
+        arguments.weights, student=arguments.student, report=print
     )
     PAGE.parent.mkdir(exist_ok=True)
-    PAGE.write_text(page(said, by_student, judge, measured), encoding="utf-8")
+    PAGE.write_text(page(said, by_student, classifier, measured), encoding="utf-8")
     print(f"{PAGE}: {PAGE.stat().st_size / 1e6:.1f} MB")
     print(evaluation.as_text(measured))
     if arguments.ship:
         prosody.save(weights.path("allison_prosody").with_suffix(".json"))
         card = weights.path("allison_teacher").with_suffix(".json")
-        held = json.loads(card.read_text())
-        held["measured"] = rounded(measured)
-        card.write_text(json.dumps(held, indent=1) + "\n")
+        held = json.loads(card.read_text(encoding="utf-8"))
+        results.write(card, held | {"measured": measured})
         for one in said:
             if one.clip.name in CLIPS:
-                name = f"allison_{one.clip.name}_{SHORT[one.way]}.wav"
+                name = f"allison_{one.clip.name}_{SHORT[one.condition]}.wav"
                 path = ROOT / "book" / "_static" / "audio" / name
                 audio.save(path, one.audio, one.clip.rate)
                 print(f"{path.name}: {path.stat().st_size / 1e3:.0f} kB")

@@ -111,7 +111,9 @@ def main() -> None:
         name: measure(model, part, arguments.samples)
         for name, part in (("validation", validation), ("test", test))
     }
-    (arguments.out / "result.json").write_text(json.dumps(result, indent=1) + "\n")
+    (arguments.out / "result.json").write_text(
+        json.dumps(result, indent=1) + "\n", encoding="utf-8"
+    )
     print(json.dumps(result, indent=1))
 
 

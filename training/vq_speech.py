@@ -162,7 +162,7 @@ def measure(corpus: str, path: Path) -> None:
             card["drawn from the prior"] = utterances(model)
     card["recipe"] = recipe
     card["seconds to measure"] = round(time.process_time() - begin)
-    path.with_suffix(".json").write_text(json.dumps(card, indent=1) + "\n")
+    path.with_suffix(".json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
     print(json.dumps({key: value for key, value in card.items() if key != "recipe"}, indent=1))
 
 
@@ -186,7 +186,7 @@ def main() -> None:
     elif given.what == "measure":
         measure(given.corpus, given.weights or weights.path(f"vq_{given.corpus}"))
     else:
-        recipe = tomllib.loads(given.recipe.read_text())
+        recipe = tomllib.loads(given.recipe.read_text(encoding="utf-8"))
         model = conversion_training.train(recipe, given.out, given.resume, given.until)
         if given.until is None:
             path = weights.path(f"vq_{recipe['corpus']}")

@@ -21,10 +21,11 @@ from .waveform import check_waveform
 __all__ = ["f0", "normalised_difference"]
 
 LOW_PASS = 1500.0  # Hz
+BLOCK = 2_000  # frames at a time
 
 
-def normalised_difference(frames: np.ndarray, window: int, longest: int) -> np.ndarray:
-    """d'(τ) of each frame for τ = 0 … longest: (N, window + longest) -> (N, longest + 1).
+def normalised_difference(frames: np.ndarray, window: int, max_lag: int) -> np.ndarray:
+    """d'(τ) of each frame for τ = 0 … max_lag: (N, window + max_lag) -> (N, max_lag + 1).
 
     Expanded, d(τ) = energy at the start + energy τ later - 2 · correlation, and the correlation of all
     lags is one product of Fourier transforms.
@@ -37,9 +38,9 @@ def normalised_difference(frames: np.ndarray, window: int, longest: int) -> np.n
     size = 2 ** int(np.ceil(np.log2(frames.shape[1] + window)))
     spectrum = np.fft.rfft(frames, size)
     start = np.fft.rfft(frames[:, :window], size)
-    correlation = np.fft.irfft(spectrum * start.conj(), size)[:, : longest + 1]
+    correlation = np.fft.irfft(spectrum * start.conj(), size)[:, : max_lag + 1]
     squares = np.cumsum(np.pad(frames**2, ((0, 0), (1, 0))), axis=1)
-    lags = np.arange(longest + 1)
+    lags = np.arange(max_lag + 1)
     energy = squares[:, lags + window] - squares[:, lags]  # of the window, τ later
     d = np.maximum(energy[:, :1] + energy - 2 * correlation, 0)
     mean = np.cumsum(d[:, 1:], axis=1) / lags[1:]  # (1/τ) Σ d(j)
@@ -84,28 +85,35 @@ def f0(
     >>> len(hz), round(float(np.median(hz)), 1)
     (100, 150.0)
     """
-    x = np.asarray(check_waveform(x), dtype=float)
+    x = check_waveform(x)
     if not 0 < lowest < highest <= rate / 4:
         raise ValueError(
             f"need 0 < lowest < highest <= rate / 4, not {lowest=}, {highest=} at {rate=}"
         )
-    shortest, longest = int(rate / highest), int(np.ceil(rate / lowest))
-    window = longest  # one of the longest periods
+    min_lag, max_lag = int(rate / highest), int(np.ceil(rate / lowest))
+    window = max_lag  # as long as the longest period
     n = max(1, round(len(x) / rate / hop))
-    centre = np.round((np.arange(n) + 0.5) * hop * rate).astype(int)
+    period, depth, power = np.zeros(n), np.ones(n), np.zeros(n)
     # A window and the same window a period later are centred between them, so a frame starts half a
     # window and half a middling period before its centre.
-    half = (window + int(np.sqrt(shortest * longest))) // 2
+    half = (window + int(np.sqrt(min_lag * max_lag))) // 2
     # Below 1.5 kHz: the periods are there, and most of the breath is not.
-    padded = np.pad(x - x.mean(), half + window)
-    padded = sosfiltfilt(butter(4, LOW_PASS, fs=rate, output="sos"), padded)
-    frames = np.lib.stride_tricks.sliding_window_view(padded, window + longest + 1)
-    frames = frames[np.minimum(centre + window, len(frames) - 1)]  # (N, window + longest + 1)
-    d = normalised_difference(frames, window, longest + 1)  # one lag more, for the parabola
-    period, depth = np.zeros(n), np.ones(n)
-    for index, row in enumerate(d):
-        period[index], depth[index] = _dip(row, shortest, longest, threshold)
-    power = np.mean(frames**2, axis=1)
+    low_pass, reach = butter(4, LOW_PASS, fs=rate, output="sos"), half + window + rate // 20
+    offset = x.mean(dtype=float)
+    for first in range(0, n, BLOCK):  # an hour of sound in little memory
+        centre = np.round((np.arange(first, min(n, first + BLOCK)) + 0.5) * hop * rate).astype(int)
+        start, stop = centre[0] - reach, centre[-1] + reach
+        part = x[max(0, start) : stop].astype(float) - offset
+        part = np.pad(part, (max(0, -start), max(0, stop - len(x))))  # silence beyond the ends
+        frames = np.lib.stride_tricks.sliding_window_view(
+            sosfiltfilt(low_pass, part), window + max_lag + 1
+        )[centre - half - start]  # (B, window + max_lag + 1)
+        d = normalised_difference(frames, window, max_lag + 1)  # one lag more, for the parabola
+        here = slice(first, first + len(centre))
+        period[here], depth[here] = zip(
+            *(_dip(row, min_lag, max_lag, threshold) for row in d), strict=True
+        )
+        power[here] = np.mean(frames**2, axis=1)
     loud = power > power.max() * 10 ** (-quiet_db / 10)
     may_be = (depth < fading) & loud & (power > 0)
     has_pitch = binary_propagation((depth < voiced) & may_be, mask=may_be)  # from the sure ones on
@@ -114,16 +122,16 @@ def f0(
     return np.where(has_pitch & (period > 0), _without_jumps(hz, has_pitch), 0)
 
 
-def _dip(row: np.ndarray, shortest: int, longest: int, threshold: float) -> tuple[float, float]:
+def _dip(row: np.ndarray, min_lag: int, max_lag: int, threshold: float) -> tuple[float, float]:
     """The period in samples, between samples by a parabola, and how deep the dip is."""
-    inside = row[shortest : longest + 1]
+    inside = row[min_lag : max_lag + 1]
     below = np.flatnonzero(inside < threshold)
     if len(below):
-        lag = shortest + below[0]
-        while lag < longest and row[lag + 1] < row[lag]:  # down to the bottom of this dip
+        lag = min_lag + below[0]
+        while lag < max_lag and row[lag + 1] < row[lag]:  # down to the bottom of this dip
             lag += 1
     else:
-        lag = shortest + int(inside.argmin())
+        lag = min_lag + int(inside.argmin())
     left, middle, right = row[lag - 1], row[lag], row[lag + 1]
     bend = left - 2 * middle + right
     shift = 0.5 * (left - right) / bend if bend > 0 else 0.0

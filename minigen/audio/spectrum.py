@@ -56,13 +56,17 @@ def stft(x: ArrayLike, n_fft: int = 512, hop: int = 128) -> np.ndarray:
     >>> stft(np.zeros(1000)).shape
     (257, 9)
     """
+    return np.fft.rfft(_frames(x, n_fft, hop) * _hann(n_fft), axis=1).T
+
+
+def _frames(x: ArrayLike, n_fft: int, hop: int) -> np.ndarray:
+    """A view of x, padded by zeros: (N, n_fft)."""
     x = check_waveform(x)
     _check_frames(n_fft, hop)
     n = 1 + -(-len(x) // hop)
     padded = np.zeros((n - 1) * hop + n_fft)
     padded[n_fft // 2 : n_fft // 2 + len(x)] = x
-    frames = np.lib.stride_tricks.sliding_window_view(padded, n_fft)[::hop]  # (N, n_fft)
-    return np.fft.rfft(frames * _hann(n_fft), axis=1).T
+    return np.lib.stride_tricks.sliding_window_view(padded, n_fft)[::hop]
 
 
 def istft(spectrum: ArrayLike, hop: int = 128, length: int | None = None) -> np.ndarray:
@@ -83,13 +87,13 @@ def istft(spectrum: ArrayLike, hop: int = 128, length: int | None = None) -> np.
         raise ValueError("spectrum has NaN or infinite values")
     n_fft, n = 2 * (spectrum.shape[0] - 1), spectrum.shape[1]
     _check_frames(n_fft, hop)
-    longest = (n - 1) * hop
-    length = longest if length is None else length
-    if not 0 < length <= longest:
-        raise ValueError(f"{n} frames of hop {hop} hold 1 … {longest} samples, not {length}")
+    whole = (n - 1) * hop
+    length = whole if length is None else length
+    if not 0 < length <= whole:
+        raise ValueError(f"{n} frames of hop {hop} hold 1 … {whole} samples, not {length}")
     window = _hann(n_fft)
     frames = np.fft.irfft(spectrum.T, n_fft, axis=1) * window  # (N, n_fft)
-    x, weight = np.zeros((2, longest + n_fft))
+    x, weight = np.zeros((2, whole + n_fft))
     for index, frame in enumerate(frames):
         x[index * hop : index * hop + n_fft] += frame
         weight[index * hop : index * hop + n_fft] += window**2
@@ -157,7 +161,12 @@ def mel_spectrogram(
     log: bool = True,
 ) -> np.ndarray:
     """Magnitudes of the STFT summed by mel filter, as natural logarithms -> (n_mels, N)."""
-    mel = mel_filterbank(rate, n_fft, n_mels, fmin, fmax) @ np.abs(stft(x, n_fft, hop))
+    bank = mel_filterbank(rate, n_fft, n_mels, fmin, fmax)
+    frames, window = _frames(x, n_fft, hop), _hann(n_fft)
+    mel = np.empty((n_mels, len(frames)))
+    for n in range(0, len(frames), 32):  # a few at a time stay in the processor's cache
+        part = np.fft.rfft(frames[n : n + 32] * window, axis=1)
+        mel[:, n : n + 32] = bank @ np.abs(part).T
     return np.log(np.maximum(mel, FLOOR)) if log else mel
 
 
@@ -262,8 +271,8 @@ def griffin_lim(
     n_fft = 2 * (magnitude.shape[0] - 1)
     rng = np.random.default_rng(seed)
     phase = np.exp(2j * np.pi * rng.random(magnitude.shape))
-    longest = (magnitude.shape[1] - 1) * hop
+    whole = (magnitude.shape[1] - 1) * hop
     for _ in range(iterations):
-        spectrum = stft(istft(magnitude * phase, hop, longest), n_fft, hop)
+        spectrum = stft(istft(magnitude * phase, hop, whole), n_fft, hop)
         phase = spectrum / np.maximum(np.abs(spectrum), 1e-12)
     return istft(magnitude * phase, hop, length)

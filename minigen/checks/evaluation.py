@@ -7,9 +7,8 @@ from collections.abc import Callable
 import numpy as np
 from scipy.stats import binom, norm
 
+from .. import metrics
 from ..data import example
-from ..metrics import distances as metrics
-from ..metrics import listening_test as listening
 from .core import CheckFailed, compare, exercise, ok, require
 
 __all__ = [
@@ -99,7 +98,7 @@ def interval(wilson: Callable) -> None:
     z = norm.ppf(0.975)
     cases = [(8, 10), (0, 12), (12, 12), (30, 50)]
     got = np.array([wilson(k, n) for k, n in cases], dtype=float)
-    want = np.array([listening.wilson_interval(k, n) for k, n in cases])
+    want = np.array([metrics.wilson_interval(k, n) for k, n in cases])
     k, n = (np.array(v, dtype=float) for v in zip(*cases, strict=True))
     p = k / n
     wald = z * np.sqrt(p * (1 - p) / n)

@@ -18,10 +18,10 @@ from typing import NamedTuple
 import numpy as np
 import torch
 import torch.nn.functional as F
-from numba import njit
 from torch import Tensor, nn
 
 from ..audio import frame_length, hz_to_mel, mel_filterbank
+from ..compiled import compiled
 
 __all__ = ["SUBFRAMES", "LinearPrediction", "Predictor", "levinson", "predictor_from_mel"]
 
@@ -103,7 +103,7 @@ def predictor_from_mel(
     return Predictor(a.transpose(1, 2), scale * error.sqrt())
 
 
-@njit(cache=True)
+@compiled
 def _synthesise(u, a, past):
     """x[t] = u[t] + Σ_k a_k[t // hop] x[t-k]; u (B, T), a (B, S, K), past (B, K) oldest first -> x (B, T)."""
     batch, length = u.shape
@@ -121,7 +121,7 @@ def _synthesise(u, a, past):
     return out
 
 
-@njit(cache=True)
+@compiled
 def _adjoint(grad, a):
     """u[t] = grad[t] + Σ_k a_k[(t+k) // hop] u[t+k]: the same filter, transposed, in reversed time."""
     batch, length = grad.shape

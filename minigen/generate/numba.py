@@ -21,9 +21,9 @@ import math
 from functools import partial
 
 import numpy as np
-from numba import njit
 from torch import Tensor
 
+from ..compiled import compiled
 from ..distributions import SMALLEST_U, Categorical, DiscretizedLogisticMixture, GaussianHead
 from ..wavenet import WaveNet
 
@@ -32,7 +32,7 @@ __all__ = ["CompiledWaveNet", "add_product"]
 AHEAD = 16  # samples whose past taps are done at once, at most
 CHUNK = 16 * AHEAD  # samples whose conditioning is projected at once
 # Sums may be reordered and multiply-adds fused; NaN and infinity keep their meaning.
-compiled = partial(njit, cache=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
+fast = partial(compiled, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
 
 GAUSSIAN, MIXTURE, CATEGORICAL = range(3)
 F32 = np.float32
@@ -41,7 +41,7 @@ Q0, Q1, Q2, Q3 = F32(135135), F32(62370), F32(3150), F32(28)
 LIMIT, QUARTER, HALF, TWO = F32(9.2), F32(0.25), F32(0.5), F32(2.0)
 
 
-@compiled
+@fast
 def _tanh32(x):
     """tanh in arithmetic that the compiler can do sixteen at a time; right to 4e-7 in float32.
 
@@ -57,7 +57,7 @@ def _tanh32(x):
     return TWO * p * q / (q * q + p * p)
 
 
-@compiled
+@fast
 def _gate(z, a, exact):
     """a = tanh(z[:R]) · sigmoid(z[R:])."""
     channels = len(a)
@@ -69,7 +69,7 @@ def _gate(z, a, exact):
             a[i] = _tanh32(z[i]) * (HALF + HALF * _tanh32(HALF * z[channels + i]))
 
 
-@compiled
+@fast
 def add_product(out, weight, v):
     """out (O,) += v (I,) @ weight (I, O)."""
     inputs, outputs = weight.shape
@@ -83,7 +83,7 @@ def add_product(out, weight, v):
             out[o] += v[i] * weight[i, o]
 
 
-@compiled
+@fast
 def _choose(logits, u, temperature):
     """Index with probability softmax(logits / temperature), by where u falls."""
     best = 0
@@ -103,7 +103,7 @@ def _choose(logits, u, temperature):
     return len(logits) - 1
 
 
-@compiled
+@fast
 def _compand(x, kind, mu):
     """What the network reads of a sample."""
     if kind != CATEGORICAL:
@@ -112,7 +112,7 @@ def _compand(x, kind, mu):
     return math.copysign(math.log1p(mu * abs(x)) / math.log1p(mu), x) if mu > 0 else x
 
 
-@compiled
+@fast
 def _sample(params, noise, kind, k, levels, min_log_scale, mu, temperature):
     """One sample from the density of `params`, given its noise: as `draw` of the head does it."""
     if kind == GAUSSIAN:
@@ -128,7 +128,7 @@ def _sample(params, noise, kind, k, levels, min_log_scale, mu, temperature):
     return math.copysign(math.expm1(abs(y) * math.log1p(mu)) / mu, y) if mu > 0 else y
 
 
-@compiled
+@fast
 def _run(first, x, forced, noise, cond, out, weights, rings, ahead, place, delays, head, exact):
     """Samples first … first + len(cond) - 1: write x, or where `forced` only read it.
 

@@ -1,43 +1,53 @@
 """Chapter 15: measuring speech: distances between sounds, recognition, listening tests."""
 
+from .classifiers import DigitRecogniser, PhoneClassifier
 from .distances import (
-    DigitRecogniser,
     cepstral_distortion,
-    dtw,
+    compare,
+    f0_error,
     f0_rmse,
     kl_divergence,
     log_mel_distance,
     log_spectral_distance,
     mel_cepstra,
     mel_cepstral_distortion,
-    negative_log_likelihood,
     pesq,
     pitch_errors,
     real_time_factor,
     std_ratio,
     stft_distance,
     stoi,
+    summarise,
     voicing_error,
-    warping_path,
+    warped_distance,
 )
+from .listening_test import listeners_needed, permutation_test, wilson_interval
+from .warping import dtw, warping_path
 
 __all__ = [
     "DigitRecogniser",
+    "PhoneClassifier",
     "cepstral_distortion",
+    "compare",
     "dtw",
+    "f0_error",
     "f0_rmse",
     "kl_divergence",
+    "listeners_needed",
     "log_mel_distance",
     "log_spectral_distance",
     "mel_cepstra",
     "mel_cepstral_distortion",
-    "negative_log_likelihood",
+    "permutation_test",
     "pesq",
     "pitch_errors",
     "real_time_factor",
     "std_ratio",
     "stft_distance",
     "stoi",
+    "summarise",
     "voicing_error",
+    "warped_distance",
     "warping_path",
+    "wilson_interval",
 ]

@@ -1,4 +1,4 @@
-"""Measuring speech: how far two sounds are apart, and whether a recogniser understands them.
+"""Chapter 15: how far two sounds are apart, how far two densities, and how long a sound takes.
 
 A distance that falls is a reason to listen, not a proof that it sounds better. Each docstring says what
 its number cannot hear. Densities are in nats, spectra in dB, pitch in cents. Nothing here imports
@@ -8,46 +8,43 @@ torch before `stft_distance` is called.
 from __future__ import annotations
 
 import time
-from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from statistics import median
 
 import numpy as np
-from numba import njit
 from numpy.typing import ArrayLike
-from scipy.spatial.distance import cdist
 
 from ..audio import (
     FLOOR,
     check_waveform,
+    fit_length,
     frame_length,
     mel_cepstrum,
     mel_spectrogram,
-    mfcc,
     pitch,
     stft,
 )
-from ..data import Utterance
+from .warping import dtw, warping_path
 
 __all__ = [
-    "DigitRecogniser",
     "cepstral_distortion",
-    "dtw",
+    "compare",
+    "f0_error",
     "f0_rmse",
     "kl_divergence",
     "log_mel_distance",
     "log_spectral_distance",
     "mel_cepstra",
     "mel_cepstral_distortion",
-    "negative_log_likelihood",
     "pesq",
     "pitch_errors",
     "real_time_factor",
     "std_ratio",
     "stft_distance",
     "stoi",
+    "summarise",
     "voicing_error",
-    "warping_path",
+    "warped_distance",
 ]
 
 DB = 20 / np.log(10)  # decibels in a neper
@@ -67,30 +64,46 @@ def std_ratio(generated: ArrayLike, recorded: ArrayLike) -> float:
     return float(np.std(generated)) / below
 
 
-def log_mel_distance(generated: ArrayLike, recorded: ArrayLike, rate: int) -> float:
-    """Root-mean-square difference of two log-mel spectrograms of the same length, in dB.
-
-    40 bands, frames of 32 ms every 8 ms. It hears levels of bands, 60 dB deep from the recording's peak.
-
-    What it cannot hear: phase, and fine structure within a band, so that a voice and its whisper differ
-    little. And it hears what no ear does: a shift by a frame or a gain costs it a lot.
-    """
-    generated, recorded = _pair(generated, recorded)
-    n_fft = frame_length(rate)
-    mel = [
-        DB * mel_spectrogram(x, rate, n_fft, n_fft // 4, n_mels=40) for x in (generated, recorded)
-    ]
-    floor = mel[1].max() - 60
-    a, b = (np.maximum(value, floor) for value in mel)
-    return float(np.sqrt(np.mean((a - b) ** 2)))
-
-
 def _pair(generated: ArrayLike, recorded: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """Two waveforms of the same length, as doubles."""
     a, b = np.asarray(generated, dtype=float), np.asarray(recorded, dtype=float)
     if a.shape != b.shape:
         raise ValueError(f"shapes {a.shape} and {b.shape} differ: cut them alike")
     return check_waveform(a, "generated"), check_waveform(b, "recorded")
+
+
+def _log_mels(generated: ArrayLike, recorded: ArrayLike, rate: int) -> list[np.ndarray]:
+    """40 bands in dB, frames of 32 ms every 8 ms, 60 dB deep from the recording's peak: [(40, N), (40, M)]."""
+    n_fft = frame_length(rate)
+    mel = [
+        DB * mel_spectrogram(np.asarray(x, dtype=float), rate, n_fft, n_fft // 4, n_mels=40)
+        for x in (generated, recorded)
+    ]
+    return [np.maximum(value, mel[1].max() - 60) for value in mel]
+
+
+def log_mel_distance(generated: ArrayLike, recorded: ArrayLike, rate: int) -> float:
+    """Root-mean-square difference of two log-mel spectrograms of the same length, in dB.
+
+    40 bands, frames of 32 ms every 8 ms, levels down to 60 dB below the recording's peak.
+
+    What it cannot hear: phase, and fine structure within a band, so that a voice and its whisper differ
+    little. And it hears what no ear does: a shift by a frame or a gain costs it a lot.
+    """
+    a, b = _log_mels(*_pair(generated, recorded), rate)
+    return float(np.sqrt(np.mean((a - b) ** 2)))
+
+
+def warped_distance(generated: ArrayLike, recorded: ArrayLike, rate: int) -> float:
+    """Log-mel distance in dB along the best time warp, for sounds of any two lengths.
+
+    Each pair of frames costs its root-mean-square difference in dB, and `dtw` finds the cheapest path. Twice
+    its mean, since `dtw` divides by N + M: for sounds in step this is the mean over frames.
+
+    What it cannot hear: tempo and rhythm; and what `log_mel_distance` cannot.
+    """
+    a, b = _log_mels(generated, recorded, rate)
+    return 2 * dtw(a / 40**0.5, b / 40**0.5)
 
 
 def log_spectral_distance(
@@ -127,7 +140,7 @@ def log_spectral_distance(
 
 
 def stft_distance(generated: ArrayLike, recorded: ArrayLike, rate: int = 8_000) -> float:
-    """Multi-resolution STFT distance, `losses.MultiResolutionSTFTLoss`: no unit, 0 for equal sounds.
+    """Multi-resolution STFT distance, `spectral_losses.MultiResolutionSTFTLoss`: no unit, 0 for equal sounds.
 
     Spectral convergence plus the mean distance of log magnitudes, at frames of 8 to 64 ms.
 
@@ -160,26 +173,48 @@ def _contours(generated: ArrayLike, recorded: ArrayLike) -> tuple[np.ndarray, np
     return a, b
 
 
+def _cents(generated: ArrayLike, recorded: ArrayLike) -> np.ndarray:
+    """1200 log2 of the ratio in each frame where both are voiced, (K,)."""
+    a, b = _contours(generated, recorded)
+    both = (a > 0) & (b > 0)
+    return 1200 * np.log2(a[both] / b[both])
+
+
 def f0_rmse(generated: ArrayLike, recorded: ArrayLike) -> float:
     """Root-mean-square error of two F0 contours (N,) in Hz, in cents (1200 to the octave).
 
         e_n = 1200 log2(F0_n / F0'_n)   where both are voiced;   √(mean e_n²)
 
-    In cents, because an ear compares frequencies by their ratio: 10 Hz are a lot to a deep voice and
-    little to a high one. NaN where no frame is voiced in both.
+    In cents, because an ear compares frequencies by their ratio. NaN where no frame is voiced in both.
 
     What it cannot hear: frames where only one has a pitch (see `voicing_error`); melody that is good but
-    another; everything but pitch. One octave error of the tracker outweighs many small true ones.
+    another; everything but pitch. One octave error of the tracker outweighs many small true ones:
+    `f0_error` counts them apart.
 
     >>> f0_rmse([200.0, 0.0, 150.0], [100.0, 120.0, 75.0])
     1200.0
     """
-    a, b = _contours(generated, recorded)
-    both = (a > 0) & (b > 0)
-    if not both.any():
-        return float("nan")
-    cents = 1200 * np.log2(a[both] / b[both])
-    return float(np.sqrt(np.mean(cents**2)))
+    cents = _cents(generated, recorded)
+    return float(np.sqrt(np.mean(cents**2))) if len(cents) else float("nan")
+
+
+def f0_error(
+    generated: ArrayLike, recorded: ArrayLike, gross: float = 600.0
+) -> tuple[float, float]:
+    """Two F0 contours (N,) in Hz -> median |e_n| in cents, and the share of frames with |e_n| > `gross`.
+
+    e_n as in `f0_rmse`. Octave errors of a tracker are counted in the share and do not move the median.
+    NaN where no frame is voiced in both.
+
+    What it cannot hear: what `f0_rmse` cannot.
+
+    >>> f0_error([100.0, 0.0, 150.0, 100.0], [100.0, 120.0, 75.0, 100.0])
+    (0.0, 0.3333333333333333)
+    """
+    cents = np.abs(_cents(generated, recorded))
+    if not len(cents):
+        return float("nan"), float("nan")
+    return float(np.median(cents)), float(np.mean(cents > gross))
 
 
 def voicing_error(generated: ArrayLike, recorded: ArrayLike) -> float:
@@ -296,32 +331,6 @@ def pesq(generated: ArrayLike, recorded: ArrayLike, rate: int) -> float:
 # ---------------------------------------------------------------- densities and time
 
 
-def negative_log_likelihood(log_prob: ArrayLike, samples: int) -> tuple[float, float]:
-    """Nats and bits a sample of a whole corpus: -Σ log p / samples, and that over log 2.
-
-    Args:
-        log_prob: the log-densities of all recordings, any shape, in nats. samples: how many waveform
-            samples they cover.
-
-    What it cannot hear: anything. It says how surprised the model is by recordings, on average over
-    samples, most of which are quiet; not what the model's own samples are like. Densities depend on the
-    unit of amplitude and on dither, so compare only models with the same of both.
-
-    References: Theis, van den Oord and Bethge, A Note on the Evaluation of Generative Models, 2016
-    (arXiv:1511.01844).
-
-    >>> negative_log_likelihood([-2.0, -4.0], 3)[0]
-    2.0
-    """
-    log_prob = np.asarray(log_prob, dtype=float)
-    if log_prob.size == 0 or np.isnan(log_prob).any():
-        raise ValueError("log_prob is empty or has NaN: some recording was not evaluated")
-    if isinstance(samples, bool) or samples != int(samples) or samples < 1:
-        raise ValueError(f"samples counts the waveform samples, at least 1, not {samples!r}")
-    nats = -float(log_prob.sum()) / int(samples)
-    return nats, nats / float(np.log(2))
-
-
 def kl_divergence(log_q: ArrayLike, log_p: ArrayLike) -> tuple[float, float]:
     """KL(q‖p) in nats from draws of q: the mean of log q(x) - log p(x), and its standard error.
 
@@ -379,83 +388,6 @@ def real_time_factor(
             raise ValueError("speak() returned no samples")
         factors.append(seconds * rate / samples)
     return float(median(factors))
-
-
-# ---------------------------------------------------------------- time warping
-
-
-@njit(cache=True)
-def _totals(cost: np.ndarray) -> np.ndarray:  # pragma: no cover (compiled)
-    """D of `dtw`, with a border of infinity: (n + 1, m + 1)."""
-    n, m = cost.shape
-    total = np.full((n + 1, m + 1), np.inf)
-    total[0, 0] = 0.0
-    for i in range(n):
-        for j in range(m):
-            best = min(total[i, j], total[i, j + 1], total[i + 1, j])
-            total[i + 1, j + 1] = cost[i, j] + best
-    return total
-
-
-def dtw(a: ArrayLike, b: ArrayLike) -> float:
-    """Dynamic time warping: the mean distance of two sequences (F, N), (F, M) along the best path.
-
-        D[i, j] = |a_i - b_j| + min(D[i-1, j-1], D[i-1, j], D[i, j-1]),   result D[N, M] / (N + M)
-
-    References: Sakoe and Chiba, Dynamic Programming Algorithm Optimization for Spoken Word
-    Recognition, 1978.
-
-    >>> a = np.array([[0.0, 1.0, 2.0]])
-    >>> dtw(a, np.repeat(a, 3, axis=1)), dtw(a, a + 1) > 0  # tempo does not count, pitch does
-    (0.0, True)
-    """
-    a, b = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
-    if a.ndim != 2 or b.ndim != 2 or len(a) != len(b) or 0 in a.shape + b.shape:
-        raise ValueError(f"sequences have shapes (F, N) and (F, M), not {a.shape} and {b.shape}")
-    return float(_totals(cdist(a.T, b.T))[-1, -1] / (a.shape[1] + b.shape[1]))
-
-
-@njit(cache=True)
-def _trace(cost: np.ndarray) -> np.ndarray:  # pragma: no cover (compiled)
-    n, m = cost.shape
-    total = _totals(cost)
-    path = np.empty((n + m - 1, 2), dtype=np.int64)
-    i, j, k = n - 1, m - 1, n + m - 1
-    while True:
-        k -= 1
-        path[k] = i, j
-        if i == 0 and j == 0:
-            return path[k:]
-        both, up, left = total[i, j], total[i, j + 1], total[i + 1, j]
-        if both <= up and both <= left:
-            i, j = i - 1, j - 1
-        elif up <= left:
-            i -= 1
-        else:
-            j -= 1
-
-
-def warping_path(a: ArrayLike, b: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-    """Which frame of b belongs to which of a: the cheapest path through all |a_i - b_j|.
-
-    Both sequences are walked from first to last, one frame of either or of both at a time.
-
-    Args:
-        a: (F, N). b: (F, M).
-
-    Returns:
-        indices into a and into b, both (K,), max(N, M) <= K < N + M.
-
-    >>> warping_path([[0.0, 1.0, 2.0]], [[0.0, 0.0, 1.0, 2.0]])
-    (array([0, 0, 1, 2]), array([0, 1, 2, 3]))
-    """
-    a, b = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
-    if a.ndim != 2 or b.ndim != 2 or len(a) != len(b) or 0 in a.shape + b.shape:
-        raise ValueError(f"sequences have shapes (F, N) and (F, M), not {a.shape} and {b.shape}")
-    if not (np.isfinite(a).all() and np.isfinite(b).all()):
-        raise ValueError("sequences have NaN or infinite values")
-    path = _trace(cdist(a.T, b.T))
-    return path[:, 0], path[:, 1]
 
 
 def mel_cepstra(x: ArrayLike, rate: int, order: int = 24, n_mels: int = 32) -> np.ndarray:
@@ -518,31 +450,47 @@ def mel_cepstral_distortion(
     )
 
 
-class DigitRecogniser:
-    """Which word is it? The vote of the nearest templates by DTW on MFCC. It has no part in training.
+# ---------------------------------------------------------------- several at once
 
-    Each clip becomes 12 MFCC (level left out) a 10 ms frame, with its own mean removed. The word of the
-    majority among the `k` nearest templates wins; the nearest decides a tie.
 
-    Args:
-        templates: clips with a known word, all at one rate.
-        k: how many neighbours vote.
+def compare(
+    generated: Sequence[np.ndarray], recorded: Sequence[np.ndarray], rate: int, warp: bool = False
+) -> dict[str, float]:
+    """Every distance of sounds to recordings: means over the pairs, of the std ratio the median.
+
+    MCD is taken along a warped path, F0 and voicing if `warp`; the others frame by frame, after a sound has been
+    cut or filled up to its recording's length. F0 where both have one; NaN if there is no such frame.
+
+    Returns:
+        "mcd", "lsd", "log_mel" in dB, "stft", "f0" in cents, "voicing" in %, "std_ratio".
+
+    What it cannot hear: what none of its distances can.
     """
+    rows = []
+    for made, real in zip(generated, recorded, strict=True):
+        made, real = np.asarray(made, dtype=float), np.asarray(real, dtype=float)
+        cut = fit_length(made, len(real))
+        cents, unvoiced = pitch_errors(made if warp else cut, real, rate, warp)
+        rows.append(
+            {
+                "mcd": mel_cepstral_distortion(made if warp else cut, real, rate),
+                "lsd": log_spectral_distance(cut, real, rate),
+                "log_mel": log_mel_distance(cut, real, rate),
+                "stft": stft_distance(cut, real, rate),
+                "f0": cents,
+                "voicing": 100 * unvoiced,
+                "std_ratio": std_ratio(made if warp else cut, real),
+            }
+        )
+    return summarise(rows)
 
-    def __init__(self, templates: list[Utterance], k: int = 3) -> None:
-        if not templates:
-            raise ValueError("a recogniser needs templates")
-        self.rate, self.k = templates[0].rate, k
-        self.templates = [(clip.text, self._hear(clip.audio)) for clip in templates]
 
-    def _hear(self, x: ArrayLike) -> np.ndarray:
-        noise = np.random.default_rng(0).normal(0, 1e-3, len(x))  # so that silences are alike
-        heard = mfcc(np.asarray(x, dtype=float) + noise, self.rate, hop=self.rate // 100)[1:]
-        return heard - heard.mean(axis=1, keepdims=True)
+def summarise(rows: Sequence[dict[str, float]]) -> dict[str, float]:
+    """One value for each column: the mean of those that are finite, of "std_ratio" or "std ratio" the median.
 
-    def __call__(self, x: ArrayLike) -> str:
-        heard = self._hear(x)
-        distances = [(dtw(heard, template), word) for word, template in self.templates]
-        nearest = [word for _, word in sorted(distances)[: self.k]]
-        votes = Counter(nearest)
-        return max(nearest, key=lambda word: votes[word])  # the nearest of those with most votes
+    >>> summarise([{"f0": 2.0, "std_ratio": 1.0}, {"f0": float("nan"), "std_ratio": 3.0}])
+    {'f0': 2.0, 'std_ratio': 2.0}
+    """
+    columns = {name: [row[name] for row in rows if np.isfinite(row[name])] for name in rows[0]}
+    middle = lambda name: np.median if name.startswith("std") else np.mean
+    return {k: float(middle(k)(v)) if v else float("nan") for k, v in columns.items()}

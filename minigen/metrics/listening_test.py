@@ -1,26 +1,12 @@
-"""Asking ears: intervals for what they answer, how many to ask, and the clips of the blind test.
-
-    python -m minigen.metrics.listening_test book/_static/audio/ab
-
-writes the clips that the page `book/_static/ab.html` plays, under names that say nothing, and the key
-to them. Nothing is sent anywhere: the page keeps the answers and counts them itself.
-"""
+"""Chapter 15: listening tests: an interval for a share of answers, how many to ask, luck or not."""
 
 from __future__ import annotations
-
-import json
-import sys
-from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.stats import binom, norm
 
-__all__ = ["PAIRS", "listeners_needed", "permutation_test", "wilson_interval", "write_clips"]
-
-#: What is compared: (the one whose wins are counted, the other).
-PAIRS = (("recording", "teacher"), ("recording", "student"), ("teacher", "student"))
+__all__ = ["listeners_needed", "permutation_test", "wilson_interval"]
 
 
 def wilson_interval(wins: int, trials: int, confidence: float = 0.95) -> tuple[float, float]:
@@ -56,7 +42,7 @@ def wilson_interval(wins: int, trials: int, confidence: float = 0.95) -> tuple[f
 
 
 def listeners_needed(
-    share: float, power: float = 0.8, level: float = 0.05, longest: int = 100_000
+    share: float, power: float = 0.8, level: float = 0.05, max_answers: int = 100_000
 ) -> int:
     """The least number of answers n that finds a preference of `share` against ½ with this `power`.
 
@@ -66,7 +52,7 @@ def listeners_needed(
     grows: n is the first from which on it stays above `power`.)
 
     Args:
-        share: between ½ and 1. power, level: between 0 and 1. longest: where to give up.
+        share: between ½ and 1. power, level: between 0 and 1. max_answers: where to give up.
 
     >>> listeners_needed(0.75), listeners_needed(0.6)
     (35, 210)
@@ -76,7 +62,7 @@ def listeners_needed(
             f"need ½ < share <= 1 and 0 < level < power < 1, not {share=}, {power=}, {level=}"
         )
     first, n = None, 0
-    while n < longest:
+    while n < max_answers:
         n += 1
         lose = binom.ppf(level / 2, n, 0.5)  # smallest k with P(K <= k) >= level/2
         if binom.cdf(lose, n, 0.5) > level / 2:
@@ -88,7 +74,7 @@ def listeners_needed(
             first = n
         if first is not None and n > 1.3 * first + 20:  # the teeth are far shorter than that
             return first
-    raise ValueError(f"more than {longest} answers are needed for a share of {share}")
+    raise ValueError(f"more than {max_answers} answers are needed for a share of {share}")
 
 
 def permutation_test(
@@ -122,67 +108,3 @@ def permutation_test(
     signs = np.random.default_rng(seed).choice([-1.0, 1.0], size=(permutations, len(d)))
     hits = np.sum(np.abs(signs @ d / len(d)) >= observed)
     return float((hits + 1) / (permutations + 1))
-
-
-# ---------------------------------------------------------------- the clips of the page
-
-
-def write_clips(folder: Path | str, seed: int = 0) -> dict:
-    """Ten held-out words as recorded, by the teacher and by the student -> WAV files and `pairs.js`.
-
-    One word each of the ten digits, voices in turn, said with the recording's own phones, times and F0.
-    All three are brought to one level, because the louder of two sounds wins. Files are numbered in a
-    drawn order. `pairs.js` holds the key, as a script, so that the page also works from a disk.
-    """
-    from ..audio import save
-    from ..data.spoken_digits import DIGIT_WORDS, SPEAKERS
-    from ..speech.scoreboard import ROWS
-    from ..speech.voice import held_out
-
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    rng = np.random.default_rng(seed)
-    kept = {(clip.text, clip.speaker): clip for clip in held_out()[1]}
-    clips = [kept[word, SPEAKERS[k % len(SPEAKERS)]] for k, word in enumerate(DIGIT_WORDS)]
-    say = {row.name: row.say for row in ROWS}
-    kinds = sorted({kind for pair in PAIRS for kind in pair})
-    said = {kind: _level(say[kind](clips)) for kind in kinds}
-    numbers = rng.permutation(len(kinds) * len(clips))
-    files = {}
-    for k, kind in enumerate(kinds):
-        for w, (clip, wave) in enumerate(zip(clips, said[kind], strict=True)):
-            name = f"{numbers[k * len(clips) + w] + 1:02d}.wav"
-            files[kind, clip.text] = name
-            save(folder / name, wave, clip.rate)
-    trials = [
-        {"word": clip.text, "kinds": list(pair), "files": [files[kind, clip.text] for kind in pair]}
-        for pair in PAIRS
-        for clip in clips
-    ]
-    key = {"made": "python -m minigen.metrics.listening_test", "trials": trials}
-    text = json.dumps(key, separators=(",", ":"))
-    (folder / "pairs.js").write_text(f"window.MINIGEN_AB = {text};\n")
-    return key
-
-
-def _level(waves: Sequence[np.ndarray], rms: float = 0.08) -> list[np.ndarray]:
-    """Each wave at one RMS, or below where its peak would pass 0.99; silence at the ends faded."""
-    out = []
-    for wave in waves:
-        x = wave * min(rms / wave.std(), 0.99 / np.abs(wave).max())
-        ramp = np.minimum(1, np.minimum(np.arange(len(x)), np.arange(len(x))[::-1]) / 80)  # 10 ms
-        out.append(x * ramp)
-    return out
-
-
-def main(arguments: Sequence[str]) -> None:
-    """`python -m minigen.metrics.listening_test FOLDER`."""
-    if len(arguments) != 1:
-        raise SystemExit("usage: python -m minigen.metrics.listening_test FOLDER")
-    key = write_clips(arguments[0])
-    size = sum(path.stat().st_size for path in Path(arguments[0]).iterdir())
-    print(f"{len(key['trials'])} trials, {size / 1000:.0f} kB in {arguments[0]}")
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])

@@ -18,7 +18,7 @@ from torch import Tensor
 from ..audio import mfcc
 from ..data import Utterance
 from ..generate.cached import generate
-from ..metrics.distances import DigitRecogniser, mel_cepstral_distortion
+from ..metrics import DigitRecogniser, mel_cepstral_distortion
 from .conversion import RATE, SpeechVQVAE, hear
 from .evaluation import in_batches
 

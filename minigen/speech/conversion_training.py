@@ -284,14 +284,16 @@ def train(
 
 def _add_minutes(folder: Path, minutes: float) -> None:
     path = folder / "minutes.json"
-    before = json.loads(path.read_text()) if path.is_file() else 0.0
-    path.write_text(json.dumps(before + minutes))
+    before = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else 0.0
+    path.write_text(json.dumps(before + minutes), encoding="utf-8")
 
 
 def minutes_of(out: Path | str) -> dict[str, float]:
     """Processor minutes of each stage of a run, over all calls that were not killed."""
     paths = sorted(Path(out).glob("*/minutes.json"))
-    return {path.parent.name: round(json.loads(path.read_text()), 1) for path in paths}
+    return {
+        path.parent.name: round(json.loads(path.read_text(encoding="utf-8")), 1) for path in paths
+    }
 
 
 def export(

@@ -44,7 +44,7 @@ def train(
     initialise(voice, recipe, crops, teacher)
     if teacher:
         objective = DistillationLoss(voice, teacher.wavenet, **recipe.objective)
-        net, longest = teacher.wavenet, objective.longest
+        net, longest = teacher.wavenet, objective.min_length
     else:
         objective, net, longest = Likelihood(voice, **recipe.objective), voice.wavenet, 1
     samples = crops.frames * recipe.spec.hop

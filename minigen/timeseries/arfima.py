@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 from numpy.typing import ArrayLike
 from scipy.linalg import solve_toeplitz
 from scipy.signal import fftconvolve
 from scipy.special import gammaln
 
+from ..compiled import compiled
 from .arima import ARIMA, arma_autocovariance
 from .correlation import series
 from .report import (
@@ -106,7 +106,7 @@ def arfima_autocovariance(
     return sigma**2 * gamma[: lags + 1]
 
 
-@njit(cache=True)
+@compiled
 def _chain_rule(gamma, x, draw):  # pragma: no cover (compiled)
     """Errors and their variances; with `draw`, x holds standard normal noise and becomes the series."""
     m, n = x.shape

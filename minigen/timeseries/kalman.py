@@ -14,15 +14,15 @@ import math
 from dataclasses import dataclass, field
 
 import numpy as np
-from numba import njit
 from numpy.typing import ArrayLike
 
+from ..compiled import compiled
 from .correlation import series
 
 __all__ = ["Filtered", "StateSpace", "stationary_covariance"]
 
 
-@njit(cache=True)
+@compiled
 def _times(rows, cols, entries, P, out):  # pragma: no cover (compiled)
     """out = P Tᵀ for a symmetric P, hence T P in its columns; T as a list of its non-zero entries."""
     m = len(P)
@@ -32,7 +32,7 @@ def _times(rows, cols, entries, P, out):  # pragma: no cover (compiled)
             out[j, rows[e]] += entries[e] * P[cols[e], j]
 
 
-@njit(cache=True)
+@compiled
 def _kalman(y, rows, cols, entries, Z, Q, H, a, P, P_inf, n_diffuse):  # pragma: no cover (compiled)
     """Mean and variance of each y_t given y_<t (inf: nothing is known), Σ log F∞, and a, P at the end."""
     n, m = len(y), len(Z)

@@ -55,7 +55,7 @@ def test_load_refuses_what_is_not_sound(tmp_path):
     path = tmp_path / "a.wav"
     with pytest.raises(FileNotFoundError, match="no file .*a.wav"):
         audio.load(path)
-    path.write_text("words")
+    path.write_text("words", encoding="utf-8")
     with pytest.raises(ValueError, match="cannot be read as sound.*convert it"):
         audio.load(path)
     path.write_bytes(b"")

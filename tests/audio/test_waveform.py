@@ -92,13 +92,20 @@ def test_mu_law_clips_and_keeps_shape():
 # ---------------------------------------------------------------- rates
 
 
-@pytest.mark.parametrize("rate, new", [(16_000, 8_000), (22_050, 8_000), (8_000, 44_100)])
-def test_resample_equals_scipy(rate, new):
-    x = noise(2000)
+@pytest.mark.parametrize("length", [1, 7, 2000, 50_001])
+@pytest.mark.parametrize(
+    "rate, new",
+    [(16_000, 8_000), (22_050, 8_000), (8_000, 44_100), (3, 2), (1, 9), (31, 1), (8000, 8001)],
+)
+def test_resample_equals_scipy(rate, new, length):
+    x = noise(length)
     common = np.gcd(rate, new)
     want = signal.resample_poly(x, new // common, rate // common)
-    assert np.allclose(audio.resample(x, rate, new), want)
-    assert len(want) == -(-2000 * new // rate)
+    got = audio.resample(x, rate, new)
+    assert got.shape == want.shape == (-(-length * new // rate),)
+    assert np.allclose(got, want, atol=1e-12)
+    low = audio.resample(x.astype(np.float32), rate, new)
+    assert low.dtype == np.float32 and np.allclose(low, want, atol=1e-5)
 
 
 @pytest.mark.parametrize("rate, new", [(16_000, 8_000), (8_000, 22_050), (44_100, 8_000)])

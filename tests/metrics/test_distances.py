@@ -7,25 +7,25 @@ import torch
 from minigen import audio, data, metrics, spectral_losses
 from minigen.audio import mel_spectrogram
 from minigen.metrics import (
-    DigitRecogniser,
     cepstral_distortion,
-    dtw,
+    compare,
+    distances,
+    f0_error,
     f0_rmse,
     kl_divergence,
     log_mel_distance,
     log_spectral_distance,
     mel_cepstra,
     mel_cepstral_distortion,
-    negative_log_likelihood,
     pitch_errors,
     real_time_factor,
     std_ratio,
     stft_distance,
+    summarise,
     voicing_error,
-    warping_path,
+    warped_distance,
 )
 from minigen.speech.hmm_synthesis import StatisticalVoice
-from minigen.speech.voice import held_out
 
 
 def voiced(f0: np.ndarray, rate: int = 8000, hop: int = 80) -> np.ndarray:
@@ -36,9 +36,9 @@ def voiced(f0: np.ndarray, rate: int = 8000, hop: int = 80) -> np.ndarray:
 
 
 def test_each_metric_says_what_it_cannot_hear():
-    silent = {"dtw", "warping_path", "mel_cepstra", "cepstral_distortion", "DigitRecogniser"}
-    for name in set(metrics.__all__) - silent:  # those are parts of metrics
-        assert "What it cannot hear: " in getattr(metrics, name).__doc__, name
+    silent = {"mel_cepstra", "cepstral_distortion", "summarise"}
+    for name in set(distances.__all__) - silent:  # those are parts of metrics
+        assert "What it cannot hear: " in getattr(distances, name).__doc__, name
 
 
 def test_std_ratio():
@@ -164,21 +164,6 @@ def test_pitch_at_another_tempo_needs_the_path():
         pitch_errors(other, own, 8000)
 
 
-def test_negative_log_likelihood_of_a_known_density():
-    """White noise of scale σ under its own density: ½ log 2πeσ²."""
-    x = np.random.default_rng(0).normal(0, 0.1, 1_000_000)
-    log_prob = -0.5 * (x / 0.1) ** 2 - np.log(0.1) - 0.5 * np.log(2 * np.pi)
-    nats, bits = negative_log_likelihood(log_prob, len(x))
-    assert np.isclose(nats, 0.5 * np.log(2 * np.pi * np.e * 0.01), atol=3e-3)
-    assert np.isclose(bits, nats / np.log(2))
-    per_clip = log_prob.reshape(10, -1).sum(axis=1)  # however it is summed
-    assert np.isclose(negative_log_likelihood(per_clip, len(x))[0], nats)
-    with pytest.raises(ValueError, match="not evaluated"):
-        negative_log_likelihood([np.nan], 1)
-    with pytest.raises(ValueError, match="samples"):
-        negative_log_likelihood([1.0], 0)
-
-
 def test_kl_divergence_of_two_gaussians():
     x = np.random.default_rng(0).normal(0.5, 1.0, 200_000)  # q = N(½, 1), p = N(0, 4)
     log_q = -0.5 * (x - 0.5) ** 2
@@ -269,43 +254,6 @@ def test_what_is_missing_is_said(monkeypatch):
         metrics.pesq(x, x, 8000)
 
 
-def test_dtw_against_enumeration():
-    """All paths of a small case, by recursion."""
-    rng = np.random.default_rng(0)
-    a, b = rng.normal(size=(2, 4)), rng.normal(size=(2, 3))
-    cost = np.linalg.norm(a.T[:, None] - b.T[None], axis=-1)
-
-    def cheapest(i, j):
-        if i == j == 0:
-            return cost[0, 0]
-        steps = [(i - 1, j - 1), (i - 1, j), (i, j - 1)]
-        return cost[i, j] + min(cheapest(*s) for s in steps if min(s) >= 0)
-
-    assert np.isclose(dtw(a, b), cheapest(3, 2) / 7)
-    with pytest.raises(ValueError, match=r"\(F, N\)"):
-        dtw(a, b[:1])
-
-
-def test_the_path_is_the_cheapest_of_all():
-    """All paths of a small case."""
-    rng = np.random.default_rng(3)
-    a, b = rng.normal(size=(2, 4)), rng.normal(size=(2, 5))
-    cost = np.linalg.norm(a.T[:, None] - b.T[None], axis=-1)
-
-    def paths(i, j):
-        if i == j == 0:
-            return [[(0, 0)]]
-        before = [(i - 1, j - 1), (i - 1, j), (i, j - 1)]
-        return [p + [(i, j)] for s in before if min(s) >= 0 for p in paths(*s)]
-
-    best = min(paths(3, 4), key=lambda path: sum(cost[step] for step in path))
-    assert [tuple(map(int, step)) for step in zip(*warping_path(a, b), strict=True)] == best
-    with pytest.raises(ValueError, match=r"\(F, N\)"):
-        warping_path(a, b[:1])
-    with pytest.raises(ValueError, match="NaN"):
-        warping_path(a, b * np.nan)
-
-
 def test_distortion_of_a_known_shift_is_exact():
     """Cepstra moved by one vector, read at another tempo: 10/ln 10 · √(2 Σ δ²), whatever the path."""
     rng = np.random.default_rng(0)
@@ -343,16 +291,57 @@ def test_mel_cepstral_distortion_of_words():
         mel_cepstral_distortion(seven[None], other, 8000)
 
 
-def test_recogniser_names_held_out_recordings_and_not_noise():
-    train, kept = held_out()
-    recogniser = DigitRecogniser(train[::4])
-    assert np.mean([recogniser(clip.audio) == clip.text for clip in kept]) >= 0.95
-    rng = np.random.default_rng(0)
-    noise = [recogniser(0.05 * rng.normal(size=len(clip.audio))) == clip.text for clip in kept]
-    assert np.mean(noise) < 0.4  # ten words: chance is 0.1
+def test_f0_error_counts_octaves_apart():
+    f0 = np.array([100.0, 0.0, 150.0, 220.0, 130.0])
+    assert f0_error(f0, f0) == (0, 0)
+    off = f0 * 2 ** (np.array([10, 0, -30, 1200, 5]) / 1200)
+    median, gross = f0_error(off, f0)
+    assert np.isclose(median, 20) and gross == 0.25
+    assert f0_error(off, f0, gross=20)[1] == 0.5
+    assert np.isnan(f0_error([0.0, 1.0], [1.0, 0.0])).all()
 
 
-def test_recogniser_needs_templates():
-    with pytest.raises(ValueError, match="templates"):
-        DigitRecogniser([])
-    assert DigitRecogniser(data.spoken_digits("slt", "one"))(data.example().audio) == "one"
+def test_warped_distance_hears_level_and_not_tempo():
+    clip = data.example()
+    x, rate = clip.audio, clip.rate
+    assert warped_distance(x, x, rate) < 1e-9
+    louder = warped_distance(2 * x, x, rate)
+    assert 2 < louder <= 20 * np.log10(2) + 1e-6  # up to 6.02 dB, less where the floor stands
+    clicks = np.zeros(8000)
+    clicks[::64] = 0.3  # every frame alike, every band above the floor
+    assert abs(warped_distance(2 * clicks, clicks, 8000) - 20 * np.log10(2)) < 0.2
+    slow, fast = (
+        next(c for c in data.spoken_digits("rms", "seven") if f"_{t}_p1.0" in c.name)
+        for t in ("t0.85", "t1.2")
+    )
+    other = data.spoken_digits("rms", "four")[0]
+    warped = warped_distance(slow.audio, fast.audio, rate)
+    assert warped < 0.6 * warped_distance(other.audio, fast.audio, rate)
+
+
+def test_compare_is_the_mean_of_each_distance_and_the_median_ratio():
+    clips = data.spoken_digits()[40:360:110]
+    real = [clip.audio for clip in clips]
+    same = compare(real, real, 8000)
+    assert same.pop("std_ratio") == 1 and all(abs(v) < 1e-6 for v in same.values())
+    made = [0.5 * real[0], real[1], np.r_[np.zeros(160), real[2]]]
+    row = compare(made, real, 8000)
+    cut = [made[0], made[1], made[2][: len(real[2])]]
+    pairs = list(zip(cut, real, strict=True))
+    assert np.isclose(row["log_mel"], np.mean([log_mel_distance(a, b, 8000) for a, b in pairs]))
+    assert np.isclose(row["std_ratio"], np.median([std_ratio(a, b) for a, b in pairs]))
+    cents, unvoiced = zip(*(pitch_errors(a, b, 8000) for a, b in pairs), strict=True)
+    assert np.isclose(row["f0"], np.mean(cents)) and np.isclose(
+        row["voicing"], 100 * np.mean(unvoiced)
+    )
+    assert compare(made, real, 8000, warp=True)["f0"] < row["f0"]
+
+
+def test_summarise_leaves_out_what_is_not_known():
+    rows = [
+        {"a": 1.0, "std ratio": 9.0},
+        {"a": np.nan, "std ratio": 1.0},
+        {"a": 2.0, "std ratio": 2.0},
+    ]
+    assert summarise(rows) == {"a": 1.5, "std ratio": 2.0}
+    assert np.isnan(summarise([{"a": np.nan}])["a"])

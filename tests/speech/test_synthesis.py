@@ -10,12 +10,12 @@ import pytest
 from minigen import data, weights
 from minigen.audio import pitch
 from minigen.speech import synthesis, voice
-from minigen.speech.evaluation import recognised, spoken_digits_of
+from minigen.speech.evaluation import recognised, synthesize_digits
 
 
 def test_student_speaks_intelligibly_and_at_the_right_level():
     """A few digits, recognised by a recogniser that is not the model: most of them."""
-    right, count, _ = recognised(spoken_digits_of(voice.load("student"), per_word=2))
+    right, count, _ = recognised(synthesize_digits(voice.load("student"), per_word=2))
     assert right >= 0.8 * count
     spoken = synthesis.speak("seven", "slt")
     recorded = [clip.audio for clip in data.spoken_digits("slt", "seven")]

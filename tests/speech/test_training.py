@@ -11,7 +11,7 @@ import toy
 
 from minigen import conditioning, weights
 from minigen.distillation import DistillationLoss
-from minigen.speech import evaluation, synthesis, training, voice
+from minigen.speech import evaluation, sentence_evaluation, synthesis, training, voice
 from minigen.speech.recipe import Recipe
 
 PAIRS = [
@@ -128,7 +128,7 @@ def test_a_voice_of_another_corpus_trains_resumes_and_remembers_its_phones(recor
     with pytest.raises(ValueError, match="trained on another corpus"):
         training.train(toy.recipe("student", teacher=str(file)), tmp_path / "student")
     with pytest.raises(ValueError, match="voice of the digits"):
-        evaluation.speech_table(weights.path("digits_teacher"))
+        sentence_evaluation.sentence_table(weights.path("digits_teacher"))
 
 
 def test_a_student_at_16_khz_has_longer_frames_and_says_what_will_not_do(recorded, tmp_path):
@@ -141,7 +141,7 @@ def test_a_student_at_16_khz_has_longer_frames_and_says_what_will_not_do(recorde
     assert all(np.isfinite(value) for value in metrics.values()) and metrics["stft"] > 0
     made = voice.load("student", tmp_path / "student" / "checkpoint.safetensors")
     loss = DistillationLoss(made, voice.load("teacher", few["teacher"]).wavenet)
-    assert made.spec.rate == 16_000 and loss.longest == 1024
+    assert made.spec.rate == 16_000 and loss.min_length == 1024
 
     def refused(message: str, frames: int = 8, **objective) -> None:
         bad = toy.recipe("student", **few | {"data": {"frames": frames}, "objective": objective})

@@ -8,7 +8,7 @@ import pytest
 import torch
 import toy
 
-from minigen import audio, conditioning, data, weights
+from minigen import audio, conditioning, data, metrics, results, weights
 from minigen.conditioning import VoiceSpec, mel_bands, mel_features
 from minigen.data.spoken_digits import DIGIT_WORDS
 from minigen.speech import (
@@ -18,7 +18,6 @@ from minigen.speech import (
     synthesis,
     training,
     vocoder,
-    vocoder_measures,
     voice,
 )
 
@@ -201,54 +200,10 @@ def test_what_is_no_vocoder_is_refused(small):
     with pytest.raises(ValueError, match="is a vocoder: `minigen vocode` uses it"):
         synthesis.speak("one", model=str(small["student"]))
     with pytest.raises(ValueError, match="about the digits"):
-        evaluation.table(student_file=small["student"])
+        evaluation.digits_table(student_file=small["student"])
     for speaking in (synthesis.speak, synthesis.stream):
         with pytest.raises(ValueError, match="no voice .vocoder. speaks"):
             speaking("three", voice="vocoder")
-
-
-def test_measures_know_right_answers():
-    clips = [data.spoken_digits()[i] for i in (40, 200)]
-    same = vocoder_measures.measure(lambda clip: clip.audio, clips)
-    assert same["log_mel"] == same["mcd"] == same["f0"] == same["voicing"] == 0
-    assert same["std_ratio"] == 1 and np.isnan(same["stoi"])  # too short
-    half = vocoder_measures.measure(lambda clip: 0.5 * clip.audio, clips)
-    assert np.isclose(half["std_ratio"], 0.5) and 3 < half["log_mel"] < 6.1 and half["mcd"] < 0.1
-    late = vocoder_measures.measure(lambda clip: np.pad(clip.audio, (400, 0)), clips)
-    assert late["log_mel"] > 5 and late["mcd"] < 1  # which is warped
-    rng = np.random.default_rng(0)
-    noise = vocoder_measures.measure(lambda clip: 0.1 * rng.normal(size=len(clip.audio)), clips)
-    searched = vocoder_measures.measure(vocoder_measures.from_mel_alone, clips)
-    assert searched["log_mel"] < 0.25 * noise["log_mel"] and searched["mcd"] < 0.5 * noise["mcd"]
-
-
-def test_what_takes_bands_apart_lies_where_the_recording_lay():
-    """Griffin-Lim's frames are around (n + ½) · 10 ms, too: shifted by a frame, it would be further off."""
-    clip = data.spoken_digits()[40]
-    made = vocoder_measures.from_mel_alone(clip)
-    off = lambda by: np.mean(
-        np.abs(mel_bands(np.roll(made, by)[: len(clip.audio)], 8000, 32) - want)
-    )
-    made, want = np.pad(made, (0, 80)), mel_bands(clip.audio, 8000, 32)
-    assert off(0) < off(40) and off(0) < off(-40)
-
-
-def test_the_table_covers_every_corpus_and_one_that_nobody_heard(small, monkeypatch):
-    heard = []
-
-    def read(given):
-        heard.append(given.name)
-        return [c for c in data.spoken_digits("rms") if "_p1.0" in c.name]
-
-    monkeypatch.setattr(corpus, "read", read)
-    monkeypatch.setattr(corpus, "held_out", lambda clips, name: ([], clips[:2]))
-    rows = vocoder_measures.table(str(small["teacher"]), str(small["student"]), most=1)
-    assert heard == list(rows) == ["spoken_digits", "ljspeech"]
-    for ways in rows.values():
-        assert list(ways) == ["Griffin-Lim", "source and filter", "teacher", "student"]
-        assert all(np.isfinite(row["log_mel"]) for row in ways.values())
-    lines = vocoder_measures.as_text(rows).splitlines()
-    assert len(lines) == 2 * 6 and "std_ratio" in lines[1]
 
 
 def test_what_ships_is_small_and_says_how_it_came_about():
@@ -263,23 +218,19 @@ def test_what_ships_is_small_and_says_how_it_came_about():
 
 def test_the_shipped_student_makes_kept_away_words_again():
     kept = corpus.held_out()[1][::3]
-    row = vocoder_measures.measure(lambda c: vocoder.vocode(c.audio, c.rate).audio, kept)
+    real = [c.audio for c in kept]
+    row = metrics.compare([vocoder.vocode(x, 8000).audio for x in real], real, 8000)
     assert row["log_mel"] < 8 and row["mcd"] < 6 and row["voicing"] < 8
     assert 0.6 < row["std_ratio"] < 1.1
-    wrong = [
-        *kept[1:],
-        kept[0],
-    ]  # another word: so far apart are two clips that do not belong together
-    swapped = {c.name: w for c, w in zip(kept, wrong, strict=True)}
-    other = vocoder_measures.measure(lambda c: swapped[c.name].audio, kept)
+    other = metrics.compare([*real[1:], real[0]], real, 8000)  # clips that do not belong together
     assert row["log_mel"] < 0.5 * other["log_mel"] and row["mcd"] < 0.8 * other["mcd"]
 
 
 def test_stored_figures_hold_the_student_to_its_bars():
     """On every corpus, and on a voice that it never heard."""
-    rows = vocoder_measures.stored()
+    rows = results.read("vocoder")["rows"]
     source = voice.recipe_of("student", voice="vocoder").corpus
-    assert list(rows) == [*source.names, vocoder_measures.UNHEARD]
+    assert list(rows) == [*source.names, "ljspeech"]
     for ways in rows.values():
         student = ways["student"]
         assert student["log_mel"] < 7 and student["mcd"] < 5.5 and student["voicing"] < 8

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from minigen import conditioning, weights
-from minigen.speech import evaluation, voice
+from minigen.speech import sentence_evaluation, voice
 from minigen.speech.recipe import Recipe
 
 
@@ -88,7 +88,7 @@ def test_the_recorded_voice_ships_with_its_figures():
     nats, sentences, pupil = (measured[key] for key in ("nats", "sentences", "student"))
     assert nats["trained"] < nats["step 0"] - 1 and nats["trained"] < nats["AR(16)"] - 1
     other = sentences["another sentence"]["warped dB"]
-    for way in evaluation.WAYS:
+    for way in sentence_evaluation.CONDITIONS:
         for row in (sentences[way], pupil[way]):
             assert row["warped dB"] < other and row["F0 error %"] < 5
             assert 0.5 < row["std ratio"] < 1.5

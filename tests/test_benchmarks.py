@@ -1,0 +1,92 @@
+"""What the benchmarks compute and write: their own functions on cases whose answer is known."""
+
+import importlib.util
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+
+from minigen import data, results
+from minigen.conditioning import mel_bands
+from minigen.speech.scoreboard import ROWS
+
+ROOT = Path(__file__).parents[1]
+
+
+def load(name: str):
+    spec = importlib.util.spec_from_file_location(
+        f"benchmark_{name}", ROOT / f"benchmarks/{name}.py"
+    )
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+benchmark = load("vocoder")
+
+
+def test_vocoder_measures_know_right_answers():
+    clips = [data.spoken_digits()[i] for i in (40, 200)]
+    same = benchmark.measure(lambda clip: clip.audio, clips)
+    assert same["log_mel"] == same["mcd"] == same["f0"] == same["voicing"] == 0
+    assert same["std_ratio"] == 1 and np.isnan(same["stoi"])  # too short
+    half = benchmark.measure(lambda clip: 0.5 * clip.audio, clips)
+    assert np.isclose(half["std_ratio"], 0.5) and 3 < half["log_mel"] < 6.1 and half["mcd"] < 0.1
+    late = benchmark.measure(lambda clip: np.pad(clip.audio, (400, 0)), clips)
+    assert late["log_mel"] > 5 and late["mcd"] < 1  # which is warped
+    rng = np.random.default_rng(0)
+    noise = benchmark.measure(lambda clip: 0.1 * rng.normal(size=len(clip.audio)), clips)
+    searched = benchmark.measure(benchmark.from_mel_alone, clips)
+    assert searched["log_mel"] < 0.25 * noise["log_mel"] and searched["mcd"] < 0.5 * noise["mcd"]
+
+
+def test_what_takes_bands_apart_lies_where_the_recording_lay():
+    """Griffin-Lim's frames are around (n + ½) · 10 ms, too: shifted by a frame, it would be further off."""
+    clip = data.spoken_digits()[40]
+    made = benchmark.from_mel_alone(clip)
+    off = lambda by: np.mean(
+        np.abs(mel_bands(np.roll(made, by)[: len(clip.audio)], 8000, 32) - want)
+    )
+    made, want = np.pad(made, (0, 80)), mel_bands(clip.audio, 8000, 32)
+    assert off(0) < off(40) and off(0) < off(-40)
+
+
+def test_the_vocoder_table_covers_every_corpus_and_one_that_no_recipe_has(monkeypatch):
+    asked = []
+
+    def read(given):
+        asked.append(given.name)
+        return [c for c in data.spoken_digits("rms") if "_p1.0" in c.name]
+
+    source = SimpleNamespace(names=("spoken_digits",), rate=8000, mels=32)
+    recipe = SimpleNamespace(corpus=source)
+    monkeypatch.setattr(benchmark.voice, "recipe_of", lambda *_: recipe)
+    monkeypatch.setattr(benchmark.corpus, "read", read)
+    monkeypatch.setattr(benchmark.corpus, "held_out", lambda clips, name: ([], clips[:2]))
+    monkeypatch.setattr(benchmark, "measure", lambda make, clips: {"log_mel": float(len(clips))})
+    rows = benchmark.table(limit=1)
+    assert asked == list(rows) == ["spoken_digits", "ljspeech"]
+    for methods in rows.values():
+        assert list(methods) == ["Griffin-Lim", "source and filter", "teacher", "student"]
+        assert all(row == {"log_mel": 1} for row in methods.values())
+
+
+def test_the_scoreboard_prints_rows_and_writes_only_whole_tables(capsys, monkeypatch):
+    board, written = load("scoreboard"), {}
+    row = {name: 1.0 for name in board.UNITS}
+    monkeypatch.setattr(board, "measure_row", lambda name: row)
+    monkeypatch.setattr(board.results, "write", lambda *what: written.update([what]))
+    board.main(["µ-law"])
+    assert "µ-law" in capsys.readouterr().out and not written
+    board.main([])
+    card = written["scoreboard"]
+    assert list(card["rows"]) == [row.name for row in ROWS]
+    assert {key: set(value) for key, value in card.items() if key == "what"} == {
+        "what": {row.name for row in ROWS}
+    }
+
+
+def test_stored_tables_name_a_command_that_is_there():
+    for name in ("scoreboard", "vocoder", "speed"):
+        command = results.read(name)["command"]
+        assert (ROOT / command.split()[1]).is_file(), command
