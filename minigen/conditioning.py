@@ -46,6 +46,9 @@ __all__ = [
     "phase_features",
     "pitch_rows",
     "plan",
+    "planned_features",
+    "pulses",
+    "sharpened",
     "words_of",
 ]
 
@@ -69,6 +72,8 @@ class VoiceSpec:
         rate: samples a second, a multiple of 100: a frame of 10 ms is `hop` of them.
         speakers: names, in the order of the embedding's rows.
         mels: 0, or of a vocoder, which has no phones, the number of its mel bands.
+        lpc_order: 0, or of a vocoder whose network makes the excitation of linear prediction (chapter 13) the
+            order of that; its phase features have pulses, too.
 
     >>> DIGITS.hop, DIGITS.frame_features, DIGITS.speakers
     (80, 68, ('slt', 'rms', 'awb'))
@@ -78,12 +83,17 @@ class VoiceSpec:
     rate: int
     speakers: tuple[str, ...]
     mels: int = 0
+    lpc_order: int = 0
 
     def __post_init__(self) -> None:
         if self.rate < 1000 or self.rate % 100:
             raise ValueError(f"rate is a multiple of 100 Hz, at least 1,000, not {self.rate}")
         if self.mels < 0 or (self.mels and self.phones):
             raise ValueError(f"a voice hears phones or mel bands, not {self.mels=}, {self.phones=}")
+        if self.lpc_order < 0 or (self.lpc_order and not self.mels):
+            raise ValueError(
+                f"linear prediction needs mel bands, not {self.lpc_order=}, {self.mels=}"
+            )
         for name in ("speakers",) if self.mels else ("phones", "speakers"):
             values = getattr(self, name)
             if not values or len(set(values)) != len(values):
@@ -98,6 +108,11 @@ class VoiceSpec:
     def frame_features(self) -> int:
         """Rows of the frame features."""
         return self.mels + 2 if self.mels else 3 * len(self.phones) + 5
+
+    @property
+    def phase_features(self) -> int:
+        """Rows of the phase features."""
+        return PHASE_FEATURES + (self.lpc_order > 0)
 
 
 DIGITS = VoiceSpec(PHONES, 8000, SPEAKERS)
@@ -170,14 +185,19 @@ def inputs(told: Sequence | np.ndarray, f0: np.ndarray, spec: VoiceSpec) -> np.n
     return frame_features(told, f0, spec.phones)
 
 
-def phase(f0: np.ndarray, rate: int, audio: np.ndarray | None = None) -> np.ndarray:
+def phase(
+    f0: np.ndarray, rate: int, audio: np.ndarray | None = None, centred: bool = False
+) -> np.ndarray:
     """The phase of the voice's fundamental at every sample, in radians, (T,), T = N · rate / 100.
 
     φ[t] = 2π Σ_{u<=t} F0[u] / rate. With `audio`, φ gets the slow correction that makes it the phase
     of the recording's own fundamental: angle of the low-passed audio[t] e^{-iφ[t]}.
+
+    Frame n of F0 belongs to (n + ½) hop, and `centred` puts it there. Without, it is half a frame early, as it
+    was when the voices that are conditioned on phones were trained.
     """
     hop = rate // 100
-    frames = np.arange(len(f0) * hop) / hop
+    frames = (np.arange(len(f0) * hop) + 0.5 * centred) / hop - 0.5 * centred
     voiced = f0 > 0
     if not voiced.any():
         return np.zeros(len(frames))
@@ -190,13 +210,48 @@ def phase(f0: np.ndarray, rate: int, audio: np.ndarray | None = None) -> np.ndar
     return phi
 
 
-def phase_features(phi: np.ndarray, f0: np.ndarray) -> np.ndarray:
-    """cos and sin of φ, 2φ, 4φ, faded to 0 where unvoiced: (6, T) float32."""
+def sharpened(f0: np.ndarray, rate: int, audio: np.ndarray) -> np.ndarray:
+    """F0 (N,) of a recording, corrected by how far the phase of its own fundamental advances in each frame.
+
+    The tenth harmonic of a frequency that is 1 % off is off by half of the distance to its neighbours.
+    A correction of more than 8 % is taken for an error and left out.
+    """
+    if not (f0 > 0).any():
+        return f0
+    phi = phase(f0, rate, audio, centred=True)
+    advance = np.diff(phi[:: rate // 100], append=2 * phi[-1] - phi[-2])
+    exact = advance / (2 * np.pi * 0.01)  # Hz
+    return np.where((f0 > 0) & (np.abs(exact / np.maximum(f0, 1) - 1) < 0.08), exact, f0)
+
+
+def pulses(phi: np.ndarray, rate: int) -> np.ndarray:
+    """A narrow pulse wherever φ is a multiple of 2π, of mean square 1, (T,): all harmonics in phase.
+
+    exp(-½ (d / w)²) · √(period / (w √π)),   d = samples to the nearest pulse, w = 0.8
+    """
+    step = np.maximum(np.gradient(phi), 2 * np.pi * 40 / rate)  # radians a sample
+    d = (np.remainder(phi + np.pi, 2 * np.pi) - np.pi) / step
+    return np.exp(-0.5 * (d / 0.8) ** 2) * np.sqrt(2 * np.pi / step / (0.8 * np.sqrt(np.pi)))
+
+
+def phase_features(phi: np.ndarray, f0: np.ndarray, with_pulses: bool = False) -> np.ndarray:
+    """cos and sin of φ, 2φ, 4φ, and `pulses` if asked for, faded to 0 where unvoiced: (6 or 7, T) float32."""
     hop = len(phi) // len(f0)
     frames = (np.arange(len(phi)) + 0.5) / hop - 0.5
     voicing = np.interp(frames, np.arange(len(f0)), (f0 > 0).astype(float))
     angles = np.outer([1, 2, 4], phi)
-    return (np.concatenate([np.cos(angles), np.sin(angles)]) * voicing).astype(np.float32)
+    rows = [np.cos(angles), np.sin(angles)]
+    if with_pulses:
+        rows.append(pulses(phi, 100 * hop)[None])
+    return (np.concatenate(rows) * voicing).astype(np.float32)
+
+
+def planned_features(
+    told: Sequence | np.ndarray, f0: np.ndarray, spec: VoiceSpec
+) -> tuple[np.ndarray, np.ndarray]:
+    """Phones with their times or mel bands, and F0 (N,) -> frames (F, N), phase (6 or 7, N · hop): no audio."""
+    phi = phase(f0, spec.rate, centred=spec.lpc_order > 0)
+    return inputs(told, f0, spec), phase_features(phi, f0, spec.lpc_order > 0)
 
 
 def features(
@@ -207,6 +262,8 @@ def features(
         raise ValueError(f"{utterance.name or utterance.text!r} has no phone times or no F0")
     audio = utterance.audio if follow_audio else None
     told = mel_bands(utterance.audio, spec.rate, spec.mels) if spec.mels else utterance.phones
+    if spec.lpc_order:  # the phase that speaking uses: none of the recording's own
+        return planned_features(told, sharpened(utterance.f0, spec.rate, utterance.audio), spec)
     phi = phase(utterance.f0, utterance.rate, audio)
     return inputs(told, utterance.f0, spec), phase_features(phi, utterance.f0)
 
@@ -280,11 +337,12 @@ class Upsampler(nn.Module):
     have the rate of samples already, are appended.
 
     Args:
-        channels: of the output; PHASE_FEATURES of them are the phase.
+        channels: of the output; `phase_features` of them are the phase.
         speakers: number of voices.
         hidden: channels between the two convolutions.
         features: rows of the frame features.
         hop: samples in a frame.
+        phase_features: rows of the phase features.
     """
 
     def __init__(
@@ -294,20 +352,21 @@ class Upsampler(nn.Module):
         hidden: int = 48,
         features: int = FRAME_FEATURES,
         hop: int = HOP,
+        phase_features: int = PHASE_FEATURES,
     ) -> None:
         super().__init__()
-        if channels <= PHASE_FEATURES:
-            raise ValueError(f"Upsampler needs channels > {PHASE_FEATURES}, not {channels}")
+        if channels <= phase_features:
+            raise ValueError(f"Upsampler needs channels > {phase_features}, not {channels}")
         self.channels, self.hop = channels, hop
         self.input_projection = nn.Conv1d(features, hidden, 3, padding=1)
         self.speaker_embedding = nn.Embedding(speakers, hidden)
-        self.output_projection = nn.Conv1d(hidden, channels - PHASE_FEATURES, 3, padding=1)
+        self.output_projection = nn.Conv1d(hidden, channels - phase_features, 3, padding=1)
 
     def forward(self, frames: Tensor, speaker: Tensor, phase: Tensor) -> Tensor:
-        """frames (B, F, N), speaker (B,), phase (B, 6, N · hop) -> (B, C, N · hop)."""
+        """frames (B, F, N), speaker (B,), phase (B, P, N · hop) -> (B, C, N · hop)."""
         h = torch.tanh(
             self.input_projection(frames) + self.speaker_embedding(speaker).unsqueeze(-1)
         )  # (B, H, N)
-        h = torch.tanh(self.output_projection(h))  # (B, C - 6, N)
+        h = torch.tanh(self.output_projection(h))  # (B, C - P, N)
         h = F.interpolate(h.float(), scale_factor=self.hop, mode="linear")
         return torch.cat([h, phase], dim=1)

@@ -39,7 +39,9 @@ class DistillationLoss(nn.Module):
 
     Args:
         model: has `.student` (a Student), `.conditioning(batch)` -> (B, C, T), and where it has `.spec`,
-            the frames of the spectral losses follow `.spec.rate`; else the sound is at 8,000 Hz.
+            the frames of the spectral losses follow `.spec.rate`; else the sound is at 8,000 Hz. With
+            `.sound(x, batch)` student and teacher make the excitation of a sound, and the spectral losses
+            compare what that makes of it.
         teacher: a WaveNet with a GaussianHead or a DiscretizedLogisticMixture, `p(x[t] | x[<t], cond)`.
         penalty: λ (ClariNet's 4).
         stft, power: weights of the spectral losses.
@@ -146,6 +148,8 @@ class DistillationLoss(nn.Module):
             wrong = self._kl(mean_q, log_scale_q, self.teacher(x, _next_item(cond)), noise)
             loss = loss - self.contrastive * (weight * wrong.clamp(max=self.margin)).mean()
             metrics["wrong_kl"] = wrong.mean()
+        if hasattr(self.model, "sound"):
+            x = self.model.sound(x, batch)
         for name, module in self.spectral.items():
             if not self.weights[name] and x.shape[-1] < module.min_length:
                 continue  # the crop is too short for its frame

@@ -110,6 +110,8 @@ class AcousticModel(nn.Module):
         f0 = np.asarray(f0, dtype=float)
         mel = self(torch.from_numpy(self.features(times, f0))[None])[0].numpy()
         if sharpness != 1.0:
-            smooth = np.stack([np.convolve(np.pad(c, 3, "edge"), np.ones(7) / 7, "valid") for c in mel.T])
+            smooth = np.stack(
+                [np.convolve(np.pad(c, 3, "edge"), np.ones(7) / 7, "valid") for c in mel.T]
+            )
             mel = smooth.T + sharpness * (mel - smooth.T)
         return mel

@@ -1,0 +1,142 @@
+"""The waveform model: its parts fit together, its pieces are the whole, and what ships makes sound like its input."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from minigen import conditioning, data
+from minigen.distillation import DistillationLoss
+from minigen.speech import waveform_model
+from minigen.speech.voice import DigitBatches, as_batch
+from minigen.speech.waveform_model import (
+    ExcitationLikelihood,
+    ExcitationStudent,
+    ExcitationTeacher,
+)
+
+
+@pytest.fixture(autouse=True)
+def seed():
+    torch.manual_seed(0)
+
+
+@pytest.fixture(scope="module")
+def clip():
+    found = data.spoken_digits("slt", "seven")[0]
+    return replace(found, speaker=waveform_model.ANYBODY)
+
+
+def small_teacher() -> ExcitationTeacher:
+    teacher = ExcitationTeacher(residual=6, skip=6, layers=4, cycles=1, hidden=8)
+    torch.nn.init.normal_(teacher.wavenet.output_projection.weight, std=0.1)
+    return teacher
+
+
+def small_student() -> ExcitationStudent:
+    student = ExcitationStudent(flows=2, layers=3, residual=6, hidden=8)
+    for flow in student.student.flows:
+        torch.nn.init.normal_(flow.output_projection.weight, std=0.1)
+    return student
+
+
+def test_the_conditioning_does_not_know_the_phase_of_the_recording(clip):
+    teacher = small_teacher()
+    upside_down = replace(clip, audio=-clip.audio)
+    first, second = (as_batch(c, 0.0, teacher.spec) for c in (clip, upside_down))
+    for name in ("frames", "phase"):
+        torch.testing.assert_close(first[name], second[name], atol=1e-4, rtol=1e-4)
+    assert first["phase"].shape[1] == teacher.spec.phase_features == 7
+
+
+def test_log_prob_is_that_of_each_sample_given_its_past(clip):
+    """Σ_t log N(x[t]; Σ_k a_k x[t-k] + g mean[t], g scale[t]): the change of variables, written out."""
+    teacher = small_teacher().double()
+    batch = {
+        k: v.double() if v.is_floating_point() else v
+        for k, v in as_batch(clip, 5e-4, teacher.spec).items()
+    }
+    params, _, _ = teacher(batch)
+    mean, log_scale = teacher.wavenet.head.split(params)
+    a, g = teacher.predictor(batch)
+    hop = clip.audio.size // g.shape[1]
+    g = g.repeat_interleave(hop, 1)
+    x = batch["audio"][:, 0]
+    past = torch.nn.functional.pad(x, (16, 0))
+    predicted = sum(
+        a[:, k - 1].repeat_interleave(hop, 1) * past[:, 16 - k : past.shape[1] - k]
+        for k in range(1, 17)
+    )
+    density = torch.distributions.Normal(predicted + g * mean[:, 0], g * log_scale[:, 0].exp())
+    torch.testing.assert_close(teacher.log_prob(batch), density.log_prob(x).sum(1))
+
+
+def test_calibration_makes_the_median_that_of_a_normal(clip):
+    teacher = small_teacher()
+    batch = as_batch(clip, 5e-4, teacher.spec)
+    teacher.calibrate([batch])
+    assert abs(teacher.excitation(batch)[0].abs().median().item() - 0.6745) < 1e-3
+
+
+@pytest.mark.parametrize("chunk", [16, 48])
+def test_pieces_are_the_whole(clip, chunk):
+    student = small_student()
+    mel = conditioning.mel_bands(clip.audio, 8000, 32)
+    parts = [(mel, clip.f0), (mel[:, :37], clip.f0[:37])]
+    frames, phase = (
+        np.concatenate(f, -1)
+        for f in zip(*(conditioning.planned_features(*p, student.spec) for p in parts), strict=True)
+    )
+    batch = student._batch(frames, phase)
+    z = torch.randn(1, 1, phase.shape[1], generator=torch.Generator().manual_seed(3))
+    with torch.no_grad():
+        at_once = student.sound(student.student(z, student.conditioning(batch))[0], batch)[
+            0, 0
+        ].clamp(-1, 1)
+    pieces = list(student.pieces(parts, torch.Generator().manual_seed(3), chunk=chunk))
+    assert {len(piece) for piece in pieces[:-1]} == {80 * chunk}
+    np.testing.assert_allclose(np.concatenate(pieces), at_once.numpy(), atol=1e-5)
+
+
+def test_the_spectral_losses_reach_the_flows_through_the_filter(clip):
+    teacher, student = small_teacher(), small_student()
+    batches = DigitBatches([clip] * 2, 2, 30, 5e-4, spec=student.spec)
+    loss = DistillationLoss(student, teacher.wavenet, kl=0.0, penalty=0.0)
+    value, metrics = loss(batches(0))
+    value.backward()
+    assert all(flow.output_projection.weight.grad.abs().sum() > 0 for flow in student.student.flows)
+    batch = batches(0)
+    e = student.student(batch["noise"], student.conditioning(batch))[0]
+    assert metrics["std_ratio"] == pytest.approx(
+        (student.sound(e, batch).std() / batch["audio"].std()).item()
+    )
+
+
+def test_a_few_steps_raise_the_likelihood(clip):
+    teacher = small_teacher()
+    batches = DigitBatches([clip], 2, 40, 5e-4, spec=teacher.spec)
+    teacher.calibrate(batches(step) for step in range(3))
+    objective = ExcitationLikelihood(teacher)
+    before = objective(batches(99))[1]["nll"]
+    optimizer = torch.optim.Adam(teacher.parameters(), 1e-2)
+    for step in range(12):
+        optimizer.zero_grad()
+        objective(batches(step))[0].backward()
+        optimizer.step()
+    assert objective(batches(99))[1]["nll"] < before - 0.02
+
+
+def test_a_teacher_makes_sound_sample_by_sample(clip):
+    teacher = small_teacher()
+    mel = conditioning.mel_bands(clip.audio, 8000, 32)[:, :20]
+    x = teacher.synthesize(mel, clip.f0[:20])
+    assert x.shape == (1600,)
+    assert np.isfinite(x).all()
+
+
+def test_wrong_names_are_named(tmp_path):
+    with pytest.raises(ValueError, match="choose one of teacher, student"):
+        waveform_model.load("pupil")
+    with pytest.raises(FileNotFoundError):
+        waveform_model.load("student", tmp_path / "none.safetensors")

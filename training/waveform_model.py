@@ -1,0 +1,127 @@
+"""Train the waveform model, mel bands and F0 -> sound, teacher first, then student; then keep what ships.
+
+    python training/waveform_model.py train training/waveform-cpu-teacher.toml --out runs/waveform-teacher --resume
+    python training/waveform_model.py export runs/waveform-teacher minigen/weights/waveform_teacher.safetensors
+    python training/waveform_model.py train training/waveform-cpu-student.toml --out runs/waveform-student --resume
+    python training/waveform_model.py export runs/waveform-student minigen/weights/waveform_student.safetensors
+    python training/waveform_model.py nll minigen/weights/waveform_teacher.safetensors
+
+Run from the repository's root. Minutes, memory and machine stand at the top of each recipe.
+"""
+
+import argparse
+import json
+import re
+import tomllib
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from minigen import weights
+from minigen.distillation import DistillationLoss
+from minigen.speech import voice
+from minigen.speech.waveform_model import KINDS, ExcitationLikelihood, build
+from minigen.train import TrainConfig, Trainer
+
+
+def clips_of(corpus: dict) -> tuple[list, list]:
+    """The clips of all corpora of a recipe: (to train on, held out)."""
+    train, out = [], []
+    for name, minutes in corpus["minutes"].items():
+        one = {"name": name, "names": [name], "minutes": minutes} | {
+            key: corpus[key] for key in ("rate", "mels")
+        }
+        mine, other = voice.corpus_clips(one)
+        train, out = train + mine, out + other
+    return train, out
+
+
+def train(recipe: dict, out: Path, resume: bool) -> None:
+    kind, corpus = recipe["kind"].split()[1], recipe["corpus"]
+    torch.manual_seed(recipe["seed"])
+    model = KINDS[kind](**recipe["model"])
+    batches = voice.DigitBatches(clips_of(corpus)[0], **recipe["data"], spec=model.spec)
+    if kind == "teacher":
+        model.calibrate(batches(step) for step in range(12))
+        objective = ExcitationLikelihood(model)
+    else:
+        teacher = _read(Path(recipe["teacher"]))
+        model.upsampler.load_state_dict(teacher.upsampler.state_dict())
+        model.scale.copy_(teacher.scale)
+        objective = DistillationLoss(model, teacher.wavenet, **recipe["objective"])
+    Trainer(objective, batches, TrainConfig(**recipe["run"]), out, recipe).run(resume)
+
+
+def _averaged(path: Path) -> tuple[dict, dict]:
+    """The averaged weights of a checkpoint, or all of an exported file, and its notes."""
+    tensors, notes = weights.load(path)
+    average = {k.removeprefix("ema."): v for k, v in tensors.items() if k.startswith("ema.")}
+    return average or tensors, notes
+
+
+def _read(path: Path):  # -> ExcitationTeacher | ExcitationStudent
+    tensors, notes = _averaged(path)
+    recipe = notes["recipe"]
+    return build(recipe["kind"].split()[1], tensors, recipe["model"])
+
+
+def export(run: Path, path: Path, points: int = 40) -> None:
+    """Keep the averaged weights and the recipe; the card beside them has minutes, machine and curve."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    tensors, notes = _averaged(run / "checkpoint.safetensors")
+    kept = {k: notes[k] for k in ("recipe", "step", "minutes", "device", "torch") if k in notes}
+    weights.save(path, tensors, kept)
+    events = EventAccumulator(str(run), size_guidance={"scalars": 0}).Reload()
+    logged = {name: events.Scalars(name) for name in events.Tags()["scalars"]}
+    steps = [event.step for event in logged["loss"]]
+    edges = np.unique(np.linspace(0, len(steps), points + 1).astype(int))
+    curve = {"step": [steps[k - 1] for k in edges[1:]]}
+    for name, values in logged.items():
+        mean = [np.mean([v.value for v in values[a:b]]) for a, b in pairwise(edges)]
+        curve[name] = [float(f"{value:.4g}") for value in mean]
+    text = json.dumps({"stages": [kept | {"curve": curve}]}, indent=1)
+    card = re.sub(r",\n\s+(?=[-\d])", ", ", text) + "\n"
+    path.with_suffix(".json").write_text(card, encoding="utf-8")
+
+
+@torch.no_grad()
+def nll(path: Path) -> dict[str, float]:
+    """Held-out nats per sample of x in each corpus, and of N(0, 1) for e, with the phase that speaking uses."""
+    model, recipe = _read(path), weights.notes(path)["recipe"]
+    found = {}
+    for name, minutes in recipe["corpus"]["minutes"].items():
+        corpus = recipe["corpus"] | {"minutes": {name: minutes}}
+        total = plain = count = 0.0
+        for clip in clips_of(corpus)[1]:
+            batch = voice.as_batch(clip, recipe["data"]["dither"], model.spec)
+            e, log_det = model.excitation(batch)
+            total -= model.log_prob(batch).item()
+            plain -= (torch.distributions.Normal(0, 1).log_prob(e).sum() + log_det).item()
+            count += e.numel()
+        found |= {name: total / count, f"{name}, no network": plain / count}
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("what", choices=["train", "export", "nll"])
+    parser.add_argument("path", type=Path, help="a recipe, the folder of a run, or weights")
+    parser.add_argument("to", type=Path, nargs="?", help="where to export to")
+    parser.add_argument("--out", type=Path, help="the folder of the run")
+    parser.add_argument("--resume", action="store_true")
+    args = parser.parse_args()
+    if args.what == "train":
+        train(tomllib.loads(args.path.read_text(encoding="utf-8")), args.out, args.resume)
+    elif args.what == "export":
+        export(args.path, args.to)
+    else:
+        print(json.dumps(nll(args.path), indent=1))
+
+
+if __name__ == "__main__":
+    main()
