@@ -1,25 +1,28 @@
 """The acoustic model: phones with their times and F0 -> the mel spectrum of each frame.
 
-    phones, times, F0 -> frame features -> convolutions, a GRU both ways -> log-mel bands
+    phones, times, F0 -> frame features -> dilated convolutions -> log-mel bands
 
 It stands between prosody, which says when and how high, and the waveform model, which makes sound of mel bands
-and F0. The mean absolute error teaches it the median of each band in context: clean, but smoother than speech.
-`sharpness` > 1 spreads the bands of a frame away from their running mean again.
+and F0. The mean absolute error alone would teach it the median of each band in context, smoother than any speech;
+`dissimilarity` beside it asks for the contrast of the recording as well.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, lru_cache
+from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .. import weights
 from ..audio import mel_filterbank
 from ..conditioning import frame_features
 
-__all__ = ["AcousticModel", "harmonic_bands"]
+__all__ = ["AcousticModel", "dissimilarity", "harmonic_bands", "load"]
 
 _GRID = np.geomspace(50.0, 500.0, 256)  # Hz
 
@@ -51,15 +54,19 @@ def harmonic_bands(f0: np.ndarray, rate: int, mels: int) -> np.ndarray:
 class AcousticModel(nn.Module):
     """Log-mel bands of frames of 10 ms, given which phone each lies in, how far, and F0.
 
+    Residual blocks of dilated convolutions look 28 frames either way. What the harmonics of F0 do to the bands is
+    added at the end, so that the network describes an envelope.
+
     Args:
         phones: the inventory, in the order of the one-hot rows.
         rate, mels: of the bands.
-        hidden: channels of the convolutions; the GRU has half as many in each direction.
-        layers: of the convolutions, over 5 frames each.
+        hidden: channels. dilations: of the blocks, each over 5 frames.
+        dropout: in training.
 
     References:
-        Wang et al., Tacotron, 2017 (arXiv:1703.10135), for a network from symbols to mel spectra; Ren et al.,
-        FastSpeech 2, 2020 (arXiv:2006.04558), for one that is given durations and F0.
+        Ren et al., FastSpeech 2, 2020 (arXiv:2006.04558), for a network from phones, durations and F0 to mel
+        spectra; Bai, Kolter and Koltun, An Empirical Evaluation of Generic Convolutional and Recurrent Networks for
+        Sequence Modeling, 2018 (arXiv:1803.01271).
 
     >>> model = AcousticModel(("pau", "a"), hidden=8)
     >>> model.predict([("pau", 0.0, 0.05), ("a", 0.05, 0.2)], np.full(20, 120.0)).shape
@@ -71,22 +78,27 @@ class AcousticModel(nn.Module):
         phones: Sequence[str],
         rate: int = 8_000,
         mels: int = 32,
-        hidden: int = 128,
-        layers: int = 3,
+        hidden: int = 160,
+        dilations: Sequence[int] = (1, 2, 4, 1, 2, 4),
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
         self.phones, self.rate, self.mels = tuple(phones), rate, mels
         rows = 3 * len(self.phones) + 5 + mels
-        self.input_projection = nn.Conv1d(rows, hidden, 1)
-        self.convolutions = nn.ModuleList(
-            nn.Conv1d(hidden, hidden, 5, padding=2) for _ in range(layers)
+        self.input_projection = nn.Conv1d(rows, hidden, 3, padding=1)
+        self.blocks = nn.ModuleList(
+            nn.Sequential(
+                nn.GroupNorm(1, hidden),
+                nn.Conv1d(hidden, hidden, 5, padding=2 * dilation, dilation=dilation),
+                nn.GELU(),
+                nn.Dropout(dropout),
+                nn.Conv1d(hidden, hidden, 1),
+            )
+            for dilation in dilations
         )
-        self.dropout = nn.Dropout(dropout)
-        self.gru = nn.GRU(hidden, hidden // 2, batch_first=True, bidirectional=True)
-        self.output_projection = nn.Linear(hidden, mels)
-        self.register_buffer("mean", torch.zeros(mels))  # of each band in the training data
-        self.register_buffer("spread", torch.ones(mels))  # its standard deviation
+        self.output_projection = nn.Conv1d(hidden, mels, 1)
+        self.register_buffer("mean", torch.zeros(mels, 1))  # of each band in the training data
+        self.register_buffer("spread", torch.ones(mels, 1))  # its standard deviation
 
     def features(self, times: Sequence[tuple[str, float, float]], f0: np.ndarray) -> np.ndarray:
         """Phones with their times in seconds, F0 (N,) in Hz -> what `forward` takes, (F, N)."""
@@ -95,23 +107,48 @@ class AcousticModel(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """(B, F, N) -> log-mel magnitudes (B, M, N)."""
-        h = torch.relu(self.input_projection(features))
-        for convolution in self.convolutions:
-            h = h + torch.relu(convolution(self.dropout(h)))
-        h, _ = self.gru(self.dropout(h).transpose(1, 2))  # (B, N, H)
-        bands = self.output_projection(self.dropout(h)) * self.spread + self.mean
-        return bands.transpose(1, 2) + features[:, -self.mels :]
+        h = self.input_projection(features)
+        for block in self.blocks:
+            h = h + block(h)
+        envelope = self.output_projection(h) * self.spread + self.mean
+        return envelope + features[:, -self.mels :]
 
     @torch.no_grad()
-    def predict(
-        self, times: Sequence[tuple[str, float, float]], f0: np.ndarray, sharpness: float = 1.0
-    ) -> np.ndarray:
+    def predict(self, times: Sequence[tuple[str, float, float]], f0: np.ndarray) -> np.ndarray:
         """Phones with their times, F0 (N,) -> log-mel magnitudes (M, N)."""
         f0 = np.asarray(f0, dtype=float)
-        mel = self(torch.from_numpy(self.features(times, f0))[None])[0].numpy()
-        if sharpness != 1.0:
-            smooth = np.stack(
-                [np.convolve(np.pad(c, 3, "edge"), np.ones(7) / 7, "valid") for c in mel.T]
-            )
-            mel = smooth.T + sharpness * (mel - smooth.T)
-        return mel
+        return self(torch.from_numpy(self.features(times, f0))[None])[0].numpy()
+
+
+def dissimilarity(predicted: Tensor, recorded: Tensor) -> Tensor:
+    """One minus the structural similarity of two log-mel pictures (B, M, N), in windows of 5 bands by 7 frames.
+
+        1 - mean (2 cov(x, y) + c) / (var x + var y + c),   c = 0.05
+
+    It is 0 where both rise and fall together and as far. A picture that is too smooth has too little variance.
+
+    References:
+        Wang et al., Image Quality Assessment: From Error Visibility to Structural Similarity, 2004
+        (doi:10.1109/TIP.2003.819861).
+    """
+    pool = lambda v: F.avg_pool2d(v.unsqueeze(1), (5, 7), 1)
+    x, y = predicted, recorded
+    mean_x, mean_y = pool(x), pool(y)
+    var = pool(x.square()) - mean_x.square() + pool(y.square()) - mean_y.square()
+    covariance = pool(x * y) - mean_x * mean_y
+    return 1 - ((2 * covariance + 0.05) / (var + 0.05)).mean()
+
+
+@lru_cache(maxsize=4)
+def load(path: Path | str | None = None) -> AcousticModel:
+    """The model that ships, of the voice "allison", or one from a file: the same object at every call.
+
+    >>> load().mels
+    32
+    """
+    tensors, notes = weights.load(path or "allison_acoustic")
+    if "acoustic" not in notes:
+        raise ValueError(f"{path} does not hold an acoustic model")
+    model = AcousticModel(**notes["acoustic"])
+    model.load_state_dict(tensors)
+    return model.eval().requires_grad_(False)

@@ -1,0 +1,58 @@
+"""The acoustic model: harmonics by arithmetic, an envelope by a network that sees both sides, and what ships."""
+
+import numpy as np
+import pytest
+import torch
+
+from minigen.conditioning import mel_bands
+from minigen.speech.acoustic_model import AcousticModel, dissimilarity, harmonic_bands
+
+TIMES = [("pau", 0.0, 0.1), ("a", 0.1, 0.3), ("b", 0.3, 0.5)]
+F0 = np.where(np.arange(50) < 10, 0.0, 150.0)
+
+
+def small() -> AcousticModel:
+    torch.manual_seed(0)
+    return AcousticModel(("pau", "a", "b"), hidden=8, dilations=(1, 2)).eval()
+
+
+@pytest.mark.parametrize("hz", [90.0, 210.0])
+def test_harmonic_bands_are_those_of_a_pulse_train(hz):
+    t = np.arange(8000)
+    x = sum(np.cos(2 * np.pi * k * hz / 8000 * t) for k in range(1, int(4000 / hz)))
+    measured = mel_bands(x, 8000, 32)[:, 50]
+    found = harmonic_bands(np.array([hz]), 8000, 32)[:, 0]
+    measured = measured - np.log(np.exp(measured).mean())
+    low = slice(0, 12)  # bands narrower than the distance of two harmonics of 210 Hz
+    assert np.corrcoef(found[low], (measured - measured.mean())[low])[0, 1] > (
+        0.7 if hz > 100 else 0.3
+    )
+
+
+def test_unvoiced_frames_have_no_harmonics():
+    assert not harmonic_bands(np.zeros(3), 8000, 32).any()
+    model = small()
+    assert model.features(TIMES, F0).shape == (3 * 3 + 5 + 32, 50)
+
+
+def test_it_sees_both_sides_and_no_further():
+    model = small()
+    x = torch.zeros(1, model.input_projection.in_channels, 80).requires_grad_()
+    model(x)[0, :, 40].square().sum().backward()
+    # GroupNorm looks at the whole sentence, so reach is measured without it.
+    reach = 1 + 2 * (1 + 2)
+    touched = x.grad.abs().sum((0, 1))
+    assert touched[40 - reach] > 0
+    assert touched[40 + reach] > 0
+
+
+def test_similar_pictures_score_better_than_smooth_ones():
+    y = torch.randn(2, 32, 60, generator=torch.Generator().manual_seed(0))
+    smooth = torch.nn.functional.avg_pool2d(y[:, None], (3, 5), 1, (1, 2))[:, 0]
+    assert dissimilarity(y, y) < 1e-6
+    assert dissimilarity(smooth, y) > 0.3
+
+
+def test_an_unknown_phone_is_named():
+    with pytest.raises(ValueError, match="unknown phones"):
+        small().predict([("zz", 0.0, 0.5)], F0)
