@@ -18,8 +18,8 @@ import torch
 from torch import Tensor
 
 from minigen import conditioning, data, weights
-from minigen.speech import voice
 from minigen.speech.acoustic_model import AcousticModel, dissimilarity
+from minigen.speech.corpus import Source, read_all
 from minigen.train import Ema, TrainConfig, learning_rate
 
 OUT = weights.path("allison_acoustic")
@@ -30,7 +30,6 @@ Pair = tuple[Tensor, Tensor]  # features (F, N), log-mel bands (M, N)
 
 def clips(table: Path) -> tuple[list, list]:
     """Clips at one level, with phones and sharpened F0: (to train on, held out)."""
-    corpus = {"name": "allison", "rate": RATE, "mels": MELS}
     timed = {clip.name: clip.phones for clip in data.allison(phones=table)}
     train, out = (
         [
@@ -46,7 +45,7 @@ def clips(table: Path) -> tuple[list, list]:
             for clip in part
             if clip.name in timed
         ]
-        for part in voice.corpus_clips(corpus)
+        for part in read_all(Source(rate=RATE, mels=MELS, name="allison"))
     )
     return train, out
 

@@ -21,7 +21,7 @@ import torch
 
 from minigen import weights
 from minigen.distillation import DistillationLoss
-from minigen.speech import voice
+from minigen.speech.corpus import Crops, Source, as_batch, read_all
 from minigen.speech.waveform_model import KINDS, ExcitationLikelihood, build
 from minigen.train import TrainConfig, Trainer
 
@@ -30,10 +30,8 @@ def clips_of(corpus: dict) -> tuple[list, list]:
     """The clips of all corpora of a recipe: (to train on, held out)."""
     train, out = [], []
     for name, minutes in corpus["minutes"].items():
-        one = {"name": name, "names": [name], "minutes": minutes} | {
-            key: corpus[key] for key in ("rate", "mels")
-        }
-        mine, other = voice.corpus_clips(one)
+        source = Source(rate=corpus["rate"], mels=corpus["mels"], name=name, minutes=minutes)
+        mine, other = read_all(source)
         train, out = train + mine, out + other
     return train, out
 
@@ -42,7 +40,7 @@ def train(recipe: dict, out: Path, resume: bool) -> None:
     kind, corpus = recipe["kind"].split()[1], recipe["corpus"]
     torch.manual_seed(recipe["seed"])
     model = KINDS[kind](**recipe["model"])
-    batches = voice.DigitBatches(clips_of(corpus)[0], **recipe["data"], spec=model.spec)
+    batches = Crops(clips_of(corpus)[0], **recipe["data"], spec=model.spec)
     if kind == "teacher":
         model.calibrate(batches(step) for step in range(12))
         objective = ExcitationLikelihood(model)
@@ -96,7 +94,7 @@ def nll(path: Path) -> dict[str, float]:
         corpus = recipe["corpus"] | {"minutes": {name: minutes}}
         total = plain = count = 0.0
         for clip in clips_of(corpus)[1]:
-            batch = voice.as_batch(clip, recipe["data"]["dither"], model.spec)
+            batch = as_batch(clip, recipe["data"]["dither"], model.spec)
             e, log_det = model.excitation(batch)
             total -= model.log_prob(batch).item()
             plain -= (torch.distributions.Normal(0, 1).log_prob(e).sum() + log_det).item()

@@ -1,11 +1,15 @@
-"""From typed text to a waveform: words, phones with times and F0, conditioning, network."""
+"""From typed text to a waveform.
+
+The digits: words -> phones with times and F0 -> network. The voice "allison", which says any sentence: text ->
+phones -> durations and F0 (`prosody`) -> mel bands (`acoustic_model`) -> sound (`waveform_model`).
+"""
 
 from __future__ import annotations
 
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Integral, Real
 from pathlib import Path
 
@@ -13,13 +17,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .. import conditioning
+from .. import conditioning, weights
 from ..conditioning import VoiceSpec
 from ..generate import generate
+from . import acoustic_model, voice, waveform_model
 from . import stream as streaming
-from . import voice
 from .stream import Part
 from .voice import StudentVoice, TeacherVoice, check_speaker, prosody_of
+from .waveform_model import ExcitationStudent, ExcitationTeacher
 
 __all__ = [
     "Spoken",
@@ -83,10 +88,10 @@ six, seven, eight, nine and 0-9
     """
     net, speaker, parts = _planned(text, speaker, model, pace, pitch, seed, temperature, voice)
     start = time.perf_counter()
-    if isinstance(net, StudentVoice):
-        generator = torch.Generator().manual_seed(seed)
-        pieces = streaming.pieces(net, parts, speaker, generator, temperature, WHOLE)
-        audio = np.concatenate(list(pieces))
+    if isinstance(net, StudentVoice | ExcitationStudent):
+        audio = np.concatenate(list(_pieces(net, parts, speaker, seed, temperature, WHOLE)))
+    elif isinstance(net, ExcitationTeacher):
+        audio = np.concatenate([net.synthesize(*part, seed, temperature) for part in parts])
     else:
         cond = conditioning_for(net, list(parts), speaker)
         backend = backend or ("numpy" if voice == "digits" else "numba")
@@ -120,11 +125,24 @@ def stream(
     (4, True)
     """
     net, speaker, parts = _planned(text, speaker, model, pace, pitch, seed, temperature, voice)
-    if not isinstance(net, StudentVoice):
+    if not isinstance(net, StudentVoice | ExcitationStudent):
         raise ValueError(  # noqa: TRY004
             f"only a student speaks piece by piece, and {model!r} is a teacher: use speak"
         )
+    return _pieces(net, parts, speaker, seed, temperature, chunk)
+
+
+def _pieces(
+    net: StudentVoice | ExcitationStudent,
+    parts: Iterator[Part],
+    speaker: str,
+    seed: int,
+    temperature: float,
+    chunk: int,
+) -> Iterator[np.ndarray]:
     generator = torch.Generator().manual_seed(seed)
+    if isinstance(net, ExcitationStudent):
+        return net.pieces(parts, generator, temperature, chunk)
     return streaming.pieces(net, parts, speaker, generator, temperature, chunk)
 
 
@@ -137,8 +155,8 @@ def _planned(
     seed: int,
     temperature: float,
     of: str,
-) -> tuple[Voice, str, Iterator[Part]]:
-    """The arguments of `speak` -> network, speaker, and phones with times and F0, part by part.
+) -> tuple[Voice | ExcitationStudent | ExcitationTeacher, str, Iterator[Part]]:
+    """The arguments of `speak` -> network, speaker, and phones with times or mel bands, and F0, part by part.
 
     What is wrong with an argument is said at the call; each part is planned when it is needed.
     """
@@ -153,8 +171,9 @@ def _planned(
     check_temperature(temperature)
     check_seed(seed)
     net = _network(model, of)
-    speaker = speaker or net.spec.speakers[0]
-    check_speaker(net.spec, speaker)
+    spec = replace(net.spec, speakers=(of,)) if net.spec.mels else net.spec
+    speaker = speaker or spec.speakers[0]
+    check_speaker(spec, speaker)
     if of == "digits":
         parts = conditioning.words_of(text)
         plan = lambda word: conditioning.plan(word, speaker, pace, pitch)
@@ -162,17 +181,24 @@ def _planned(
         prosody = prosody_of(of, speaker)
         parts = prosody.sentences(text)  # says what cannot be read
         plan = lambda phones: prosody.plan(phones=phones, pace=pace, pitch=pitch)
+        if spec.mels:
+            timed, bands = plan, acoustic_model.load()
+            plan = lambda phones: (bands.predict(*(known := timed(phones))), known[1])
     plan(parts[0])  # says what is wrong with pace and pitch
     return net, speaker, map(plan, parts)
 
 
-def _network(model: str | None, of: str) -> Voice:
+def _network(model: str | None, of: str) -> Voice | ExcitationStudent | ExcitationTeacher:
     if model in (None, "student", "teacher"):
+        if of == "allison":
+            return waveform_model.load(model or "student")
         return voice.shared(model or "student", voice=of)
     if not Path(model).is_file():
         raise ValueError(
             f"no model {model!r}: choose student or teacher, or give a file of weights of a student"
         )
+    if (weights.notes(model).get("recipe") or {}).get("kind") == "waveform student":
+        return waveform_model.load("student", model)
     net = voice.shared("student", model)
     if net.spec.mels:
         raise ValueError(f"{model} is a vocoder: `minigen vocode` uses it, on recordings")

@@ -12,6 +12,7 @@ and stays closed. The spectral losses are about x, and their gradient goes throu
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -266,17 +267,23 @@ def build(kind: str, tensors: dict[str, Tensor], sizes: dict) -> _WaveformModel:
     return model.eval().requires_grad_(False)
 
 
-@lru_cache(maxsize=4)
 def load(kind: str = "student", path: Path | str | None = None) -> _WaveformModel:
-    """The model that ships, or one from a file: the same object at every call.
+    """The model that ships, or one from a file: the same object at every call, until the file changes.
 
     >>> load("student").spec.mels
     32
     """
     if kind not in KINDS:
         raise ValueError(f"no model {kind!r}: choose one of {', '.join(KINDS)}")
-    tensors, notes = weights.load(path or f"waveform_{kind}")
+    file = weights.path(path or f"waveform_{kind}")
+    state = os.stat(file) if file.is_file() else None  # `weights.load` says what is missing
+    return _shared(kind, file, state and (state.st_mtime_ns, state.st_size, state.st_ino))
+
+
+@lru_cache(maxsize=4)
+def _shared(kind: str, file: Path, state: tuple | None) -> _WaveformModel:
+    tensors, notes = weights.load(file)
     held = (notes.get("recipe") or {}).get("kind")
     if held != f"waveform {kind}":
-        raise ValueError(f"{path} does not hold a waveform {kind} but {held or 'something else'}")
+        raise ValueError(f"{file} does not hold a waveform {kind} but {held or 'something else'}")
     return build(kind, tensors, notes["recipe"]["model"])
