@@ -29,9 +29,7 @@ NUMPY_ONLY = {"audio", "gaussian", "mixture", "hmm", "timeseries"}
 
 # What breaks a rule today; entries only ever leave these lists.
 LONG: dict[str, int] = {
-    "speech/alignment.py": 434,
     "speech/conversion.py": 343,
-    "speech/hmm_synthesis.py": 333,
     "timeseries/arima.py": 341,
 }
 UPWARDS: set[str] = set()

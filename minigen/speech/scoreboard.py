@@ -15,10 +15,11 @@ import numpy as np
 
 from .. import metrics
 from ..audio import fit_length, mu_law_decode, mu_law_encode
+from ..audio.source_filter import copy_synthesis
 from ..data import Utterance, spoken_digits
 from ..timeseries import lpc_analysis, lpc_excitation, lpc_synthesis
 from .corpus import held_out
-from .hmm_synthesis import StatisticalVoice, copy_synthesis
+from .hmm_synthesis import HMMSynthesizer
 
 __all__ = ["ROWS", "Row", "measure", "measure_row"]
 
@@ -80,7 +81,7 @@ def _vocoder(clips: Sequence[Utterance]) -> list[np.ndarray]:
 
 
 def _hmm(clips: Sequence[Utterance]) -> list[np.ndarray]:
-    voice = StatisticalVoice.fit(held_out()[0])
+    voice = HMMSynthesizer.fit(held_out()[0])
     return [voice.speak(clip.text, clip.speaker).astype(float) for clip in clips]
 
 

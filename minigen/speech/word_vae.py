@@ -21,11 +21,11 @@ from torch import Tensor
 
 from .. import weights
 from ..audio import FLOOR, mel_cepstrum, mel_filterbank, mel_spectrogram
+from ..audio.source_filter import FRAME, continuous_log_f0, vocode
 from ..data import Utterance
 from ..timeseries import pitch
 from ..vae import VAE
 from .corpus import LOUD
-from .hmm_synthesis import FRAME, continuous_log_f0, vocode
 from .vocoder import network, synthesise
 
 __all__ = [

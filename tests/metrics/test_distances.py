@@ -25,7 +25,7 @@ from minigen.metrics import (
     voicing_error,
     warped_distance,
 )
-from minigen.speech.hmm_synthesis import StatisticalVoice
+from minigen.speech.hmm_synthesis import HMMSynthesizer
 
 
 def voiced(f0: np.ndarray, rate: int = 8000, hop: int = 80) -> np.ndarray:
@@ -155,7 +155,7 @@ def test_pitch_doubled_is_an_octave():
 
 def test_pitch_at_another_tempo_needs_the_path():
     """A vocoder says one word twice: slower, and at a known interval."""
-    voice = StatisticalVoice.fit(data.spoken_digits("rms", "nine"))
+    voice = HMMSynthesizer.fit(data.spoken_digits("rms", "nine"))
     own, other = voice.speak("nine", "rms"), voice.speak("nine", "rms", pace=0.8, pitch=1.25)
     assert len(other) > 1.2 * len(own)
     cents, unvoiced = pitch_errors(other, own, 8000, warp=True)

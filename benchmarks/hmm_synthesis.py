@@ -1,6 +1,6 @@
-"""The conventional voice in figures: how many digits an independent recogniser understands, and speed.
+"""HMM synthesis in figures: how many digits an independent recogniser understands, and speed.
 
-    python benchmarks/conventional_voice.py
+    python benchmarks/hmm_synthesis.py
 
 Voice and recogniser learn from the same recordings, all but one tempo and pitch of every word; the
 words that are judged are made by the voice, at drawn paces and pitches.
@@ -11,9 +11,9 @@ import time
 import numpy as np
 
 from minigen import data
-from minigen.audio import mel_cepstrum
+from minigen.audio.source_filter import copy_synthesis
 from minigen.metrics import DigitRecogniser, log_mel_distance, std_ratio
-from minigen.speech.hmm_synthesis import StatisticalVoice, continuous_log_f0, vocode
+from minigen.speech.hmm_synthesis import HMMSynthesizer
 
 HELD_OUT = "_t1.2_p1.0"
 VARIANTS = {
@@ -27,25 +27,21 @@ VARIANTS = {
 def main(per_word: int = 10) -> None:
     clips = data.spoken_digits()
     known = [clip for clip in clips if not clip.name.endswith(HELD_OUT)]
-    kept = [clip for clip in clips if clip.name.endswith(HELD_OUT)]
+    held_out = [clip for clip in clips if clip.name.endswith(HELD_OUT)]
     start = time.perf_counter()
-    voice = StatisticalVoice.fit(known)
+    voice = HMMSynthesizer.fit(known)
     print(f"fit on {len(known)} clips took {time.perf_counter() - start:.2f} s")
     recogniser = DigitRecogniser(known)
 
-    copies = []
-    for clip in kept:
-        cepstrum = mel_cepstrum(clip.audio, clip.rate).T
-        log_f0, voicing = continuous_log_f0(clip.f0, len(cepstrum))
-        f0 = np.where(voicing > 0.5, np.exp(log_f0), 0)
-        copies.append(vocode(cepstrum, f0, clip.rate)[: len(clip.audio)])
+    copies = [copy_synthesis(clip) for clip in held_out]
     distance = [
-        log_mel_distance(x, c.audio[: len(x)], c.rate) for x, c in zip(copies, kept, strict=True)
+        log_mel_distance(x, c.audio[: len(x)], c.rate)
+        for x, c in zip(copies, held_out, strict=True)
     ]
-    ratio = [std_ratio(x, c.audio) for x, c in zip(copies, kept, strict=True)]
-    for name, said in (("recordings", [c.audio for c in kept]), ("analysed, vocoded", copies)):
-        right = sum(recogniser(x) == clip.text for x, clip in zip(said, kept, strict=True))
-        print(f"{name:>20}: {right} of {len(kept)} held-out words recognised")
+    ratio = [std_ratio(x, c.audio) for x, c in zip(copies, held_out, strict=True)]
+    for name, made in (("recordings", [c.audio for c in held_out]), ("analysed, vocoded", copies)):
+        right = sum(recogniser(x) == clip.text for x, clip in zip(made, held_out, strict=True))
+        print(f"{name:>20}: {right} of {len(held_out)} held-out words recognised")
     print(f"{'':>20}  log-mel {np.mean(distance):.2f} dB, std ratio {np.median(ratio):.2f}")
 
     for name, options in VARIANTS.items():
