@@ -192,7 +192,8 @@ def network(phones: Phones, models: PhoneModels) -> Network:
                     s = len(emission)
                     emission.append(index * models.n_states + state)
                     token.append(len(names))
-                    start.append(logsumexp([p for i, p in entry if i < 0] or [-np.inf]))
+                    begins = [p for i, p in entry if i < 0]
+                    start.append(np.logaddexp.reduce(begins) if begins else -np.inf)
                     arcs = [(s, models.log_stay[index, state]), *(a for a in entry if a[0] >= 0)]
                     source += [i for i, _ in arcs]
                     weight += [log_p for _, log_p in arcs]
