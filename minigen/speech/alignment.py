@@ -29,7 +29,6 @@ from .phones import SILENCE
 
 __all__ = [
     "FRAME",
-    "Network",
     "PhoneModels",
     "align",
     "align_corpus",
@@ -256,19 +255,17 @@ def _maximise(found: Iterable[tuple], models: PhoneModels, floor: np.ndarray) ->
     mean = np.where(enough, first / safe, models.mean.reshape(-1, m, d))
     variance = np.where(enough, second / safe - mean**2, models.variance.reshape(-1, m, d))
     occupied = weight.sum(axis=1)  # (P S,)
-    stay = np.where(
-        occupied > 3, stays / np.maximum(occupied, 1e-10), np.exp(models.log_stay.ravel())
-    )
+    stay = np.clip(stays / np.maximum(occupied, 1e-10), 0.01, 0.999)
+    log_stay = np.where(occupied > 3, np.log(stay), models.log_stay.ravel())
     share = np.maximum(weight, 1e-5)
-    log_share = np.log(share / share.sum(axis=1, keepdims=True))
+    share = np.log(share / share.sum(axis=1, keepdims=True))
+    log_weight = np.where(occupied[:, None] > 3, share, models.log_weight.reshape(-1, m))
     return replace(
         models,
-        log_weight=np.where(
-            occupied[:, None] > 3, log_share, models.log_weight.reshape(-1, m)
-        ).reshape(p, s, m),
+        log_weight=log_weight.reshape(p, s, m),
         mean=mean.reshape(p, s, m, d),
         variance=np.maximum(variance, floor).reshape(p, s, m, d),
-        log_stay=np.log(np.clip(stay, 0.01, 0.999)).reshape(p, s),
+        log_stay=log_stay.reshape(p, s),
         history=[*models.history, total],
     )
 
@@ -399,34 +396,29 @@ def align_corpus(
     if len({clip.name for clip in clips}) != len(clips) or not clips:
         raise ValueError("align_corpus needs clips, each with a name of its own")
     scripts = [None] * len(clips) if transcripts is None else list(transcripts)
-    bad, good, features = [], [], []
 
-    def extract(clip: Utterance, script: Phones | None) -> tuple[Phones, np.ndarray] | ValueError:
+    def extract(clip: Utterance, script: Phones | None) -> tuple:
         try:
             script = pronunciation.transcribe(clip.text) if script is None else script
             x = _extract_features(clip)
             _check_length(len(x), script, STATES)
-            return script, x
+            return clip, script, x, None
         except ValueError as error:
-            return error
+            return clip, None, None, error
 
     def with_bar(results: Iterable, title: str) -> Iterable:
         return tqdm(results, total=len(clips), desc=title, disable=not progress)
 
     with ThreadPoolExecutor(workers) as pool:
-        found = with_bar(pool.map(extract, clips, scripts), "read")
-        for clip, result in zip(clips, found, strict=True):
-            if isinstance(result, ValueError):
-                bad.append(f"{clip.name} ({result})")
-            else:
-                good.append((clip, result[0]))
-                features.append(result[1])
+        found = list(with_bar(pool.map(extract, clips, scripts), "read"))
+        bad = [f"{clip.name} ({error})" for clip, *_, error in found if error]
         if bad:
             message = f"{len(bad)} of {len(clips)} clips cannot be aligned: {'; '.join(bad)}"
-            if not skip_bad or not good:
+            if not skip_bad or len(bad) == len(clips):
                 raise ValueError(f"{message}. Mend them, or leave them out (skip_bad, --skip-bad)")
             warnings.warn(f"{message}. They are left out", stacklevel=2)
-        clips, scripts = [clip for clip, _ in good], [script for _, script in good]
+        good = [row for *row, error in found if not error]
+        clips, scripts, features = (list(column) for column in zip(*good, strict=True))
         for speaker in {clip.speaker for clip in clips}:
             own = [i for i, clip in enumerate(clips) if clip.speaker == speaker]
             mean = np.concatenate([features[i] for i in own]).mean(axis=0)
