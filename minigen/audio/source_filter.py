@@ -1,4 +1,4 @@
-"""The source-filter vocoder: mel-cepstra and F0 -> an excitation through a filter -> waveform.
+"""Chapter 1: the source-filter vocoder, from mel-cepstra and F0 to a waveform; chapter 3 speaks with it.
 
 Features are mel-cepstra (the shape of the spectrum) and F0, one row each 5 ms. The source is pulses at
 F0 or noise, the filter the minimum-phase one with the envelope of the cepstra.
