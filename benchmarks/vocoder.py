@@ -15,10 +15,10 @@ from collections.abc import Callable
 import numpy as np
 
 from minigen import audio, metrics, results
+from minigen.audio.source_filter import copy_synthesis
 from minigen.conditioning import mel_bands
 from minigen.data import Utterance
 from minigen.speech import corpus, voice
-from minigen.speech.hmm_synthesis import copy_synthesis
 from minigen.speech.vocoder import vocode
 
 UNSEEN = "ljspeech"  # in no vocoder's recipe
