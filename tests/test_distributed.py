@@ -13,7 +13,8 @@ from minigen import distributed, weights
 from minigen.distillation import DistillationLoss
 from minigen.distributions import DiscretizedLogisticMixture, GaussianHead
 from minigen.parallel_wavenet import Student
-from minigen.speech.voice import Likelihood, TeacherVoice
+from minigen.speech.objectives import Likelihood
+from minigen.speech.voice import TeacherVoice
 from minigen.train import Trainer
 from minigen.wavenet import WaveNet
 
