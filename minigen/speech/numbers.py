@@ -42,7 +42,7 @@ def previous_word(m: re.Match) -> str:
 
 # ---------------------------------------------------------------- digits to words
 
-_DIGITS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
+_DIGITS = english()["lists"]["digits"].split()
 _CURRENCIES = {"$": "USD", "£": "GBP", "€": "EUR", "₹": "INR", "₽": "RUB"}
 _AND = re.compile("(?<=hundred )and |(?<=thousand )and |(?<=illion )and ")
 
@@ -139,24 +139,9 @@ def readings(written: str) -> list[str]:
 
 # ---------------------------------------------------------------- dates and times
 
-_MONTHS = [
-    "january",
-    "february",
-    "march",
-    "april",
-    "may",
-    "june",
-    "july",
-    "august",
-    "september",
-    "october",
-    "november",
-    "december",
-]
-_MONTH = (
-    r"(Jan(?:uary)?|Feb(?:ruary)?|Mar(?:ch)?|Apr(?:il)?|May|June?|July?|Aug(?:ust)?|Sept?(?:ember)?"
-)
-_MONTH += r"|Oct(?:ober)?|Nov(?:ember)?|Dec(?:ember)?)\b\.?"
+_MONTHS = english()["lists"]["months"].split()
+_MONTH = "|".join(f"{name[:3]}(?:{name[3:]})?" for name in map(str.title, _MONTHS))
+_MONTH = rf"({_MONTH.replace('Sep(?:t', 'Sept?(?:')})\b\.?"
 _DAY, _NUMERIC_MONTH = r"(0?[1-9]|[12]\d|3[01])", "(0?[1-9]|1[0-2])"
 _NO_MORE = r"(?![\w/-]|\.\d)"
 _HALF = r"(?:\s?([AaPp])\.?[Mm]\b(?:\.(?!\s*$|\s+[A-Z]))?)"
