@@ -244,9 +244,9 @@ def _telephone(m: re.Match) -> str:
     return f"plus {groups}" if m[0][0] == "+" else groups
 
 
-@rule(RULES, r"(?<![\w.])(?:9[/-]11|24/7|50[/-]50|20/20)(?![\w/])")
+@rule(RULES, r"(?<![\w.])(?:9[/-]11|24[/-]7|50[/-]50|20/20|(?:19|20)\d\d/\d\d)(?![\w/])")
 def _fixed(m: re.Match) -> str:
-    return " ".join(cardinal(n) for n in re.findall(r"\d+", m[0]))
+    return " ".join(_year(n) if len(n) == 4 else cardinal(n) for n in re.findall(r"\d+", m[0]))
 
 
 @rule(RULES, r"(?<![\w.])\d+(?:\.\d+){2,}")
@@ -307,6 +307,12 @@ def _feet(m: re.Match) -> str:
     return f"{cardinal(count)} {names[count != '1']} {m[2] and cardinal(m[2]) or ''}"
 
 
+@rule(RULES, r"(?<![\w.])(\d+)\s?h\s?(\d+)\s?m(?:in)?\b")
+def _duration(m: re.Match) -> str:
+    hour, minute = (f"{_UNITS[u][m[k] != '1']}" for k, u in ((1, "h"), (2, "min")))
+    return f"{cardinal(m[1])} {hour} {cardinal(m[2])} {minute}"
+
+
 @rule(RULES, rf"({_NUMBER})°\s?(\d+)'(?:\s?({_NUMBER})(?:\"|''))?")
 def _angle(m: re.Match) -> str:
     seconds = f"{cardinal(m[3])} seconds" if m[3] else ""
@@ -316,7 +322,7 @@ def _angle(m: re.Match) -> str:
 @rule(
     RULES,
     rf"(?:(?<![A-Za-z])(?<![A-Za-z]-)|(?<=\dx))(?:(?P<sign>{_CURRENCY})\s?(?P<minus>[-−])?)?",
-    rf"(?P<n>(?:\d+\s)?(?<![\d/])\d+\s?/\s?\d+(?![\d/])|{_NUMBER})",
+    rf"(?P<n>(?<=€)\d+,\d\d(?!\d)|\d+,\d\d(?=\s?€)|(?:\d+\s)?(?<![\d/])\d+\s?/\s?\d+(?![\d/])|{_NUMBER})",
     rf"(?:(?P<to>\s?–\s?|-)(?P<sign2>{_CURRENCY})?(?P<n2>{_NUMBER})(?![\d/:-]|\s?=))?",
     r"(?P<scale>\s?(?:thousand|million|billion|trillion)\b|(?(sign)(?:[kKmMbBtT]|[bB]n)\b|(?!)))?",
     rf"(?:(?P<gap>\s|-(?=[a-z]))?(?P<unit>{_UNIT}|[€£])(?:\^(?P<power>[23]))?(?!\w)",
@@ -328,6 +334,8 @@ def _quantity(m: re.Match) -> str | list[str]:
     n, n2, sign, unit = m["n"], m["n2"], m["sign"], m["unit"]
     if unit in ("€", "£"):
         sign, unit = unit, None
+    if re.fullmatch(r"\d+,\d\d", n):  # €3,50
+        n = n.replace(",", ".")
     scale = (m["scale"] or "").strip().lower()
     scale = _SCALES.get(scale, scale)
     alone = not (sign or unit or scale)
@@ -375,7 +383,7 @@ def _bare_units(m: re.Match) -> str:
 @rule(
     RULES,
     r"[x×*–](?:(?<=\d.)|(?<=\d\s.))(?=\s?\d)",
-    r"|[-–](?:(?<=[ap]m.)|(?<=[ap]m\s.)|(?<=:\d\d.))(?=\s?\d)",
+    r"|–(?<=\b[A-Z].)(?=[A-Z]\b)|[-–](?:(?<=[ap]m.)|(?<=[ap]m\s.)|(?<=:\d\d.))(?=\s?\d)",
 )
 def _between(m: re.Match) -> str:
     return {"x": "by", "×": "times", "*": "times"}.get(m[0], "to")

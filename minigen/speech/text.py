@@ -194,7 +194,11 @@ def _abbreviation(m: re.Match) -> str | None:
     if short in _ENGLISH["titles"]:
         named = after[:1].isupper() and after.lower() not in _LISTS["starters"]
         before = previous_word(m)
-        if short in ("Dr", "St") and before.istitle() and before.lower() not in _LISTS["starters"]:
+        if (
+            short in ("Dr", "St")
+            and before[:1].isupper()
+            and before.lower() not in _LISTS["starters"]
+        ):
             address = re.search(
                 r"\b\d+ (?:\w+\.? ){1,3}$", m.string[max(0, m.start() - 40) : m.start()]
             )
