@@ -25,6 +25,8 @@ Out = Annotated[Path, typer.Option(help="Sound file to write, .wav or .flac.")]
 Temperature = Annotated[
     float, typer.Option(min=0, max=100, help="Scale of the noise: 0 is none, 1 as trained.")
 ]
+Lexicon = Annotated[Path | None, typer.Option(help="File of words and their phones, one a line.")]
+SkipUnknown = Annotated[bool, typer.Option("--skip-unknown", help="Leave out what has no reading.")]
 Seed = Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of the noise.")]
 
 
@@ -72,9 +74,8 @@ def _one_thread() -> None:
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
 
 
-def _progress(
-    pieces, rate: int, what: str
-):  # -> pieces, with a line on the screen after two seconds
+def _progress(pieces, rate: int, what: str):
+    """The pieces, with a line on the screen after two seconds."""
     from tqdm import tqdm
 
     bar = tqdm(desc=what, unit="s", delay=2, leave=False, bar_format="{desc}: {n:.0f} s of sound")
@@ -86,33 +87,24 @@ def _progress(
 
 @app.command()
 def speak(
-    text: Annotated[
-        str, typer.Argument(help='"three one four"; with --voice allison, any English.')
-    ],
+    text: Annotated[str, typer.Argument(help="Digits; with --voice allison, any English.")],
     voice: Annotated[Voice, typer.Option(help="allison says any sentence.")] = Voice.digits,
-    speaker: Annotated[
-        str | None, typer.Option(help="Of the digits: slt (the default), rms or awb.")
-    ] = None,
+    speaker: Annotated[str | None, typer.Option(help="Of the digits: slt, rms or awb.")] = None,
     out: Out = Path("spoken.wav"),
-    model: Annotated[
-        str | None,
-        typer.Option(help="student (the default), teacher, or a file of weights of a student."),
-    ] = None,
+    model: Annotated[str | None, typer.Option(help="student, teacher, or a weights file.")] = None,
     pace: Annotated[float, typer.Option(help="Factor of the tempo, 0.5 to 2.")] = 1.0,
     pitch: Annotated[float, typer.Option(help="Factor of F0, 0.5 to 2.")] = 1.0,
     temperature: Temperature = 1.0,
     seed: Seed = 0,
-    stream: Annotated[
-        bool,
-        typer.Option(help="Compute half a second at a time, and say when the first was there."),
-    ] = False,
-    compare: Annotated[
-        bool, typer.Option(help="Also time the teacher sample by sample, as a ratio.")
-    ] = False,
+    lexicon: Lexicon = None,
+    skip_unknown: SkipUnknown = False,
+    stream: Annotated[bool, typer.Option(help="Compute half a second at a time.")] = False,
+    compare: Annotated[bool, typer.Option(help="Also time the teacher, as a ratio.")] = False,
 ) -> None:
     """Synthesize speech from text and write it to a sound file."""
     from . import audio
     from .speech import synthesis
+    from .speech.pronunciation import read_lexicon
     from .speech.voice import RATE
 
     audio.check_output(out)
@@ -122,13 +114,15 @@ def speak(
         )
     _one_thread()
     given = (text, speaker, model, pace, pitch, seed, temperature)
+    known = lexicon and read_lexicon(lexicon)
+    options = {"voice": voice.value, "lexicon": known, "skip_unknown": skip_unknown}
     if model == "teacher":
         if stream:
             raise ValueError("--stream is for a student: a teacher has no pieces")
-        pieces = (synthesis.speak(*given, voice=voice.value).audio for _ in range(1))
+        pieces = (synthesis.speak(*given, **options).audio for _ in range(1))
     else:
         chunk = 48 if stream else synthesis.WHOLE
-        pieces = synthesis.stream(*given, voice=voice.value, chunk=chunk)
+        pieces = synthesis.stream(*given, **options, chunk=chunk)
     samples, first, begin = 0, 0.0, time.perf_counter()
     with audio.open_to_write(out, RATE) as write:
         for piece in _progress(pieces, RATE, "speaking"):
@@ -147,6 +141,22 @@ def speak(
             f"student {rate:,.0f} samples/s, naive teacher {naive:,.0f} samples/s: "
             f"{rate / naive:,.0f} times as fast"
         )
+
+
+@app.command()
+def pronounce(
+    text: Annotated[str, typer.Argument(help="English: letters, figures, symbols.")],
+    phones: Annotated[bool, typer.Option("--phones", help="Show the phones, too.")] = False,
+    lexicon: Lexicon = None,
+    skip_unknown: SkipUnknown = False,
+) -> None:
+    """Show how a text is read: the words of each sentence in a line, capitals spelled; and their phones."""
+    from .speech.pronunciation import read_lexicon, word_phones
+
+    for row in word_phones(text, lexicon and read_lexicon(lexicon), skip_unknown):
+        typer.echo(" ".join(word for word, _ in row if word))
+        if phones:
+            typer.echo(f"    {'  '.join(' '.join(names) for _, names in row)}")
 
 
 @app.command()
@@ -192,9 +202,8 @@ def align(
     out: Annotated[Path, typer.Option(help="The table of phone times to write, tab-separated.")],
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many clips.")] = None,
     workers: Annotated[int, typer.Option(min=1, max=256, help="Threads.")] = 2,
-    skip_bad: Annotated[
-        bool, typer.Option("--skip-bad", help="Leave out clips that cannot be aligned.")
-    ] = False,
+    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave out bad clips.")] = False,
+    lexicon: Lexicon = None,
 ) -> None:
     """Find the times of each phone of a corpus, from recordings and transcripts alone.
 
@@ -204,11 +213,12 @@ def align(
     import numpy as np
 
     from . import data
-    from .speech import alignment
+    from .speech import alignment, pronunciation
 
-    known = ("allison", "cmu_arctic", "fsdd", "ljspeech", "spoken_digits", "vctk")
-    if corpus not in known:
-        raise ValueError(f"no English corpus {corpus!r}: choose one of {', '.join(known)}")
+    corpora = ("allison", "cmu_arctic", "fsdd", "ljspeech", "spoken_digits", "vctk")
+    if corpus not in corpora:
+        raise ValueError(f"no English corpus {corpus!r}: choose one of {', '.join(corpora)}")
+    known = lexicon and pronunciation.read_lexicon(lexicon)
     out.parent.mkdir(parents=True, exist_ok=True)
     _writable(out)
     if corpus == "spoken_digits":
@@ -217,13 +227,9 @@ def align(
         clips = getattr(data, corpus)(limit=limit)
     phones = [[name for name, _, _ in clip.phones or []] for clip in clips]
     transcripts = phones if all(phones) else None
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        times, models = alignment.align_corpus(
-            clips, transcripts, workers=workers, skip_bad=skip_bad, progress=True
-        )
-    for warning in caught:
-        typer.echo(f"minigen: {warning.message}", err=True)
+    times, models = alignment.align_corpus(
+        clips, transcripts, workers=workers, skip_bad=skip_bad, progress=True, lexicon=known
+    )
     clips = [clip for clip in clips if clip.name in times]
     data.save_phones(out, times)
     minutes = sum(clip.duration for clip in clips) / 60
@@ -332,11 +338,14 @@ def evaluate(
 
 def main() -> None:
     """Entry point. An error of the user's is one line on stderr, with exit code 2; Ctrl-C is 130."""
+    warnings.showwarning = lambda message, *_: typer.echo(f"minigen: {message}", err=True)
     try:
         code = app(standalone_mode=False)
     except KeyboardInterrupt as stopped:
         _fail(str(stopped) or "stopped", 130)
     except (ValueError, TypeError, OSError, FloatingPointError, ImportError, MemoryError) as error:
+        for note in getattr(error, "__notes__", ()):  # further lines of a lexicon that are wrong
+            typer.echo(f"minigen: {note}", err=True)
         _fail(str(error) or type(error).__name__)
     except Exception as error:
         if not hasattr(error, "format_message"):  # one of typer's own, about the command line

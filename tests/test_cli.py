@@ -66,10 +66,40 @@ def test_it_says_what_it_is_and_what_it_can(run):
     assert code == 0 and all(
         name in out for name in ("speak", "train", "export", "convert", "vocode")
     )
-    for name in ("speak", "train", "export", "align", "convert", "vocode", "evaluate"):
+    for name in ("speak", "pronounce", "train", "export", "align", "convert", "vocode", "evaluate"):
         code, out, _ = run(name, "--help")
         assert code == 0 and "Usage" in out
     assert run()[0] == 0
+
+
+def test_it_shows_how_a_text_is_read(run, place):
+    code, out, err = run("pronounce", "Dr. Lee paid $5. Wind, up!")
+    assert (code, err) == (0, "") and out == "doctor lee paid five dollars\nwind up\n"
+    (place / "names.txt").write_text("lee l ey\nsiobhan\tsh ax v ao n\n")
+    code, out, _ = run("pronounce", "Lee, Siobhan.", "--phones", "--lexicon", "names.txt")
+    assert out == "lee siobhan\n    l ey  pau  sh ax v ao n\n"
+    code, _, err = run("pronounce", "a 中 b")
+    assert code == 2 and err.count("\n") == 1 and "U+4E2D), character 3" in err
+    code, out, err = run("pronounce", "a 中 b", "--skip-unknown")
+    assert (code, out) == (0, "a b\n") and err.count("\n") == 1 and "left out" in err
+    (place / "names.txt").write_text("lee q\nok ow k ey\nsmith\n")
+    code, _, err = run("pronounce", "one", "--lexicon", "names.txt")
+    assert code == 2 and [line.split(":")[1] for line in err.splitlines()] == (
+        [" names.txt, line 1", " names.txt, line 3"]
+    )
+    assert run("speak", "one", "--lexicon", "none.txt")[0] == 2
+    assert run("speak", "one", "--skip-unknown")[0] == 2
+
+
+def test_a_lexicon_mends_a_name_and_skipping_leaves_a_character_out(run, place):
+    (place / "names.txt").write_text("lee hh ax l ow\n")
+    options = ("--voice", "allison", "--temperature", 0)
+    assert run("speak", "hello", *options, "--out", "a.wav")[0] == 0
+    code, _, err = run(
+        *("speak", "lee 中", *options, "--lexicon", "names.txt", "--skip-unknown", "--out", "b.wav")
+    )
+    assert code == 0 and "left out" in err
+    assert np.array_equal(audio.load(place / "a.wav")[0], audio.load(place / "b.wav")[0])
 
 
 def test_it_speaks_vocodes_converts_and_exports(run, place):

@@ -377,6 +377,7 @@ def align_corpus(
     workers: int = 2,
     skip_bad: bool = False,
     progress: bool = False,
+    lexicon: pronunciation.Lexicon | None = None,
 ) -> tuple[dict[str, list[tuple[str, float, float]]], PhoneModels]:
     """Train on recordings with their texts, then align the same: -> ({name: phones}, models).
 
@@ -388,6 +389,7 @@ def align_corpus(
             `pronunciation.transcribe` of each text, with silence allowed between words.
         iterations, splits, workers, progress: see `train_phones`.
         skip_bad: leave out, with a warning, clips whose text cannot be read or that are too short for it.
+        lexicon: pronunciations that go before the dictionary's.
 
     Raises:
         ValueError: names every clip that cannot be aligned, unless skip_bad.
@@ -399,7 +401,7 @@ def align_corpus(
 
     def extract(clip: Utterance, script: Phones | None) -> tuple:
         try:
-            script = pronunciation.transcribe(clip.text) if script is None else script
+            script = pronunciation.transcribe(clip.text, lexicon) if script is None else script
             x = _extract_features(clip)
             _check_length(len(x), script, STATES)
             return clip, script, x, None

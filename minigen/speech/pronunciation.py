@@ -20,7 +20,15 @@ from .letter_to_sound import letters_to_sounds, spell
 from .phones import PHONES, SILENCE, from_arpabet
 from .text import PAUSE, Sentence, read
 
-__all__ = ["Lexicon", "phones", "pronunciations", "read_lexicon", "sentence_phones", "transcribe"]
+__all__ = [
+    "Lexicon",
+    "phones",
+    "pronunciations",
+    "read_lexicon",
+    "sentence_phones",
+    "transcribe",
+    "word_phones",
+]
 
 Lexicon = Mapping[str, Sequence[Sequence[str]]]
 _OWN = english()["words"]
@@ -130,11 +138,17 @@ def read_lexicon(path: Path | str, inventory: Container[str] = PHONES) -> dict[s
     that comes again has another pronunciation.
 
     Raises:
-        ValueError: every line that is wrong, with its number.
+        ValueError: the last line that is wrong, with its number; the others are the error's notes.
     """
     found: dict[str, list[tuple]] = {}
     wrong = []
-    for number, line in enumerate(Path(path).read_text(encoding="utf-8-sig").splitlines(), 1):
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"there is no file {path} of words and phones")
+    try:
+        lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not UTF-8 text: {error}") from error
+    for number, line in enumerate(lines, 1):
         word, *symbols = unicodedata.normalize("NFC", line).replace(",", " ").split() or ["#"]
         way = from_arpabet(" ".join(symbols))
         unknown = [phone for phone in way if phone not in inventory]
@@ -150,7 +164,10 @@ def read_lexicon(path: Path | str, inventory: Container[str] = PHONES) -> dict[s
         else:
             found.setdefault(word.replace("’", "'").lower(), []).append(way)
     if wrong:
-        raise ValueError("\n".join(f"{path}, {row}" for row in wrong))
+        error = ValueError(f"{path}, {wrong[-1]}")
+        for row in wrong[:-1]:
+            error.add_note(f"{path}, {row}")
+        raise error
     return found
 
 
@@ -236,14 +253,25 @@ def transcribe(text: str, lexicon: Lexicon | None = None) -> list[list[list[str]
     return words
 
 
-def _spoken(sentence: Sentence, lexicon: Lexicon) -> list[str]:
-    """Phones of a sentence, with silence at both ends and where it pauses."""
+def _spoken(sentence: Sentence, lexicon: Lexicon) -> list[tuple[str, list[str]]]:
+    """The words of a sentence with their phones; a pause is ("", ["pau"])."""
     rows = ([""] if part == PAUSE else part[0].split() for part in sentence.parts)
     words = [word for row in rows for word in row]
-    out = [SILENCE]
-    for place, word in enumerate(words):
-        out += _in_context(words, place, lexicon) if word else [SILENCE]
-    return [*out, SILENCE]
+    return [
+        (word, _in_context(words, place, lexicon) if word else [SILENCE])
+        for place, word in enumerate(words)
+    ]
+
+
+def word_phones(
+    text: str, lexicon: Lexicon | None = None, skip_unknown: bool = False
+) -> list[list[tuple[str, list[str]]]]:
+    """Text -> for each sentence its words with their phones; a pause is ("", ["pau"]).
+
+    >>> word_phones("Two, one.")
+    [[('two', ['t', 'uw']), ('', ['pau']), ('one', ['w', 'ah', 'n'])]]
+    """
+    return [_spoken(s, lexicon or {}) for s in read(text, skip_unknown, lexicon or ())]
 
 
 def sentence_phones(
@@ -254,10 +282,11 @@ def sentence_phones(
     >>> [" ".join(row) for row in sentence_phones("Seven, four! One.")]
     ['pau s eh v ax n pau f ao r pau', 'pau w ah n pau']
     """
-    found = read(text, skip_unknown, lexicon or ())
-    rows = [_spoken(sentence, lexicon or {}) for sentence in found]
-    for row, sentence in zip(rows[:-1], found, strict=False):
-        row += [SILENCE, SILENCE] * sentence.ends_paragraph
+    rows = []
+    for sentence in read(text, skip_unknown, lexicon or ()):
+        spoken = [phone for _, word in _spoken(sentence, lexicon or {}) for phone in word]
+        rows.append([SILENCE, *spoken, *[SILENCE] * (3 if sentence.ends_paragraph else 1)])
+    rows[-1] = rows[-1][:-2]  # the last paragraph is followed by nothing
     return rows
 
 
@@ -267,7 +296,5 @@ def phones(text: str, lexicon: Lexicon | None = None, skip_unknown: bool = False
     >>> " ".join(phones("Seven, four!"))
     'pau s eh v ax n pau f ao r pau'
     """
-    out = [SILENCE]
-    for sentence in read(text, skip_unknown, lexicon or ()):
-        out += _spoken(sentence, lexicon or {})[1:]
-    return out
+    rows = word_phones(text, lexicon, skip_unknown)
+    return [SILENCE, *(p for row in rows for _, word in (*row, ("", [SILENCE])) for p in word)]

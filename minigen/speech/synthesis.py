@@ -22,6 +22,7 @@ from ..conditioning import VoiceSpec
 from ..generate import generate
 from . import acoustic_model, voice, waveform_model
 from . import stream as streaming
+from .pronunciation import Lexicon
 from .stream import Part
 from .voice import StudentVoice, TeacherVoice, check_speaker, prosody_of
 from .waveform_model import ExcitationStudent, ExcitationTeacher
@@ -65,6 +66,8 @@ def speak(
     temperature: float = 1.0,
     backend: str | None = None,
     voice: str = "digits",
+    lexicon: Lexicon | None = None,
+    skip_unknown: bool = False,
 ) -> Spoken:
     """Text -> speech: text -> words -> phones -> durations and F0 -> waveform.
 
@@ -76,6 +79,7 @@ def speak(
         seed, temperature: of the waveform's noise. Durations and F0 are the means of their models.
         backend: of a teacher's loop, see `generate`; by default "numba" for a teacher that is no digit's.
         voice: "digits" or "allison".
+        lexicon, skip_unknown: of the reading of text, see `minigen.speech.pronunciation`.
 
     >>> spoken = speak("three one four", speaker="slt")
     >>> spoken.rate, spoken.audio.dtype
@@ -86,7 +90,10 @@ def speak(
     ValueError: the digit voice cannot say 'hello': it knows zero, one, two, three, four, five, \
 six, seven, eight, nine and 0-9
     """
-    net, speaker, parts = _planned(text, speaker, model, pace, pitch, seed, temperature, voice)
+    reading = (lexicon, skip_unknown)
+    net, speaker, parts = _planned(
+        text, speaker, model, pace, pitch, seed, temperature, voice, reading
+    )
     start = time.perf_counter()
     if isinstance(net, StudentVoice | ExcitationStudent):
         audio = np.concatenate(list(_pieces(net, parts, speaker, seed, temperature, WHOLE)))
@@ -109,6 +116,8 @@ def stream(
     temperature: float = 1.0,
     voice: str = "digits",
     chunk: int = 48,
+    lexicon: Lexicon | None = None,
+    skip_unknown: bool = False,
 ) -> Iterator[np.ndarray]:
     """Like `speak`, for a student: audio piece by piece, (T_i,) float32, in memory that does not grow.
 
@@ -124,7 +133,10 @@ def stream(
     >>> len(pieces), bool(np.allclose(np.concatenate(pieces), whole, atol=1e-5))
     (4, True)
     """
-    net, speaker, parts = _planned(text, speaker, model, pace, pitch, seed, temperature, voice)
+    reading = (lexicon, skip_unknown)
+    net, speaker, parts = _planned(
+        text, speaker, model, pace, pitch, seed, temperature, voice, reading
+    )
     if not isinstance(net, StudentVoice | ExcitationStudent):
         raise ValueError(  # noqa: TRY004
             f"only a student speaks piece by piece, and {model!r} is a teacher: use speak"
@@ -155,6 +167,7 @@ def _planned(
     seed: int,
     temperature: float,
     of: str,
+    reading: tuple[Lexicon | None, bool],
 ) -> tuple[Voice | ExcitationStudent | ExcitationTeacher, str, Iterator[Part]]:
     """The arguments of `speak` -> network, speaker, and phones with times or mel bands, and F0, part by part.
 
@@ -175,11 +188,13 @@ def _planned(
     speaker = speaker or spec.speakers[0]
     check_speaker(spec, speaker)
     if of == "digits":
+        if any(reading):
+            raise ValueError("a lexicon and skip_unknown are for a voice that reads any text")
         parts = conditioning.words_of(text)
         plan = lambda word: conditioning.plan(word, speaker, pace, pitch)
     else:
         prosody = prosody_of(of, speaker)
-        parts = prosody.sentences(text)  # says what cannot be read
+        parts = prosody.sentences(text, *reading)  # says what cannot be read
         plan = lambda phones: prosody.plan(phones=phones, pace=pace, pitch=pitch)
         if spec.mels:
             timed, bands = plan, acoustic_model.load()

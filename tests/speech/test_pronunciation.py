@@ -175,7 +175,7 @@ def test_what_is_wrong_with_a_lexicon_is_said_line_by_line(tmp_path):
     path.write_text("ok ow k\nsmith s m ih th q\nleo\ntwo-words t uw\n", encoding="utf-8")
     with pytest.raises(ValueError) as caught:
         read_lexicon(path)
-    wrong = str(caught.value).splitlines()
+    wrong = [*caught.value.__notes__, str(caught.value)]
     assert len(wrong) == 3
     for line, number, what in zip(
         wrong, (2, 3, 4), ("'q'", "no phones", "not one word"), strict=True
