@@ -36,7 +36,7 @@ LOG_2PI = math.log(2 * math.pi)
 def log_likelihood(function: Callable) -> None:
     """function(x (T,), phi (p,), sigma) -> log p(x_{p+1} … x_T | x_1 … x_p), in nats."""
     phi, sigma = np.array([1.1, -0.6, 0.2]), 0.4
-    x = AR(3).set(phi, sigma=sigma).simulate(60, seed=0)
+    x = AR.from_parameters(phi, sigma=sigma).simulate(60, seed=0)
     got = function(x, phi, sigma)
     if np.ndim(got) != 0:
         raise CheckFailed(
@@ -48,10 +48,10 @@ def log_likelihood(function: Callable) -> None:
         terms = constant * LOG_2PI + 2 * math.log(scale) + (errors / scale) ** 2
         return float(-0.5 * terms.sum())
 
-    errors = AR(3).set(phi).residuals_of(x, "given")  # (57,)
-    padded = AR(3).set(phi).residuals_of(x, "zero")  # (60,)
-    backwards = AR(3).set(phi[::-1]).residuals_of(x, "given")
-    added = AR(3).set(-phi).residuals_of(x, "given")
+    errors = AR.from_parameters(phi).residuals_of(x, "given")  # (57,)
+    padded = AR.from_parameters(phi).residuals_of(x, "zero")  # (60,)
+    backwards = AR.from_parameters(phi[::-1]).residuals_of(x, "given")
+    added = AR.from_parameters(-phi).residuals_of(x, "given")
     compare(
         got,
         value(errors),
@@ -101,7 +101,7 @@ def stable(function: Callable) -> None:
         "a fast tone, 0 and -1.2": [0.0, -1.2],
         "0.5, 0.2 and 0.1": [0.5, 0.2, 0.1],
     }
-    truth = [AR(len(phi)).set(phi).is_stationary for phi in cases.values()]
+    truth = [AR.from_parameters(phi).is_stationary for phi in cases.values()]
     answers = [function(np.array(phi)) for phi in cases.values()]
     if any(np.ndim(answer) for answer in answers):
         raise CheckFailed(
@@ -147,7 +147,9 @@ def stable(function: Callable) -> None:
 @exercise("5.3", "Levinson and Durbin")
 def levinson(function: Callable) -> None:
     """function(gamma (p + 1,)) -> (phi (p,), error variance)."""
-    gamma = AR(3).set([1.2, -0.8, 0.3], sigma=0.5).autocovariance(4) + np.array([0.1, 0, 0, 0, 0])
+    gamma = AR.from_parameters([1.2, -0.8, 0.3], sigma=0.5).autocovariance(4) + np.array(
+        [0.1, 0, 0, 0, 0]
+    )
 
     def wrong(reverse: bool = True, shrink: bool = True, sign: float = -1.0, flip: bool = True):
         phi, v = np.zeros(0), gamma[0]
@@ -193,7 +195,7 @@ def levinson(function: Callable) -> None:
             (want.variances[-2], "the last step's 1 - r² is missing"),
         ],
     )
-    large = AR(2).set([1.6, -0.81]).autocovariance(100)
+    large = AR.from_parameters([1.6, -0.81]).autocovariance(100)
     require(
         np.allclose(function(large)[0], levinson_durbin(large).coefficients, atol=1e-8),
         "order 100 is no trouble",
@@ -339,7 +341,7 @@ def forecast_spread(function: Callable) -> None:
     phi, sigma, h = np.array([1.4, -0.7]), 2.0, 12
     psi = impulse_response(phi, [], h + 1)
     want = sigma * np.sqrt(np.cumsum(psi[:h] ** 2))
-    stationary = math.sqrt(AR(2).set(phi, sigma=sigma).autocovariance(0)[0])
+    stationary = math.sqrt(AR.from_parameters(phi, sigma=sigma).autocovariance(0)[0])
     compare(
         function(phi, sigma, h),
         want,

@@ -296,7 +296,7 @@ class Contour:
             residuals += [run for run in np.split(rest, cuts) if np.isfinite(run).all()]
         gamma = [sum(run[k:] @ run[: len(run) - k] for run in residuals) for k in range(order + 1)]
         phi, variances, _ = levinson_durbin(np.array(gamma) / sum(map(len, residuals)))
-        out.ar = AR(order, constant=False).set(phi, sigma=math.sqrt(variances[-1]))
+        out.ar = AR.from_parameters(phi, sigma=math.sqrt(variances[-1]))
         return out
 
     def _mean(self, keys: list[tuple[str, ...]], kind: np.ndarray, place: np.ndarray) -> np.ndarray:
@@ -441,7 +441,7 @@ class Prosody:
             if table["format"] != "minigen prosody 1":
                 raise ValueError(f"format {table['format']}")
             phi = table["ar"]["phi"]
-            ar = AR(len(phi), constant=False).set(phi, sigma=table["ar"]["sigma"])
+            ar = AR.from_parameters(phi, sigma=table["ar"]["sigma"])
             offset, voicing = (BackedOff.from_json(table[name]) for name in ("offset", "voicing"))
             contour = Contour(np.array(table["level"]), offset, voicing, ar)
             durations = Durations(BackedOff.from_json(table["durations"]))

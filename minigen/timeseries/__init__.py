@@ -1,12 +1,13 @@
-"""Series: the next value as a function of the ones before it.
+"""Chapter 5: series. The next value as a function of the ones before it.
 
     AR      x_t = c + Σ φ_k x_{t-k} + ε_t          least squares, Yule-Walker, Burg, exact likelihood
     ARIMA   the same of differences, with a moving average and a season; exact, through a Kalman filter
     ARFIMA  a fraction of a difference: memory that fades slowly
     lpc     an AR model for every few milliseconds of speech
 
-One file a family: correlation, ar, lpc, kalman, arima, arfima; `common` holds what the models share.
-Every model has fit(x), log_prob(x), log_likelihood, forecast(h) -> mean, std, simulate(n, seed), summary().
+One file a family: correlation, kalman, arma, arima, ar, arfima, lpc; `report` holds what fitted models share.
+Every model has fit(x), from_parameters(...), log_prob(x), forecast(h) -> mean, std, simulate(n, seed),
+summary().
 """
 
 from .ar import AR, burg
@@ -17,19 +18,20 @@ from .arfima import (
     fractional_difference,
     fractional_weights,
 )
-from .arima import ARIMA, arma_autocovariance, arma_state_space, difference, impulse_response
+from .arima import ARIMA
+from .arma import arma_autocovariance, difference, impulse_response
 from .correlation import (
     LevinsonDurbin,
     LjungBox,
-    acf,
     autocovariance,
     levinson_durbin,
     ljung_box,
     pacf,
+    partial_to_ar,
+    step_down,
 )
-from .kalman import Filtered, StateSpace, stationary_covariance
+from .kalman import Filtered, StateSpace
 from .lpc import LPC, lpc, lpc_analysis, lpc_excitation, lpc_synthesis, pitch
-from .report import partial_to_ar, step_down
 
 __all__ = [
     "AR",
@@ -40,10 +42,8 @@ __all__ = [
     "LevinsonDurbin",
     "LjungBox",
     "StateSpace",
-    "acf",
     "arfima_autocovariance",
     "arma_autocovariance",
-    "arma_state_space",
     "autocovariance",
     "burg",
     "chain_rule",
@@ -60,6 +60,5 @@ __all__ = [
     "pacf",
     "partial_to_ar",
     "pitch",
-    "stationary_covariance",
     "step_down",
 ]

@@ -1,4 +1,4 @@
-"""Autoregression: the next value is a weighted sum of the last p, and noise."""
+"""Chapter 5: autoregression. The next value is a weighted sum of the last p, and noise."""
 
 from __future__ import annotations
 
@@ -6,21 +6,22 @@ import math
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.linalg import solve_triangular
 from scipy.signal import lfilter, lfiltic
 
-from .arima import ARIMA, arma_autocovariance, impulse_response
-from .correlation import levinson_durbin, series
-from .report import (
+from .arima import ARIMA
+from .arma import arma_autocovariance, impulse_response
+from .correlation import (
     LOG_2PI,
-    Report,
-    forecast_steps,
+    chain_rule_factor,
     is_stationary,
+    levinson_durbin,
     require_stationary,
     rows,
-    sample_count,
-    standard_errors,
-    step_down,
+    series,
+    whole,
 )
+from .report import Report, standard_errors
 
 __all__ = ["AR", "burg"]
 
@@ -69,26 +70,42 @@ class AR(Report):
             "mle": the exact likelihood, first values included. Always stationary.
         constant: whether there is a c; without, the series is taken to have mean zero, as sound has.
 
-    After `fit` or `set`: `coefficients` φ (p,), `intercept` c, `sigma`, `mean` c / (1 - Σ φ).
+    After `fit`: `coefficients` φ (p,), `intercept` c, `sigma`, and `mean` c / (1 - Σ φ), the level that
+    the series returns to if it is stationary.
 
     References:
         Yule, On a Method of Investigating Periodicities in Disturbed Series, 1927.
         Box, Jenkins, Reinsel and Ljung, Time Series Analysis, 5th edition, 2015, chapter 3.
 
-    >>> model = AR(1).set([0.5], sigma=2.0)
+    >>> model = AR.from_parameters([0.5], sigma=2.0)
     >>> round(model.log_prob([1.0]), 4)  # the first value has variance 4 / (1 - ¼)
     -1.8497
     """
 
     def __init__(self, order: int, method: str = "ols", constant: bool = True) -> None:
-        if isinstance(order, bool) or not isinstance(order, int | np.integer) or order < 1:
-            raise ValueError(
-                f"order counts the values that are looked at, at least 1, not {order!r}"
-            )
         if method not in METHODS:
             raise ValueError(f"method is one of {', '.join(METHODS)}, not {method!r}")
-        self.order, self.method, self.constant = int(order), method, constant
-        self.set(np.zeros(order))
+        self.order, self.method, self.constant = whole("order", order), method, constant
+        self._assign(np.zeros(order), 0.0, 0.0, 1.0)
+
+    @classmethod
+    def from_parameters(
+        cls, coefficients: ArrayLike, intercept: float = 0.0, sigma: float = 1.0
+    ) -> AR:
+        """The model with φ (p,), c and σ."""
+        phi = np.array(coefficients, dtype=np.float64)
+        if phi.ndim != 1 or not len(phi) or not np.isfinite([*phi, intercept]).all():
+            raise ValueError(f"coefficients (p,) and intercept are finite, not {phi}, {intercept}")
+        if not (np.isfinite(sigma) and sigma > 0):
+            raise ValueError(f"sigma is a standard deviation and must be positive, not {sigma}")
+        rest, model = 1 - float(phi.sum()), cls(len(phi), constant=bool(intercept))
+        mean = 0.0 if intercept == 0 else intercept / rest if rest else math.inf
+        model._assign(phi, intercept, mean, sigma)
+        return model
+
+    def _assign(self, phi: np.ndarray, intercept: float, mean: float, sigma: float) -> None:
+        self.coefficients, self.sigma = phi, float(sigma)
+        self.intercept, self.mean = float(intercept), float(mean)
 
     def __repr__(self) -> str:
         return f"AR({self.order}, {self.method!r})"
@@ -102,24 +119,6 @@ class AR(Report):
     def n_parameters(self) -> int:
         """p, σ², and c if there is one."""
         return self.order + 1 + self.constant
-
-    def set(self, coefficients: ArrayLike, intercept: float = 0.0, sigma: float = 1.0) -> AR:
-        """Give φ (p,), c and σ instead of fitting them."""
-        phi = np.array(coefficients, dtype=np.float64)
-        if phi.shape != (self.order,) or not np.isfinite(phi).all():
-            raise ValueError(f"{self} has {self.order} finite coefficients, not {phi}")
-        if not (np.isfinite(sigma) and sigma > 0):
-            raise ValueError(f"sigma is a standard deviation and must be positive, not {sigma}")
-        self.coefficients, self.intercept, self.sigma = phi, float(intercept), float(sigma)
-        return self
-
-    @property
-    def mean(self) -> float:
-        """c / (1 - Σ φ), the level that the series returns to if it is stationary."""
-        rest = 1 - float(self.coefficients.sum())
-        if self.intercept == 0:
-            return 0.0
-        return self.intercept / rest if rest else math.inf
 
     @property
     def roots(self) -> np.ndarray:
@@ -141,35 +140,37 @@ class AR(Report):
         """Estimate φ, c and σ from x (n,)."""
         p = self.order
         x = series(x, least=2 * p + 2 + self.constant, why=f"for {self}")
-        mean = x.mean() if self.constant else 0.0
+        level = x.mean() if self.constant else 0.0
+        unit = math.sqrt(np.mean((x - level) ** 2))
+        z, mean, c = (x - level) / unit, 0.0, 0.0  # of mean and size 1: the units do not matter
         self.converged, self.message = True, "closed form"
         if self.method == "ols":
-            columns = [x[p - k : len(x) - k] for k in range(1, p + 1)]
-            columns += [np.ones(len(x) - p)] * self.constant
+            columns = [z[p - k : len(z) - k] for k in range(1, p + 1)]
+            columns += [np.ones(len(z) - p)] * self.constant
             past = np.stack(columns, axis=1)  # (n - p, p + 1)
-            found = np.linalg.lstsq(past, x[p:], rcond=None)[0]
-            phi, intercept = found[:p], float(found[p]) if self.constant else 0.0
-            variance = np.mean((x[p:] - past @ found) ** 2)
+            found = np.linalg.lstsq(past, z[p:], rcond=None)[0]
+            phi, c = found[:p], float(found[p:].sum())
+            variance = np.mean((z[p:] - past @ found) ** 2)
         elif self.method == "mle":
-            model = ARIMA((p, 0, 0), constant=self.constant).fit(x)
+            model = ARIMA((p, 0, 0), constant=self.constant).fit(z)
             phi, mean, variance = model.ar, model.mean, model.sigma**2
-            intercept = mean * (1 - phi.sum())
             self.converged, self.message = model.converged, model.message
+        elif self.method == "burg":
+            phi, variance = burg(z, p)
         else:
-            if self.method == "burg":
-                phi, variance = burg(x - mean, p)
-            else:
-                phi, variances, _ = levinson_durbin(_autocovariance(x - mean, p))
-                variance = variances[-1]
-            intercept = mean * (1 - phi.sum())
-        if not variance > 1e-20 * np.mean(x**2):
+            gamma = np.array([z[k:] @ z[: len(z) - k] for k in range(p + 1)]) / len(z)
+            phi, variances, _ = levinson_durbin(gamma)
+            variance = variances[-1]
+        if not variance > 1e-20:
             raise ValueError(
                 f"{self} predicts the series without any error: a density needs some. Take a lower order"
             )
-        self.set(phi, intercept, math.sqrt(variance))
+        rest = 1 - phi.sum()
+        mean = level + unit * (mean if c == 0 else c / rest if rest else math.inf)
+        intercept = unit * c + rest * (level if self.method == "ols" else mean)
+        self._assign(phi, intercept, mean, unit * math.sqrt(variance))
         self._x = x
-        start = "stationary" if self.is_stationary else "given"
-        self._start = "given" if self.method == "ols" else start
+        self._start = "given" if self.method == "ols" or not self.is_stationary else "stationary"
         errors, scale = self._errors(x[None], self._start)
         self.residuals = (errors / scale)[0]
         self.nobs = len(self.residuals)
@@ -197,13 +198,10 @@ class AR(Report):
             return errors[:, p:], scale[p:]
         if start != "stationary":
             raise ValueError(f'start is "stationary", "given" or "zero", not {start!r}')
-        require_stationary(self.coefficients, "coefficients")
-        predictors, partial = step_down(self.coefficients)
-        widths = self.sigma / np.sqrt(np.cumprod(1 - partial[::-1] ** 2))[::-1]  # orders 0 … p-1
-        centred = x - self.mean
-        for t in range(min(p, n)):  # the chain rule: x_t from the t values there are
-            errors[:, t] = centred[:, t] - centred[:, :t][:, ::-1] @ predictors[t]
-            scale[t] = widths[t]
+        L = chain_rule_factor(require_stationary(self.coefficients, "coefficients"), min(p, n))
+        m, widths = len(L), np.diag(L)
+        errors[:, :m] = solve_triangular(L, (x[:, :m] - self.mean).T, lower=True).T * widths
+        scale[:m] *= widths
         return errors, scale
 
     def log_prob(self, x: ArrayLike, start: str = "stationary") -> np.ndarray | float:
@@ -240,15 +238,14 @@ class AR(Report):
         The mean goes on by itself, x̂_{t+j} = c + Σ φ_k x̂_{t+j-k}. Noise enters at every step and is
         passed on: variance_j = σ² Σ_{i<j} ψ_i², ψ the impulse response.
         """
-        h = forecast_steps(h)
+        h = whole("h", h)
         if x is None:
             self._need_fit()
             x = self._x
         x = series(x, least=self.order, constant=True, why=f"for {self}")
-        zi = lfiltic([1.0], np.append(1.0, -self.coefficients), x[: -self.order - 1 : -1])
-        mean = lfilter(
-            [1.0], np.append(1.0, -self.coefficients), np.full(h, self.intercept), zi=zi
-        )[0]
+        a = np.append(1.0, -self.coefficients)
+        zi = lfiltic([1.0], a, x[: -self.order - 1 : -1])
+        mean = lfilter([1.0], a, np.full(h, self.intercept), zi=zi)[0]
         psi = impulse_response(self.coefficients, [], h)
         return mean, self.sigma * np.sqrt(np.cumsum(psi**2))
 
@@ -260,46 +257,34 @@ class AR(Report):
         Args:
             start: "stationary", or "zero": from silence, which an unstable model needs.
         """
-        n, rng = sample_count(n), np.random.default_rng(seed)
-        noise = self.sigma * rng.standard_normal(n)
-        a = np.append(1.0, -self.coefficients)
+        n, rng = whole("n", n), np.random.default_rng(seed)
+        noise, a = self.sigma * rng.standard_normal(n), np.append(1.0, -self.coefficients)
         if start == "zero":
             return lfilter([1.0], a, self.intercept + noise)
         if start != "stationary":
             raise ValueError(f'start is "stationary" or "zero", not {start!r}')
-        require_stationary(self.coefficients, "coefficients")
-        predictors, partial = step_down(self.coefficients)
-        widths = 1 / np.sqrt(np.cumprod(1 - partial[::-1] ** 2))[::-1]  # orders 0 … p-1, σ = 1
-        x = np.empty(n)
-        p = min(self.order, n)
-        for t in range(p):
-            x[t] = x[:t][::-1] @ predictors[t] + widths[t] * noise[t]
-        if n > p:
-            zi = lfiltic([1.0], a, x[:p][::-1])
-            x[p:] = lfilter([1.0], a, noise[p:], zi=zi)[0]
-        return self.mean + x
+        phi = require_stationary(self.coefficients, "coefficients")
+        first = chain_rule_factor(phi, min(self.order, n)) @ noise[: self.order]
+        zi = lfiltic([1.0], a, first[::-1])
+        rest = lfilter([1.0], a, noise[self.order :], zi=zi)[0]
+        return self.mean + np.concatenate([first, rest])
 
     def estimates(self) -> tuple[list[str], np.ndarray, np.ndarray]:
         """Names, values and standard errors (from the curvature of the log-likelihood)."""
         self._need_fit()
-        names = [f"ar.L{k}" for k in range(1, self.order + 1)] + ["const"] * self.constant
+        p = self.order
+        names = [f"ar.L{k}" for k in range(1, p + 1)] + ["const"] * self.constant + ["sigma2"]
         point = np.concatenate([self.coefficients, [self.intercept] * self.constant])
         point = np.append(point, self.sigma**2)
         steps = np.full(len(point), 1e-4)
-        steps[self.order : -1], steps[-1] = 1e-3 * self.sigma, 1e-3 * self.sigma**2
+        steps[p:-1], steps[-1] = 1e-3 * self.sigma, 1e-3 * self.sigma**2
 
         def value(at: np.ndarray) -> float:
-            other = AR(self.order, self.method, self.constant)
             c = at[-2] if self.constant else 0.0
             try:
-                other.set(at[: self.order], c, math.sqrt(at[-1]))
+                other = AR.from_parameters(at[:p], c, math.sqrt(at[-1]))
                 return other.log_prob(self._x, self._start)
             except ValueError:  # the step left what is stationary
-                return -np.inf
+                return -math.inf
 
-        return [*names, "sigma2"], point, standard_errors(value, point, steps)
-
-
-def _autocovariance(x: np.ndarray, lags: int) -> np.ndarray:
-    """As `autocovariance`, for a series whose mean is already what it should be."""
-    return np.array([x[k:] @ x[: len(x) - k] for k in range(lags + 1)]) / len(x)
+        return names, point, standard_errors(value, point, steps)

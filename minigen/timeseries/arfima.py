@@ -1,4 +1,4 @@
-"""ARFIMA: memory that fades as a power of time, where an ARMA's fades exponentially."""
+"""Chapter 5: ARFIMA. Memory that fades as a power of time, where an ARMA's fades exponentially."""
 
 from __future__ import annotations
 
@@ -7,26 +7,21 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.linalg import solve_toeplitz
-from scipy.signal import fftconvolve
-from scipy.special import gammaln
+from scipy.signal import fftconvolve, lfilter, lfiltic
+from scipy.special import gammaln, rgamma
 
 from ..compiled import compiled
-from .arima import ARIMA, arma_autocovariance
-from .correlation import series
-from .report import (
+from .arima import ARIMA
+from .correlation import (
     LOG_2PI,
-    Report,
-    forecast_steps,
-    free_to_partial,
-    maximise,
     partial_to_ar,
-    partial_to_free,
+    require_stationary,
     rows,
-    sample_count,
-    standard_errors,
+    series,
     step_down,
-    warn_if_stuck,
+    whole,
 )
+from .report import Report, free_to_partial, maximise, partial_to_free, standard_errors, warn
 
 __all__ = [
     "ARFIMA",
@@ -76,7 +71,15 @@ def arfima_autocovariance(
         γ_k = σ² Γ(1 - 2d) / (Γ(1 - d) Γ(d)) · Γ(k + d) / Γ(k + 1 - d)
 
     so γ_0 = σ² Γ(1 - 2d) / Γ(1 - d)² and γ_k = γ_{k-1} (k - 1 + d) / (k - d): it falls as k^{2d-1}, and for
-    d > 0 its sum is infinite. An ARMA filters that noise: its autocovariance is the convolution of both.
+    d > 0 its sum is infinite. An ARMA filters that noise w. With h_k = Σ_i ψ_i γ_{k+i}, ψ of the AR part,
+
+        h_k = Σ φ_j h_{k+j} + γ_k  downwards in k,   γ^x_k = Σ φ_j γ^x_{k-j} + h_k  upwards,
+
+    both stable. The sum over i at the top, which near a unit root has millions of terms, is one integral,
+
+        h_k = σ² / (Γ(1 - d) Γ(d)) ∫_0^1 s^{k+d-1} (1 - s)^{-2d} / φ(s) ds,
+
+    because γ_k is such an integral of s^k, a Beta function.
 
     References: Hosking, Fractional Differencing, 1981, theorem 1.
 
@@ -87,26 +90,41 @@ def arfima_autocovariance(
         raise ValueError(
             f"d = {d} is not in (-½, ½): the series is not stationary. Difference it once and take d - 1"
         )
-    short = np.ones(1)  # ARMA autocovariance at σ = 1, lags 0 …, until it has faded
-    reach = 64
-    while len(ar) or len(ma):
-        short = arma_autocovariance(ar, ma, reach)
-        if np.abs(short[-8:]).max() < 1e-13 * short[0] or reach >= 2**16:
-            break
-        reach *= 4
-    m = len(short) - 1
-    k = np.arange(1, lags + m + 1)
+    ar, ma = require_stationary(ar, "ar"), np.asarray(ma, dtype=np.float64)
+    p, q = len(ar), len(ma)
+    top = max(lags, p) + q
+    k = np.arange(1, top + 1)
     gamma = np.exp(gammaln(1 - 2 * d) - 2 * gammaln(1 - d)) * np.cumprod(
         np.append(1.0, (k - 1 + d) / (k - d))
     )
-    if m:
-        both = np.concatenate([gamma[:0:-1], gamma])  # lags -(lags + m) … lags + m
-        weights = np.concatenate([short[:0:-1], short])  # lags -m … m
-        gamma = fftconvolve(both, weights, mode="valid")[lags:]
+    whitening, theta = np.append(1.0, -ar), np.append(1.0, ma)
+    h = np.append(gamma[::-1], gamma[1 : q + 1])  # lags top … -q
+    if p:
+        h = lfilter([1.0], whitening, h, zi=_tail(d, ar, top + 1))[0]
+    gamma = np.convolve(h, np.correlate(theta, theta, "full"), "valid")[::-1]  # lags 0 … top - q
+    if p:
+        at, system = np.arange(p + 1), np.eye(p + 1)
+        for j in range(1, p + 1):
+            np.add.at(system, (at, np.abs(at - j)), -ar[j - 1])
+        first = np.linalg.solve(system, gamma[: p + 1])
+        zi = lfiltic([1.0], whitening, first[::-1])
+        gamma = np.append(first, lfilter([1.0], whitening, gamma[p + 1 :], zi=zi)[0])
     return sigma**2 * gamma[: lags + 1]
 
 
-@compiled
+def _tail(d: float, ar: np.ndarray, first: int) -> np.ndarray:
+    """The filter's memory of h_first, h_{first+1}, …, by the double-exponential rule for the integral."""
+    u = np.arange(-18, 18, 1 / 32)
+    y = np.pi * np.sinh(u)  # s = 1 / (1 + e^-y)
+    log_s, log_rest = -np.logaddexp(0, -y), -np.logaddexp(0, y)
+    k = np.arange(first, first + len(ar))[:, None]
+    density = np.exp((k + d) * log_s + (1 - 2 * d) * log_rest) * np.pi * np.cosh(u)
+    phi = 1 - np.exp(np.outer(np.arange(1, len(ar) + 1), log_s)).T @ ar
+    h = (density / phi).sum(axis=1) / 32 * rgamma(1 - d) * rgamma(d)
+    return lfiltic([1.0], np.append(1.0, -ar), h)
+
+
+@compiled(error_model="numpy")
 def _chain_rule(gamma, x, draw):  # pragma: no cover (compiled)
     """Errors and their variances; with `draw`, x holds standard normal noise and becomes the series."""
     m, n = x.shape
@@ -183,8 +201,7 @@ class ARFIMA(Report):
     def __init__(self, order: tuple[int, float | None, int], method: str = "exact") -> None:
         if len(order) != 3:
             raise ValueError(f"order is (p, d, q), not {order!r}")
-        p, self.fixed_d, q = order
-        self.p, _, self.q = ARIMA._orders((p, 0, q), 3, "order (p, d, q)")
+        self.p, self.fixed_d, self.q = whole("p", order[0], 0), order[1], whole("q", order[2], 0)
         if self.fixed_d is not None and not abs(self.fixed_d) < 0.5:
             raise ValueError(
                 f"d lies in (-½, ½) or is None, not {self.fixed_d}: difference the series once, "
@@ -193,7 +210,26 @@ class ARFIMA(Report):
         if method not in ("exact", "whittle"):
             raise ValueError(f'method is "exact" or "whittle", not {method!r}')
         self.method = method
-        self.set(d=self.fixed_d or 0.0)
+        self._assign(self.fixed_d or 0.0, np.zeros(self.p), np.zeros(self.q), 0.0, 1.0)
+
+    @classmethod
+    def from_parameters(
+        cls,
+        d: float,
+        ar: ArrayLike = (),
+        ma: ArrayLike = (),
+        mean: float = 0.0,
+        sigma: float = 1.0,
+    ) -> ARFIMA:
+        """The model with these parameters; the numbers of coefficients are its orders."""
+        arma = ARIMA.from_parameters(ar, ma, mean=mean, sigma=sigma)  # checks them
+        model = cls((arma.order[0], d, arma.order[2]))
+        model._assign(d, arma.ar, arma.ma, mean, sigma)
+        return model
+
+    def _assign(self, d: float, ar: np.ndarray, ma: np.ndarray, mean: float, sigma: float) -> None:
+        self.d, self.ar, self.ma = float(d), ar, ma
+        self.mean, self.sigma = float(mean), float(sigma)
 
     def __repr__(self) -> str:
         return f"ARFIMA({self.p},{'d' if self.fixed_d is None else self.fixed_d},{self.q})"
@@ -208,25 +244,6 @@ class ARFIMA(Report):
         """p + q, µ, σ², and d if it is estimated."""
         return self.n_lag_parameters + 2
 
-    def set(
-        self,
-        d: float | None = None,
-        ar: ArrayLike | None = None,
-        ma: ArrayLike | None = None,
-        mean: float = 0.0,
-        sigma: float = 1.0,
-    ) -> ARFIMA:
-        """Give the parameters instead of fitting them; what is left out is zero, or the d of `order`."""
-        d = (self.fixed_d or 0.0) if d is None else d
-        if not abs(d) < 0.5:
-            raise ValueError(f"d = {d} is not in (-½, ½)")
-        if self.fixed_d is not None and d != self.fixed_d:
-            raise ValueError(f"{self} keeps d = {self.fixed_d}: it cannot be set to {d}")
-        arma = ARIMA((self.p, 0, self.q)).set(ar=ar, ma=ma, sigma=sigma)  # checks them
-        self.d, self.ar, self.ma = float(d), arma.ar, arma.ma
-        self.mean, self.sigma = float(mean), float(sigma)
-        return self
-
     # -------- the likelihood
 
     def autocovariance(self, lags: int) -> np.ndarray:
@@ -238,13 +255,13 @@ class ARFIMA(Report):
         d = self.fixed_d
         if d is None:
             d, free = D_EDGE * math.tanh(free[0]), free[1:]
-        ar = partial_to_ar(free_to_partial(free[: self.p]))
-        return d, ar, -partial_to_ar(free_to_partial(free[self.p :]))
+        partial = free_to_partial(free)
+        return d, partial_to_ar(partial[: self.p]), -partial_to_ar(partial[self.p :])
 
     def _to_free(self, d: float, ar: np.ndarray, ma: np.ndarray) -> np.ndarray:
-        parts = [] if self.fixed_d is not None else [[math.atanh(d / D_EDGE)]]
-        parts += [partial_to_free(step_down(part)[1]) for part in (ar, -ma)]
-        return np.concatenate(parts)
+        partial = np.concatenate([step_down(ar)[1], step_down(-ma)[1]])
+        first = [] if self.fixed_d is not None else [math.atanh(d / D_EDGE)]
+        return np.append(first, partial_to_free(partial))
 
     def _profile(
         self, x: np.ndarray, d: float, ar: np.ndarray, ma: np.ndarray
@@ -255,7 +272,7 @@ class ARFIMA(Report):
         if not (v > 0).all():
             return -np.inf, 0.0, 1.0
         mean = (e * w / v).sum() / (w**2 / v).sum()
-        sigma2 = np.mean((e - mean * w) ** 2 / v)
+        sigma2 = max(np.mean((e - mean * w) ** 2 / v), 1e-24)  # no noise is no maximum
         value = -0.5 * (len(x) * (LOG_2PI + math.log(sigma2) + 1) + np.log(v).sum())
         return float(value), float(mean), math.sqrt(sigma2)
 
@@ -267,7 +284,7 @@ class ARFIMA(Report):
         z = np.exp(-1j * angle)
         shape = np.abs(np.polyval(np.r_[ma[::-1], 1.0], z) / np.polyval(np.r_[-ar[::-1], 1.0], z))
         g = shape**2 * (2 * np.sin(angle / 2)) ** (-2 * d)
-        sigma2 = np.mean(periodogram / g)
+        sigma2 = max(np.mean(periodogram / g), 1e-24)
         return float(-0.5 * (math.log(sigma2) + np.mean(np.log(g)) + 1 + LOG_2PI))
 
     def fit(
@@ -281,42 +298,43 @@ class ARFIMA(Report):
         """
         least = max(10, 3 * self.n_parameters)
         x = series(x, least=least, why=f"for {self}, which has {self.n_parameters} parameters")
-        scaled = (x - x.mean()) / x.std()
-        nothing = {"d": 0.0, "ar": np.zeros(self.p), "ma": np.zeros(self.q)}
+        level, unit = x.mean(), x.std()
+        z = (x - level) / unit
+        exact = lambda free: self._profile(z, *self._split(free))[0] / len(z)
+        whittle = lambda free: self._whittle(z, *self._split(free))
         if start is not None:
-            if unknown := set(start) - set(nothing):
-                raise ValueError(f"no parameters {sorted(unknown)}: there are d, ar, ma")
-            given = ARFIMA((self.p, None, self.q)).set(**start)
-            starts = [self._to_free(given.d, given.ar, given.ma)]
+            starts = [self._start(start)]
         else:
-            starts = [self._to_free(**nothing)]
-            if self.n_lag_parameters:
-                whittle = lambda free: self._whittle(scaled, *self._split(free))
-                best = maximise(whittle, starts, iterations)
-                starts.append(np.clip(best.point, -2, 2))  # away from the edges
+            k = self.n_lag_parameters
+            starts = [np.zeros(k), *np.random.default_rng(0).normal(0, 1, (16 * (k > 1), k))]
+        if self.method == "whittle" or start is None:
+            best = maximise(whittle, starts, iterations)
+            starts = [np.clip(best.point, -2, 2)]  # away from the edges
         if self.method == "exact":
-            exact = lambda free: self._profile(scaled, *self._split(free))[0] / len(x)
             best = maximise(exact, starts, iterations)
-        elif start is not None or not self.n_lag_parameters:
-            best = maximise(
-                lambda free: self._whittle(scaled, *self._split(free)), starts, iterations
-            )
         d, ar, ma = self._split(best.point)
-        _, mean, sigma = self._profile(x, d, ar, ma)
-        self.set(d, ar, ma, mean, sigma)
-        partial = (
-            free_to_partial(best.point)[-(self.p + self.q) :] if self.p + self.q else np.zeros(0)
-        )
+        _, mean, sigma = self._profile(z, d, ar, ma)
+        self._assign(d, ar, ma, level + unit * mean, unit * sigma)
+        partial = free_to_partial(best.point[self.fixed_d is None :])
         edges = {"ar": partial[: self.p], "ma": partial[self.p :]}
         if self.fixed_d is None:
             edges["d"] = np.array([2 * d])
         self.converged, self.message = best.converged, best.message
-        warn_if_stuck(best, edges, repr(self))
+        warn(best, edges, repr(self))
         self._x, self.nobs = x, len(x)
-        errors, variances = chain_rule(self.autocovariance(len(x) - 1), x - mean)
+        errors, variances = chain_rule(self.autocovariance(len(x) - 1), x - self.mean)
         self.residuals = errors / np.sqrt(variances)
         self.log_likelihood = self.log_prob(x)
         return self
+
+    def _start(self, given: dict[str, ArrayLike]) -> np.ndarray:
+        if unknown := set(given) - {"d", "ar", "ma"}:
+            raise ValueError(f"no parameters {sorted(unknown)}: there are d, ar, ma")
+        nothing = {"d": 0.0, "ar": np.zeros(self.p), "ma": np.zeros(self.q)}
+        model = ARFIMA.from_parameters(**nothing | given)
+        if (model.p, model.q) != (self.p, self.q):
+            raise ValueError(f"{self} has {self.p} and {self.q} coefficients, not those of {model}")
+        return self._to_free(model.d, model.ar, model.ma)
 
     def log_prob(self, x: ArrayLike) -> np.ndarray | float:
         """log p(x) in nats: x (..., n) -> (...)."""
@@ -335,7 +353,7 @@ class ARFIMA(Report):
         mean = µ + C G⁻¹ (x - µ), variance = γ_0 - the diagonal of C G⁻¹ Cᵀ.
         """
         self._need_fit()
-        h, n = forecast_steps(h), len(self._x)
+        h, n = whole("h", h), len(self._x)
         gamma = self.autocovariance(n + h - 1)
         C = np.stack([gamma[i + n : i : -1] for i in range(h)])  # Cov(x_{n+1+i}, x_1 … x_n), (h, n)
         weights = solve_toeplitz(gamma[:n], C.T).T  # C G⁻¹
@@ -347,36 +365,31 @@ class ARFIMA(Report):
     ) -> np.ndarray:
         """Draw a series (n,), value by value from its conditionals; with `future`, one that continues
         the fitted series."""
-        n, rng = sample_count(n), np.random.default_rng(seed)
+        n, rng = whole("n", n), np.random.default_rng(seed)
+        past, noise = 0, np.zeros(0)
         if future:
             self._need_fit()
-            past = len(self._x)
-            errors, v = chain_rule(self.autocovariance(past - 1), self._x - self.mean)
-            noise = np.append(errors / np.sqrt(v), rng.standard_normal(n))  # the past, as its noise
-        else:
-            past, noise = 0, rng.standard_normal(n)
-        x = noise[None].copy()
+            past, noise = len(self._x), self.residuals  # the past, as its noise
+        x = np.append(noise, rng.standard_normal(n))[None]
         _chain_rule(self.autocovariance(past + n - 1), x, True)
         return self.mean + x[0, past:]
 
     def estimates(self) -> tuple[list[str], np.ndarray, np.ndarray]:
         """Names, values and standard errors (from the curvature of the log-likelihood)."""
         self._need_fit()
-        free_d = self.fixed_d is None
-        names = ["d"] * free_d + [f"ar.L{i + 1}" for i in range(self.p)]
+        free_d, p = self.fixed_d is None, self.p
+        names = ["d"] * free_d + [f"ar.L{i + 1}" for i in range(p)]
         names += [f"ma.L{i + 1}" for i in range(self.q)] + ["mean", "sigma2"]
         point = np.concatenate([[self.d] * free_d, self.ar, self.ma, [self.mean, self.sigma**2]])
         steps = np.full(len(point), 1e-4)
         steps[-2:] = 1e-3 * self.sigma, 1e-3 * self.sigma**2
-        return names, point, standard_errors(self._log_likelihood_at, point, steps)
 
-    def _log_likelihood_at(self, point: np.ndarray) -> float:
-        d = point[0] if self.fixed_d is None else self.fixed_d
-        arma = point[len(point) - 2 - self.p - self.q : -2]
-        try:
-            other = ARFIMA((self.p, self.fixed_d, self.q)).set(
-                d, arma[: self.p], arma[self.p :], point[-2], math.sqrt(point[-1])
-            )
-        except ValueError:  # the step left what is stationary
-            return -np.inf
-        return other.log_prob(self._x)
+        def value(at: np.ndarray) -> float:
+            d, arma = (at[0], at[1:-2]) if free_d else (self.fixed_d, at[:-2])
+            try:
+                other = ARFIMA.from_parameters(d, arma[:p], arma[p:], at[-2], math.sqrt(at[-1]))
+            except ValueError:  # the step left what is stationary
+                return -math.inf
+            return other.log_prob(self._x)
+
+        return names, point, standard_errors(value, point, steps)

@@ -1,22 +1,32 @@
-"""How a series hangs together: autocorrelation, partial autocorrelation, and whether any is left."""
+"""Chapter 5: how a series hangs together. Autocovariance, partial autocorrelation, Levinson and Durbin.
+
+What the models share of the recursion stands here, too: from partial autocorrelations to coefficients
+and back, and the condition for a stationary model.
+"""
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import gammaincc
 
+from ..compiled import compiled
+
 __all__ = [
     "LevinsonDurbin",
     "LjungBox",
-    "acf",
     "autocovariance",
     "levinson_durbin",
     "ljung_box",
     "pacf",
+    "partial_to_ar",
+    "step_down",
 ]
+
+LOG_2PI = math.log(2 * math.pi)
 
 
 def series(
@@ -60,10 +70,26 @@ def series(
     return x
 
 
-def _lags(lags: int, n: int) -> int:
-    if isinstance(lags, bool) or not isinstance(lags, int | np.integer) or not 0 < lags < n:
-        raise ValueError(f"{n} values have lags 1 … {n - 1}, not {lags!r}")
-    return int(lags)
+def whole(name: str, value: int, least: int = 1, most: float = math.inf) -> int:
+    """A whole number within limits, or an error that names it."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+        raise ValueError(f"{name} is a whole number of at least {least}, not {value!r}")
+    if value > most:
+        raise ValueError(f"{name} is at most {most} here, not {value}")
+    return int(value)
+
+
+def rows(x: ArrayLike, missing: bool = False) -> tuple[np.ndarray, tuple[int, ...]]:
+    """Series (..., n) as a matrix (B, n) of checked rows, and the shape (...) of the batch."""
+    x = np.asarray(x)
+    if x.ndim < 2:
+        return series(x, missing=missing, constant=True, least=1)[None], ()
+    flat = x.reshape(-1, x.shape[-1])
+    checked = [series(row, missing=missing, constant=True, least=1) for row in flat]
+    return np.stack(checked), x.shape[:-1]
+
+
+# ---------------------------------------------------------------- estimates from a series
 
 
 def autocovariance(x: ArrayLike, lags: int) -> np.ndarray:
@@ -76,21 +102,9 @@ def autocovariance(x: ArrayLike, lags: int) -> np.ndarray:
     array([ 1.  , -0.75,  0.5 ])
     """
     x = series(x)
-    lags = _lags(lags, len(x))
+    lags = whole("lags", lags, most=len(x) - 1)
     x = x - x.mean()
     return np.array([x[k:] @ x[: len(x) - k] for k in range(lags + 1)]) / len(x)
-
-
-def acf(x: ArrayLike, lags: int = 20) -> np.ndarray:
-    """Autocorrelations r_0 = 1, r_1, …, r_lags: γ_k / γ_0, (lags + 1,).
-
-    For independent values each r_k, k > 0, is about N(0, 1/n).
-
-    >>> acf([1.0, -1.0, 1.0, -1.0], 2)
-    array([ 1.  , -0.75,  0.5 ])
-    """
-    gamma = autocovariance(x, lags)
-    return gamma / gamma[0]
 
 
 class LevinsonDurbin(NamedTuple):
@@ -180,11 +194,112 @@ def ljung_box(residuals: ArrayLike, lags: int = 10, fitted: int = 0) -> LjungBox
     >>> ljung_box(noise).p_value > 0.05, ljung_box(np.cumsum(noise)).p_value < 1e-6
     (True, True)
     """
-    r = acf(residuals, lags)[1:]
-    n, freedom = len(np.asarray(residuals)), lags - fitted
+    gamma = autocovariance(residuals, lags)
+    r, n, freedom = gamma[1:] / gamma[0], len(np.asarray(residuals)), lags - fitted
     if freedom < 1:
         raise ValueError(
             f"{lags} lags leave no freedom after {fitted} coefficients: take more lags"
         )
     q = n * (n + 2) * np.sum(r**2 / (n - np.arange(1, lags + 1)))
     return LjungBox(float(q), float(gammaincc(freedom / 2, q / 2)), int(lags))
+
+
+# ---------------------------------------------------------------- coefficients and partial autocorrelations
+
+
+def partial_to_ar(partial: ArrayLike) -> np.ndarray:
+    """Partial autocorrelations r_1 … r_p, each in (-1, 1) -> the coefficients φ (p,) with these.
+
+    Every choice gives a stationary model and every stationary model has one, so a maximiser may move
+    r freely. The step from order m to m + 1 is that of Levinson and Durbin:
+
+        φ_k ← φ_k - r φ_{m+1-k} for k = 1 … m,   φ_{m+1} = r
+
+    References:
+        Barndorff-Nielsen and Schou, On the Parametrization of Autoregressive Models by Partial
+        Autocorrelations, 1973.
+
+    >>> partial_to_ar([0.5, -0.8])
+    array([ 0.9, -0.8])
+    """
+    return _partial_to_ar(np.asarray(partial, dtype=np.float64))
+
+
+@compiled(error_model="numpy")
+def _partial_to_ar(partial):  # pragma: no cover (compiled)
+    phi = partial.copy()
+    for m in range(1, len(phi)):
+        phi[:m] -= phi[m] * phi[:m][::-1].copy()
+    return phi
+
+
+def step_down(phi: ArrayLike) -> tuple[list[np.ndarray], np.ndarray]:
+    """The way back: φ (p,) -> the predictors of orders 0 … p, and the partial autocorrelations (p,).
+
+        φ_k ← (φ_k + r φ_{m-k}) / (1 - r²) for k = 1 … m - 1,   r = φ_m
+
+    written as half of (φ_k + φ_{m-k}) / (1 - r) + (φ_k - φ_{m-k}) / (1 + r), which keeps its digits near
+    a unit root. The model is stationary if and only if every |r| < 1. At the first r that is not, the
+    recursion stops and the rest of the partial autocorrelations are NaN.
+
+    >>> predictors, partial = step_down([0.9, -0.8])
+    >>> partial
+    array([ 0.5, -0.8])
+    """
+    predictors, partial = _step_down(np.asarray(phi, dtype=np.float64))
+    return [predictors[m, :m] for m in range(len(partial) + 1)], partial
+
+
+@compiled(error_model="numpy")
+def _step_down(phi):  # pragma: no cover (compiled)
+    """Predictors as rows (p + 1, p), and the partial autocorrelations (p,)."""
+    p = len(phi)
+    predictors, partial = np.zeros((p + 1, p)), np.full(p, np.nan)
+    predictors[p] = phi
+    for m in range(p, 0, -1):
+        r = partial[m - 1] = predictors[m, m - 1]
+        if not abs(r) < 1:
+            break
+        for k in range(m - 1):
+            a, b = predictors[m, k], predictors[m, m - 2 - k]
+            predictors[m - 1, k] = ((a + b) / (1 - r) + (a - b) / (1 + r)) / 2
+    return predictors, partial
+
+
+@compiled(error_model="numpy")
+def chain_rule_factor(phi, n):  # pragma: no cover (compiled)
+    """n values of a stationary AR with Var ε = 1, the oldest first, as L e: L (n, n) from Var e = 1.
+
+    The k-th is predicted from the k before it, or the last p of them; Levinson and Durbin's variances
+    1 / Π_{j>k} (1 - r_j²) are products, without a difference of large numbers.
+    """
+    predictors, partial = _step_down(phi)
+    p, L = len(phi), np.zeros((n, n))
+    for k in range(n):
+        m = min(k, p)
+        for j in range(m):
+            L[k, :k] += predictors[m, j] * L[k - 1 - j, :k]
+        L[k, k] = 1.0
+        for j in range(m, p):
+            L[k, k] /= math.sqrt((1 - partial[j]) * (1 + partial[j]))
+    return L
+
+
+def is_stationary(phi: ArrayLike) -> bool:
+    """Whether every root of 1 - φ_1 z - … - φ_p z^p lies outside the unit circle."""
+    return bool((np.abs(step_down(phi)[1]) < 1).all())
+
+
+def require_stationary(phi: ArrayLike, name: str, word: str = "stationary") -> np.ndarray:
+    """φ (p,) as an array, or an error that says which root is at fault."""
+    phi = np.atleast_1d(np.asarray(phi, dtype=np.float64))
+    if phi.ndim != 1 or not np.isfinite(phi).all():
+        raise ValueError(f"{name} is a list of finite coefficients, not {phi}")
+    if not is_stationary(phi):
+        modulus = np.abs(np.roots(np.r_[1.0, -phi])).max()
+        raise ValueError(
+            f"{name} = {np.round(phi, 4).tolist()} is not {word}: its slowest mode changes by the "
+            f"factor {modulus:.4g} at each step, which must be below 1. Make the coefficients smaller"
+            + (", or difference the series (d + 1)" if word == "stationary" else "")
+        )
+    return phi

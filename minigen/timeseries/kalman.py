@@ -1,4 +1,4 @@
-"""The Kalman filter: the exact likelihood of a linear model with a hidden state, one value at a time.
+"""Chapter 5: the Kalman filter, the exact likelihood of a linear model with a hidden state, value by value.
 
     y_t = Z a_t + noise N(0, H)                  what is seen, one number
     a_{t+1} = T a_t + noise N(0, Q)              the state (m,)
@@ -6,114 +6,188 @@
 
 By the chain rule log p(y) = Σ_t log p(y_t | y_<t), and each factor is a normal density with the mean Z a
 and the variance F = Z P Zᵀ + H that the filter carries along. A missing value has no factor.
+
+P is carried as its square root, P = S Sᵀ with S lower triangular. The textbook's P - K F Kᵀ subtracts
+numbers that are nearly equal: near a unit root, where P starts at 10^10 times σ² and more, or after a
+start about which nothing is known, no digit is left and a variance may come out negative. In square roots
+10^10 is 10^5, an update combines columns with weights of at most 1, and a step in time turns new columns in by
+rotations, so that P cannot lose its sign. A start about which nothing is known is then simply a variance
+of 10^12 times all others.
+
+References:
+    Kalman, A New Approach to Linear Filtering and Prediction Problems, 1960.
+    Carlson, Fast Triangular Formulation of the Square Root Filter, 1973.
+    Bierman, Factorization Methods for Discrete Sequential Estimation, 1977, chapters 2, 5, 6.
+    Durbin and Koopman, Time Series Analysis by State Space Methods, 2nd edition, 2012, chapters 4, 5.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from ..compiled import compiled
-from .correlation import series
+from .correlation import LOG_2PI, series
 
-__all__ = ["Filtered", "StateSpace", "stationary_covariance"]
+__all__ = ["Filtered", "LinearModel", "Run", "StateSpace"]
 
-
-@compiled
-def _times(rows, cols, entries, P, out):  # pragma: no cover (compiled)
-    """out = P Tᵀ for a symmetric P, hence T P in its columns; T as a list of its non-zero entries."""
-    m = len(P)
-    out[:] = 0.0
-    for e in range(len(rows)):
-        for j in range(m):
-            out[j, rows[e]] += entries[e] * P[cols[e], j]
+VAGUE = 1e12  # variance of a diffuse coordinate, in units of the largest other one
 
 
-@compiled
-def _kalman(y, rows, cols, entries, Z, Q, H, a, P, P_inf, n_diffuse):  # pragma: no cover (compiled)
-    """Mean and variance of each y_t given y_<t (inf: nothing is known), Σ log F∞, and a, P at the end."""
-    n, m = len(y), len(Z)
-    mean, variance = np.empty(n), np.empty(n)
-    M, M_inf, K = np.zeros(m), np.zeros(m), np.zeros(m)
-    moved, product = np.empty(m), np.empty((m, m))
-    a, P, P_inf = a.copy(), P.copy(), P_inf.copy()
-    log_diffuse = 0.0
-    for t in range(n):
-        F, F_inf, mean[t] = H, 0.0, 0.0
-        M[:] = 0.0
-        for k in range(m):  # M = P Z: covariance of the state with y_t
-            if Z[k] != 0.0:
-                for i in range(m):
-                    M[i] += P[k, i] * Z[k]
-        for i in range(m):
-            F += Z[i] * M[i]  # F = Z P Zᵀ + H
-            mean[t] += Z[i] * a[i]
-        if n_diffuse > 0:
-            for i in range(m):
-                M_inf[i] = 0.0
-                for k in range(m):
-                    M_inf[i] += P_inf[i, k] * Z[k]
-            for i in range(m):
-                F_inf += Z[i] * M_inf[i]
-        diffuse = F_inf > 1e-9
-        variance[t] = np.inf if diffuse else F
-        v = y[t] - mean[t]  # the innovation
-        if not np.isnan(v):
-            if diffuse:  # the limit κ -> ∞ of the lines below: y_t fixes one direction of the state
-                for i in range(m):
-                    K[i] = M_inf[i] / F_inf
-                for i in range(m):
-                    a[i] += K[i] * v
-                    for j in range(m):
-                        P[i, j] += F * K[i] * K[j] - K[i] * M[j] - M[i] * K[j]
-                        P_inf[i, j] -= K[i] * M_inf[j]
-                log_diffuse += math.log(F_inf)
-                n_diffuse -= 1
-            elif F > 0.0:
-                for i in range(m):
-                    K[i] = M[i] / F  # the gain
-                for i in range(m):
-                    a[i] += K[i] * v
-                    for j in range(m):
-                        P[i, j] -= K[i] * M[j]
-        moved[:] = 0.0
-        for e in range(len(rows)):  # a = T a
-            moved[rows[e]] += entries[e] * a[cols[e]]
-        a, moved = moved, a
-        _times(rows, cols, entries, P, product)
-        _times(rows, cols, entries, product, P)  # P = T P Tᵀ + Q
-        for i in range(m):
-            for j in range(m):
-                P[i, j] += Q[i, j]
-        if n_diffuse > 0:
-            _times(rows, cols, entries, P_inf, product)
-            _times(rows, cols, entries, product, P_inf)
-    return mean, variance, log_diffuse, a, P
+@compiled(error_model="numpy")
+def _add(S, w):  # pragma: no cover (compiled)
+    """S Sᵀ += w wᵀ by rotations. S[j] is column j, of zeros above its j-th entry; w is used up."""
+    m = len(w)
+    for j in range(m):
+        if w[j] == 0.0:
+            continue
+        if S[j, j] == 0.0:  # a column that is not taken yet
+            S[j, j:] = w[j:] if w[j] > 0.0 else -w[j:]
+            return
+        r = math.hypot(S[j, j], w[j])
+        cos, sin = S[j, j] / r, w[j] / r
+        for i in range(j, m):
+            old = S[j, i]
+            S[j, i] = cos * old + sin * w[i]
+            w[i] = cos * w[i] - sin * old
 
 
-def stationary_covariance(transition: np.ndarray, state_cov: np.ndarray) -> np.ndarray:
-    """The covariance that the state keeps: P = T P Tᵀ + Q, for a T with all eigenvalues inside the circle.
+@compiled(error_model="numpy")
+def _kalman(Y, T, Z, H, shocks, A, start):  # pragma: no cover (compiled)
+    """One-step means of each series in Y (c, n), their common variances F (n,), and a, S at the end.
 
-    P = Σ_k T^k Q (T^k)ᵀ, and each step below doubles the number of terms:
-
-        P ← P + A P Aᵀ,   A ← A²,   from P = Q, A = T
-
-    >>> stationary_covariance(np.array([[0.5]]), np.array([[3.0]]))
-    array([[4.]])
+    The series differ in their values and starts A (c, m) only.
     """
-    A, P = transition, state_cov
-    for _ in range(60):
-        added = A @ P @ A.T
-        P = P + added
-        if np.abs(added).max() <= 1e-15 * np.abs(P).max():
-            return P
-        A = A @ A
-    raise ValueError(
-        "the transition is not stationary: an eigenvalue does not lie inside the circle"
-    )
+    rows, cols = np.nonzero(T)  # of an ARIMA's transition, few entries are not 0
+    (c, n), m = Y.shape, len(Z)
+    mean, F = np.zeros((c, n)), np.empty(n)
+    S, f, K, w = np.zeros((m, m)), np.empty(m), np.empty(m), np.empty(m)
+    A = A.copy()
+    for i in range(len(start)):
+        _add(S, start[i].copy())
+    for t in range(n):
+        F[t] = H
+        for j in range(m):  # f = Sᵀ Z, F = fᵀ f + H
+            f[j] = 0.0
+            for i in range(j, m):
+                f[j] += S[j, i] * Z[i]
+            F[t] += f[j] * f[j]
+        for b in range(c):
+            for i in range(m):
+                mean[b, t] += Z[i] * A[b, i]
+        if not np.isnan(Y[0, t]) and F[t] > 0.0:  # condition on y_t: Carlson's form of P - K Kᵀ / F
+            s, K[:] = H, 0.0
+            for j in range(m - 1, -1, -1):
+                if f[j] * f[j] <= 1e-60 * F[t]:  # nothing; its square must not lose digits below
+                    continue
+                before, s = s, s + f[j] * f[j]
+                keep = math.sqrt(before / s)
+                take = f[j] / (math.sqrt(before) * math.sqrt(s)) if before > 0.0 else 0.0
+                for i in range(j, m):
+                    old = S[j, i]
+                    S[j, i] = keep * old - take * K[i]
+                    K[i] += f[j] * old  # in the end K = P Zᵀ
+            for b in range(c):
+                v = (Y[b, t] - mean[b, t]) / F[t]
+                for i in range(m):
+                    A[b, i] += K[i] * v
+        old_S, old_A = S, A
+        S, A = np.zeros((m, m)), np.zeros((c, m))
+        for e in range(len(rows)):  # a = T a
+            for b in range(c):
+                A[b, rows[e]] += T[rows[e], cols[e]] * old_A[b, cols[e]]
+        for j in range(m):  # P = T P Tᵀ + Q: the columns T s_j and those of Q
+            if old_S[j, j] > 0.0:
+                w[:] = 0.0
+                for e in range(len(rows)):
+                    w[rows[e]] += T[rows[e], cols[e]] * old_S[j, cols[e]]
+                _add(S, w)
+        for j in range(len(shocks)):
+            w[:] = shocks[j]
+            _add(S, w)
+    return mean, F, A, S
+
+
+class Run(NamedTuple):
+    """Several series (c, n) through one filter: one-step means (c, n) and their variance (n,), infinite
+    where nothing is known yet; the states after the last value (c, m) and their covariance (m, m); and
+    Σ log F / κ over the values that served to find the diffuse coordinates."""
+
+    mean: np.ndarray
+    variance: np.ndarray
+    state: np.ndarray
+    cov: np.ndarray
+    log_diffuse: float
+
+
+class LinearModel(NamedTuple):
+    """A state space in square roots: Q = Σ q qᵀ over the rows of `shocks` (k, m), and P = Σ s sᵀ over
+    those of `start` (k, m) for the first state, but for its coordinates `diffuse` (indices)."""
+
+    transition: np.ndarray
+    design: np.ndarray
+    noise: float
+    shocks: np.ndarray
+    start: np.ndarray
+    diffuse: np.ndarray
+
+    def run(self, Y: np.ndarray, means: np.ndarray, kappa: float | None = None) -> Run:
+        """Filter the series Y (c, n), which have the same gaps, from the mean states (c, m).
+
+        The innovations are linear in the series, so that one run serves a regression on them.
+        `kappa` is the variance of the diffuse coordinates, infinite by default.
+        """
+        large, start = math.inf, self.start
+        if len(self.diffuse):
+            scale = max(
+                (start**2).sum(0).max(initial=0), (self.shocks**2).sum(0).max(initial=0), self.noise
+            )
+            large = VAGUE * (scale or 1.0) if kappa is None else kappa
+            vague = math.sqrt(large) * np.eye(len(self.design))[self.diffuse]
+            start = np.concatenate([start, vague])
+        mean, F, state, S = _kalman(
+            Y, self.transition, self.design, float(self.noise), self.shocks, means, start
+        )
+        log_diffuse = 0.0
+        if len(self.diffuse) and kappa is None:
+            seen = ~np.isnan(Y[0])
+            unknown = F > 1e-6 * large
+            unknown &= np.cumsum(unknown & seen) - (unknown & seen) < len(self.diffuse)
+            log_diffuse = float(np.log(F[unknown & seen] / large).sum())
+            F = np.where(unknown, np.inf, F)
+        return Run(mean, F, state, S.T @ S, log_diffuse)
+
+    def simulate(self, n: int, seed: int | np.random.Generator, mean, cov) -> np.ndarray:
+        """Draw y (n,), the first state from N(mean, cov)."""
+        rng, m = np.random.default_rng(seed), len(self.design)
+        a = mean + _root(cov) @ rng.standard_normal(m)
+        shocks = rng.standard_normal((n, m)) @ _root(self.shocks.T @ self.shocks).T  # (n, m)
+        y = np.sqrt(self.noise) * rng.standard_normal(n)
+        for t in range(n):
+            y[t] += self.design @ a
+            a = self.transition @ a + shocks[t]
+        return y
+
+
+def _root(cov: np.ndarray) -> np.ndarray:
+    """A matrix S with S Sᵀ = cov, for a covariance that may have no variance in some directions."""
+    values, vectors = np.linalg.eigh(cov)
+    return vectors * np.sqrt(np.maximum(values, 0))
+
+
+def _columns(cov: np.ndarray) -> np.ndarray:
+    """A covariance (m, m) as rows s (k, m) with Σ s sᵀ = cov: Gaussian elimination."""
+    rest, out = cov.copy(), []
+    least = 1e-14 * np.diag(rest)  # what rounding leaves of a direction without variance
+    for j in range(len(rest)):
+        if rest[j, j] > least[j]:
+            out.append(rest[:, j] / math.sqrt(rest[j, j]))
+            rest -= np.outer(out[-1], out[-1])
+    return np.array(out).reshape(-1, len(rest))
 
 
 @dataclass(frozen=True)
@@ -136,7 +210,7 @@ class Filtered:
     log_likelihood: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class StateSpace:
     """A linear Gaussian model with a hidden state of m numbers and one number seen at a time.
 
@@ -146,15 +220,11 @@ class StateSpace:
         diffuse: a 0/1 vector (m,): coordinates about which nothing at all is known at the start.
 
     The likelihood with diffuse coordinates is that of the values which remain when the first ones have
-    been used up to find them: it is exactly the density of the differenced series for an ARIMA.
-
-    References:
-        Kalman, A New Approach to Linear Filtering and Prediction Problems, 1960.
-        Durbin and Koopman, Time Series Analysis by State Space Methods, 2nd edition, 2012, chapters 4, 5.
+    been used up to find them.
 
     >>> level = StateSpace([[1.0]], [1.0], [[0.5]], 1.0, [0.0], [[0.0]], [1.0])  # a random walk in noise
-    >>> level.filter([1.0, 2.0]).variance  # nothing known; then noise 1 + step ½ + noise 1
-    array([inf, 2.5])
+    >>> level, level.filter([1.0, 2.0]).variance  # nothing known; then noise 1 + step ½ + noise 1
+    (StateSpace(1 state, 1 diffuse), array([inf, 2.5]))
     """
 
     transition: np.ndarray
@@ -181,68 +251,39 @@ class StateSpace:
             object.__setattr__(self, name, value)
         for name in ("state_cov", "cov"):
             matrix = getattr(self, name)
-            if not np.allclose(matrix, matrix.T) or (np.diag(matrix) < 0).any():
+            size = np.abs(matrix).max(initial=0.0)
+            if (
+                np.abs(matrix - matrix.T).max(initial=0.0) > 1e-8 * size
+                or np.linalg.eigvalsh(matrix).min() < -1e-8 * size
+            ):
                 raise ValueError(f"{name} is a covariance: symmetric, no negative variance")
-        if not self.noise >= 0:
+        if not 0 <= self.noise < np.inf:
             raise ValueError(f"noise is a variance and cannot be {self.noise}")
+
+    def __repr__(self) -> str:
+        m, diffuse = len(self.design), int(np.count_nonzero(self.diffuse))
+        return f"StateSpace({m} state{'s' * (m > 1)}{f', {diffuse} diffuse' * (diffuse > 0)})"
+
+    def _model(self) -> LinearModel:
+        shocks, start = _columns(self.state_cov), _columns(self.cov)
+        diffuse = np.flatnonzero(self.diffuse)
+        return LinearModel(self.transition, self.design, self.noise, shocks, start, diffuse)
 
     def filter(self, y: ArrayLike) -> Filtered:
         """Run over y (n,), NaN where a value is missing."""
         y = series(y, "y", least=0, missing=True, constant=True)
-        return self._filter(y)
-
-    def _filter(self, y: np.ndarray) -> Filtered:
-        """The same for a checked y."""
-        rows, cols = np.nonzero(self.transition)  # of an ARIMA's transition, few entries are not 0
-        mean, variance, log_diffuse, state, cov = _kalman(
-            y,
-            rows,
-            cols,
-            self.transition[rows, cols],
-            self.design,
-            self.state_cov,
-            float(self.noise),
-            self.mean,
-            self.cov,
-            np.diag(self.diffuse),
-            int(self.diffuse.sum()),
-        )
-        known = np.isfinite(variance) & ~np.isnan(y)
-        innovations = np.where(known, y - mean, np.nan)
-        v, F = innovations[known], variance[known]
+        (mean,), F, (state,), cov, log_diffuse = self._model().run(y[None], self.mean[None])
+        innovations = np.where(np.isfinite(F), y - mean, np.nan)
+        known = np.isfinite(innovations)
+        v, known_F = innovations[known], F[known]
         with np.errstate(divide="ignore", invalid="ignore"):  # F = 0: certain, and right or wrong
-            total = -0.5 * np.sum(math.log(2 * math.pi) + np.log(F) + v**2 / F) - 0.5 * log_diffuse
-        return Filtered(mean, variance, innovations, state, (cov + cov.T) / 2, float(total))
+            total = -0.5 * (np.sum(LOG_2PI + np.log(known_F) + v**2 / known_F) + log_diffuse)
+        return Filtered(mean, F, innovations, state, cov, float(total))
 
     def log_prob(self, y: ArrayLike) -> float:
         """log p(y) in nats, of the values that are there."""
         return self.filter(y).log_likelihood
 
-    def simulate(
-        self,
-        n: int,
-        seed: int | np.random.Generator = 0,
-        state: np.ndarray | None = None,
-        cov: np.ndarray | None = None,
-    ) -> np.ndarray:
-        """Draw y (n,); the first state from N(state, cov), by default from the model's own start.
-
-        Diffuse coordinates start at their mean: there is no sample of an infinite variance.
-        """
-        rng = np.random.default_rng(seed)
-        a = self.mean if state is None else state
-        P = self.cov if cov is None else cov
-        m = len(self.design)
-        a = a + _root(P) @ rng.standard_normal(m)
-        shocks = rng.standard_normal((n, m)) @ _root(self.state_cov).T  # (n, m)
-        y = np.sqrt(self.noise) * rng.standard_normal(n)
-        for t in range(n):
-            y[t] += self.design @ a
-            a = self.transition @ a + shocks[t]
-        return y
-
-
-def _root(cov: np.ndarray) -> np.ndarray:
-    """A matrix S with S Sᵀ = cov, for a covariance that may have no variance in some directions."""
-    values, vectors = np.linalg.eigh(cov)
-    return vectors * np.sqrt(np.maximum(values, 0))
+    def simulate(self, n: int, seed: int | np.random.Generator = 0) -> np.ndarray:
+        """Draw y (n,). Diffuse coordinates start at their mean: an infinite variance has no sample."""
+        return self._model().simulate(n, seed, self.mean, self.cov)

@@ -1,4 +1,4 @@
-"""Linear prediction of speech: an AR model for every few milliseconds, and what drives it.
+"""Chapter 5: linear prediction of speech. An AR model for every few milliseconds, and what drives it.
 
     analysis    e_t = x_t - Σ_k a_k x_{t-k}       sound -> residual
     synthesis   x_t = e_t + Σ_k a_k x_{t-k}       residual, or pulses and noise -> sound
@@ -8,25 +8,19 @@ The coefficients a change from frame to frame; the past samples x_{t-k} do not s
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.signal import lfilter, lfiltic
 
-from .correlation import levinson_durbin, series
+from .correlation import levinson_durbin, series, whole
 
 __all__ = ["LPC", "lpc", "lpc_analysis", "lpc_excitation", "lpc_synthesis", "pitch"]
 
 
 def _sound(x: ArrayLike, name: str = "x") -> np.ndarray:
     return series(x, name, least=1, constant=True)
-
-
-def _counts(**counts: int) -> None:
-    for name, value in counts.items():
-        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-            raise ValueError(f"{name} is a whole number of at least 1, not {value!r}")
 
 
 def lpc(frame: ArrayLike, order: int) -> tuple[np.ndarray, float]:
@@ -48,7 +42,7 @@ def lpc(frame: ArrayLike, order: int) -> tuple[np.ndarray, float]:
     >>> a.round(2), bool(gain < 0.02)  # 2 cos(1) = 1.08: a sine goes on by itself
     (array([ 1.08, -1.  ]), True)
     """
-    _counts(order=order)
+    whole("order", order)
     frame = series(frame, "frame", least=order + 1, constant=True, why=f"for order {order}")
     window = 0.5 - 0.5 * np.cos(2 * np.pi * (np.arange(len(frame)) + 0.5) / len(frame))
     faded = frame * window
@@ -60,7 +54,7 @@ def lpc(frame: ArrayLike, order: int) -> tuple[np.ndarray, float]:
     return phi, float(np.sqrt(variances[-1] / (window @ window)))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class LPC:
     """A sound as predictors and what they cannot predict.
 
@@ -69,10 +63,14 @@ class LPC:
         residual: e, (T,). hop: samples a frame.
     """
 
-    coefficients: np.ndarray = field(repr=False)
-    gain: np.ndarray = field(repr=False)
-    residual: np.ndarray = field(repr=False)
+    coefficients: np.ndarray
+    gain: np.ndarray
+    residual: np.ndarray
     hop: int
+
+    def __repr__(self) -> str:
+        frames, order = self.coefficients.shape
+        return f"LPC(order {order}, {frames} frames of {self.hop} samples)"
 
     def spectrum(self, frequency: ArrayLike) -> np.ndarray:
         """Level gain / |1 - Σ a_k e^{-2πi f k}| at f in cycles a sample: (F,) -> (F, N)."""
@@ -91,7 +89,7 @@ def lpc_analysis(x: ArrayLike, order: int = 10, hop: int = 80, width: int = 240)
         `LPC` with N = ceil(T / hop) frames.
     """
     x = _sound(x)
-    _counts(order=order, hop=hop, width=width)
+    whole("order", order), whole("hop", hop), whole("width", width)
     if width < max(hop, order + 1):
         raise ValueError(
             f"a frame of {width} samples must hold the hop {hop} and the order {order}"
@@ -122,7 +120,7 @@ def lpc_synthesis(coefficients: ArrayLike, excitation: ArrayLike, hop: int) -> n
     True
     """
     coefficients, e = np.asarray(coefficients, dtype=float), _sound(excitation, "excitation")
-    _counts(hop=hop)
+    whole("hop", hop)
     if coefficients.ndim != 2 or not np.isfinite(coefficients).all():
         raise ValueError(f"coefficients have shape (N, p), finite, not {coefficients.shape}")
     n, order = coefficients.shape
@@ -151,7 +149,7 @@ def lpc_excitation(
         gain: (N,). f0: Hz, (N,), 0 where unvoiced. rate: Hz. hop: samples a frame.
     """
     gain, f0 = np.asarray(gain, dtype=float), np.asarray(f0, dtype=float)
-    _counts(rate=rate, hop=hop)
+    whole("rate", rate), whole("hop", hop)
     if gain.ndim != 1 or gain.shape != f0.shape:
         raise ValueError(f"gain and f0 have one value a frame, (N,), not {gain.shape}, {f0.shape}")
     if not (np.isfinite(gain).all() and np.isfinite(f0).all()) or min(gain.min(), f0.min()) < 0:
@@ -177,7 +175,7 @@ def pitch(
         x: (T,). rate: Hz. low, high: the range of F0 in Hz.
     """
     x = _sound(x)
-    _counts(rate=rate, hop=hop)
+    whole("rate", rate), whole("hop", hop)
     if not 0 < low < high <= rate / 4:
         raise ValueError(f"need 0 < low < high <= rate / 4, not {low=}, {high=}, {rate=}")
     longest, shortest = int(rate / low), int(rate / high)

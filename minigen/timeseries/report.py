@@ -1,4 +1,4 @@
-"""What every model of a series shares: checks of the input, safe parameters, the maximiser, the report."""
+"""Chapter 5: what every fitted model of a series shares. The search for the maximum, and the report."""
 
 from __future__ import annotations
 
@@ -8,83 +8,14 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
 from scipy.optimize import minimize
 
 from .. import ConvergenceWarning
-from .correlation import LjungBox, ljung_box, series
+from .correlation import LjungBox, ljung_box
 
-__all__ = ["Maximum", "maximise", "partial_to_ar", "step_down"]
+__all__ = ["Maximum", "Report", "maximise", "partial_to_free"]
 
-LOG_2PI = math.log(2 * math.pi)
-EDGE = 1 - 1e-7  # the largest partial autocorrelation that the maximiser may try
-
-
-# ---------------------------------------------------------------- parameters that stay stationary
-
-
-def partial_to_ar(partial: ArrayLike) -> np.ndarray:
-    """Partial autocorrelations r_1 … r_p, each in (-1, 1) -> the coefficients φ (p,) with these.
-
-    Every choice gives a stationary model and every stationary model has one, so a maximiser may move
-    r freely. The step from order m to m + 1 is that of Levinson and Durbin:
-
-        φ_k ← φ_k - r φ_{m+1-k} for k = 1 … m,   φ_{m+1} = r
-
-    References:
-        Barndorff-Nielsen and Schou, On the Parametrization of Autoregressive Models by Partial
-        Autocorrelations, 1973.
-
-    >>> partial_to_ar([0.5, -0.8])
-    array([ 0.9, -0.8])
-    """
-    phi = np.zeros(0)
-    for r in np.asarray(partial, dtype=np.float64):
-        phi = np.append(phi - r * phi[::-1], r)
-    return phi
-
-
-def step_down(phi: ArrayLike) -> tuple[list[np.ndarray], np.ndarray]:
-    """The way back: φ (p,) -> the predictors of orders 0 … p, and the partial autocorrelations (p,).
-
-        φ_k ← (φ_k + r φ_{m-k}) / (1 - r²) for k = 1 … m - 1,   r = φ_m
-
-    The model is stationary if and only if every |r| < 1. At the first r that is not, the recursion
-    stops and the rest of the partial autocorrelations are NaN.
-
-    >>> predictors, partial = step_down([0.9, -0.8])
-    >>> partial
-    array([ 0.5, -0.8])
-    """
-    phi = np.asarray(phi, dtype=np.float64)
-    predictors, partial = [phi], np.full(len(phi), np.nan)
-    for m in range(len(phi), 0, -1):
-        r = partial[m - 1] = phi[m - 1]
-        if not abs(r) < 1:
-            return predictors, partial
-        phi = (phi[: m - 1] + r * phi[: m - 1][::-1]) / (1 - r**2)
-        predictors.insert(0, phi)
-    return predictors, partial
-
-
-def is_stationary(phi: ArrayLike) -> bool:
-    """Whether every root of 1 - φ_1 z - … - φ_p z^p lies outside the unit circle."""
-    return bool((np.abs(step_down(phi)[1]) < 1).all())
-
-
-def require_stationary(phi: ArrayLike, name: str, word: str = "stationary") -> np.ndarray:
-    """φ (p,) as an array, or an error that says which root is at fault."""
-    phi = np.atleast_1d(np.asarray(phi, dtype=np.float64))
-    if phi.ndim != 1 or not np.isfinite(phi).all():
-        raise ValueError(f"{name} is a list of finite coefficients, not {phi}")
-    if not is_stationary(phi):
-        modulus = np.abs(np.roots(np.r_[1.0, -phi])).max()
-        raise ValueError(
-            f"{name} = {np.round(phi, 4).tolist()} is not {word}: its slowest mode changes by the "
-            f"factor {modulus:.4g} at each step, which must be below 1. Make the coefficients smaller"
-            + (", or difference the series (d + 1)" if word == "stationary" else "")
-        )
-    return phi
+EDGE = 1 - 1e-7  # the largest partial autocorrelation that the search may try
 
 
 def free_to_partial(free: np.ndarray) -> np.ndarray:
@@ -97,7 +28,7 @@ def partial_to_free(partial: np.ndarray) -> np.ndarray:
     return np.arctanh(np.clip(partial / EDGE, -0.999999, 0.999999))
 
 
-# ---------------------------------------------------------------- the maximiser
+# ---------------------------------------------------------------- the search
 
 
 class Maximum(NamedTuple):
@@ -109,64 +40,84 @@ class Maximum(NamedTuple):
     message: str
 
 
-def gradient(function: Callable, point: np.ndarray, step: float = 1e-5) -> np.ndarray:
-    """∂f/∂x_i by central differences, (k,)."""
-    shifts = step * np.eye(len(point))
-    return np.array([(function(point + e) - function(point - e)) / (2 * step) for e in shifts])
-
-
-def hessian(function: Callable, point: np.ndarray, steps: np.ndarray) -> np.ndarray:
-    """∂²f/∂x_i ∂x_j by central differences with a step for each coordinate, (k, k)."""
-    k = len(point)
-    shifts = np.diag(steps)
-    out = np.empty((k, k))
-    for i in range(k):
-        for j in range(i + 1):
-            a, b = shifts[i], shifts[j]
-            corners = function(point + a + b) - function(point + a - b)
-            corners -= function(point - a + b) - function(point - a - b)
-            out[i, j] = out[j, i] = corners / (4 * steps[i] * steps[j])
-    return out
-
-
 def maximise(
     function: Callable[[np.ndarray], float],
     starts: Sequence[np.ndarray],
     iterations: int,
     tolerance: float = 1e-4,
 ) -> Maximum:
-    """The largest of the maxima that BFGS reaches from each start.
+    """The largest maximum that BFGS reaches, from the best starts that lie apart, until it comes again and
+    again.
 
     Args:
-        function: a mean log-likelihood in nats, of free parameters (k,).
-        starts: where to begin.
+        function: a mean log-likelihood in nats, of free parameters (k,). Where it is not a number, or
+            numbers overflow, the point is no maximum.
+        starts: where the search may begin.
         iterations: of BFGS, from each start.
         tolerance: it has converged when no entry of the gradient is larger.
     """
-    if len(starts[0]) == 0:
-        return Maximum(
-            starts[0], function(starts[0]), True, "nothing to estimate but mean and scale"
-        )
 
     def loss(point: np.ndarray) -> float:
-        value = function(point)
-        return -value if np.isfinite(value) else 1e10
+        with np.errstate(all="ignore"):
+            value = function(point)
+        return -value if math.isfinite(value) else 1e10
 
-    options = {"maxiter": iterations}
-    found = [minimize(loss, start, method="BFGS", options=options) for start in starts]
-    best = min(found, key=lambda result: result.fun)
-    slope = np.abs(gradient(function, best.x)).max()
-    converged = bool(slope < tolerance)
-    message = f"largest slope {slope:.1e} nats a value after {best.nit} steps"
-    return Maximum(best.x, -best.fun, converged, message)
+    if len(starts[0]) == 0:
+        return Maximum(starts[0], -loss(starts[0]), True, "nothing to estimate but mean and scale")
+
+    def loss_and_slope(point: np.ndarray) -> tuple[float, np.ndarray]:
+        value = loss(point)
+        steps = 1e-6 * np.eye(len(point))
+        return value, np.array([(loss(point + e) - value) / 1e-6 for e in steps])
+
+    begun, found, options = [], [], {"maxiter": iterations}
+    for start in sorted(starts, key=loss):
+        if all(np.abs(start - other).max() > 0.3 for other in begun):
+            begun.append(start)
+            found.append(minimize(loss_and_slope, start, method="BFGS", jac=True, options=options))
+            best = min(found, key=lambda result: result.fun)
+            reached = sum(result.fun < best.fun + 1e-6 for result in found)
+            if reached > 1 + (len(start) > 2) or len(begun) == 3 + len(start):
+                break
+    steepest = np.abs(_gradient(loss, best.x, 1e-5)).max()
+    message = f"largest slope {steepest:.1e} nats per value after {best.nit} steps"
+    return Maximum(best.x, float(-best.fun), bool(steepest < tolerance), message)
 
 
-def warn_if_stuck(maximum: Maximum, partial: dict[str, np.ndarray], name: str) -> None:
+def _gradient(function: Callable, point: np.ndarray, step: float) -> np.ndarray:
+    """∂f/∂x_i by central differences, (k,)."""
+    shifts = step * np.eye(len(point))
+    return np.array([(function(point + e) - function(point - e)) / (2 * step) for e in shifts])
+
+
+def standard_errors(function: Callable, point: np.ndarray, steps: np.ndarray) -> np.ndarray:
+    """Square roots of the diagonal of (-H)⁻¹, H the Hessian of the log-likelihood at its maximum.
+
+    H by central differences with a step for each coordinate. NaN for all where the likelihood is not
+    curved downwards there, as at a unit root.
+    """
+    k, shifts = len(point), np.diag(steps)
+    H = np.empty((k, k))
+    for i in range(k):
+        for j in range(i + 1):
+            a, b = shifts[i], shifts[j]
+            corners = function(point + a + b) - function(point + a - b)
+            corners -= function(point - a + b) - function(point - a - b)
+            H[i, j] = H[j, i] = corners / (4 * steps[i] * steps[j])
+    scaled = -H * np.outer(
+        steps, steps
+    )  # in units of the steps: of one size whatever the data's units
+    if not np.isfinite(scaled).all() or np.linalg.eigvalsh(scaled).min() <= 0:
+        return np.full(k, np.nan)
+    return np.sqrt(np.diag(np.linalg.inv(scaled))) * steps
+
+
+def warn(maximum: Maximum, partial: dict[str, np.ndarray], name: str) -> None:
     """Say what to do when the search failed, or when it ended at a unit root."""
     if not maximum.converged:
         warnings.warn(
             f"the likelihood of {name} did not converge ({maximum.message}): allow more iterations, "
-            "give `start` values, scale the series to a standard deviation near 1, or take a lower order",
+            "give `start` values, or take a lower order",
             ConvergenceWarning,
             stacklevel=3,
         )
@@ -176,23 +127,25 @@ def warn_if_stuck(maximum: Maximum, partial: dict[str, np.ndarray], name: str) -
         "d": "d = ±½: near ½ difference the series once more, near -½ once less",
     }
     for kind, values in partial.items():
-        if len(values) and np.abs(values).max() > 0.995:
+        if len(values) and np.abs(values).max() > (0.95 if kind == "d" else 0.995):
             warnings.warn(
-                f"the {kind.upper()} part of {name} lies at the edge of what is allowed, which looks like "
-                f"{advice[kind]}",
+                f"the {kind.upper()} part of {name} lies at the edge of what is allowed, which looks "
+                f"like {advice[kind]}",
                 ConvergenceWarning,
                 stacklevel=3,
             )
 
 
-# ---------------------------------------------------------------- what a fitted model reports
+# ---------------------------------------------------------------- the report
 
 
 class Report:
     """Criteria, diagnostics and a summary for a model with `estimates()` and a fitted series.
 
     A model sets, when it is fitted: `log_likelihood`, `nobs` (values that count in it), `converged`,
-    `message`, and gives `residuals` (standardised one-step errors) and `n_parameters`.
+    `message`, and `residuals` (standardised one-step errors); and has `n_parameters`. The criteria of
+    models are comparable when the same values count: not over different d, nor, by least squares,
+    over different orders.
     """
 
     log_likelihood: float
@@ -250,42 +203,3 @@ class Report:
             "converged" if self.converged else f"NOT converged, do not trust it: {self.message}"
         )
         return "\n".join(lines)
-
-
-def standard_errors(function: Callable, point: np.ndarray, steps: np.ndarray) -> np.ndarray:
-    """Square roots of the diagonal of (-H)⁻¹, H the Hessian of the log-likelihood at its maximum.
-
-    NaN for all where the likelihood is not curved downwards there, as at a unit root.
-    """
-    information = -hessian(function, point, steps)
-    try:
-        np.linalg.cholesky(information)  # positive definite?
-    except np.linalg.LinAlgError:
-        return np.full(len(point), np.nan)
-    return np.sqrt(np.diag(np.linalg.inv(information)))
-
-
-def forecast_steps(h: int) -> int:
-    """h as a count of at least one step."""
-    if isinstance(h, bool) or not isinstance(h, int | np.integer) or h < 1:
-        raise ValueError(f"h counts the steps to forecast, at least 1, not {h!r}")
-    return int(h)
-
-
-def sample_count(n: int) -> int:
-    """n as a count of at least one value."""
-    if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
-        raise ValueError(f"n counts the values to draw, at least 1, not {n!r}")
-    return int(n)
-
-
-def rows(x: ArrayLike, missing: bool = False) -> tuple[np.ndarray, tuple[int, ...]]:
-    """Series (..., n) as a matrix (B, n) of checked rows, and the shape (...) of the batch."""
-    x = np.asarray(x)
-    if x.ndim < 2:
-        return series(x, missing=missing, constant=True, least=1)[None], ()
-    flat = x.reshape(-1, x.shape[-1])
-    return (
-        np.stack([series(row, missing=missing, constant=True, least=1) for row in flat]),
-        x.shape[:-1],
-    )

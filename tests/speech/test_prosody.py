@@ -159,7 +159,7 @@ def test_contour_knows_more_than_constants(clips, prosody):
 def test_contour_recovers_a_known_one():
     """Phones with known offsets, a falling line and an AR(2) on top: all three come back."""
     rng = np.random.default_rng(0)
-    true, n = AR(2, constant=False).set([1.2, -0.4], sigma=0.01), 120
+    true, n = AR.from_parameters([1.2, -0.4], sigma=0.01), 120
     offset = {"aa": 0.1, "iy": -0.1}
     made = []
     for index in range(80):

@@ -1,0 +1,187 @@
+"""ARFIMA: against closed forms, quadrature, the dense normal density, and simulation."""
+
+import math
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from scipy.integrate import quad
+from scipy.linalg import toeplitz
+from scipy.special import gamma as gamma_function
+from series_oracles import NILE, dense_log_prob, noise, quietly
+
+from minigen import ConvergenceWarning
+from minigen import timeseries as ts
+from minigen.gaussian import Gaussian
+from minigen.timeseries import ARFIMA, ARIMA
+
+
+@pytest.mark.parametrize("d", [-0.4, 0.1, 0.3, 0.49])
+def test_autocovariance_is_the_gamma_formula(d):
+    k = np.arange(1, 60)
+    want = gamma_function(1 - 2 * d) / (gamma_function(1 - d) * gamma_function(d))
+    want = want * gamma_function(k + d) / gamma_function(k + 1 - d)
+    got = ts.arfima_autocovariance(d, 59)
+    assert np.allclose(got[1:], want)
+    assert np.isclose(got[0], gamma_function(1 - 2 * d) / gamma_function(1 - d) ** 2)
+
+
+def spectral_integral(d, ar, ma, k):
+    """γ_k = ∫ of the spectrum, in pieces that get smaller towards the pole at 0."""
+
+    def density(f):
+        z = np.exp(-2j * np.pi * f)
+        top, bottom = np.polyval([*ma[::-1], 1], z), np.polyval([*-np.array(ar[::-1]), 1], z)
+        return abs(top / bottom) ** 2 * (2 * np.sin(np.pi * f)) ** (-2 * d)
+
+    edges = 0.5 * 10.0 ** np.arange(-12, 1)
+    near = lambda u: density(u**4) * math.cos(2 * math.pi * u**4 * k) * 4 * u**3
+    total = quad(near, 0, edges[0] ** 0.25, limit=400)[0]
+    for a, b in pairwise(edges):
+        turn = lambda f: density(f) * math.cos(2 * math.pi * f * k)
+        total += quad(turn, a, b, limit=400, epsrel=1e-10)[0]
+    return 2 * total
+
+
+@pytest.mark.parametrize(
+    "d, ar, ma",
+    [
+        (-0.3, [0.5, -0.4], [0.6]),
+        (0.35, [0.5, -0.4], [0.6]),
+        (0.2, [], [0.7, 0.2]),
+        (1e-9, [0.99], []),
+        (0.3, [0.9999], [-0.5]),
+        (0.45, [0.99999], []),
+        (-0.45, [0.99999], [0.2]),
+        (0.1, [1.998, -0.998001], []),
+    ],
+)
+def test_autocovariance_is_the_transform_of_the_spectrum_also_near_a_unit_root(d, ar, ma):
+    got = ts.arfima_autocovariance(d, 12, ar, ma, 1.3)
+    for k in (0, 1, 12):
+        want = 1.69 * quietly(lambda k=k: spectral_integral(d, ar, ma, k))
+        assert np.isclose(got[k], want, rtol=1e-6, atol=1e-8 * got[0])
+    for lags in (0, 1, 3):
+        assert np.allclose(ts.arfima_autocovariance(d, lags, ar, ma, 1.3), got[: lags + 1])
+
+
+def test_d_zero_is_an_arma():
+    for ar, ma in (([0.5], [0.3]), ([0.5, -0.3, 0.1], []), ([1 - 1e-7], [0.2, 0.1])):
+        want = ts.arma_autocovariance(ar, ma, 9)
+        assert np.allclose(ts.arfima_autocovariance(0.0, 9, ar, ma), want, rtol=1e-6)
+    fractional, arma = ARFIMA((1, 0.0, 1)).fit(NILE), ARIMA((1, 0, 1)).fit(NILE)
+    assert np.isclose(fractional.log_likelihood, arma.log_likelihood, atol=1e-6)
+    assert np.allclose([fractional.ar, fractional.ma], [arma.ar, arma.ma], atol=1e-3)
+    for ours, theirs in zip(fractional.forecast(5), arma.forecast(5), strict=True):
+        assert np.allclose(ours, theirs, rtol=1e-3)
+
+
+def test_log_prob_is_the_dense_normal_density():
+    model = ARFIMA.from_parameters(0.35, [0.4], [-0.6], mean=2.0, sigma=0.8)
+    x = model.simulate(50, seed=1)
+    want = dense_log_prob(x, model.autocovariance(49), 2.0)
+    assert np.isclose(model.log_prob(x), want)
+    assert np.allclose(model.log_prob(np.stack([x, x + 1])), [want, model.log_prob(x + 1)])
+
+
+def test_chain_rule_is_the_dense_normal_density():
+    gamma, x = ts.arfima_autocovariance(0.4, 30), noise(31)
+    errors, v = ts.chain_rule(gamma, x)
+    total = -0.5 * np.sum(np.log(2 * np.pi * v) + errors**2 / v)
+    assert np.isclose(total, dense_log_prob(x, gamma))
+
+
+def test_known_d_is_recovered():
+    """Over 20 series of 800 values: no bias beyond two standard errors, the spread of theory."""
+    for method in ("exact", "whittle"):
+        for d in (-0.25, 0.3):
+            found = [
+                ARFIMA((0, None, 0), method).fit(ARFIMA((0, d, 0)).simulate(800, seed)).d
+                for seed in range(20)
+            ]
+            spread = math.sqrt(6 / np.pi**2 / 800)  # asymptotic standard deviation of d
+            assert abs(np.mean(found) - d) < 3 * spread / math.sqrt(20) + 0.006
+            assert 0.5 * spread < np.std(found) < 1.7 * spread
+
+
+def test_a_model_with_an_ar_part_is_recovered():
+    truth = ARFIMA.from_parameters(0.3, [0.5], mean=4.0, sigma=2.0)
+    found = ARFIMA((1, None, 0)).fit(truth.simulate(3000, seed=5))
+    assert abs(found.d - 0.3) < 0.12 and abs(found.ar[0] - 0.5) < 0.12
+    assert abs(found.sigma / 2 - 1) < 0.05
+
+
+@pytest.mark.parametrize("scale", [1e-9, 1e6])
+def test_units_do_not_matter(scale):
+    a, b = (ARFIMA((0, None, 1)).fit(s * (NILE + 3e4)) for s in (1.0, scale))
+    assert np.isclose(b.log_likelihood + 100 * math.log(scale), a.log_likelihood, atol=1e-6)
+    assert abs(a.d - b.d) < 1e-4 and np.allclose(b.forecast(3)[0] / scale, a.forecast(3)[0])
+
+
+@pytest.mark.parametrize("method", ["exact", "whittle"])
+@pytest.mark.parametrize("n", [60, 200, 500])
+def test_a_series_that_wanders_off_warns(method, n):
+    for seed in range(3):
+        with pytest.warns(ConvergenceWarning, match=r"D part.*difference the series once more"):
+            ARFIMA((0, None, 0), method).fit(np.cumsum(noise(n, seed)))
+    with pytest.warns(ConvergenceWarning):
+        ARFIMA((0, None, 0), method).fit(np.arange(float(n)))
+
+
+@pytest.mark.parametrize("order", [(0, None, 0), (1, None, 1), (2, 0.2, 0)])
+def test_no_series_stops_the_search(order):
+    alternating, t = np.tile([1.0, -1.0], 40), np.arange(80.0)
+    for x in (alternating, 1e-9 * alternating, np.sign(noise(80)), np.cos(t), t**2, 1.05**t):
+        for method in ("exact", "whittle"):
+            assert np.isfinite(quietly(lambda: ARFIMA(order, method).fit(x)).log_likelihood)  # noqa: B023
+
+
+def test_forecast_is_the_conditional_distribution():
+    x = ARFIMA((0, 0.4, 0)).simulate(40, seed=2)
+    model = quietly(lambda: ARFIMA((0, None, 0)).fit(x))
+    whole = Gaussian(np.full(46, model.mean), toeplitz(model.autocovariance(45)))
+    future = whole.condition(np.arange(40), x)
+    mean, std = model.forecast(6)
+    assert np.allclose(mean, future.mean) and np.allclose(std**2, np.diag(future.cov))
+    paths = np.stack([model.simulate(6, seed, future=True) for seed in range(4000)])
+    assert np.allclose(paths.mean(0), mean, atol=5 * std.max() / math.sqrt(4000))
+    assert np.allclose(np.cov(paths.T), future.cov, atol=0.1 * std.max() ** 2)
+
+
+def test_simulation_has_its_autocovariance():
+    model = ARFIMA.from_parameters(0.4, mean=1.0, sigma=0.5)
+    paths = np.stack([model.simulate(6, seed) for seed in range(10_000)])
+    want = toeplitz(model.autocovariance(5))
+    assert np.allclose(np.cov(paths.T), want, atol=0.05 * want[0, 0])
+
+
+def test_fractional_difference():
+    x = noise(50)
+    assert np.allclose(ts.fractional_difference(x, 1)[1:], np.diff(x))
+    assert np.allclose(ts.fractional_difference(x, 0), x)
+    both = ts.fractional_difference(ts.fractional_difference(x, 0.3), 0.7)
+    assert np.allclose(both, ts.fractional_difference(x, 1))
+    assert np.allclose(ts.fractional_difference(x, -1), np.cumsum(x))
+
+
+@pytest.mark.parametrize(
+    "call, message",
+    [
+        (lambda: ARFIMA((0, None, 0)).fit([1.0, 2.0, 0.5]), "too short"),
+        (lambda: ARFIMA((0, None, 0)).fit(np.ones(50)), "constant"),
+        (lambda: ARFIMA((0, None, 0)).fit([np.nan, *NILE]), "missing"),
+        (lambda: ARFIMA((1, None, 0)).fit(NILE, start={"ar": [-1]}), "not stationary"),
+        (lambda: ARFIMA((1, None, 0)).fit(NILE, start={"ar": [0.1, 0.1]}), "coefficients"),
+        (lambda: ARFIMA((1, None, 0)).fit(NILE, start={"phi": [0.1]}), "no parameters"),
+        (lambda: ARFIMA((0, 0.7, 0)), "difference the series once"),
+        (lambda: ARFIMA((0, None, 0), "magic"), "whittle"),
+        (lambda: ARFIMA.from_parameters(0.6), "difference the series once"),
+        (lambda: ts.arfima_autocovariance(0.5, 3), "not stationary"),
+        (lambda: ts.arfima_autocovariance(0.1, 3, [1.2]), "not stationary"),
+        (lambda: ts.fractional_difference(NILE, np.nan), "finite"),
+        (lambda: ts.chain_rule([1.0], NILE), "γ_99"),
+    ],
+)
+def test_bad_input_says_what_to_do(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()

@@ -1,0 +1,91 @@
+"""Correlation: against statsmodels, general solvers, and the roots of polynomials."""
+
+import numpy as np
+import pytest
+from scipy.linalg import solve, toeplitz
+from series_oracles import AIRLINE, NILE, PHI, SUNSPOTS, noise, statsmodels
+
+from minigen import timeseries as ts
+from minigen.timeseries import AR, correlation
+
+
+def test_autocovariance_and_pacf_equal_statsmodels():
+    sm = statsmodels()
+    for x in (SUNSPOTS, NILE, AIRLINE, 1e-9 * NILE):
+        assert np.allclose(ts.autocovariance(x, 20), sm.tsa.acovf(x, nlag=20, fft=False), atol=0)
+        assert np.allclose(ts.pacf(x, 20), sm.tsa.pacf(x, nlags=20, method="ldb"))
+
+
+def test_levinson_durbin_solves_the_yule_walker_equations_of_every_order():
+    gamma = ts.autocovariance(SUNSPOTS, 12)
+    found = ts.levinson_durbin(gamma)
+    for p in range(1, 13):
+        phi = solve(toeplitz(gamma[:p]), gamma[1 : p + 1])
+        assert np.allclose(ts.levinson_durbin(gamma[: p + 1]).coefficients, phi)
+        assert np.isclose(found.variances[p], gamma[0] - phi @ gamma[1 : p + 1])
+        assert np.isclose(found.partial[p - 1], phi[-1])  # the last coefficient of each order
+
+
+def test_the_partial_autocorrelation_of_an_ar_ends_at_its_order():
+    partial = ts.levinson_durbin(AR.from_parameters(PHI).autocovariance(10)).partial
+    assert abs(partial[2]) > 0.05 and np.allclose(partial[3:], 0, atol=1e-12)
+
+
+@pytest.mark.parametrize("p", range(1, 8))
+def test_step_down_undoes_partial_to_ar_and_decides_stationarity(p):
+    rng = np.random.default_rng(p)
+    for scale in (1.0, 3.0):
+        partial = rng.uniform(-1, 1, p)
+        assert np.allclose(ts.step_down(ts.partial_to_ar(partial))[1], partial)
+        phi = rng.normal(size=p) * scale / p
+        inside = np.abs(np.roots(np.append(1, -phi))).max() < 1
+        assert correlation.is_stationary(phi) == inside
+
+
+@pytest.mark.parametrize("gap", [1e-3, 1e-6, 1e-9])
+def test_step_down_keeps_its_digits_at_two_unit_roots(gap):
+    """φ_1 / (1 - φ_2) for an AR(2), however close φ_2 is to -1."""
+    phi = ts.partial_to_ar([1 - gap, -(1 - gap)])
+    assert abs(ts.step_down(phi)[1][0] - phi[0] / (1 - phi[1])) < 1e-15
+
+
+def test_the_factor_of_the_chain_rule_is_that_of_the_covariance():
+    for phi in (PHI, [0.5], [0.0, 0.0, 0.6], []):
+        phi = np.array(phi, dtype=float)
+        L = correlation.chain_rule_factor(phi, 6)
+        want = toeplitz(ts.arma_autocovariance(phi, [], 5))
+        assert np.allclose(L @ L.T, want) and np.allclose(L, np.tril(L))
+
+
+def test_ljung_box_equals_statsmodels():
+    sm = statsmodels()
+    x = AR.from_parameters([0.3]).simulate(200, seed=4)
+    for lags, fitted in ((5, 0), (12, 2)):
+        theirs = sm.stats.acorr_ljungbox(x - x.mean(), [lags], model_df=fitted)
+        ours = ts.ljung_box(x, lags, fitted)
+        assert np.isclose(ours.statistic, theirs.lb_stat.iloc[0])
+        assert np.isclose(ours.p_value, theirs.lb_pvalue.iloc[0])
+
+
+def test_ljung_box_p_values_are_uniform_for_noise():
+    values = [ts.ljung_box(noise(300, seed), 10).p_value for seed in range(400)]
+    assert abs(np.mean(values) - 0.5) < 0.05 and abs(np.mean(np.array(values) < 0.1) - 0.1) < 0.04
+
+
+@pytest.mark.parametrize(
+    "call, error, message",
+    [
+        (lambda: ts.autocovariance([1.0, np.nan, 2.0], 1), ValueError, "1 missing .* index 1"),
+        (lambda: ts.autocovariance(NILE, 100), ValueError, "lags is at most 99"),
+        (lambda: ts.autocovariance(NILE, True), ValueError, "whole number"),
+        (lambda: ts.autocovariance(np.full(50, 0.1), 3), ValueError, "constant"),
+        (lambda: ts.pacf(NILE[None], 3), ValueError, r"\(n,\), not \(1, 100\)"),
+        (lambda: ts.pacf(["a", "b"], 1), TypeError, "real numbers"),
+        (lambda: ts.levinson_durbin([1.0, 2.0]), ValueError, "not the autocovariance"),
+        (lambda: ts.levinson_durbin([0.0, 0.0]), ValueError, "positive"),
+        (lambda: ts.ljung_box(NILE, 2, 2), ValueError, "more lags"),
+    ],
+)
+def test_bad_input_says_what_to_do(call, error, message):
+    with pytest.raises(error, match=message):
+        call()

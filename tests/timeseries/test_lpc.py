@@ -1,0 +1,117 @@
+"""LPC: against the normal equations, the sample-by-sample formula, and the filters that made a sound."""
+
+import numpy as np
+import pytest
+from scipy.linalg import solve, toeplitz
+from series_oracles import NILE, noise
+
+from minigen import data
+from minigen import timeseries as ts
+from minigen.timeseries import AR
+
+WORD = data.example()
+X = WORD.audio.astype(float)
+
+
+def test_lpc_solves_the_normal_equations_of_the_faded_frame():
+    frame = X[1500:1740]
+    w = 0.5 - 0.5 * np.cos(2 * np.pi * (np.arange(240) + 0.5) / 240)
+    gamma = np.correlate(frame * w, frame * w, "full")[239:]
+    a, gain = ts.lpc(frame, 10)
+    want = solve(toeplitz(gamma[:10]), gamma[1:11])
+    assert np.allclose(a, want, rtol=1e-4)
+    assert np.isclose(gain**2, (gamma[0] - want @ gamma[1:11]) / (w @ w), rtol=1e-4)
+
+
+def test_lpc_finds_the_filter_that_made_the_sound():
+    x = AR.from_parameters([1.6, -0.81], sigma=0.1).simulate(20_000, seed=0)
+    a, gain = ts.lpc(x, 2)
+    assert np.allclose(a, [1.6, -0.81], atol=0.02) and abs(gain / 0.1 - 1) < 0.02
+
+
+def test_synthesis_from_the_residual_is_the_sound_itself():
+    for order, hop, width in ((1, 80, 240), (10, 80, 240), (16, 57, 200)):
+        found = ts.lpc_analysis(X, order, hop, width)
+        assert len(found.coefficients) == -(-len(X) // hop) and found.residual.shape == X.shape
+        again = ts.lpc_synthesis(found.coefficients, found.residual, hop)
+        assert np.abs(again - X).max() < 1e-9
+
+
+def test_analysis_and_synthesis_equal_the_sample_by_sample_formula():
+    found = ts.lpc_analysis(X[:800], 4, 50, 120)
+    e, y = np.zeros(800), np.zeros(800)
+    for t in range(800):
+        a = found.coefficients[t // 50]
+        e[t] = X[t] - sum(a[k] * X[t - 1 - k] for k in range(4) if t - 1 - k >= 0)
+    noise_ = noise(800)
+    for t in range(800):
+        a = found.coefficients[t // 50]
+        y[t] = noise_[t] + sum(a[k] * y[t - 1 - k] for k in range(4) if t - 1 - k >= 0)
+    assert np.allclose(e, found.residual)
+    assert np.allclose(y, ts.lpc_synthesis(found.coefficients, noise_, 50))
+
+
+def test_every_frame_of_the_corpus_is_stable_and_the_residual_is_smaller():
+    for u in data.spoken_digits()[::40]:
+        x = u.audio.astype(float)
+        found = ts.lpc_analysis(x, 10)
+        assert all((np.abs(ts.step_down(a)[1]) < 1).all() for a in found.coefficients)
+        assert found.residual.std() < 0.5 * x.std()
+
+
+def test_silence_and_tones_are_no_trouble():
+    a, gain = ts.lpc(np.zeros(240), 10)
+    assert gain == 0 and not a.any()
+    tone = 0.5 * np.sin(np.arange(800) / 5)
+    found = ts.lpc_analysis(tone, 10)
+    assert np.isfinite(found.coefficients).all()
+    assert np.allclose(ts.lpc_synthesis(found.coefficients, found.residual, 80), tone)
+
+
+def test_excitation_has_the_power_and_the_pitch_that_were_asked_for():
+    f0 = np.repeat([125.0, 0.0], 50)
+    e = ts.lpc_excitation(np.full(100, 0.2), f0, 8000, 80)
+    rms = np.sqrt(np.mean(e.reshape(2, 4000) ** 2, axis=1))
+    assert np.isclose(rms[0], 0.2, rtol=0.01) and np.isclose(rms[1], 0.2, rtol=0.05)
+    assert (np.diff(np.flatnonzero(e[:4000])) == 64).all()
+    glide = ts.lpc_excitation(np.ones(100), np.linspace(101, 201, 100), 8000, 80)
+    assert np.count_nonzero(glide) == 151  # periods in a second: the mean F0
+
+
+def test_lpc_spectrum_is_the_frames_envelope():
+    found = ts.lpc_analysis(AR.from_parameters([1.6, -0.81]).simulate(8000, seed=0), 2)
+    f = np.linspace(0, 0.5, 50)
+    want = np.sqrt(AR.from_parameters([1.6, -0.81]).spectrum(f))
+    assert np.allclose(np.median(found.spectrum(f), axis=1), want, rtol=0.3)
+
+
+def test_pitch_of_a_tone_and_of_the_corpus():
+    saw = (np.arange(8000) * 130 / 8000) % 1 - 0.5
+    assert np.allclose(ts.pitch(saw, 8000)[5:-5], 130, rtol=0.02)
+    assert not ts.pitch(noise(4000), 8000).any()
+    assert not ts.pitch(np.zeros(4000), 8000).any()
+    errors = []
+    for u in data.spoken_digits()[::30]:
+        found = ts.pitch(u.audio.astype(float), u.rate)[: len(u.f0)]
+        truth = u.f0[: len(found)]
+        both = (found > 0) & (truth > 0)
+        errors.append(np.median(np.abs(found[both] / truth[both] - 1)))
+    assert np.median(errors) < 0.02 and max(errors) < 0.1
+
+
+@pytest.mark.parametrize(
+    "call, message",
+    [
+        (lambda: ts.lpc(np.zeros(5), 8), "too short"),
+        (lambda: ts.lpc_analysis(NILE, hop=0), "hop"),
+        (lambda: ts.lpc_analysis(NILE, hop=80, width=40), "must hold"),
+        (lambda: ts.lpc_synthesis(np.zeros((3, 2)), noise(100), 80), "161 … 240"),
+        (lambda: ts.lpc_synthesis(np.zeros(3), noise(100), 80), r"\(N, p\)"),
+        (lambda: ts.lpc_excitation([1.0], [0.0, 1.0], 8000, 80), "one value a frame"),
+        (lambda: ts.lpc_excitation([-1.0], [0.0], 8000, 80), "not negative"),
+        (lambda: ts.pitch(noise(900), 8000, low=500), "low < high"),
+    ],
+)
+def test_bad_input_says_what_to_do(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()

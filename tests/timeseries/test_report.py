@@ -1,0 +1,88 @@
+"""The search and the report: functions with known tops, summaries, and warnings that say what to do."""
+
+import math
+
+import numpy as np
+import pytest
+from series_oracles import AIRLINE, NILE, SUNSPOTS
+
+from minigen import ConvergenceWarning
+from minigen.timeseries import AR, ARFIMA, ARIMA
+from minigen.timeseries.report import maximise, standard_errors
+
+
+def test_the_search_finds_the_highest_of_several_tops():
+    tops = np.array([[-2.0, 1.0], [2.0, 2.0], [0.0, -3.0]])
+    heights = np.array([1.0, 1.5, 1.2])
+    value = lambda p: np.max(heights - ((p - tops) ** 2).sum(1))
+    found = maximise(value, [*tops + 0.4, np.zeros(2)], 100)
+    assert np.allclose(found.point, [2, 2], atol=1e-4) and found.converged
+    assert np.isclose(found.value, 1.5)
+
+
+def test_what_is_not_a_number_is_no_maximum_and_no_error():
+    def value(p):
+        return -np.inf if p[0] < 0 else np.log(p[0]) - p[0]  # the top is at 1
+
+    assert np.isclose(
+        maximise(value, [np.array([3.0]), np.array([-1.0])], 100).point[0], 1, atol=1e-3
+    )
+
+
+def test_a_search_that_was_cut_short_says_so():
+    found = maximise(lambda p: -np.cosh(p).sum(), [np.full(2, 9.0)], 1)
+    assert not found.converged and "slope" in found.message
+
+
+@pytest.mark.parametrize("unit", [1e-9, 1.0, 1e6])
+def test_standard_errors_are_those_of_a_normal_whatever_the_units(unit):
+    cov = np.array([[2.0, 0.6], [0.6, 1.0]]) * unit**2
+    value = lambda p: -0.5 * p @ np.linalg.solve(cov, p)
+    found = standard_errors(value, np.zeros(2), np.full(2, 1e-3 * unit))
+    assert np.allclose(found, unit * np.sqrt([2, 1]), rtol=1e-5)
+    assert np.isnan(
+        standard_errors(lambda p: -value(p), np.zeros(2), np.full(2, 1e-3 * unit))
+    ).all()
+
+
+@pytest.mark.parametrize(
+    "model, x",
+    [
+        (AR(2), SUNSPOTS),
+        (AR(2, "burg", constant=False), SUNSPOTS),
+        (ARIMA((0, 1, 1), (0, 1, 1, 12)), AIRLINE),
+        (ARIMA((1, 1, 0), constant=True), 1e-9 * NILE),
+        (ARFIMA((0, None, 0)), NILE),
+    ],
+)
+def test_summary_names_estimates_and_says_whether_it_converged(model, x):
+    text = model.fit(x).summary()
+    assert f"{model.log_likelihood:.4f}" in text and "Ljung-Box" in text and repr(model) in text
+    names, values, errors = model.estimates()
+    assert len(names) == len(values) == len(errors) == model.n_parameters
+    assert all(name in text for name in names) and np.isfinite(errors).all()
+    assert "converged" in text and "NOT" not in text
+    assert np.isclose(model.bic - model.aic, model.n_parameters * (math.log(model.nobs) - 2))
+
+
+def test_residuals_of_the_true_model_are_white_and_others_are_not():
+    paths = [AR.from_parameters([1.2, -0.6]).simulate(600, seed) for seed in range(9)]
+    assert np.median([ARIMA((2, 0, 0)).fit(x).diagnostics().p_value for x in paths]) > 0.2
+    x = paths[0]
+    assert ARIMA((1, 0, 0)).fit(x).diagnostics().p_value < 1e-6
+    assert abs(np.std(ARIMA((2, 0, 0)).fit(x).residuals) - 1) < 0.01
+
+
+def test_failing_to_converge_warns_and_says_what_to_do():
+    with pytest.warns(ConvergenceWarning, match=r"did not converge.*more iterations"):
+        model = ARIMA((2, 0, 2)).fit(SUNSPOTS, iterations=1)
+    assert not model.converged and "NOT converged" in model.summary()
+    with pytest.warns(ConvergenceWarning, match="did not converge"):
+        ARFIMA((1, None, 1)).fit(NILE, start={"ar": [-0.9], "d": -0.4}, iterations=1)
+
+
+@pytest.mark.parametrize("model", [AR(2), ARIMA((0, 1, 1)), ARFIMA((0, None, 0))])
+def test_a_model_without_a_series_says_so(model):
+    for call in (model.summary, model.diagnostics, model.estimates, lambda: model.aic):
+        with pytest.raises(ValueError, match=r"call fit\(x\) first"):
+            call()
