@@ -27,13 +27,13 @@ EXTENT = {"tempo": 0.35, "pitch": 0.2, "voice": 1.0, "accent": 1.0}  # stretch, 
 SPEAKERS = {"voice": ("slt", "rms"), "accent": ("rms", "awb")}  # from, to
 
 
-def train() -> tuple[word_vae.SpokenVAE, dict]:
+def train() -> tuple[word_vae.WordVAE, dict]:
     """-> the averaged model and the nats a held-out word."""
     learn, test = corpus.held_out(data.spoken_digits())
     x = torch.tensor(np.stack([word_vae.vector(c) for c in learn])).float()
     y = torch.tensor(np.stack([word_vae.vector(c) for c in test])).float()
     generator = torch.Generator().manual_seed(RUN["seed"])
-    model = word_vae.SpokenVAE(**MODEL, generator=generator)
+    model = word_vae.WordVAE(**MODEL, generator=generator)
     seen, unseen = model.standardise(x), model.inward(y)
     torch.manual_seed(RUN["seed"])  # the noise of z
     fit(
@@ -51,7 +51,7 @@ def train() -> tuple[word_vae.SpokenVAE, dict]:
     return model, nats
 
 
-def directions(model: word_vae.SpokenVAE) -> dict[str, torch.Tensor]:
+def directions(model: word_vae.WordVAE) -> dict[str, torch.Tensor]:
     """Latent directions (L,) from training clips: of tempo, of pitch, and from speaker to speaker."""
     learn, _ = corpus.held_out(data.spoken_digits())
     z = model.latents(learn)
@@ -63,7 +63,7 @@ def directions(model: word_vae.SpokenVAE) -> dict[str, torch.Tensor]:
     return found
 
 
-def measure(model: word_vae.SpokenVAE, found: dict[str, torch.Tensor], by: str = "pulses") -> dict:
+def measure(model: word_vae.WordVAE, found: dict[str, torch.Tensor], by: str = "pulses") -> dict:
     """Spearman correlation of the place on the direction with what is measured on the sound."""
     learn, test = corpus.held_out(data.spoken_digits())
     results = {}
@@ -81,7 +81,7 @@ def measure(model: word_vae.SpokenVAE, found: dict[str, torch.Tensor], by: str =
             values = []
             for step in places:
                 word = model.word(z + float(step) * EXTENT[name] * way)
-                heard = word_vae.hear(word_vae.render(word, by=by))
+                heard = word_vae.measure(word_vae.synthesize(word, by=by))
                 closer = -float(np.linalg.norm(heard.spectrum - target))
                 values.append({"tempo": heard.duration, "pitch": heard.f0}.get(name, closer))
             scores.append(float(spearmanr(places, values)[0]))

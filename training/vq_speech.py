@@ -23,12 +23,18 @@ import numpy as np
 import torch
 from common import fit, half
 
-from minigen import code_prior, vq, weights
+from minigen import code_prior, data, vq, weights
+from minigen.data import Utterance
 from minigen.data.spoken_digits import DIGIT_WORDS
 from minigen.metrics import DigitRecogniser
-from minigen.speech import conversion, conversion_training
+from minigen.speech import conversion, corpus
+from minigen.speech import conversion_features as features
 from minigen.speech import conversion_measures as measures
-from minigen.train import TrainConfig
+from minigen.speech.conversion_features import Features
+from minigen.speech.conversion_model import SpeechVQVAE
+from minigen.speech.conversion_training import ConversionCrops, ConversionLoss
+from minigen.speech.start import network_from
+from minigen.train import TrainConfig, Trainer
 
 RECIPES = {  # in the order in which they are followed; the last one's result ships
     "spoken_digits": ("vq_digits_voice", "vq_digits_voice_2"),
@@ -38,17 +44,96 @@ SEEDS = {"spoken_digits": (0, 1, 2, 3, 4), "fsdd": (0,)}  # of the sound's noise
 PRIOR = {"codebook_size": 128, "conditions": 10, "hidden": 128, "embed": 32, "dropout": 0.5}
 RUN = {"steps": 1500, "batch": 32, "rate": 3e-3, "seed": 0}
 
+STAGES = ("codes", "voice")
+LEARNED_FIRST = ("encoder.", "quantizer.", "f0_predictor.", "adversary.")
 
-def codes_of(model: conversion.SpeechVQVAE, clips: list) -> dict[str, torch.Tensor]:
+
+def clips_of(name: str) -> tuple[list[Utterance], list[Utterance]]:
+    """Clips of "spoken_digits" or "fsdd" to learn from, and clips held out, as `corpus.held_out` cuts them."""
+    if name not in ("spoken_digits", "fsdd"):
+        raise ValueError(f"no corpus {name!r}: choose spoken_digits or fsdd")
+    return corpus.held_out(data.fsdd() if name == "fsdd" else None, name)
+
+
+def prepare(recipe: dict) -> tuple[SpeechVQVAE, list[Features], list[int]]:
+    """The untrained model, the features of the training clips, and the index of each clip's speaker."""
+    learn, _ = clips_of(recipe["corpus"])
+    speakers = [recipe["speakers"].index(clip.speaker) for clip in learn]
+    seen = [features.extract(clip.audio, clip.f0) for clip in learn]
+    torch.manual_seed(recipe["seed"])
+    return SpeechVQVAE.build(recipe).standardise(seen, speakers), seen, speakers
+
+
+def train(
+    recipe: dict, out: Path | str, resume: bool = False, until: str | None = None
+) -> SpeechVQVAE:
+    """Follow a recipe, stage by stage (`STAGES`), each with its checkpoints in a folder of its own.
+
+    A stage with `freeze` keeps encoder and codes as they are. `init_from` is a file whose WaveNet the
+    decoder starts at; without it, it starts at the least-squares linear predictor. A recipe with `model_from`
+    goes on from the whole model in that file. After `until` the work stops. Returns the averaged model.
+    """
+    out = Path(out)
+    model, seen, speakers = prepare(recipe)
+    begun = "model_from" in recipe or any("init_from" in recipe.get(name, {}) for name in STAGES)
+    if "model_from" in recipe:
+        own = model.state_dict()
+        adversary = {
+            name: own[name] for name in own if name.startswith("adversary.")
+        }  # was not kept
+        model.load_state_dict(adversary | conversion.weights_of(recipe["model_from"])[0])
+    for stage in (name for name in STAGES if name in recipe):
+        part = recipe[stage]
+        batches = ConversionCrops(
+            seen, speakers, dim=recipe["model"]["embedding_dim"], **part["data"]
+        )
+        model.frozen = part.get("freeze", False)
+        silent = part["objective"].get("waveform") == 0
+        if "init_from" in part:
+            network_from(model.wavenet, "wavenet.", part["init_from"])
+        elif not silent and not begun:
+            model.wavenet.init_from_data(torch.cat([batches(step)["audio"] for step in range(16)]))
+        for name, weight in model.named_parameters():
+            kept = model.frozen and name.startswith(LEARNED_FIRST)
+            weight.requires_grad_(not (kept or silent and name.startswith("wavenet.")))
+        objective = ConversionLoss(model, **part["objective"])
+        trainer = Trainer(objective, batches, TrainConfig(**part["run"]), out / stage, recipe)
+        metrics = trainer.run(resume)
+        print(f"{stage}: {metrics}, {minutes_of(out)[stage]:.1f} minutes", flush=True)
+        model.load_state_dict(trainer.ema.shadow)  # the next stage goes on from the average
+        if stage == until:
+            break
+    return model.eval()
+
+
+def minutes_of(out: Path | str) -> dict[str, float]:
+    """Minutes of each stage of a run."""
+    paths = sorted(Path(out).glob("*/checkpoint.safetensors"))
+    return {path.parent.name: round(weights.notes(path)["minutes"], 1) for path in paths}
+
+
+def export(
+    model: SpeechVQVAE, recipe: dict, path: Path | str, minutes: dict[str, float] | None = None
+) -> None:
+    """Write the weights in half precision, without the adversary's, with the recipe."""
+    tensors = {
+        name: value.half() if value.is_floating_point() else value
+        for name, value in model.state_dict().items()
+        if not name.startswith("adversary.")
+    }
+    weights.save(path, tensors, {"recipe": recipe, "minutes": minutes or {}})
+
+
+def codes_of(model: SpeechVQVAE, clips: list) -> dict[str, torch.Tensor]:
     """{name of the clip: its codes}."""
-    return {c.name: model.codes_of(conversion.hear(c.audio, c.f0)) for c in clips}
+    return {c.name: model.codes_of(features.extract(c.audio, c.f0)) for c in clips}
 
 
 def prior() -> None:
     """Train the prior on the codes of the training clips; its card is inside the file."""
     begin = time.process_time()
     model, _ = conversion.load()
-    learn, kept = conversion_training.corpus("spoken_digits")
+    learn, kept = clips_of("spoken_digits")
     codes = codes_of(model, learn + kept)
     words = lambda clips: torch.tensor([DIGIT_WORDS.index(c.text) for c in clips])
     sequences = [codes[c.name] for c in learn]
@@ -90,9 +175,9 @@ def prior() -> None:
     print(json.dumps(card, indent=1))
 
 
-def utterances(model: conversion.SpeechVQVAE, per_word: int = 6) -> dict[str, float]:
+def utterances(model: SpeechVQVAE, per_word: int = 6) -> dict[str, float]:
     """New words drawn from the prior, said by all speakers in turn: recognised, taken for the speaker."""
-    learn, _ = conversion_training.corpus("spoken_digits")
+    learn, _ = clips_of("spoken_digits")
     net, _ = conversion.load_prior()
     generator = torch.Generator().manual_seed(0)
     conds, wanted = [], []
@@ -100,10 +185,10 @@ def utterances(model: conversion.SpeechVQVAE, per_word: int = 6) -> dict[str, fl
         drawn = net.sample(per_word, index, max_length=100, generator=generator)
         for number, codes in enumerate(drawn):
             who = model.speakers[number % len(model.speakers)]
-            conds.append(model.hear_codes(codes, model.melody_of(codes, who), who))
+            conds.append(model.condition(codes, model.predict_f0(codes, who), who))
             wanted.append((word, who))
-    waves = list(measures.together(model, conds))
-    recognise, judge = DigitRecogniser(learn), measures.SpeakerJudge(learn)
+    waves = list(measures.sample_batches(model, conds))
+    recognise, judge = DigitRecogniser(learn), measures.SpeakerClassifier(learn)
     both = zip(waves, wanted, strict=True)
     right = np.array([(recognise(w) == word, judge(w) == who) for w, (word, who) in both])
     return {
@@ -113,31 +198,31 @@ def utterances(model: conversion.SpeechVQVAE, per_word: int = 6) -> dict[str, fl
     }
 
 
-def measure(corpus: str, path: Path) -> None:
+def measure(name: str, path: Path) -> None:
     """Figures of a model -> printed, and into the card beside its weights."""
     begin = time.process_time()
     model, _ = conversion.load(str(path))
     notes = weights.notes(path)
-    learn, kept = conversion_training.corpus(corpus)
+    learn, kept = clips_of(name)
     recipe = notes["recipe"]
     wanted, templates = None, learn
-    if corpus == "fsdd":  # of 1,500 pairs those of first recordings, of 2,700 templates 600
+    if name == "fsdd":  # of 1,500 pairs those of first recordings, of 2,700 templates 600
         wanted = [p for p in measures.pairs(kept) if p.source.name.endswith("_0")]
         templates = [c for c in learn if int(c.name.rsplit("_", 1)[1]) < 15]
     codes = codes_of(model, learn + kept)
     k = model.quantizer.codebook_size
     used = vq.usage([codes[c.name] for c in learn], k)
-    tables = [measures.table(model, learn, kept, wanted, templates, seed) for seed in SEEDS[corpus]]
+    tables = [measures.table(model, learn, kept, wanted, templates, seed) for seed in SEEDS[name]]
     rows = {
         row: {column: float(np.median([t[row][column] for t in tables])) for column in columns}
         for row, columns in tables[0].items()
     }
     each = [{c: round(v, 2) for c, v in t["converted"].items() if c != "clips"} for t in tables]
     shipped = path.parent == weights.path("vq_prior").parent
-    train = "python training/vq_speech.py train training/{0}.toml --out runs/{0}"
-    command = " && ".join(train.format(name) for name in RECIPES[corpus]) + " --ship"
+    line = "python training/vq_speech.py train training/{0}.toml --out runs/{0}"
+    command = " && ".join(line.format(recipe) for recipe in RECIPES[name]) + " --ship"
     card = {
-        "data": f"{corpus}: {len(learn)} clips to learn from, {len(kept)} held out",
+        "data": f"{name}: {len(learn)} clips to learn from, {len(kept)} held out",
         "command": command if shipped else "training/vq_speech.py with the recipe below",
         "starts from": recipe.get("model_from", recipe["voice"].get("init_from", "nothing")),
         "processor minutes of each stage on one core": notes["minutes"],
@@ -146,16 +231,16 @@ def measure(corpus: str, path: Path) -> None:
         "perplexity of codes": round(used.perplexity, 1),
         "codes used": f"{used.used} of {k}",
         "speaker judge's accuracy on held-out recordings %": round(
-            100 * measures.SpeakerJudge(learn).accuracy(kept), 1
+            100 * measures.SpeakerClassifier(learn).accuracy(kept), 1
         ),
-        "conversion is the median over noise seeds": list(SEEDS[corpus]),
+        "conversion is the median over noise seeds": list(SEEDS[name]),
         "conversion, held out": {
             row: {column: round(value, 2) for column, value in columns.items()}
             for row, columns in rows.items()
         },
         "converted, with each noise seed": each,
     }
-    if corpus == "spoken_digits":
+    if name == "spoken_digits":
         found = measures.probe(codes, learn, kept)
         card["codes against phones"] = {key: round(value, 3) for key, value in found.items()}
         if shipped:  # the prior is of these codes
@@ -175,7 +260,7 @@ def main() -> None:
     command.add_argument("--out", type=Path, required=True)
     command.add_argument("--resume", action="store_true")
     command.add_argument("--ship", action="store_true", help="write into minigen/weights")
-    command.add_argument("--until", choices=conversion_training.STAGES)
+    command.add_argument("--until", choices=STAGES)
     commands.add_parser("prior")
     command = commands.add_parser("measure")
     command.add_argument("corpus", choices=tuple(RECIPES), nargs="?", default="spoken_digits")
@@ -187,15 +272,15 @@ def main() -> None:
         measure(given.corpus, given.weights or weights.path(f"vq_{given.corpus}"))
     else:
         recipe = tomllib.loads(given.recipe.read_text(encoding="utf-8"))
-        model = conversion_training.train(recipe, given.out, given.resume, given.until)
+        model = train(recipe, given.out, given.resume, given.until)
         if given.until is None:
             path = weights.path(f"vq_{recipe['corpus']}")
             path = path if given.ship else given.out / path.name
-            minutes = conversion_training.minutes_of(given.out)
+            minutes = minutes_of(given.out)
             if "model_from" in recipe:  # what went before counts, too
                 before = weights.notes(recipe["model_from"])["minutes"]
                 minutes = before | {f"{stage}, second run": m for stage, m in minutes.items()}
-            conversion_training.export(model, recipe, path, minutes)
+            export(model, recipe, path, minutes)
             print(f"{path}: {path.stat().st_size / 1e6:.2f} MB")
 
 

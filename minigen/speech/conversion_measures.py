@@ -1,6 +1,6 @@
 """How well voices are converted, measured against the parallel corpus: the same word by the target.
 
-Nothing that judges here has a part in training: distances of mel-cepstra, a linear classifier of speakers, the
+Nothing that measures here has a part in training: distances of mel-cepstra, a linear classifier of speakers, the
 recogniser of digits by DTW, and counts of codes against phone labels.
 """
 
@@ -19,13 +19,22 @@ from ..audio import mfcc
 from ..data import Utterance
 from ..generate.cached import generate
 from ..metrics import DigitRecogniser, mel_cepstral_distortion
-from .conversion import RATE, SpeechVQVAE, hear
+from .conversion_features import RATE, extract
+from .conversion_model import SpeechVQVAE
 from .evaluation import in_batches
 
-__all__ = ["Pair", "SpeakerJudge", "convert_pairs", "pairs", "probe", "table", "together"]
+__all__ = [
+    "Pair",
+    "SpeakerClassifier",
+    "convert_pairs",
+    "pairs",
+    "probe",
+    "sample_batches",
+    "table",
+]
 
 
-class SpeakerJudge:
+class SpeakerClassifier:
     """Who speaks? Linear discriminant analysis of a clip's MFCC: their means and deviations.
 
     24 numbers a clip: mean and standard deviation of 12 MFCC (the level, the first, is left out) over
@@ -39,7 +48,7 @@ class SpeakerJudge:
         from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
         if len({clip.speaker for clip in clips}) < 2:
-            raise ValueError("a judge of speakers needs clips of at least two")
+            raise ValueError("a classifier of speakers needs clips of at least two")
         self.rate = clips[0].rate
         self.model = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto")
         self.model.fit([self.statistics(c.audio) for c in clips], [c.speaker for c in clips])
@@ -48,9 +57,9 @@ class SpeakerJudge:
         """(T,) -> (24,)."""
         x = np.asarray(x, dtype=float)
         x = x + np.random.default_rng(0).normal(0, 1e-3, len(x))  # so that silences are alike
-        heard = mfcc(x, self.rate, hop=self.rate // 100)  # (13, N)
-        level = heard[0] * 20 / np.log(10) / np.sqrt(24)  # dB, as the transform is orthonormal
-        loud = heard[1:, level > level.max() - 40]
+        cepstrum = mfcc(x, self.rate, hop=self.rate // 100)  # (13, N)
+        level = cepstrum[0] * 20 / np.log(10) / np.sqrt(24)  # dB, as the transform is orthonormal
+        loud = cepstrum[1:, level > level.max() - 40]
         return np.concatenate([loud.mean(axis=1), loud.std(axis=1)])
 
     def __call__(self, x: ArrayLike) -> str:
@@ -84,48 +93,48 @@ def pairs(clips: Sequence[Utterance]) -> list[Pair]:
     return made
 
 
-def together(
+def sample_batches(
     model: SpeechVQVAE,
     conds: Sequence[Tensor],
     seed: int = 0,
     temperature: float = 1.0,
-    at_once: int = 60,
+    batch_size: int = 60,
 ) -> Iterator[np.ndarray]:
-    """Waveforms for several conditionings (1, C, T_i), `at_once` in a batch."""
+    """Waveforms for several conditionings (1, C, T_i), `batch_size` in a batch."""
 
-    def say(cond: Tensor, seed: int) -> np.ndarray:
+    def sample(cond: Tensor, seed: int) -> np.ndarray:
         generator = torch.Generator().manual_seed(seed)
         x = generate(model.wavenet, cond, generator=generator, temperature=temperature)
         return x[:, 0].clamp(-1, 1).numpy()
 
-    return in_batches(say, conds, seed, at_once)
+    return in_batches(sample, conds, seed, batch_size)
 
 
 def convert_pairs(
-    model: SpeechVQVAE, wanted: Sequence[Pair], seed: int = 0, temperature: float = 1.0
+    model: SpeechVQVAE, targets: Sequence[Pair], seed: int = 0, temperature: float = 1.0
 ) -> list[np.ndarray]:
     """Each source in its target's voice, by `conversion.convert`, many at once.
 
     The target's recording is not looked at. A pair of a clip with itself is a reconstruction: F0 is kept.
     """
     conds, cache = [], {}
-    for source, target in wanted:
+    for source, target in targets:
         if source.name not in cache:
-            features = hear(source.audio, source.f0)
+            features = extract(source.audio, source.f0)
             cache[source.name] = features.f0, model.codes_of(features)
         f0, codes = cache[source.name]
         if source is not target:
             f0 = model.pitched(f0, target.speaker)
-        conds.append(model.hear_codes(codes, f0, target.speaker))
-    waves = together(model, conds, seed, temperature)
-    return [w[: len(p.source.audio)] for w, p in zip(waves, wanted, strict=True)]
+        conds.append(model.condition(codes, f0, target.speaker))
+    waves = sample_batches(model, conds, seed, temperature)
+    return [w[: len(p.source.audio)] for w, p in zip(waves, targets, strict=True)]
 
 
 def table(
     model: SpeechVQVAE,
     learn: Sequence[Utterance],
     kept: Sequence[Utterance],
-    wanted: Sequence[Pair] | None = None,
+    targets: Sequence[Pair] | None = None,
     templates: Sequence[Utterance] | None = None,
     seed: int = 0,
     temperature: float = 1.0,
@@ -134,19 +143,19 @@ def table(
 
     Rows: "source", the unconverted clip, held to its target; "converted"; "reconstructed", a clip decoded
     with its own speaker and F0; "recording", the target itself. Columns: mel-cepstral distortion in dB to
-    the target's own recording, the part that the judge takes for the target, the part of words recognised.
+    the target's own recording, the part that the classifier takes for the target, the part of words recognised.
 
     Args:
-        learn: what judge and recogniser learn from. kept: held-out clips.
-        wanted: by default all `pairs(kept)`. templates: of the recogniser, by default `learn`.
+        learn: what classifier and recogniser learn from. kept: held-out clips.
+        targets: by default all `pairs(kept)`. templates: of the recogniser, by default `learn`.
     """
-    wanted = pairs(kept) if wanted is None else list(wanted)
-    judge = SpeakerJudge(learn)
+    targets = pairs(kept) if targets is None else list(targets)
+    classify = SpeakerClassifier(learn)
     recognise = DigitRecogniser(list(learn if templates is None else templates))
-    own = [Pair(clip, clip) for clip in {id(p.source): p.source for p in wanted}.values()]
+    own = [Pair(clip, clip) for clip in {id(p.source): p.source for p in targets}.values()]
     sounds = {
-        "source": (wanted, [pair.source.audio for pair in wanted]),
-        "converted": (wanted, convert_pairs(model, wanted, seed, temperature)),
+        "source": (targets, [pair.source.audio for pair in targets]),
+        "converted": (targets, convert_pairs(model, targets, seed, temperature)),
         "reconstructed": (own, convert_pairs(model, own, seed, temperature)),
         "recording": (own, [pair.target.audio for pair in own]),
     }
@@ -163,7 +172,9 @@ def table(
             ),
             "target %": 100
             * float(
-                np.mean([judge(w) == p.target.speaker for p, w in zip(which, waves, strict=True)])
+                np.mean(
+                    [classify(w) == p.target.speaker for p, w in zip(which, waves, strict=True)]
+                )
             ),
             "recognised %": 100
             * float(

@@ -258,7 +258,7 @@ class CropSampler:
         """For each clip its length, its energy and what it is conditioned on, as numbers."""
         rows = []
         for array in (a for pool in self.pools for clip in pool for a in clip.values()):
-            table = np.square(np.atleast_2d(array), dtype=float).mean(-1)
+            table = np.square(np.atleast_2d(array), dtype=float).mean(-1).ravel()
             rows += [array.shape[-1], table @ np.arange(1, len(table) + 1)]  # which row, too
         return torch.tensor(rows).double()
 

@@ -100,7 +100,7 @@ def _vae(clips: Sequence[Utterance]) -> list[np.ndarray]:
     from . import word_vae as spoken_vae
 
     model, _ = spoken_vae.load()
-    return [spoken_vae.render(model.word(z)).astype(float) for z in model.latents(clips)]
+    return [spoken_vae.synthesize(model.word(z)).astype(float) for z in model.latents(clips)]
 
 
 def _codes(clips: Sequence[Utterance]) -> list[np.ndarray]:

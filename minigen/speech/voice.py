@@ -200,7 +200,7 @@ def fill(model: nn.Module, tensors: dict[str, Tensor], path: Path | str) -> None
 # ---------------------------------------------------------------- who speaks, and how
 
 
-def check_speaker(spec: VoiceSpec, speaker: str) -> None:
+def check_speaker(spec, speaker: str) -> None:  # spec: a VoiceSpec, or a model with .speakers
     """An error unless the voice has that speaker."""
     if speaker not in spec.speakers:
         raise ValueError(f"no speaker {speaker!r}: choose one of {', '.join(spec.speakers)}")

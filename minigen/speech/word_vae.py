@@ -5,8 +5,8 @@ A word becomes one vector x of D = 417 numbers, with its tempo and its pitch fre
     log-mel spectrum on 16 equally spaced moments of the word (24 bands each), log F0 and voicing at these
     moments, and the logarithm of the duration in seconds
 
-`VAE` learns p(x) with a Gaussian likelihood. `render` turns x back to sound, with the vocoder of chapter 3 or with
-a WaveNet student that is told mel bands and F0 (`vocoder`).
+`VAE` learns p(x) with a Gaussian likelihood. `synthesize` turns x back to sound, with the vocoder of chapter 3 or with
+a WaveNet student conditioned on mel bands and F0 (`vocoder`).
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ __all__ = [
     "BANDS",
     "DIM",
     "MOMENTS",
-    "Heard",
-    "SpokenVAE",
+    "Measured",
+    "WordVAE",
     "direction",
-    "hear",
     "load",
-    "render",
+    "measure",
     "spectral_mean",
+    "synthesize",
     "tempo_and_pitch",
     "vector",
 ]
@@ -87,14 +87,14 @@ def _frames(x: np.ndarray, seconds: float) -> tuple[np.ndarray, np.ndarray]:
     return np.stack(columns[:BANDS]), f0
 
 
-def render(x: np.ndarray, seed: int = 0, by: str = "pulses") -> np.ndarray:
+def synthesize(x: np.ndarray, seed: int = 0, by: str = "pulses") -> np.ndarray:
     """A word's numbers (417,) -> sound at 8,000 Hz; 50 ms of silence around it.
 
     The spectra are interpolated to as many frames as the duration asks for.
 
     Args:
         by: "pulses": source and filter, pulses where voicing is above ½ and noise elsewhere. "student": the
-            WaveNet student of `vocoder`, which is told the same spectra and F0.
+            WaveNet student of `vocoder`, conditioned on the same spectra and F0.
     """
     x = np.asarray(x, dtype=float)
     if x.shape != (DIM,) or not np.isfinite(x).all():
@@ -109,7 +109,7 @@ def render(x: np.ndarray, seed: int = 0, by: str = "pulses") -> np.ndarray:
 
 
 def _by_student(mel: np.ndarray, f0: np.ndarray, seed: int) -> np.ndarray:
-    """Log-mel bands (24, N) and F0 (N,) each 10 ms -> sound, by a student that is told other bands, at one level."""
+    """Log-mel bands (24, N) and F0 (N,) each 10 ms -> sound, by a student conditioned on other bands, at one level."""
     spread = np.linalg.pinv(mel_filterbank(RATE, FFT, BANDS))  # (129, 24)
     magnitude = np.maximum(spread @ np.exp(mel), FLOOR)
     window = np.hanning(FFT + 1)[:-1]
@@ -117,11 +117,11 @@ def _by_student(mel: np.ndarray, f0: np.ndarray, seed: int) -> np.ndarray:
     gain = LOUD / np.quantile(rms, 0.9)  # as `corpus.level` has it
     bands = np.log(gain * (mel_filterbank(RATE, FFT, network().spec.mels) @ magnitude))
     silence = ((0, 0), (5, 5))  # frames
-    told = np.pad(bands, silence, constant_values=np.log(FLOOR))
-    return synthesise(told, np.pad(f0, 5), seed=seed) / gain
+    bands = np.pad(bands, silence, constant_values=np.log(FLOOR))
+    return synthesise(bands, np.pad(f0, 5), seed=seed) / gain
 
 
-class Heard(NamedTuple):
+class Measured(NamedTuple):
     """Measured on a sound: `duration` in s, median `f0` in Hz (0 if none), `spectrum` (24,)."""
 
     duration: float
@@ -129,7 +129,7 @@ class Heard(NamedTuple):
     spectrum: np.ndarray
 
 
-def hear(sound: np.ndarray) -> Heard:
+def measure(sound: np.ndarray) -> Measured:
     """Duration above -35 dB of the loudest frame, median F0 of voiced frames, mean mel-cepstrum.
 
     The mean is over the frames above that level, and leaves out the level itself, c[0].
@@ -139,7 +139,7 @@ def hear(sound: np.ndarray) -> Heard:
     loud = np.flatnonzero(level > level.max() - 35)
     f0 = pitch(np.asarray(sound, dtype=float), RATE)
     voiced = f0[f0 > 0]
-    return Heard(
+    return Measured(
         float((loud[-1] - loud[0] + 1) * FRAME),
         float(np.median(voiced)) if len(voiced) else 0.0,
         cepstrum[loud, 1:].mean(0),
@@ -147,8 +147,8 @@ def hear(sound: np.ndarray) -> Heard:
 
 
 def spectral_mean(clips: Sequence[Utterance]) -> np.ndarray:
-    """The mean of `hear(…).spectrum` over recordings, (24,): where a speaker's sound lies on average."""
-    return np.mean([hear(clip.audio).spectrum for clip in clips], axis=0)
+    """The mean of `measure(…).spectrum` over recordings, (24,): where a speaker's sound lies on average."""
+    return np.mean([measure(clip.audio).spectrum for clip in clips], axis=0)
 
 
 def direction(latents: Tensor, attribute: Sequence[float]) -> Tensor:
@@ -166,7 +166,7 @@ def direction(latents: Tensor, attribute: Sequence[float]) -> Tensor:
     return a @ (latents - latents.mean(0)) / a.square().sum()
 
 
-class SpokenVAE(VAE):
+class WordVAE(VAE):
     """`VAE` of word vectors, with the mean and the scale of each number kept inside.
 
     Args:
@@ -205,11 +205,11 @@ class SpokenVAE(VAE):
 
     @torch.no_grad()
     def word(self, z: Tensor) -> np.ndarray:
-        """The mean word vector of a latent (L,) -> (417,), for `render`."""
+        """The mean word vector of a latent (L,) -> (417,), for `synthesize`."""
         return self.outward(self.mean(z)).double().numpy()
 
 
-def load() -> tuple[SpokenVAE, dict]:
+def load() -> tuple[WordVAE, dict]:
     """The trained model and its card (data, command, seconds, results), from the package.
 
     >>> model, card = load()
@@ -217,6 +217,6 @@ def load() -> tuple[SpokenVAE, dict]:
     (16, ['accent', 'pitch', 'tempo', 'voice'])
     """
     tensors, card = weights.load("vae_words")
-    model = SpokenVAE(**card["model"]).eval()
+    model = WordVAE(**card["model"]).eval()
     model.load_state_dict(tensors)
     return model.requires_grad_(False), card

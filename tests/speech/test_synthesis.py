@@ -167,8 +167,10 @@ def test_every_argument_changes_the_sound_and_no_two_are_swapped():
     assert len(found["pace"]) == pytest.approx(len(own) / 1.3, rel=0.03)
     assert hz(found["pace"]) == pytest.approx(hz(own), rel=0.08)
     assert len(found["pitch"]) == len(own) and hz(found["pitch"]) > 1.2 * hz(own)
-    calm, loud = (found[name].std() for name in ("temperature", "seed"))
-    assert calm < 0.95 * loud and hz(found["seed"]) == pytest.approx(hz(own), rel=0.03)
+    apart = lambda tau: np.std(
+        np.subtract(*(synthesis.speak("one", seed=seed, temperature=tau).audio for seed in (0, 1)))
+    )
+    assert apart(0.2) < 0.7 * apart(1.0) and hz(found["seed"]) == pytest.approx(hz(own), rel=0.03)
 
 
 def test_a_stream_changes_with_its_arguments_as_speak_does():
@@ -176,7 +178,7 @@ def test_a_stream_changes_with_its_arguments_as_speak_does():
         whole = synthesis.speak("two", **change).audio
         for chunk in (16, 48):
             pieces = list(synthesis.stream("two", **change, chunk=chunk))
-            assert len(pieces[0]) == 80 * chunk
+            assert len(pieces[0]) == min(80 * chunk, len(whole))
             assert np.abs(np.concatenate(pieces) - whole).max() < 1e-4
 
 

@@ -21,14 +21,14 @@ def test_a_word_keeps_its_duration_pitch_and_spectrum_on_the_way_to_sound():
     for clip in TEST:
         x = word_vae.vector(clip)
         assert x.shape == (word_vae.DIM,) and np.isfinite(x).all()
-        heard = word_vae.hear(word_vae.render(x))
-        original = word_vae.hear(clip.audio)
+        heard = word_vae.measure(word_vae.synthesize(x))
+        original = word_vae.measure(clip.audio)
         f0 = np.median(clip.f0[clip.f0 > 0])
         assert abs(np.log(heard.duration) - x[-1]) < 0.15, clip.name
         assert abs(np.log(heard.f0 / f0)) < 0.08, clip.name
         others = [c for c in TEST if c.text != clip.text and c.speaker != clip.speaker]
         away = [
-            np.linalg.norm(heard.spectrum - word_vae.hear(c.audio).spectrum) for c in others[:6]
+            np.linalg.norm(heard.spectrum - word_vae.measure(c.audio).spectrum) for c in others[:6]
         ]
         assert np.linalg.norm(heard.spectrum - original.spectrum) < np.median(away), clip.name
 
@@ -36,7 +36,7 @@ def test_a_word_keeps_its_duration_pitch_and_spectrum_on_the_way_to_sound():
 def test_hear_measures_a_known_sound():
     t = np.arange(4000) / 8000
     tone = 0.1 * sum(np.cos(2 * np.pi * 125 * k * t) for k in range(1, 8))
-    heard = word_vae.hear(np.pad(tone, 2000))
+    heard = word_vae.measure(np.pad(tone, 2000))
     assert abs(heard.duration - 0.5) < 0.04 and abs(heard.f0 - 125) < 2
 
 
@@ -52,7 +52,7 @@ def test_a_direction_is_the_slope_of_the_regression():
 
 
 def test_standardising_is_undone():
-    model = word_vae.SpokenVAE(latent_dim=2, hidden=(4,)).double()
+    model = word_vae.WordVAE(latent_dim=2, hidden=(4,)).double()
     x = torch.tensor(np.stack([word_vae.vector(c) for c in LEARN[:20]]))
     inward = model.standardise(x)
     assert torch.allclose(model.outward(inward), x) and torch.allclose(
@@ -74,7 +74,8 @@ def test_the_shipped_directions_move_what_they_name(name):
         places = np.linspace(0, 1, 5) if name == "voice" else np.linspace(-1, 1, 5)
         reach = {"tempo": 0.35, "pitch": 0.2, "voice": 1.0}[name]
         heard = [
-            word_vae.hear(word_vae.render(model.word(z + float(p) * reach * way))) for p in places
+            word_vae.measure(word_vae.synthesize(model.word(z + float(p) * reach * way)))
+            for p in places
         ]
         if name == "voice":
             his = [c for c in LEARN if c.speaker == "rms" and c.text == clip.text]
@@ -91,14 +92,14 @@ def test_the_shipped_directions_move_what_they_name(name):
 def test_the_student_says_a_word_with_its_duration_pitch_and_level():
     for clip in TEST[::5]:
         x = word_vae.vector(clip)
-        plain, made = word_vae.render(x), word_vae.render(x, by="student")
+        plain, made = word_vae.synthesize(x), word_vae.synthesize(x, by="student")
         assert abs(len(made) - len(plain)) <= 160
         assert 0.5 < made.std() / plain.std() < 2 and np.abs(made[:200]).max() < 0.02
-        heard, was = word_vae.hear(made), word_vae.hear(plain)
+        heard, was = word_vae.measure(made), word_vae.measure(plain)
         assert abs(np.log(heard.f0 / was.f0)) < 0.06
         quiet = x.copy()
         quiet[: word_vae.MOMENTS * word_vae.BANDS] -= 1  # neper
-        ratio = word_vae.render(quiet, by="student").std() / made.std()
+        ratio = word_vae.synthesize(quiet, by="student").std() / made.std()
         assert abs(ratio * np.e - 1) < 0.02
 
 
@@ -111,8 +112,8 @@ def test_the_shipped_model_describes_held_out_words():
 
 def test_bad_input_is_named():
     with pytest.raises(ValueError, match="417"):
-        word_vae.render(np.zeros(10))
+        word_vae.synthesize(np.zeros(10))
     with pytest.raises(ValueError, match='"pulses" or "student"'):
-        word_vae.render(np.zeros(word_vae.DIM), by="teacher")
+        word_vae.synthesize(np.zeros(word_vae.DIM), by="teacher")
     with pytest.raises(ValueError, match="8000 Hz"):
         word_vae.vector(data.Utterance(np.zeros(100, np.float32), 16000, "seven", "slt"))

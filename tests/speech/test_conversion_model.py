@@ -1,0 +1,63 @@
+"""The model of codes: what a code sees, what decoding depends on."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from conversion_toy import KEPT, small, some
+
+from minigen.speech import conversion_features as features
+from minigen.speech import conversion_training as training
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_a_code_sees_ten_frames_around_its_own_two():
+    model = small()
+    for n in (0, 7, 14):
+        mfcc = torch.randn(1, 13, 30, generator=torch.Generator().manual_seed(0))
+        mfcc.requires_grad_()
+        (gradient,) = torch.autograd.grad(model.encoder(mfcc)[0, :, n].sum(), mfcc)
+        seen = gradient.abs().sum((0, 1)).nonzero().flatten().tolist()
+        assert seen[0] >= max(0, 2 * n - 4) and seen[-1] <= min(29, 2 * n + 5)
+        if n == 7:
+            assert seen[-1] - seen[0] + 1 >= 8  # ReLUs may shut a path at the rim
+
+
+def test_decoding_repeats_and_depends_on_speaker_codes_and_pitch():
+    model = small().eval()
+    codes, f0 = torch.arange(8), np.full(16, 120.0)
+    one = model.decode(codes, f0, "slt", seed=1)
+    assert one.shape == (8 * 160,) and one.dtype == np.float32
+    assert np.array_equal(one, model.decode(codes, f0, "slt", seed=1))
+    for other in (
+        model.decode(codes, f0, "rms", seed=1),
+        model.decode(codes.flip(0), f0, "slt", seed=1),
+        model.decode(codes, 1.3 * f0, "slt", seed=1),
+        model.decode(codes, f0, "slt", seed=2),
+    ):
+        assert not np.array_equal(one, other)
+    assert np.allclose(one, model.decode(codes, f0, "slt", seed=1, backend="naive"), atol=1e-4)
+
+
+def test_codes_of_a_waveform_are_those_of_its_features():
+    model, clip = small().eval(), KEPT[0]
+    seen = features.extract(clip.audio)
+    codes = model.codes_of(clip.audio)
+    assert torch.equal(codes, model.codes_of(seen))
+    quantized = model.quantize(torch.from_numpy(seen.mfcc)[None])
+    assert torch.equal(codes, quantized.codes[0])
+    params, _ = model(training.ConversionCrops(*some(), batch=2, frames=20)(0))
+    assert params.shape == (2, 2, 1600)
+
+
+def test_a_melody_is_at_the_speakers_pitch():
+    model = small().eval()
+    with torch.no_grad():
+        model.f0_predictor[-1].bias.copy_(torch.tensor([5.0, 5.0, 0.0, 0.0]))  # voiced; no shape
+        model.f0_predictor[-1].weight.zero_()
+    assert np.allclose(model.predict_f0(torch.arange(4), "rms"), np.exp(4.4), rtol=1e-5)
+    with torch.no_grad():
+        model.f0_predictor[-1].bias.copy_(torch.tensor([5.0, -5.0, 1.0, 0.0]))  # every second frame
+    got = model.predict_f0(torch.arange(4), "awb")
+    assert np.allclose(got[::2], np.exp(4.7 + 0.2), rtol=1e-5) and (got[1::2] == 0).all()
