@@ -97,10 +97,10 @@ def _linear_prediction(clips: Sequence[Utterance]) -> list[np.ndarray]:
 
 
 def _vae(clips: Sequence[Utterance]) -> list[np.ndarray]:
-    from . import word_vae as spoken_vae
+    from . import word_vae
 
-    model, _ = spoken_vae.load()
-    return [spoken_vae.synthesize(model.word(z)).astype(float) for z in model.latents(clips)]
+    model, _ = word_vae.load()
+    return [word_vae.synthesize(model.word(z)).astype(float) for z in model.latents(clips)]
 
 
 def _codes(clips: Sequence[Utterance]) -> list[np.ndarray]:
