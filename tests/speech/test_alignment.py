@@ -341,7 +341,10 @@ def test_the_command(tmp_path):
     for bad, message in (
         ([*command[:4], "esperanto", "--out", out], "no English corpus 'esperanto'"),
         ([*command, "--out", tmp_path], "is a folder: name the file"),
-        ([*command, "--out", out, "--workers", "0"], "workers is 0"),
+        (
+            [*command, "--out", out, "--workers", "0"],
+            "'--workers': Input should be greater than or equal to 1",
+        ),
     ):
         done = subprocess.run(bad, capture_output=True, text=True, check=False)
         assert done.returncode == 2 and message in done.stderr
