@@ -155,7 +155,9 @@ def test_every_argument_changes_the_sound_and_no_two_are_swapped():
     """Pace changes the length alone, pitch the F0 alone, temperature the noise's size, seed only the draw."""
     usual = {"text": "three one", "speaker": "slt"}
     own = synthesis.speak(**usual).audio
-    assert set(CHANGES) | {"backend"} == set(inspect.signature(synthesis.speak).parameters)
+    assert set(CHANGES) | {"backend", "lexicon", "skip_unknown"} == set(
+        inspect.signature(synthesis.speak).parameters
+    )
     found = {}
     for name, value in CHANGES.items():
         changed = usual | {name: value}
