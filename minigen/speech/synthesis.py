@@ -231,7 +231,7 @@ def check_temperature(temperature: float) -> None:
 
 
 def check_seed(seed: int) -> None:
-    if not isinstance(seed, Integral):
+    if not isinstance(seed, Integral) or isinstance(seed, bool):
         raise TypeError(f"a seed is a whole number, not of type {type(seed).__name__}")
     if not -(2**63) <= seed < 2**64:
         raise ValueError(f"a seed has at most 64 bits, and {seed} has more")

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
+from numbers import Integral
 from pathlib import Path
 
 import numpy as np
@@ -69,6 +70,10 @@ def vocode(
     x = np.asarray(x)
     if x.ndim != 1 or not np.issubdtype(x.dtype, np.floating) or not np.isfinite(x).all():
         raise ValueError(f"a waveform is (T,) finite floats, not {x.dtype} {x.shape}")
+    if not isinstance(rate, Integral) or not 100 <= rate <= 10**7:
+        raise ValueError(
+            f"rate is a whole number of Hz, 100 or more, not {rate!s:.40}".split("\n")[0]
+        )
     net = network(model)
     x = resample(x, rate, net.spec.rate) if len(x) else x
     start = time.perf_counter()
