@@ -76,12 +76,15 @@ def arma_model(ar: np.ndarray, ma: np.ndarray, differences: ArrayLike = (1.0,)) 
     References: Harvey, Forecasting, Structural Time Series Models and the Kalman Filter, 1989, ch. 3, 4.
     """
     delta = -np.asarray(differences, dtype=np.float64)[1:]
-    T, Z, shocks, start = _arma_matrices(ar, ma, delta)
+    past = chain_rule_factor(ar, max(len(ar), len(ma) + 1))
+    T, Z, shocks, start = _arma_matrices(ar, ma, delta, past)
     return LinearModel(T, Z, 0.0, shocks, start, np.arange(len(Z) - len(delta), len(Z)))
 
 
 @compiled(error_model="numpy")
-def _arma_matrices(ar, ma, delta):  # pragma: no cover (compiled)
+def _arma_matrices(ar, ma, delta, past):  # pragma: no cover (compiled)
+    """The matrices of `arma_model`; `past` comes as a number because a compiled function kept on disk
+    does not notice when another file's function that it calls has changed."""
     p, r = len(ar), max(len(ar), len(ma) + 1)
     m = r + len(delta)
     T, Z, shocks, start = np.zeros((m, m)), np.zeros(m), np.zeros((1, m)), np.zeros((r, m))
@@ -100,7 +103,7 @@ def _arma_matrices(ar, ma, delta):  # pragma: no cover (compiled)
     for i in range(r - 1):
         c[i + 1, :r] = c[i, 1:] - T[i, 0] * c[0, :r]
         c[i + 1, :p] += c[i, 0] * ar
-    start[:, :r] = (np.ascontiguousarray(c[:, :r][:, ::-1]) @ chain_rule_factor(ar, r)).T
+    start[:, :r] = (np.ascontiguousarray(c[:, :r][:, ::-1]) @ past).T
     return T, Z, shocks, start
 
 

@@ -124,6 +124,21 @@ def test_no_digit_is_lost_where_the_start_is_vague(power):
     assert np.allclose(found.cov, np.array(P, dtype=float), rtol=1e-7)
 
 
+def test_a_state_that_changes_sign_keeps_its_variance():
+    """T = -1/2 without shocks: Var y_t = 4^-t, and no variance is lost with a column's sign."""
+    model = StateSpace([[-0.5]], [1.0], [[0.0]], 0.0, [0.0], [[1.0]])
+    assert np.allclose(model.filter([np.nan] * 4).variance, 0.25 ** np.arange(4))
+
+
+def test_a_forecast_over_a_long_gap_is_vague_but_finite():
+    """Once level and slope are found nothing is infinite again, however far ahead."""
+    T = [[1.0, 1.0], [0.0, 1.0]]
+    model = StateSpace(T, [1, 0], np.eye(2), 0.0, [0, 0], np.zeros((2, 2)), [1, 1])
+    variance = model.filter([0.0, 1.0, 2.0] + [np.nan] * 400).variance
+    assert np.isinf(variance[:2]).all() and np.isfinite(variance[2:]).all()
+    assert variance[-1] > 1e7
+
+
 def test_repr_and_bad_input():
     assert repr(random_model(3, 0)) == "StateSpace(3 states)"
     for arguments, message in (
