@@ -455,13 +455,13 @@ class VectorLikelihood:
         """x (B, D), or an error that says what is wrong with it."""
         if x.ndim != 2 or x.shape[1] != self.dim or x.shape[0] == 0:
             raise ValueError(f"x has shape (B, {self.dim}) with B > 0, not {tuple(x.shape)}")
+        if not torch.isfinite(x).all():
+            raise ValueError("x has NaN or infinite values: remove those rows first")
         if self.kind == "gaussian":
             if not x.is_floating_point():
                 raise TypeError(
                     f"x is {x.dtype}: a Gaussian likelihood needs floating-point values"
                 )
-            if not torch.isfinite(x).all():
-                raise ValueError("x has NaN or infinite values: remove those rows first")
             return x
         top = self.levels if self.kind == "categorical" else 2
         numbers = x.long() if x.dtype == torch.bool else x
@@ -480,15 +480,22 @@ class VectorLikelihood:
             return F.one_hot(x.long(), self.levels).to(dtype).flatten(-2)
         return x.to(dtype)
 
-    def log_prob(self, params: Tensor, x: Tensor) -> Tensor:
-        """Of every coordinate, in nats: params (..., D, P), x (B, D) -> (..., D)."""
+    def _normal(self, params: Tensor, log_scale: Tensor | None) -> tuple[Tensor, Tensor]:
+        log_scale = params[..., 1] if log_scale is None else log_scale
+        return params[..., 0], log_scale.clamp(min=self.min_log_scale)
+
+    def log_prob(self, params: Tensor, x: Tensor, log_scale: Tensor | None = None) -> Tensor:
+        """Of every coordinate, in nats: params (..., D, P), x (B, D) -> (..., D).
+
+        Where log-scales (D,) are given, those of a Gaussian are not in `params`.
+        """
         if self.kind == "bernoulli":
             logit = params[..., 0]
             return F.logsigmoid(torch.where(x > 0.5, logit, -logit))
         if self.kind == "categorical":
             index = x.long().expand(params.shape[:-1]).unsqueeze(-1)
             return params.log_softmax(-1).gather(-1, index).squeeze(-1)
-        mean, log_scale = params[..., 0], params[..., 1].clamp(min=self.min_log_scale)
+        mean, log_scale = self._normal(params, log_scale)
         return -0.5 * ((x - mean) * torch.exp(-log_scale)).square() - log_scale - HALF_LOG_2PI
 
     def mean(self, params: Tensor) -> Tensor:
@@ -500,11 +507,16 @@ class VectorLikelihood:
             return (params.softmax(-1) * values).sum(-1)
         return params[..., 0]
 
-    def sample(self, params: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    def sample(
+        self,
+        params: Tensor,
+        generator: torch.Generator | None = None,
+        log_scale: Tensor | None = None,
+    ) -> Tensor:
         """(..., P) -> (...): whole numbers, or floats of a Gaussian."""
         like = {"generator": generator, "device": params.device}
         if self.kind == "gaussian":
-            mean, log_scale = params[..., 0], params[..., 1].clamp(min=self.min_log_scale)
+            mean, log_scale = self._normal(params, log_scale)
             return mean + log_scale.exp() * torch.randn(mean.shape, dtype=mean.dtype, **like)
         u = torch.rand(params.shape[:-1], dtype=torch.float64, **like)
         if self.kind == "bernoulli":

@@ -205,17 +205,14 @@ class VAE(LatentModel):
         return mean, log_scale
 
     def decode(self, z: Tensor) -> Tensor:
-        """z (..., L) -> parameters (..., D, P): a logit, a logit for each level, or mean and log-scale."""
+        """z (..., L) -> parameters (..., D, P): a logit, a logit for each level, or a mean."""
         if z.ndim == 0 or z.shape[-1] != self.latent_dim:
             raise ValueError(f"z has shape (..., {self.latent_dim}), not {tuple(z.shape)}")
-        params = self.decoder(z).unflatten(-1, (self.input_dim, -1))
-        if self.log_scale is None:
-            return params
-        return torch.cat([params, self.log_scale[:, None].expand_as(params)], -1)
+        return self.decoder(z).unflatten(-1, (self.input_dim, -1))
 
     def log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
         """log p(x | z), summed over D: x (B, D), z (..., B, L) -> (..., B)."""
-        return self.likelihood.log_prob(self.decode(z), x).sum(-1)
+        return self.likelihood.log_prob(self.decode(z), x, self.log_scale).sum(-1)
 
     def mean(self, z: Tensor) -> Tensor:
         """E[x | z], (..., L) -> (..., D)."""
@@ -231,7 +228,7 @@ class VAE(LatentModel):
         """z ~ N(0, I) (or the given z, (..., L)), then x ~ p(x | z): (*shape, D)."""
         if z is None:
             z = _noise((*shape, self.latent_dim), self.decoder[-1].weight, generator)
-        return self.likelihood.sample(self.decode(z), generator)
+        return self.likelihood.sample(self.decode(z), generator, self.log_scale)
 
     def extra_repr(self) -> str:
         hidden, latent_dim = self.hidden, self.latent_dim

@@ -350,7 +350,7 @@ def test_saved_and_loaded_it_is_the_same_density():
         (torch.zeros(0, 5), ValueError, "B > 0"),
         (torch.full((1, 5), 0.5), ValueError, "whole numbers"),
         (torch.full((1, 5), 2.0), ValueError, "0 … 1"),
-        (torch.full((1, 5), math.nan), ValueError, "whole numbers"),
+        (torch.full((1, 5), math.nan), ValueError, "NaN"),
     ],
 )
 def test_bad_bits_are_refused(x, error, message):
