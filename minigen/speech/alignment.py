@@ -424,8 +424,7 @@ def align_corpus(
         for speaker in {clip.speaker for clip in clips}:
             own = [i for i, clip in enumerate(clips) if clip.speaker == speaker]
             mean = np.concatenate([features[i] for i in own]).mean(axis=0)
-            for i in own:
-                features[i] = features[i] - mean
+            features = [x - mean if i in own else x for i, x in enumerate(features)]
         models = train_phones(features, scripts, iterations, splits, workers, progress)
         found = with_bar(pool.map(align, features, scripts, [models] * len(clips)), "align")
         times = {}
