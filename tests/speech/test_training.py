@@ -151,7 +151,7 @@ def test_a_student_at_16_khz_has_longer_frames_and_says_what_will_not_do(recorde
 
     refused("crop of 6 frames is 960 samples, fewer than the 1024 .*raise frames", frames=6)
     refused("crop of 3 frames is 480 samples, fewer than the 512 ", frames=3, stft=0.0)
-    refused("at 8000 Hz, and this voice has 16000 Hz: set perceptual = 0", perceptual=0.5)
+    refused("trained at 8000 Hz, not at 16000 Hz: set perceptual = 0", perceptual=0.5)
     off = {"stft": 0.0, "power": 0.0}  # nothing needs a frame, so nothing is refused, or measured
     short = toy.recipe("student", **few | {"data": {"frames": 3}, "objective": off})
     assert "stft" not in training.train(short, tmp_path / "short")
