@@ -7,13 +7,10 @@ from itertools import product
 import numpy as np
 import pytest
 import torch
+from nets import seeded
 from torch import nn
 
 from minigen.code_prior import CodePrior, ngram_nats, pad
-
-
-def seeded(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 def prior(codes: int = 3, conditions: int = 2) -> CodePrior:

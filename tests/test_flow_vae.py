@@ -2,25 +2,12 @@
 
 import pytest
 import torch
-from torch import nn
+from nets import scramble, seeded
 
 from minigen import vae
 from minigen.flow_vae import FlowVAE
 
 FLOWS = ("planar", "iaf")
-
-
-def seeded(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
-def scramble(model: nn.Module, std: float = 0.5, seed: int = 1) -> nn.Module:
-    """Large random weights in double precision: nothing is zero by chance."""
-    model = model.double().eval()
-    generator = seeded(seed)
-    for weight in model.parameters():
-        nn.init.normal_(weight, std=std, generator=generator)
-    return model.requires_grad_(False)
 
 
 def make_flow(flow: str, dim: int = 4, latent_dim: int = 2, flows: int = 3) -> FlowVAE:

@@ -5,13 +5,10 @@ from itertools import pairwise
 
 import pytest
 import torch
+from nets import seeded
 
 from minigen import vae
 from minigen.linear_vae import LinearGaussianVAE
-
-
-def seeded(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 def linear(orthogonal: bool = False) -> LinearGaussianVAE:

@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from nets import seeded
 from torch import nn
 
 from minigen import data
@@ -14,10 +15,6 @@ OUTPUTS = {
     "categorical": {"output": "categorical", "levels": 3},
     "gaussian": {"output": "gaussian"},
 }
-
-
-def seeded(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 def make(kind: str = "bernoulli", dim: int = 5, hidden=(16, 12), orders=1, seed: int = 0) -> MADE:

@@ -2,12 +2,9 @@
 
 import pytest
 import torch
+from nets import seeded
 
 from minigen.ngram import NGram, compressed_bits
-
-
-def seeded(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 def symbols(*shape: int, vocab: int = 4, seed: int = 2) -> torch.Tensor:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from nets import seeded
 from torch import nn
 
 from minigen import audio, data, rnn
@@ -23,10 +24,6 @@ from minigen.rnn import (
 )
 
 CELLS = ("rnn", "lstm", "torch")
-
-
-def seeded(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 def make(cell: str = "lstm", vocab: int = 4, end: int | None = None, seed: int = 0) -> RNNLM:

@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from nets import scramble, seeded
 from torch import nn
 
 from minigen import data, vae
@@ -16,19 +17,6 @@ KINDS = {
     "gaussian": {"likelihood": "gaussian"},
 }
 FLOWS = ("planar", "iaf")
-
-
-def seeded(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
-def scramble(model: nn.Module, std: float = 0.5, seed: int = 1) -> nn.Module:
-    """Large random weights in double precision: nothing is zero by chance."""
-    model = model.double().eval()
-    generator = seeded(seed)
-    for weight in model.parameters():
-        nn.init.normal_(weight, std=std, generator=generator)
-    return model.requires_grad_(False)
 
 
 def make(kind: str = "bernoulli", dim: int = 4, latent_dim: int = 2, seed: int = 1) -> vae.VAE:

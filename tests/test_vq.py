@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from nets import seeded
 from sklearn.cluster import KMeans
 from torch import nn
 
@@ -18,10 +19,6 @@ from minigen import data, vq
 from minigen.train import TrainConfig, Trainer
 
 DTYPES = (torch.float32, torch.float64)
-
-
-def seeded(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 def noise(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> torch.Tensor:
