@@ -8,6 +8,7 @@ and times become tokens first (tests/sanitize.cfg).
 
 import os
 import re
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -25,6 +26,8 @@ FLOAT = re.compile(
     r"(?<![\w.])[-+]?(?:\d+\.\d*(?:[eE][-+]?\d+)?|\.\d+(?:[eE][-+]?\d+)?|\d+[eE][-+]?\d+)(?!\d|\.\d)"
 )
 
+# A shell that starts pytest in the background has Ctrl-C ignored, by it and by all that it starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ.update(ENVIRONMENT)  # kernels, and the workers of pytest-xdist, inherit it
 _scratch = tempfile.TemporaryDirectory(prefix="ipython-")  # nobody's start-up files and history
 os.environ["IPYTHONDIR"] = _scratch.name

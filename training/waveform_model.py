@@ -46,6 +46,8 @@ def train(recipe: dict, out: Path, resume: bool) -> None:
         objective = ExcitationLikelihood(model)
     else:
         teacher = _read(Path(recipe["teacher"]))
+        if "init_from" in recipe:
+            model.load_state_dict(_averaged(Path(recipe["init_from"]))[0])
         model.upsampler.load_state_dict(teacher.upsampler.state_dict())
         model.scale.copy_(teacher.scale)
         objective = DistillationLoss(model, teacher.wavenet, **recipe["objective"])
