@@ -12,6 +12,9 @@ from typing import Annotated
 
 import typer
 
+from .commands import Lexicon, Out, Seed, Temperature, one_thread, progress
+from .commands.speak import pronounce, speak, voices
+
 __all__ = ["main"]
 
 app = typer.Typer(
@@ -21,13 +24,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="From a Gaussian to Parallel WaveNet: speak, convert and resynthesise recordings, train and export.",
 )
-Out = Annotated[Path, typer.Option(help="Sound file to write, .wav or .flac.")]
-Temperature = Annotated[
-    float, typer.Option(min=0, max=100, help="Scale of the noise: 0 is none, 1 as trained.")
-]
-Lexicon = Annotated[Path | None, typer.Option(help="File of words and their phones, one a line.")]
-SkipUnknown = Annotated[bool, typer.Option("--skip-unknown", help="Leave out what has no reading.")]
-Seed = Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of the noise.")]
 
 
 class Kind(StrEnum):
@@ -67,96 +63,9 @@ def _writable(path: Path) -> None:
         raise PermissionError(f"no right to write {path}")
 
 
-def _one_thread() -> None:
-    """A network of this size gains little by a second thread, and on a busy machine loses much."""
-    import torch
-
-    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
-
-
-def _progress(pieces, rate: int, what: str):
-    """The pieces, with a line on the screen after two seconds."""
-    from tqdm import tqdm
-
-    bar = tqdm(desc=what, unit="s", delay=2, leave=False, bar_format="{desc}: {n:.0f} s of sound")
-    with bar:
-        for piece in pieces:
-            yield piece
-            bar.update(len(piece[0] if isinstance(piece, tuple) else piece) / rate)
-
-
-@app.command()
-def speak(
-    text: Annotated[str, typer.Argument(help="Digits; with --voice allison, any English.")],
-    voice: Annotated[Voice, typer.Option(help="allison says any sentence.")] = Voice.digits,
-    speaker: Annotated[str | None, typer.Option(help="Of the digits: slt, rms or awb.")] = None,
-    out: Out = Path("spoken.wav"),
-    model: Annotated[str | None, typer.Option(help="student, teacher, or a weights file.")] = None,
-    pace: Annotated[float, typer.Option(help="Factor of the tempo, 0.5 to 2.")] = 1.0,
-    pitch: Annotated[float, typer.Option(help="Factor of F0, 0.5 to 2.")] = 1.0,
-    temperature: Temperature = 1.0,
-    seed: Seed = 0,
-    lexicon: Lexicon = None,
-    skip_unknown: SkipUnknown = False,
-    stream: Annotated[bool, typer.Option(help="Compute half a second at a time.")] = False,
-    compare: Annotated[bool, typer.Option(help="Also time the teacher, as a ratio.")] = False,
-) -> None:
-    """Synthesize speech from text and write it to a sound file."""
-    from . import audio
-    from .speech import synthesis
-    from .speech.pronunciation import read_lexicon
-    from .speech.voice import RATE
-
-    audio.check_output(out)
-    if compare and (voice is not Voice.digits or stream):
-        raise ValueError(
-            "--compare times the teacher and the student of the digits, without --stream"
-        )
-    _one_thread()
-    given = (text, speaker, model, pace, pitch, seed, temperature)
-    known = lexicon and read_lexicon(lexicon)
-    options = {"voice": voice.value, "lexicon": known, "skip_unknown": skip_unknown}
-    if model == "teacher":
-        if stream:
-            raise ValueError("--stream is for a student: a teacher has no pieces")
-        pieces = (synthesis.speak(*given, **options).audio for _ in range(1))
-    else:
-        chunk = 48 if stream else synthesis.WHOLE
-        pieces = synthesis.stream(*given, **options, chunk=chunk)
-    samples, first, begin = 0, 0.0, time.perf_counter()
-    with audio.open_to_write(out, RATE) as write:
-        for piece in _progress(pieces, RATE, "speaking"):
-            write(piece)
-            first = first or time.perf_counter() - begin
-            samples += len(piece)
-    seconds = time.perf_counter() - begin
-    typer.echo(
-        f"{out}: {samples / RATE:.2f} s of sound in {seconds:.2f} s, "
-        f"{samples / RATE / seconds:.1f} times real time"
-        + (f", the first piece after {first:.2f} s" if stream else "")
-    )
-    if compare:
-        rate, naive = (synthesis.samples_per_second(name) for name in ("student", "teacher"))
-        typer.echo(
-            f"student {rate:,.0f} samples/s, naive teacher {naive:,.0f} samples/s: "
-            f"{rate / naive:,.0f} times as fast"
-        )
-
-
-@app.command()
-def pronounce(
-    text: Annotated[str, typer.Argument(help="English: letters, figures, symbols.")],
-    phones: Annotated[bool, typer.Option("--phones", help="Show the phones, too.")] = False,
-    lexicon: Lexicon = None,
-    skip_unknown: SkipUnknown = False,
-) -> None:
-    """Show how a text is read: the words of each sentence in a line, capitals spelled; and their phones."""
-    from .speech.pronunciation import read_lexicon, word_phones
-
-    for row in word_phones(text, lexicon and read_lexicon(lexicon), skip_unknown):
-        typer.echo(" ".join(word for word, _ in row if word))
-        if phones:
-            typer.echo(f"    {'  '.join(' '.join(names) for _, names in row)}")
+app.command()(speak)
+app.command()(pronounce)
+app.command()(voices)
 
 
 @app.command()
@@ -266,7 +175,7 @@ def convert(
     from .speech import conversion
 
     audio.check_output(out)
-    _one_thread()
+    one_thread()
     net, _ = conversion.load(model)
     net.index(to)
     x, _ = audio.load(recording, rate=conversion.RATE)
@@ -296,11 +205,11 @@ def vocode(
     audio.check_output(out)
     if out.exists() and recording.exists() and out.samefile(recording):
         raise ValueError(f"{out} is the recording itself: choose another --out")
-    _one_thread()
+    one_thread()
     rate, begin, samples, apart = vocoder.network(model).spec.rate, time.perf_counter(), 0, 0.0
     with audio.open_to_write(out, rate) as write:
         pieces = vocoder.of_file(recording, model, seed, temperature)
-        for made, recorded in _progress(pieces, rate, "vocoding"):
+        for made, recorded in progress(pieces, rate, "vocoding"):
             write(made)
             samples += len(made)
             if len(made) >= rate // 20:

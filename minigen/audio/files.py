@@ -18,7 +18,13 @@ __all__ = ["check_output", "load", "open_to_write", "save", "write_whole"]
 
 # Formats that say how long they are, or where they end: what is cut off can be told.
 READS = ("WAV", "WAVEX", "RF64", "W64", "AIFF", "AU", "CAF", "FLAC", "OGG", "MP3")
-WRITES = {".wav": "WAV", ".flac": "FLAC"}
+WRITES = {
+    ".wav": ("WAV", "PCM_16"),
+    ".flac": ("FLAC", "PCM_16"),
+    ".ogg": ("OGG", "VORBIS"),
+    ".mp3": ("MP3", "MPEG_LAYER_III"),
+}
+BLOCK = 65_536  # samples handed on at once: libsndfile's Vorbis takes no minutes
 
 
 def load(path: str | Path, rate: int | None = None) -> tuple[np.ndarray, int]:
@@ -141,14 +147,14 @@ def check_output(path: str | Path) -> Path:
     """Whether a sound can be written to `path`, before the work that makes it -> the path.
 
     Raises:
-        ValueError: it does not end in .wav or .flac. OSError: there is no such folder, or it cannot
-            be written.
+        ValueError: it does not end in .wav, .flac, .ogg or .mp3. OSError: there is no such folder, or
+            it cannot be written.
     """
     path = Path(path)
     if not path.parent.is_dir():
         raise FileNotFoundError(f"there is no folder {path.parent} to write {path.name} into")
     if path.suffix.lower() not in WRITES:
-        raise ValueError(f"{path.name}: the name must end in .wav or .flac")
+        raise ValueError(f"{path.name}: the name must end in .wav, .flac, .ogg or .mp3")
     if path.is_dir():
         raise IsADirectoryError(f"{path} is a folder: give the name of a file")
     if not os.access(path.parent, os.W_OK):
@@ -157,7 +163,10 @@ def check_output(path: str | Path) -> Path:
 
 
 def save(path: str | Path, x: ArrayLike, rate: int) -> None:
-    """Write a 16-bit file; the ending of `path` chooses the format (.wav, .flac). Clips at ±1."""
+    """Write a sound file; the ending of `path` chooses the format. Clips at ±1.
+
+    .wav and .flac keep 16 bits of each sample; .ogg (Vorbis) and .mp3 are small and only sound alike.
+    """
     x = check_waveform(x)
     with open_to_write(path, rate) as write:
         write(x)
@@ -165,7 +174,7 @@ def save(path: str | Path, x: ArrayLike, rate: int) -> None:
 
 @contextmanager
 def open_to_write(path: str | Path, rate: int) -> Iterator[Callable[[ArrayLike], None]]:
-    """A 16-bit file to write piece by piece, like `save`, for sound that is not all there at once.
+    """A sound file to write piece by piece, like `save`, for sound that is not all there at once.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -180,13 +189,14 @@ def open_to_write(path: str | Path, rate: int) -> Iterator[Callable[[ArrayLike],
     count = 0
     with write_whole(path) as place:
         try:
-            kind = WRITES[path.suffix.lower()]
-            with sf.SoundFile(place, "w", rate, 1, "PCM_16", format=kind) as file:
+            kind, coding = WRITES[path.suffix.lower()]
+            with sf.SoundFile(place, "w", rate, 1, coding, format=kind) as file:
 
                 def write(x: ArrayLike) -> None:
                     nonlocal count
                     x = check_waveform(x)
-                    file.write(np.clip(x, -1, 1))
+                    for first in range(0, len(x), BLOCK):
+                        file.write(np.clip(x[first : first + BLOCK], -1, 1))
                     count += len(x)
 
                 yield write

@@ -2,9 +2,10 @@
 
 Embedded: `spoken_digits`, `example`, `digits`, `airline`, `nile`, `sunspots`, `book_text`. Fetched,
 or read from `$MINIGEN_DATA` or a Debian package: `allison`, `fsdd`, `ljspeech`, `vctk`,
-`cmu_arctic`, `festvox_ru`, `mnist`. Measured: `recorded_dependence`.
+`cmu_arctic`, `festvox_ru`, `mnist`. Your own: `folder`. Measured: `recorded_dependence`.
 """
 
+from .folder import folder
 from .images import Digits, Mnist, digits, mnist
 from .labels import load_phones, save_phones, with_phones
 from .recorded import Dependence, measure_dependence, recorded_dependence
@@ -29,6 +30,7 @@ __all__ = [
     "digits",
     "example",
     "festvox_ru",
+    "folder",
     "fsdd",
     "ljspeech",
     "load_phones",

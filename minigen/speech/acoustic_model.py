@@ -22,7 +22,7 @@ from .. import weights
 from ..audio import mel_filterbank
 from ..conditioning import frame_features
 
-__all__ = ["AcousticModel", "dissimilarity", "harmonic_bands", "load"]
+__all__ = ["AcousticModel", "build", "dissimilarity", "harmonic_bands", "load"]
 
 _GRID = np.geomspace(50.0, 500.0, 256)  # Hz
 
@@ -84,6 +84,8 @@ class AcousticModel(nn.Module):
     ) -> None:
         super().__init__()
         self.phones, self.rate, self.mels = tuple(phones), rate, mels
+        self.sizes = {"phones": list(phones), "rate": rate, "mels": mels, "hidden": hidden}
+        self.sizes["dilations"] = list(dilations)
         rows = 3 * len(self.phones) + 5 + mels
         self.input_projection = nn.Conv1d(rows, hidden, 3, padding=1)
         self.blocks = nn.ModuleList(
@@ -139,6 +141,13 @@ def dissimilarity(predicted: Tensor, recorded: Tensor) -> Tensor:
     return 1 - ((2 * covariance + 0.05) / (var + 0.05)).mean()
 
 
+def build(tensors: dict[str, Tensor], sizes: dict) -> AcousticModel:
+    """A trained model from its weights and `AcousticModel.sizes`."""
+    model = AcousticModel(**sizes)
+    model.load_state_dict(tensors)
+    return model.eval().requires_grad_(False)
+
+
 @lru_cache(maxsize=4)
 def load(path: Path | str | None = None) -> AcousticModel:
     """The model that ships, of the voice "allison", or one from a file: the same object at every call.
@@ -149,6 +158,4 @@ def load(path: Path | str | None = None) -> AcousticModel:
     tensors, notes = weights.load(path or "allison_acoustic")
     if "acoustic" not in notes:
         raise ValueError(f"{path} does not hold an acoustic model")
-    model = AcousticModel(**notes["acoustic"])
-    model.load_state_dict(tensors)
-    return model.eval().requires_grad_(False)
+    return build(tensors, notes["acoustic"])

@@ -130,12 +130,15 @@ def _by_parts(word: str, depth: int = 2) -> list[tuple[str, ...]]:
     return []
 
 
-def read_lexicon(path: Path | str, inventory: Container[str] = PHONES) -> dict[str, list[tuple]]:
+def read_lexicon(
+    path: Path | str, inventory: Container[str] | None = PHONES
+) -> dict[str, list[tuple]]:
     """A file of names and their phones -> {word: pronunciations}.
 
     A line has a word and its phones, separated by spaces, a tab or a comma: `siobhan sh ax v ao n`, or as
     the CMU dictionary writes them, `SIOBHAN SH AH0 V AO1 N`. Lines that begin with # are remarks; a word
-    that comes again has another pronunciation.
+    that comes again has another pronunciation. Without an `inventory` its phones are any symbols, as they
+    are written: another language's.
 
     Raises:
         ValueError: the last line that is wrong, with its number; the others are the error's notes.
@@ -150,8 +153,8 @@ def read_lexicon(path: Path | str, inventory: Container[str] = PHONES) -> dict[s
         raise ValueError(f"{path} is not UTF-8 text: {error}") from error
     for number, line in enumerate(lines, 1):
         word, *symbols = unicodedata.normalize("NFC", line).replace(",", " ").split() or ["#"]
-        way = from_arpabet(" ".join(symbols))
-        unknown = [phone for phone in way if phone not in inventory]
+        way = from_arpabet(" ".join(symbols)) if inventory else tuple(symbols)
+        unknown = [phone for phone in way if inventory and phone not in inventory]
         if word.startswith(("#", ";;;")):
             continue
         if not re.fullmatch(r"'?[^\W\d_]+(?:'[^\W\d_]+)*", word.replace("’", "'")):
@@ -160,7 +163,7 @@ def read_lexicon(path: Path | str, inventory: Container[str] = PHONES) -> dict[s
             what = (
                 f"{unknown[0][:40]!r} is not a phone" if unknown else f"{word[:40]!r} has no phones"
             )
-            wrong.append(f"line {number}: {what}; phones are {' '.join(sorted(inventory))}")
+            wrong.append(f"line {number}: {what}; phones are {' '.join(sorted(inventory or ()))}")
         else:
             found.setdefault(word.replace("’", "'").lower(), []).append(way)
     if wrong:

@@ -38,6 +38,7 @@ from .phones import MANNER, SILENCE, VOWELS, nearest
 
 __all__ = ["BackedOff", "Contour", "Durations", "Prosody", "contexts", "frame_contexts", "times_of"]
 
+FORMAT = "minigen prosody 1"
 FRAME = 0.01  # seconds
 THIRDS = 3  # places in a phone
 BINS = 6  # places in a phrase, from one pause to the next
@@ -362,16 +363,6 @@ class Prosody:
         inventory = tuple(sorted({name for clip in clips for name, _, _ in clip.phones}))
         return cls(speakers[0], inventory, durations, Contour.fit(clips, min_count=min_count))
 
-    def sentences(
-        self,
-        text: str,
-        lexicon: pronunciation.Lexicon | None = None,
-        skip_unknown: bool = False,
-    ) -> list[list[str]]:
-        """Text -> the phones of each sentence, in the voice's inventory; see `sentence_phones`."""
-        rows = pronunciation.sentence_phones(text, lexicon, skip_unknown)
-        return [[nearest(phone, self.inventory) for phone in row] for row in rows]
-
     def plan(
         self,
         text: str | None = None,
@@ -415,11 +406,11 @@ class Prosody:
             f0 = self.contour.predict(times, rng, temperature)
         return times, pitch * np.asarray(f0, dtype=float)
 
-    def save(self, path: Path | str) -> None:
-        """Write the fitted numbers as JSON."""
+    def to_table(self) -> dict:
+        """The fitted numbers, as JSON can hold them."""
         contour = self.contour
-        table = {
-            "format": "minigen prosody 1",
+        return {
+            "format": FORMAT,
             "speaker": self.speaker,
             "inventory": self.inventory,
             "durations": self.durations.model.to_json(),
@@ -428,7 +419,22 @@ class Prosody:
             "voicing": contour.voicing.to_json(),
             "ar": {"phi": contour.ar.coefficients.round(6).tolist(), "sigma": contour.ar.sigma},
         }
-        Path(path).write_text(json.dumps(table, separators=(",", ":")) + "\n", encoding="utf-8")
+
+    @classmethod
+    def from_table(cls, table: dict) -> Prosody:
+        """From what `to_table` returned."""
+        if table["format"] != FORMAT:
+            raise ValueError(f"format {table['format']}")
+        ar = AR.from_parameters(table["ar"]["phi"], sigma=table["ar"]["sigma"])
+        offset, voicing = (BackedOff.from_json(table[name]) for name in ("offset", "voicing"))
+        contour = Contour(np.array(table["level"]), offset, voicing, ar)
+        durations = Durations(BackedOff.from_json(table["durations"]))
+        return cls(table["speaker"], tuple(table["inventory"]), durations, contour)
+
+    def save(self, path: Path | str) -> None:
+        """Write the fitted numbers as JSON."""
+        text = json.dumps(self.to_table(), separators=(",", ":"))
+        Path(path).write_text(text + "\n", encoding="utf-8")
 
     @classmethod
     def load(cls, path: Path | str) -> Prosody:
@@ -437,14 +443,6 @@ class Prosody:
         if not path.is_file():
             raise FileNotFoundError(f"there is no file {path} of fitted prosody")
         try:
-            table = json.loads(path.read_text(encoding="utf-8"))
-            if table["format"] != "minigen prosody 1":
-                raise ValueError(f"format {table['format']}")
-            phi = table["ar"]["phi"]
-            ar = AR.from_parameters(phi, sigma=table["ar"]["sigma"])
-            offset, voicing = (BackedOff.from_json(table[name]) for name in ("offset", "voicing"))
-            contour = Contour(np.array(table["level"]), offset, voicing, ar)
-            durations = Durations(BackedOff.from_json(table["durations"]))
-            return cls(table["speaker"], tuple(table["inventory"]), durations, contour)
+            return cls.from_table(json.loads(path.read_text(encoding="utf-8")))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"{path} does not hold fitted prosody: {error}") from error

@@ -1,7 +1,7 @@
 """From typed text to a waveform.
 
-The digits: words -> phones with times and F0 -> network. The voice "allison", which says any sentence: text ->
-phones -> durations and F0 (`prosody`) -> mel bands (`acoustic_model`) -> sound (`waveform_model`).
+The digits: words -> phones with times and F0 -> network. The voice "allison", which says any sentence, and those of
+your own (`voice_file`): text -> phones -> durations and F0 -> mel bands -> sound.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from numbers import Integral, Real
 from pathlib import Path
 
@@ -17,14 +17,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .. import conditioning, weights
+from .. import conditioning
 from ..conditioning import VoiceSpec
 from ..generate import generate
-from . import acoustic_model, voice, waveform_model
 from . import stream as streaming
+from . import voice, voice_file, waveform_model
 from .pronunciation import Lexicon
 from .stream import Part
-from .voice import StudentVoice, TeacherVoice, check_speaker, prosody_of
+from .voice import StudentVoice, TeacherVoice, check_speaker
+from .voice_file import TextVoice
 from .waveform_model import ExcitationStudent, ExcitationTeacher
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "check_seed",
     "check_temperature",
     "conditioning_for",
+    "rate_of",
     "sample",
     "samples_per_second",
     "speak",
@@ -72,13 +74,13 @@ def speak(
     """Text -> speech: text -> words -> phones -> durations and F0 -> waveform.
 
     Args:
-        text: digits, as words or figures; for the voice "allison", any English.
+        text: digits, as words or figures; for the voice "allison", any English; for another, what it reads.
         speaker: of the voice, by default its first: "slt" of the digits.
         model: "student" (the default), "teacher", or a file of weights of a student.
         pace, pitch: factors from 0.5 to 2.
         seed, temperature: of the waveform's noise. Durations and F0 are the means of their models.
         backend: of a teacher's loop, see `generate`; by default "numba" for a teacher that is no digit's.
-        voice: "digits" or "allison".
+        voice: "digits", "allison", or a file that `minigen voice new` made.
         lexicon, skip_unknown: of the reading of text, see `minigen.speech.pronunciation`.
 
     >>> spoken = speak("three one four", speaker="slt")
@@ -179,45 +181,64 @@ def _planned(
     ):
         if not isinstance(value, kind):
             raise TypeError(f"{name} cannot be of type {type(value).__name__}")
-    if of not in ("digits", "allison"):
-        raise ValueError(f"no voice {of!r} speaks: choose digits or allison")
     check_temperature(temperature)
     check_seed(seed)
-    net = _network(model, of)
-    spec = replace(net.spec, speakers=(of,)) if net.spec.mels else net.spec
-    speaker = speaker or spec.speakers[0]
-    check_speaker(spec, speaker)
     if of == "digits":
         if any(reading):
             raise ValueError("a lexicon and skip_unknown are for a voice that reads any text")
+        net = _digits(model)
+        speaker = speaker or net.spec.speakers[0]
+        check_speaker(net.spec, speaker)
         parts = conditioning.words_of(text)
         plan = lambda word: conditioning.plan(word, speaker, pace, pitch)
     else:
-        prosody = prosody_of(of, speaker)
-        parts = prosody.sentences(text, *reading)  # says what cannot be read
-        plan = lambda phones: prosody.plan(phones=phones, pace=pace, pitch=pitch)
-        if spec.mels:
-            timed, bands = plan, acoustic_model.load()
-            plan = lambda phones: (bands.predict(*(known := timed(phones))), known[1])
+        found = voice_file.find(of)
+        net, speaker = _waveform(model, found), speaker or found.name
+        if speaker != found.name:
+            raise ValueError(f"no speaker {speaker!r}: choose one of {found.name}")
+        prosody, parts = found.prosody, found.sentences(text, *reading)  # says what cannot be read
+        timed = lambda phones: prosody.plan(phones=phones, pace=pace, pitch=pitch)
+        plan = lambda phones: (found.acoustic.predict(*(known := timed(phones))), known[1])
     plan(parts[0])  # says what is wrong with pace and pitch
     return net, speaker, map(plan, parts)
 
 
-def _network(model: str | None, of: str) -> Voice | ExcitationStudent | ExcitationTeacher:
+def rate_of(voice: str) -> int:
+    """Samples a second of what a voice makes.
+
+    >>> rate_of("digits")
+    8000
+    """
+    return conditioning.DIGITS.rate if voice == "digits" else voice_file.find(voice).rate
+
+
+def _digits(model: str | None) -> Voice:
     if model in (None, "student", "teacher"):
-        if of == "allison":
-            return waveform_model.load(model or "student")
-        return voice.shared(model or "student", voice=of)
-    if not Path(model).is_file():
-        raise ValueError(
-            f"no model {model!r}: choose student or teacher, or give a file of weights of a student"
-        )
-    if (weights.notes(model).get("recipe") or {}).get("kind") == "waveform student":
-        return waveform_model.load("student", model)
+        return voice.shared(model or "student")
+    _must_be_file(model)
     net = voice.shared("student", model)
     if net.spec.mels:
         raise ValueError(f"{model} is a vocoder: `minigen vocode` uses it, on recordings")
     return net
+
+
+def _waveform(model: str | None, of: TextVoice) -> ExcitationStudent | ExcitationTeacher:
+    """The network that makes a voice's sound: its student, the teacher of all, or a file of a student."""
+    if model in (None, "student"):
+        return of.student
+    if model != "teacher":
+        _must_be_file(model)
+    net = waveform_model.load(*(("teacher",) if model == "teacher" else ("student", model)))
+    if net.spec != of.student.spec:
+        raise ValueError(f"the {model} makes sound of other mel bands than the voice has")
+    return net
+
+
+def _must_be_file(model: str) -> None:
+    if not Path(model).is_file():
+        raise ValueError(
+            f"no model {model!r}: choose student or teacher, or give a file of weights of a student"
+        )
 
 
 def check_temperature(temperature: float) -> None:

@@ -72,9 +72,20 @@ def test_load_refuses_what_is_not_sound(tmp_path):
         audio.load(path, rate=-8000)
 
 
+@pytest.mark.parametrize("ending", [".ogg", ".mp3"])
+def test_small_files_sound_alike(tmp_path, ending):
+    x = np.sin(np.arange(200_000) / 9) * np.hanning(200_000)  # more than is handed on at once
+    for rate in (8000, 16_000, 22_050):
+        audio.save(tmp_path / f"a{ending}", x, rate)
+        y, found = audio.load(tmp_path / f"a{ending}")
+        assert found == rate and y.shape == x.shape
+        assert np.sqrt(np.mean((y - x) ** 2)) < 0.05
+        assert (tmp_path / f"a{ending}").stat().st_size < 200_000
+
+
 def test_save_refuses_and_leaves_nothing(tmp_path):
     for name, x, rate, error, message in (
-        ("a.mp3", noise(9), 8000, ValueError, "end in .wav or .flac"),
+        ("a.m4a", noise(9), 8000, ValueError, "end in .wav, .flac, .ogg or .mp3"),
         ("no/a.wav", noise(9), 8000, FileNotFoundError, "no folder"),
         ("a.wav", noise(9), 0, ValueError, "rate must be positive, not 0"),
         ("a.wav", noise(9), 8000.5, TypeError, "rate must be a whole number, not 8000.5"),
@@ -200,8 +211,8 @@ def test_an_output_is_judged_before_the_work(tmp_path):
     assert audio.check_output(str(tmp_path / "a.WAV")) == tmp_path / "a.WAV"
     (tmp_path / "b.wav").mkdir()
     for name, error, message in (
-        ("a.mp3", ValueError, "end in .wav or .flac"),
-        ("a", ValueError, "end in .wav or .flac"),
+        ("a.m4a", ValueError, "end in .wav, .flac, .ogg or .mp3"),
+        ("a", ValueError, "end in .wav, .flac, .ogg or .mp3"),
         ("no/a.wav", FileNotFoundError, "no folder"),
         ("b.wav", IsADirectoryError, "is a folder"),
     ):

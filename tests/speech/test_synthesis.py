@@ -9,7 +9,7 @@ import pytest
 
 from minigen import data, weights
 from minigen.audio import pitch
-from minigen.speech import synthesis, voice
+from minigen.speech import synthesis, voice, voice_file
 from minigen.speech.evaluation import recognised, synthesize_digits
 
 
@@ -109,9 +109,10 @@ def test_a_text_is_planned_sentence_by_sentence_and_refused_at_the_call(monkeypa
             synthesis.stream(wrong, voice="allison")
     with pytest.raises(ValueError, match="pace is a factor"):
         synthesis.stream("No.", voice="allison", pace=9)
-    whole = voice.prosody_of("allison")
-    poor = dataclasses.replace(whole, inventory=tuple(p for p in whole.inventory if p != "z"))
-    monkeypatch.setattr(synthesis, "prosody_of", lambda *_: poor)
+    found = voice_file.find("allison")
+    inventory = tuple(p for p in found.prosody.inventory if p != "z")
+    poor = dataclasses.replace(found.prosody, inventory=inventory)
+    monkeypatch.setattr(voice_file, "find", lambda name: dataclasses.replace(found, prosody=poor))
     with pytest.raises(ValueError, match="has no phone 'z'"):
         synthesis.stream("No. A zoo.", voice="allison")
 

@@ -1,0 +1,174 @@
+"""A voice that reads text: how it reads, its prosody, its two networks and its licence, in one file.
+
+    text -> phones                          `reader`
+    phones -> durations, F0                 `prosody`
+    phones, times, F0 -> mel bands          `acoustic_model`
+    mel bands, F0 -> sound                  `waveform_model`
+
+The voice "allison" lies in the package in four files, as it is trained; `own_voice` makes a file of all four.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+
+from .. import weights
+from . import acoustic_model, waveform_model
+from .acoustic_model import AcousticModel
+from .phones import nearest
+from .pronunciation import Lexicon
+from .prosody import Prosody
+from .reader import Reader
+from .waveform_model import ExcitationStudent
+
+__all__ = ["SHIPPED", "Listed", "TextVoice", "find", "known", "load", "save"]
+
+SHIPPED = "allison"
+FORMAT = "minigen voice 1"
+
+
+@dataclass(frozen=True)
+class TextVoice:
+    """All that a voice needs to say a text.
+
+    Args:
+        name: of the voice. reader, prosody, acoustic, student: see above.
+        student_sizes: the arguments of the student.
+        licence: a line on what may be done with the voice.
+        made: how it came about: minutes, corpus, what was measured.
+
+    >>> find("allison").rate
+    8000
+    """
+
+    name: str
+    reader: Reader
+    prosody: Prosody
+    acoustic: AcousticModel
+    student: ExcitationStudent
+    student_sizes: dict
+    licence: str = ""
+    made: dict = field(default_factory=dict)
+
+    @property
+    def rate(self) -> int:
+        return self.student.spec.rate
+
+    def sentences(
+        self, text: str, lexicon: Lexicon | None = None, skip_unknown: bool = False
+    ) -> list[list[str]]:
+        """Text -> the phones of each sentence, in the voice's inventory; see `Reader.sentences`."""
+        rows = self.reader.sentences(text, lexicon, skip_unknown)
+        return [[nearest(phone, self.prosody.inventory) for phone in row] for row in rows]
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A line of `minigen voices`."""
+
+    name: str
+    speaks: str
+    rate: int
+    megabytes: float
+    licence: str
+
+
+def save(voice: TextVoice, path: Path | str) -> None:
+    """Write a voice into one file, its acoustic model at half precision."""
+    tensors = {f"acoustic.{k}": v.half() for k, v in voice.acoustic.state_dict().items()}
+    tensors |= {f"student.{k}": v for k, v in voice.student.state_dict().items()}
+    notes = {
+        "format": FORMAT,
+        "name": voice.name,
+        "licence": voice.licence,
+        "english": voice.reader.english,
+        "lexicon": {word: [" ".join(way) for way in v] for word, v in voice.reader.lexicon.items()},
+        "prosody": voice.prosody.to_table(),
+        "acoustic": voice.acoustic.sizes,
+        "student": voice.student_sizes,
+        "made": voice.made,
+    }
+    weights.save(path, tensors, {"voice": notes})
+
+
+def load(path: Path | str) -> TextVoice:
+    """Read what `save` wrote: the same object at every call, until the file changes."""
+    file = Path(path)
+    state = os.stat(file) if file.is_file() else None  # `weights.load` says what is missing
+    return _load(file, state and (state.st_mtime_ns, state.st_size, state.st_ino))
+
+
+@lru_cache(maxsize=4)
+def _load(file: Path, state: tuple | None) -> TextVoice:
+    tensors, notes = weights.load(file)
+    held = notes.get("voice")
+    if not isinstance(held, dict) or held.get("format") != FORMAT:
+        raise ValueError(
+            f"{file} holds weights, but no voice: `minigen voice new` makes a file of a voice"
+        )
+    part = lambda name: {k.removeprefix(name): v for k, v in tensors.items() if k.startswith(name)}
+    lexicon = {word: [tuple(way.split()) for way in ways] for word, ways in held["lexicon"].items()}
+    return TextVoice(
+        held["name"],
+        Reader(lexicon, held["english"]),
+        Prosody.from_table(held["prosody"]),
+        acoustic_model.build(part("acoustic."), held["acoustic"]),
+        waveform_model.build("student", part("student."), held["student"]),
+        held["student"],
+        held["licence"],
+        held["made"],
+    )
+
+
+def find(name: str) -> TextVoice:
+    """A voice by its name or by its file; NAME alone may stand for NAME.safetensors.
+
+    Raises:
+        ValueError: there is no such voice, or the file holds something else.
+    """
+    if name == SHIPPED:
+        return _shipped()
+    for file in (Path(name), Path(f"{name}.safetensors")):
+        if name and file.is_file():
+            return load(file)
+    raise ValueError(
+        f"no voice {name!r:.80} speaks: choose digits or {SHIPPED}, or give a file that "
+        "`minigen voice new` made"
+    )
+
+
+@lru_cache(maxsize=1)
+def _shipped() -> TextVoice:
+    return TextVoice(
+        SHIPPED,
+        Reader(),
+        Prosody.load(weights.path("allison_prosody").with_suffix(".json")),
+        acoustic_model.load(),
+        waveform_model.load("student"),
+        weights.notes("waveform_student")["recipe"]["model"],
+        "CC BY-SA 4.0",
+    )
+
+
+def known(folder: Path) -> Iterator[Listed]:
+    """The voices that ship, then those in files of a folder."""
+    mega = lambda *names: sum(weights.path(name).stat().st_size for name in names) / 1e6
+    rate = weights.notes("waveform_student")["recipe"]["model"]["rate"]
+    parts = mega("allison_acoustic", "waveform_student")
+    yield Listed(SHIPPED, "any English", rate, parts, "CC BY-SA 4.0")
+    yield Listed(
+        "digits", "zero to nine, by slt, rms and awb", 8_000, mega("digits_student"), "CC BY 4.0"
+    )
+    for file in sorted(folder.glob("*.safetensors")):
+        try:
+            held = weights.notes(file).get("voice")
+        except ValueError:
+            continue
+        if held:
+            what = "any English" if held["english"] else f"{len(held['lexicon']):,} words"
+            rate = held["student"]["rate"]
+            yield Listed(file.stem, what, rate, file.stat().st_size / 1e6, held["licence"])

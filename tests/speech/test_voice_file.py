@@ -1,0 +1,68 @@
+"""A voice in one file: what is saved speaks as before, and is found by name or file."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from minigen import weights
+from minigen.speech import synthesis, voice_file
+from minigen.speech.reader import Reader
+
+
+@pytest.fixture(scope="module")
+def mine(tmp_path_factory):
+    path = tmp_path_factory.mktemp("voice") / "mine.safetensors"
+    found = voice_file.find("allison")
+    reader = Reader({"lee": [("hh", "ax", "l", "ow")]})
+    prosody = dataclasses.replace(found.prosody, speaker="me")
+    voice_file.save(
+        dataclasses.replace(found, name="me", reader=reader, prosody=prosody, licence="mine"), path
+    )
+    return path
+
+
+def test_a_saved_voice_speaks_as_it_did(mine):
+    want = synthesis.speak("Hello.", voice="allison", temperature=0.0)
+    got = synthesis.speak("Lee.", voice=str(mine), temperature=0.0)
+    assert got.rate == want.rate and got.audio.shape == want.audio.shape
+    assert np.abs(got.audio - want.audio).max() < 0.05 * np.abs(want.audio).max()
+    assert mine.stat().st_size < 5e6
+
+
+def test_all_of_it_is_in_the_file(mine):
+    """Nothing of the shipped voice's pitch or pauses is left where the file has its own."""
+    found = voice_file.load(mine)
+    assert voice_file.load(mine) is found and found.name == "me" and found.licence == "mine"
+    contour = dataclasses.replace(found.prosody.contour, level=found.prosody.contour.level - 0.5)
+    low = dataclasses.replace(found, prosody=dataclasses.replace(found.prosody, contour=contour))
+    voice_file.save(low, mine.with_name("low.safetensors"))
+    planned = lambda name: voice_file.load(mine.with_name(name)).prosody.plan("hello")[1]
+    usual, lower = planned("mine.safetensors"), planned("low.safetensors")
+    assert np.allclose(lower[usual > 0] / usual[usual > 0], np.exp(-0.5), rtol=1e-3)
+
+
+def test_a_voice_is_found_by_name_or_file(mine, monkeypatch):
+    monkeypatch.chdir(mine.parent)
+    assert voice_file.find("mine") is voice_file.find("mine.safetensors")
+    names = [listed.name for listed in voice_file.known(mine.parent)]
+    assert names[:2] == ["allison", "digits"] and "mine" in names[2:]
+    for wrong, message in (
+        ("none", "no voice 'none' speaks"),
+        ("", "no voice '' speaks"),
+        (str(weights.path("phone_net")), "no voice: `minigen voice new` makes"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            voice_file.find(wrong)
+
+
+def test_a_speaker_and_another_network_are_refused(mine):
+    with pytest.raises(ValueError, match="no speaker 'slt'.*me"):
+        synthesis.speak("no", voice=str(mine), speaker="slt")
+    with pytest.raises(ValueError, match="does not hold a waveform student"):
+        synthesis.speak("no", voice=str(mine), model=str(weights.path("digits_student")))
+
+
+def test_the_teacher_of_all_speaks_for_it_too(mine):
+    x = synthesis.speak("No.", voice=str(mine), model="teacher", pace=2.0).audio
+    assert x.std() > 0.02
