@@ -40,6 +40,7 @@ __all__ = [
     "features",
     "frame_features",
     "inputs",
+    "mean_word",
     "mel_bands",
     "mel_features",
     "phase",
@@ -290,7 +291,7 @@ def words_of(text: str) -> list[str]:
 
 
 @cache
-def _mean_word(speaker: str, word: str) -> tuple[list[str], np.ndarray, np.ndarray, np.ndarray]:
+def mean_word(speaker: str, word: str) -> tuple[list[str], np.ndarray, np.ndarray, np.ndarray]:
     """Means over the corpus -> phones, their durations in seconds (P,), log F0 and voicing (P, 5)."""
     clips = spoken_digits(speaker, word)
     places = np.linspace(0.1, 0.9, 5)  # of the way through a phone
@@ -320,7 +321,7 @@ def plan(word: str, speaker: str, pace: float = 1.0, pitch: float = 1.0) -> tupl
     for name, value in (("pace", pace), ("pitch", pitch)):
         if not 0.5 <= value <= 2:
             raise ValueError(f"{name} is a factor from 0.5 to 2, not {value}")
-    names, durations, log_f0, voicing = _mean_word(speaker, word)
+    names, durations, log_f0, voicing = mean_word(speaker, word)
     ends = np.cumsum(durations / pace)
     starts = np.concatenate([[0.0], ends[:-1]])
     places = starts[:, None] + (ends - starts)[:, None] * np.linspace(0.1, 0.9, 5)

@@ -1,0 +1,365 @@
+/* What speaks in a reader's browser: the student's arithmetic and the plans, for a Web Worker.
+
+   The page makes the worker from this function's text, so that it also runs from file://. The heavy part
+   is book/voice/kernel.c; everything here follows the library, function by function. */
+window.minigenEngine = function minigenEngine() {
+  "use strict";
+  const BLOCK = 480; // samples that go through all layers before the next ones do
+
+  // ---------------------------------------------------------------- arithmetic
+  const range = (n) => [...Array(n).keys()];
+  const clip = (x, low, high) => Math.min(Math.max(x, low), high);
+  /** Half to even, as Python rounds. */
+  const rint = (x) => (x % 1 === 0.5 || x % 1 === -0.5 ? 2 * Math.round(x / 2) : Math.round(x));
+  /** The line through (xs, ys), at x; constant beyond its ends. numpy.interp. */
+  function interp(x, xs, ys) {
+    if (x <= xs[0]) return ys[0];
+    const last = xs.length - 1;
+    if (x >= xs[last]) return ys[last];
+    let [low, high] = [0, last];
+    while (high - low > 1) {
+      const middle = (low + high) >> 1;
+      if (xs[middle] <= x) low = middle;
+      else high = middle;
+    }
+    return ys[low] + ((ys[high] - ys[low]) / (xs[high] - xs[low])) * (x - xs[low]);
+  }
+  const rows = (count, length) => range(count).map(() => new Float32Array(length));
+
+  /** Standard normal noise of a seed: mulberry32, Box and Muller. */
+  function normal(count, seed) {
+    let state = seed >>> 0;
+    const uniform = () => {
+      state = (state + 0x6d2b79f5) >>> 0;
+      let t = Math.imul(state ^ (state >>> 15), state | 1);
+      t = (t + Math.imul(t ^ (t >>> 7), t | 61)) ^ t;
+      return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
+    };
+    return Float32Array.from({ length: count }, () =>
+      Math.sqrt(-2 * Math.log(1 - uniform())) * Math.cos(2 * Math.PI * uniform()));
+  }
+
+  // ---------------------------------------------------------------- weights
+  /** {name: {shape, data}} of a pack; halves become single precision. */
+  function read(pack) {
+    const bytes = Uint8Array.from(atob(pack.data), (c) => c.charCodeAt(0)).buffer;
+    const half = new Float32Array(65536);
+    for (let code = 0; code < 65536; code++) {
+      const [exponent, fraction] = [(code >> 10) & 31, code & 1023];
+      half[code] = (code & 0x8000 ? -1 : 1) *
+        (exponent ? 2 ** (exponent - 15) * (1 + fraction / 1024) : 2 ** -24 * fraction);
+    }
+    const found = {};
+    for (const [name, [type, shape, start, end]] of Object.entries(pack.tensors)) {
+      const part = bytes.slice(start, end);
+      found[name] = { shape, data: type === "F16" ? Float32Array.from(new Uint16Array(part), (c) => half[c]) : new Float32Array(part) };
+    }
+    return found;
+  }
+
+  // ---------------------------------------------------------------- the kernel's memory
+  let kernel = null;
+  let top = 0;
+  let floats = null;
+  /** Start the first of the modules that this browser can run. */
+  async function start(binaries) {
+    const modules = binaries.map((text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0)));
+    kernel = (await WebAssembly.instantiate(modules.find((module) => WebAssembly.validate(module)))).instance.exports;
+    top = (kernel.__heap_base.value + 15) & ~15;
+  }
+  /** Room for so many floats -> its address in bytes. It is given back by setting `top` again. */
+  function room(count) {
+    const address = top;
+    top = (top + 4 * count + 15) & ~15;
+    const missing = top + 65536 - kernel.memory.buffer.byteLength;
+    if (missing > 0) kernel.memory.grow(Math.ceil(missing / 65536));
+    if (!floats || floats.buffer !== kernel.memory.buffer) floats = new Float32Array(kernel.memory.buffer);
+    return address;
+  }
+  function put(values) {
+    const address = room(values.length);
+    floats.set(values, address >> 2);
+    return address;
+  }
+  const view = (address, count) => floats.subarray(address >> 2, (address >> 2) + count);
+  /** Rows `order` of value(row, k), K of them each, in groups of four: what the kernel calls packed. */
+  function packed(order, K, value) {
+    const filled = [...order, ...Array((4 - (order.length % 4)) % 4).fill(null)];
+    const out = new Float32Array(filled.length * K);
+    filled.forEach((row, i) => {
+      for (let k = 0; row !== null && k < K; k++) out[(i - (i % 4)) * K + 4 * k + (i % 4)] = value(row, k);
+    });
+    return put(out);
+  }
+  const padded = (values, count) => put(Float32Array.from({ length: count }, (_, i) => values[i] ?? 0));
+
+  /** A convolution over frames, from {weight, bias}: in (K rows of N) -> out rows; the kernel does a tap at a time. */
+  function convolution(tensors, name, dilation = 1) {
+    const { shape: [O, K, taps], data } = tensors[`${name}.weight`];
+    const each = range(taps).map((j) => packed(range(O), K, (o, k) => data[(o * K + k) * taps + j]));
+    const bias = padded(tensors[`${name}.bias`].data, O + 3);
+    return (input, N) => {
+      const before = top;
+      const [reach, stride] = [dilation * (taps - 1) / 2, (N + 7) & ~7];
+      const [wide, out] = [stride + 2 * reach, room(((O + 3) & ~3) * stride)];
+      const from = room(K * wide + 8);
+      view(from, K * wide).fill(0);
+      input.forEach((row, k) => floats.set(row, (from >> 2) + k * wide + reach));
+      each.forEach((w, j) => kernel.affine(w, bias, O, K, from + 4 * j * dilation, wide, out, stride, stride, j > 0));
+      const result = range(O).map((o) => view(out + 4 * o * stride, N).slice());
+      top = before;
+      return result;
+    };
+  }
+
+  // ---------------------------------------------------------------- chapter 9: conditioning
+  function upsampler(tensors) {
+    const name = "upsampler.";
+    const first = convolution(tensors, `${name}input_projection`);
+    const second = convolution(tensors, `${name}output_projection`);
+    const who = tensors[`${name}speaker_embedding.weight`];
+    const hidden = who.shape[1];
+    /** Frame features (F rows of N) -> rows of conditioning, still one value a frame. */
+    return (frames, speaker, N) => {
+      const h = first(frames, N).map((row, c) => row.map((v) => Math.tanh(v + who.data[speaker * hidden + c])));
+      return second(h, N).map((row) => row.map(Math.tanh));
+    };
+  }
+
+  /** The phase of the fundamental at every sample: 2 pi sum of F0 / rate. */
+  function phase(f0, rate, centred) {
+    const hop = rate / 100;
+    const voiced = range(f0.length).filter((n) => f0[n] > 0);
+    const out = new Float64Array(f0.length * hop);
+    if (!voiced.length) return out;
+    const heights = voiced.map((n) => f0[n]);
+    let sum = 0;
+    for (let t = 0; t < out.length; t++) {
+      sum += interp((t + 0.5 * centred) / hop - 0.5 * centred, voiced, heights);
+      out[t] = 2 * Math.PI * sum / rate;
+    }
+    return out;
+  }
+
+  /** cos and sin of the phase, of twice and of four times it, and pulses if asked for, faded where unvoiced. */
+  function phaseFeatures(phi, f0, pulses) {
+    const [T, hop] = [phi.length, phi.length / f0.length];
+    const out = rows(pulses ? 7 : 6, T);
+    const index = range(f0.length);
+    const voiced = f0.map((hz) => +(hz > 0));
+    const slowest = 2 * Math.PI * 40 / (100 * hop);
+    for (let t = 0; t < T; t++) {
+      const voicing = interp((t + 0.5) / hop - 0.5, index, voiced);
+      [1, 2, 4].forEach((k, i) => {
+        out[i][t] = voicing * Math.cos(k * phi[t]);
+        out[3 + i][t] = voicing * Math.sin(k * phi[t]);
+      });
+      if (!pulses) continue;
+      const [a, b] = [Math.max(t - 1, 0), Math.min(t + 1, T - 1)];
+      const step = Math.max((phi[b] - phi[a]) / (b - a), slowest);
+      const d = ((phi[t] + Math.PI) % (2 * Math.PI) - Math.PI) / step;
+      out[6][t] = voicing * Math.exp(-0.5 * (d / 0.8) ** 2) * Math.sqrt(2 * Math.PI / step / (0.8 * Math.sqrt(Math.PI)));
+    }
+    return out;
+  }
+  const pitchRows = (f0) => [f0.map((hz) => +(hz > 0)), f0.map((hz) => (hz > 0 ? Math.log(hz / 130) : 0))];
+
+  /** [[phone, start, end]] and F0 -> rows of frame features. */
+  function frameFeatures(times, f0, inventory) {
+    const [P, N] = [inventory.length, f0.length];
+    const out = rows(3 * P + 3, N);
+    const code = (i) => inventory.indexOf(times[i]?.[0] ?? "pau");
+    let i = 0;
+    for (let n = 0; n < N; n++) {
+      const centre = (n + 0.5) * 0.01;
+      while (i < times.length - 1 && times[i][2] < centre) i++;
+      const [, from, to] = times[i];
+      [i, i - 1, i + 1].forEach((k, block) => { out[block * P + code(k)][n] = 1; });
+      const place = clip((centre - from) / Math.max(to - from, 1e-3), 0, 1);
+      out[3 * P][n] = place;
+      out[3 * P + 1][n] = 1 - place;
+      out[3 * P + 2][n] = Math.log(Math.max(to - from, 1e-3) / 0.1);
+    }
+    return [...out, ...pitchRows(f0).map((row) => Float32Array.from(row))];
+  }
+
+  // ---------------------------------------------------------------- chapter 14: the student
+  /** Inverse autoregressive flows, read from their tensors -> (conditioning, phase, noise) -> samples. */
+  function student(tensors) {
+    const has = (name) => `student.flows.${name}` in tensors;
+    const tensor = (name) => tensors[`student.flows.${name}`];
+    const F = tensors["upsampler.output_projection.weight"].shape[0]; // rows of conditioning that are not phase
+    const flows = range(64).filter((k) => has(`${k}.skip.weight`)).map((k) => {
+      const entry = tensor(`${k}.input_projection.weight`).data;
+      const linear = tensor(`${k}.linear`)?.data ?? [];
+      const skip = tensor(`${k}.skip.weight`);
+      const [R, S] = [entry.length, skip.shape[0]];
+      const layers = range(64).filter((l) => has(`${k}.layers.${l}.conv.weight`)).map((l) => {
+        const at = (what) => tensor(`${k}.layers.${l}.${what}`);
+        const [conv, bias, cond] = [at("conv.weight").data, at("conv.bias").data, at("cond.weight")];
+        const [C, residual] = [cond.shape[1], at("residual.weight")?.data];
+        const order = range(R / 2).flatMap((g) => [2 * g, 2 * g + 1, R + 2 * g, R + 2 * g + 1]);
+        const wide = 2 * R + C - F;
+        const weights = packed(order, wide, (row, i) => i < 2 * R
+          ? conv[(row * R + (i % R)) * 2 + (i < R ? 0 : 1)]
+          : cond.data[row * C + F + i - 2 * R]);
+        const outward = packed(range(S), R, (s, c) => skip.data[s * skip.shape[1] + l * R + c]);
+        let next = 0;
+        if (residual) {
+          next = packed(range(R), R, (o, i) => residual[o * R + i]);
+          put(at("residual.bias").data); // right behind, where the kernel looks for it
+        }
+        const frames = packed(order, F, (row, i) => cond.data[row * C + i]);
+        const framesBias = put(Float32Array.from(order, (row) => bias[row]));
+        return { weights, outward, next, past: 2 ** l, frames, framesBias, P: C - F };
+      });
+      const matrix = (name, O, K) => packed(range(O), K, (o, i) => tensor(name).data[o * K + i]);
+      return {
+        R, S, layers,
+        past: Math.max(1, linear.length),
+        entry: packed(range(R), 1, (o) => entry[o] * inputScale(k)),
+        entryBias: put(tensor(`${k}.input_projection.bias`).data),
+        skipBias: put(tensor(`${k}.skip.bias`).data),
+        hidden: matrix(`${k}.hidden.weight`, S, S),
+        hiddenBias: put(tensor(`${k}.hidden.bias`).data),
+        head: matrix(`${k}.output_projection.weight`, 2, S),
+        headBias: padded(tensor(`${k}.output_projection.bias`).data, 4),
+        taps: linear.length,
+        linear: packed([0], linear.length, (_, i) => linear[i]),
+      };
+    });
+    function inputScale(k) { return tensors.input_scale.data[k]; }
+
+    /** c: F rows of N frames, wave: P rows of T, noise: T -> T samples. hop: samples in a frame. */
+    return (c, wave, noise, hop) => {
+      const before = top;
+      const [N, T] = [c[0].length, noise.length];
+      const phases = put(new Float32Array(wave.length * T + 8));
+      wave.forEach((row, p) => floats.set(row, (phases >> 2) + p * T));
+      const stride = (N + 7) & ~7;
+      const [given, made] = [room(F * stride), room(2 * Math.max(...flows.map((flow) => flow.R)) * stride)];
+      c.forEach((row, f) => floats.set(row, (given >> 2) + f * stride));
+      const most = Math.max(...flows.map((flow) => flow.S));
+      const [skip, hidden, head, moved] = [room(most * BLOCK), room(most * BLOCK), room(4 * BLOCK), room(BLOCK)];
+      const states = flows.map(({ R, past, layers }) => ({
+        x: put(new Float32Array(past + BLOCK)),
+        layers: layers.map((layer) => {
+          const values = new Float32Array(N * 2 * R);
+          kernel.affine(layer.frames, layer.framesBias, 2 * R, F, given, stride, made, stride, stride, 0);
+          const found = view(made, 2 * R * stride);
+          for (let i = 0; i < 2 * R; i++) for (let n = 0; n < N; n++) values[n * 2 * R + i] = found[i * stride + n];
+          return { cond: put(values), h: put(new Float32Array(R * (layer.past + BLOCK))), stride: layer.past + BLOCK };
+        }),
+      }));
+      const out = new Float32Array(T);
+      for (let start = 0; start < T; start += BLOCK) {
+        const n = Math.min(BLOCK, T - start);
+        let block = noise.subarray(start, start + n);
+        flows.forEach((flow, k) => {
+          const { R, S, past } = flow;
+          const { x, layers } = states[k];
+          view(x + 4 * past, n).set(block);
+          view(moved, n).set(block);
+          kernel.affine(flow.entry, flow.entryBias, R, 1, x + 4 * (past - 1), 0,
+            layers[0].h + 4 * flow.layers[0].past, layers[0].stride, n, 0);
+          kernel.affine(0, flow.skipBias, S, 0, 0, 0, skip, BLOCK, n, 0);
+          flow.layers.forEach((layer, l) => {
+            const { cond, h, stride } = layers[l];
+            const after = layers[l + 1];
+            const to = after ? after.h + 4 * flow.layers[l + 1].past : 0;
+            kernel.gated(layer.weights, R, h + 4 * layer.past, stride, layer.past, phases + 4 * start, layer.P, T,
+              cond, N, start, hop, layer.outward, skip, BLOCK, S, layer.next, to, after ? after.stride : 0, n);
+          });
+          kernel.affine(0, 0, S, 0, 0, 0, skip, BLOCK, n, 3);
+          kernel.affine(flow.hidden, flow.hiddenBias, S, S, skip, BLOCK, hidden, BLOCK, n, 2);
+          kernel.affine(flow.head, flow.headBias, 4, S, hidden, BLOCK, head, BLOCK, n, 0);
+          kernel.affine(flow.linear, 0, 4, flow.taps, x + 4 * (past - 1), -1, head, BLOCK, n, 1);
+          kernel.shift_and_scale(moved, head, head + 4 * BLOCK, n);
+          view(x, past + n).copyWithin(0, n);
+          layers.forEach(({ h, stride }, l) => {
+            const d = flow.layers[l].past;
+            for (let r = 0; r < R; r++) view(h + 4 * r * stride, stride).copyWithin(0, n, n + d);
+          });
+          block = view(moved, n);
+        });
+        out.set(block, start);
+      }
+      top = before;
+      return out;
+    };
+  }
+
+  // ---------------------------------------------------------------- the digits
+  /** How a speaker says a word on average -> [[phone, start, end]], F0 of each frame. conditioning.plan. */
+  function planDigit({ phones, durations, log_f0, voicing }, pace, pitch) {
+    let end = 0;
+    const times = phones.map((name, i) => [name, end, (end += durations[i] / pace)]);
+    const places = times.flatMap(([, from, to]) => [0.1, 0.3, 0.5, 0.7, 0.9].map((k) => from + (to - from) * k));
+    const f0 = range(rint(end / 0.01)).map((n) => {
+      const centre = (n + 0.5) * 0.01;
+      return interp(centre, places, voicing) < 0.5 ? 0 : pitch * Math.exp(interp(centre, places, log_f0));
+    });
+    return [times, f0];
+  }
+
+  function digits(pack) {
+    const tensors = read(pack);
+    const [up, flow] = [upsampler(tensors), student(tensors)];
+    const words = pack.words;
+    return {
+      rate: pack.rate,
+      /** Text -> what is said, what cannot be, and the plan's features. */
+      plan({ text, speaker, pace, pitch }) {
+        const found = text.toLowerCase().match(/\p{L}+|[0-9]|[^\s.,;:!?-]/gu) ?? [];
+        const named = found.map((token) => (/^[0-9]$/.test(token) ? words[+token] : token));
+        const said = named.filter((word) => words.includes(word));
+        const parts = said.map((word) => planDigit(pack.plans[speaker][word], pace, pitch));
+        return { said, unknown: named.filter((word) => !words.includes(word)), parts };
+      },
+      speak({ parts }, { speaker, temperature }, noise) {
+        const each = parts.map(([times, f0]) => [
+          frameFeatures(times, f0, pack.phones),
+          phaseFeatures(phase(f0, pack.rate, 0), f0, false),
+        ]);
+        const [frames, wave] = [0, 1].map((which) => joined(each.map((pair) => pair[which])));
+        const c = up(frames, pack.speakers.indexOf(speaker), frames[0].length);
+        return flow(c, wave, noise(wave[0].length).map((v) => temperature * v), pack.rate / 100);
+      },
+    };
+  }
+  /** Rows of several parts, one after the other. */
+  function joined(parts) {
+    return parts[0].map((_, r) => {
+      const out = new Float32Array(parts.reduce((sum, part) => sum + part[r].length, 0));
+      let at = 0;
+      parts.forEach((part) => { out.set(part[r], at); at += part[r].length; });
+      return out;
+    });
+  }
+
+  // ---------------------------------------------------------------- messages
+  const kinds = { digits };
+  let voice = null;
+  self.onmessage = async ({ data: message }) => {
+    try {
+      if (message.pack) {
+        await start(message.pack.kernels);
+        voice = kinds[message.pack.kind](message.pack);
+        self.postMessage({ ready: true, rate: voice.rate });
+        return;
+      }
+      const began = performance.now();
+      const plan = voice.plan(message);
+      const { said, unknown } = plan;
+      let audio = new Float32Array(0);
+      if (plan.parts.length) {
+        audio = voice.speak(plan, message, (count) => message.noise ?? normal(count, message.seed));
+        audio.forEach((v, t) => { audio[t] = clip(v, -1, 1); });
+      }
+      const seconds = (performance.now() - began) / 1000;
+      self.postMessage({ audio, rate: voice.rate, seconds, said, unknown }, [audio.buffer]);
+    } catch (error) {
+      self.postMessage({ error: String(error.stack ?? error) });
+    }
+  };
+};
