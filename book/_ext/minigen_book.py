@@ -3,6 +3,7 @@
 - MathJax: the built site keeps the parts its pages can load, about 6 of the wheel's 24 MB.
 - Thebe: Jupyter Book always adds its scripts, twice, which is an error in the console. They are for
   live kernels, which this book does not offer, and they name another host.
+- Pictures, sounds, styles and scripts are few and come when they are needed (lean.py).
 - The list of citations gets no `list` role, because its entries are not list items (ARIA).
 - A page is built from its source, with MyST's directives and roles; its notebook, which gives the
   outputs, holds plain text instead, for Jupyter and Colab (tools/plain.py).
@@ -26,15 +27,16 @@ import jupytext
 from docutils import nodes
 from sphinx.application import Sphinx
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).resolve().parents[2] / "tools")]
 from address import address, slug
+from lean import lighten
 from plain import equations
 
 __all__ = ["setup"]
 
-# tex-chtml.js is TeX input and HTML output in one file; it loads the fonts, and the rest only when
-# a reader opens the menu of a formula.
-MATHJAX_KEPT = ("tex-chtml.js", "output/chtml", "ui", "a11y", "sre", "input/tex/extensions")
+# book.js is TeX input and HTML output in one file (lean.py); it loads the fonts, and the rest only
+# when a reader opens the menu of a formula.
+MATHJAX_KEPT = ("book.js", "output/chtml/fonts", "ui", "a11y", "sre", "input/tex/extensions")
 THEBE_IN_BODY = re.compile(
     r'<script type="text/x-thebe-config">.*?</script>|<script>kernelName = .*?</script>', re.DOTALL
 )
@@ -65,6 +67,12 @@ def name_arrows(app: Sphinx, error: Exception | None) -> None:
         text = page.read_text(encoding="utf-8")
         if ARROW in text:
             page.write_text(text.replace(ARROW, NAMED_ARROW), encoding="utf-8")
+
+
+def make_lean(app: Sphinx, error: Exception | None) -> None:
+    """Make the site's pages light (lean.py), before MathJax's unused parts go."""
+    if error is None and app.builder.name == "html":
+        lighten(Path(app.outdir))
 
 
 def add_buttons(app: Sphinx, config: Any) -> None:
@@ -144,6 +152,7 @@ def setup(app: Sphinx) -> dict[str, bool | str]:
     app.connect("source-read", read_directives)
     app.connect("doctree-read", number_equations)
     app.connect("env-get-outdated", notice_static_files)
+    app.connect("build-finished", make_lean, priority=899)
     app.connect("build-finished", trim_mathjax, priority=900)
     app.connect("build-finished", name_arrows, priority=901)
     app.connect("html-page-context", mend_page, priority=900)

@@ -1,0 +1,254 @@
+"""Make the built site light: what a page needs first comes first, the rest when it is asked for.
+
+A notebook carries its pictures and sounds inside it. In the site each becomes a file of its own,
+named by its content, which a browser fetches when the reader comes near it or presses play.
+
+- Pictures get a palette of 256 colours where that halves them, and their size in pixels.
+- All style sheets become one file. The icons' fonts keep the icons that the pages show.
+- The theme's script that draws the same icons again goes, and so do the search's on other pages.
+- Scripts no longer hold the page up. MathJax is put together from its parts: formulas first
+  (book/_static/math.js), its menu only for a reader who asks for it.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import logging
+import os
+import re
+import wave
+from pathlib import Path
+
+import numpy as np
+from fontTools import subset
+from fontTools.ttLib import TTFont
+from PIL import Image
+
+__all__ = ["lighten", "media_to_files"]
+
+DATA = re.compile(r'src="data:(image/png|audio/wav);base64,([A-Za-z0-9+/=]+)"([^>]*>)')
+ENDS = {"image/png": "png", "audio/wav": "wav"}
+FEWER_COLOURS_IF = 0.6  # of the bytes, or less
+
+# In the order of MathJax's own bundle tex-chtml, without the menu. AMS and \boldsymbol come with it.
+MATHJAX_PARTS = (
+    "startup.js",
+    "core.js",
+    "input/tex.js",
+    "output/chtml.js",
+    "output/chtml/fonts/tex.js",
+    "a11y/assistive-mml.js",
+)
+MATHJAX_FONTS = ("MathJax_Main-Regular.woff", "MathJax_Math-Italic.woff")
+
+STYLE = re.compile(r'[ \t]*<link\b[^>]*\bhref="([^"?]+\.css)[^"]*"[^>]*>\n?')
+SCRIPT = re.compile(r'<script( [^>]*)?\bsrc="([^"?]+)([^"]*)"[^>]*></script>')
+UNUSED = ("scripts/fontawesome.js",)
+SEARCH_ONLY = ("searchtools.js", "language_data.js", "searchindex.js")
+
+
+def palette(image: Image.Image, colours: int = 256, rounds: int = 4) -> Image.Image:
+    """A picture in few colours: Pillow's, moved by k-means to where this picture's colours lie.
+
+    Pillow's alone are off by up to 20 of 255, which shows as bands in a spectrogram.
+    """
+    pixels = np.ascontiguousarray(image).reshape(-1, 4)
+    found, where, count = np.unique(
+        pixels.view(np.uint32).ravel(), return_inverse=True, return_counts=True
+    )
+    points = found.view(np.uint8).reshape(-1, 4).astype(np.float32)
+    points[:, :3] *= points[:, 3:] / 255  # what is transparent has no colour
+    first = image.quantize(colours, method=Image.Quantize.FASTOCTREE)
+    centres = np.array(first.getpalette("RGBA"), np.float32).reshape(-1, 4)
+    centres[:, :3] *= centres[:, 3:] / 255
+    weight = np.sqrt(count).astype(np.float32)
+    for again in range(rounds + 1):
+        distance = (points**2).sum(1)[:, None] - 2 * points @ centres.T + (centres**2).sum(1)
+        nearest = distance.argmin(1)
+        if again == rounds:
+            break
+        total = np.bincount(nearest, weight, len(centres))
+        sums = [np.bincount(nearest, weight * column, len(centres)) for column in points.T]
+        centres = np.where(
+            total[:, None] > 0, np.stack(sums, 1) / np.maximum(total, 1e-9)[:, None], centres
+        )
+        unused = np.flatnonzero(total == 0)
+        centres[unused] = points[np.argsort(-weight * distance.min(1))[: len(unused)]]
+        centres = centres.astype(np.float32)
+    centres[:, :3] *= 255 / np.maximum(centres[:, 3:], 1)
+    small = Image.fromarray(nearest[where].astype(np.uint8).reshape(image.height, image.width), "P")
+    small.putpalette(centres.clip(0, 255).round().astype(np.uint8).tobytes(), "RGBA")
+    return small
+
+
+def small_png(png: bytes) -> bytes:
+    """The same picture in 256 colours if that is much smaller, or as it was."""
+    stream = io.BytesIO()
+    palette(Image.open(io.BytesIO(png)).convert("RGBA")).save(stream, "PNG", optimize=True)
+    small = stream.getvalue()
+    return small if len(small) <= FEWER_COLOURS_IF * len(png) else png
+
+
+def media_to_files(text: str, site: Path, to_root: str) -> str:
+    """Write the pictures and sounds inside a page into files, and let the page name them."""
+    folder = site / "_media"
+    folder.mkdir(exist_ok=True)
+
+    def as_file(match: re.Match[str]) -> str:
+        kind, content, rest = match[1], base64.b64decode(match[2]), match[3]
+        path = folder / f"{hashlib.sha256(content).hexdigest()[:16]}.{ENDS[kind]}"
+        if not path.exists():
+            path.write_bytes(small_png(content) if kind == "image/png" else content)
+        source = f'src="{to_root}_media/{path.name}"'
+        if kind == "image/png":
+            width, height = Image.open(io.BytesIO(content)).size
+            return f'{source} width="{width}" height="{height}" loading="lazy"{rest}'
+        with wave.open(io.BytesIO(content)) as sound:
+            seconds = sound.getnframes() / sound.getframerate()
+        return f'{source} data-seconds="{seconds:.2f}"{rest}'
+
+    return DATA.sub(as_file, text).replace(' preload="metadata"', ' preload="none"')
+
+
+def style_sheet(site: Path, name: str) -> str:
+    """A style sheet, named from the site's root, with its addresses as they are from _static."""
+    text = (site / name).read_text(encoding="utf-8").removeprefix("\ufeff")
+    text = re.sub(r'@charset "[^"]*";', "", text)
+    here = Path(name).parent
+
+    def from_static(address: str) -> str:
+        return os.path.normpath(here / address).replace(os.sep, "/").removeprefix("_static/")
+
+    def moved(match: re.Match[str]) -> str:
+        address = match[1].strip("\"'")
+        inside = address.startswith(("data:", "#", "http:", "https:"))
+        return match[0] if inside else f"url({from_static(address)})"
+
+    text = re.sub(r"url\(([^)]+)\)", moved, text)
+    return re.sub(
+        r'@import "([^"]+)";',
+        lambda match: style_sheet(site, f"_static/{from_static(match[1])}"),
+        text,
+    )
+
+
+def one_style_sheet(site: Path, names: list[str], icons: set[str]) -> str:
+    """Write _static/book.css: the style sheets named, one after the other.
+
+    Returns the address by which pages name it; it changes with the content.
+    """
+    css = keep_icons(site, "\n".join(style_sheet(site, name) for name in names), icons)
+    (site / "_static" / "book.css").write_text(css, encoding="utf-8")
+    return f"book.css?v={hashlib.sha256(css.encode()).hexdigest()[:8]}"
+
+
+ICON_RULE = re.compile(r'((?:\.fa-[\w-]+:{1,2}before,?)+)\{content:"\\([0-9a-f]+)"\}')
+FONT_FACE = re.compile(r"url\((vendor/fontawesome/webfonts/[\w-]+)\.woff2\)[^;}]*")
+
+
+def keep_icons(site: Path, css: str, used: set[str]) -> str:
+    """Keep the rules and the glyphs of the icons that some page shows, of some two thousand."""
+
+    def rule(match: re.Match[str]) -> str:
+        return match[0] if used & set(re.findall(r"\.(fa-[\w-]+)", match[1])) else ""
+
+    css = ICON_RULE.sub(rule, css)
+    shown = {int(code, 16) for code in re.findall(r'"\\(f[0-9a-f]{3})"', css)}
+    shown |= {ord(c) for c in css if 0xE000 <= ord(c) <= 0xF8FF}
+    for stem in set(FONT_FACE.findall(css)):
+        font = TTFont(site / "_static" / f"{stem}.ttf")
+        options = subset.Options(layout_features=[], notdef_outline=True)
+        logging.getLogger("fontTools").setLevel(logging.WARNING)
+        chosen = subset.Subsetter(options)
+        chosen.populate(unicodes=shown)
+        chosen.subset(font)
+        font.flavor = "woff"
+        font.save(site / "_static" / f"{stem}.woff")
+    return FONT_FACE.sub(r'url(\1.woff) format("woff")', css)
+
+
+def one_mathjax(site: Path) -> None:
+    """Write mathjax/book.js: our settings, then the parts that formulas need."""
+    folder = site / "_static" / "mathjax"
+    parts = [site / "_static" / "math.js", *(folder / part for part in MATHJAX_PARTS)]
+    joined = "\n;".join(part.read_text(encoding="utf-8") for part in parts)
+    (folder / "book.js").write_text(joined, encoding="utf-8")
+
+
+def scripts_in_order(text: str, site: Path, searches: bool) -> str:
+    """Let no script hold the page up, drop those it does not need, and start with the formulas."""
+    options = (site / "_static" / "documentation_options.js").read_text(encoding="utf-8")
+
+    def script(match: re.Match[str]) -> str:
+        attributes, source, query = match[1] or "", match[2], match[3]
+        if source.endswith(UNUSED) or (source.endswith(SEARCH_ONLY) and not searches):
+            return ""
+        if source.endswith("documentation_options.js"):
+            return f"<script>{options}</script>"  # the inline scripts below it need it at once
+        if source.endswith("mathjax/tex-chtml.js"):
+            source, query = source.replace("tex-chtml.js", "book.js"), ""
+            attributes = ' fetchpriority="high" '
+        attributes = re.sub(r'\bdefer(="defer")?|\basync(="async")?', "", attributes).strip()
+        return (
+            f'<script {attributes + " " if attributes else ""}defer src="{source}{query}"></script>'
+        )
+
+    head, end, body = text.partition("</head>")
+    head = re.sub(r"<script>window\.MathJax = .*?</script>", "", head)
+    head = re.sub(r'<link rel="preload" as="script"[^>]*>', "", head)
+    text = SCRIPT.sub(script, head) + end + SCRIPT.sub(script, body)
+    formulas = re.search(r"<script [^>]*mathjax/book\.js[^>]*></script>", text)
+    if formulas and 'class="math' not in text:
+        return text.replace(formulas[0], "")
+    if formulas:  # first of the deferred scripts, and its fonts with it
+        root = re.search(r'src="([^"]*)book\.js"', formulas[0])[1] + "output/chtml/fonts/woff-v2/"
+        fonts = "".join(
+            f'document.head.append(Object.assign(document.createElement("link"),{{rel:"preload",'
+            f'as:"font",type:"font/woff",crossOrigin:"",href:"{root}{name}"}}));'
+            for name in MATHJAX_FONTS
+        )
+        fonts = f'<script>if (location.protocol !== "file:") {{{fonts}}}</script>'
+        text = text.replace(formulas[0], "")
+        text = text.replace("</title>", f"</title>\n{formulas[0]}\n{fonts}", 1)
+    return text
+
+
+def lighten(site: Path) -> None:
+    """Rewrite every page of a built site. A page that was rewritten before keeps what it has."""
+    pages = {
+        page: page.read_text(encoding="utf-8")
+        for page in site.rglob("*.html")
+        if "_static" not in page.parts
+    }
+    icons = {name for text in pages.values() for name in re.findall(r"\bfa-[\w-]+", text)}
+    one_mathjax(site)
+    sheet = ""
+    for page, before in pages.items():
+        to_root = "../" * (len(page.relative_to(site).parts) - 1)
+        text = media_to_files(before, site, to_root)
+        text = scripts_in_order(text, site, searches=page.name == "search.html")
+        names = [name.removeprefix(to_root) for name in STYLE.findall(text)]
+        if names and names != ["_static/book.css"]:
+            sheet = sheet or one_style_sheet(site, names, icons)
+            link = f'<link rel="stylesheet" href="{to_root}_static/{sheet}">'
+            text = STYLE.sub("", text).replace("</title>", f"</title>\n{link}", 1)
+        pages[page] = text
+    for page, text in pages.items():  # a page of an earlier build names an earlier sheet
+        text = re.sub(r"book\.css\?v=\w+", sheet, text) if sheet else text
+        if text != page.read_text(encoding="utf-8"):
+            page.write_text(text, encoding="utf-8")
+    drop_what_no_page_names(site, "".join(pages.values()))
+
+
+def drop_what_no_page_names(site: Path, named: str) -> None:
+    """Delete media of earlier builds, the script that draws icons, and maps of scripts."""
+    static = site / "_static"
+    for path in (site / "_media").iterdir():
+        if path.name not in named:
+            path.unlink()
+    for path in [static / "scripts" / "fontawesome.js", *static.rglob("*.js.map")]:
+        path.unlink(missing_ok=True)
+    for path in (static / "vendor").rglob("*.woff2"):
+        path.unlink()

@@ -1,0 +1,96 @@
+"""book/_ext/lean.py: media become files, pictures keep their look, styles keep their addresses."""
+
+from __future__ import annotations
+
+import base64
+import importlib.util
+import io
+import wave
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+Image = pytest.importorskip("PIL.Image")
+EXT = Path(__file__).parents[1] / "book" / "_ext" / "lean.py"
+spec = importlib.util.spec_from_file_location("lean", EXT)
+lean = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(lean)
+
+
+def png(pixels: np.ndarray) -> bytes:
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, "PNG")
+    return stream.getvalue()
+
+
+def wav(seconds: float, rate: int = 8000) -> bytes:
+    stream = io.BytesIO()
+    with wave.open(stream, "wb") as sound:
+        sound.setnchannels(1)
+        sound.setsampwidth(2)
+        sound.setframerate(rate)
+        sound.writeframes(b"\1\2" * int(seconds * rate))
+    return stream.getvalue()
+
+
+def spectrogram_like(seed: int = 0) -> np.ndarray:
+    """A smooth picture of thousands of colours, with a transparent border."""
+    y, x = np.mgrid[:120, :200] / 200
+    grain = np.random.default_rng(seed).normal(0, 4, (120, 200))
+    colours = np.stack([200 * x + grain, 255 * y + grain, 90 + 100 * x * y + grain], -1)
+    alpha = np.full((120, 200, 1), 255.0)
+    alpha[:5] = 0
+    return np.concatenate([colours, alpha], -1).clip(0, 255).astype(np.uint8)
+
+
+def test_a_palette_is_smaller_and_looks_the_same():
+    pixels = spectrogram_like()
+    small = lean.small_png(png(pixels))
+    assert len(small) < 0.6 * len(png(pixels))
+    again = np.asarray(Image.open(io.BytesIO(small)).convert("RGBA")).astype(int)
+    error = np.abs(again - pixels)[pixels[..., 3] > 0]
+    assert np.sqrt((error**2).mean()) < 5 and (again[:5, :, 3] == 0).all()
+
+
+def test_a_picture_that_gains_nothing_stays_as_it_is():
+    flat = png(np.full((4, 4, 4), 200, np.uint8))
+    assert lean.small_png(flat) == flat
+
+
+def test_media_become_files_once_and_a_second_pass_changes_nothing(tmp_path):
+    code = lambda kind, content: f"data:{kind};base64,{base64.b64encode(content).decode()}"
+    picture, sound = png(spectrogram_like()), wav(0.25)
+    page = (
+        f'<img alt="x" src="{code("image/png", picture)}">'
+        f'<audio controls preload="metadata" src="{code("audio/wav", sound)}"></audio>'
+    )
+    text = lean.media_to_files(page + page, tmp_path, "../")
+    files = sorted((tmp_path / "_media").iterdir(), key=lambda path: path.suffix)
+    assert [path.suffix for path in files] == [".png", ".wav"]
+    assert files[1].read_bytes() == sound
+    assert (
+        text.count(f'src="../_media/{files[0].name}" width="200" height="120" loading="lazy"') == 2
+    )
+    assert text.count('data-seconds="0.25"') == 2 and text.count('preload="none"') == 2
+    assert lean.media_to_files(text, tmp_path, "../") == text
+
+
+def test_joined_styles_keep_their_addresses(tmp_path):
+    static = tmp_path / "_static"
+    (static / "styles").mkdir(parents=True)
+    (static / "base.css").write_text("a{b:url(x.svg)}")
+    (static / "styles" / "theme.css").write_text(
+        '@import "../base.css";i{j:url(../v/y.woff);k:url(data:z)}'
+        '.fa-used:before{content:"\\f001"}.fa-other:before{content:"\\f002"}'
+    )
+    address = lean.one_style_sheet(tmp_path, ["_static/styles/theme.css"], {"fa-used"})
+    css = (static / "book.css").read_text()
+    assert address.startswith("book.css?v=")
+    assert (
+        "url(x.svg)" in css
+        and "url(v/y.woff)" in css
+        and "url(data:z)" in css
+        and "@import" not in css
+    )
+    assert "fa-used" in css and "fa-other" not in css

@@ -1,0 +1,92 @@
+"""The built site's files: what a page may weigh, and what every page has. Bytes, never seconds."""
+
+from __future__ import annotations
+
+import gzip
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile as sf
+from test_browser import pages_of_book, site
+
+__all__ = ["site"]  # the fixture is used by pytest
+
+KB = 1000
+BEFORE_ANYTHING = 460 * KB  # fetched at once: 2.3 s at 1.6 Mbit/s, formulas before half of it
+WHOLE = 800 * KB  # with every picture, before anything is played
+FONTS = ("Main-Regular", "Math-Italic", "AMS-Regular", "Size1-Regular", "Size2-Regular")
+
+
+def sent(path: Path) -> int:
+    """Bytes over the network, as static hosts send them."""
+    packed = path.suffix in {".html", ".css", ".js", ".svg", ".json"}
+    return len(gzip.compress(path.read_bytes(), 6)) if packed else path.stat().st_size
+
+
+def named(page: Path, pattern: str) -> set[Path]:
+    """The files of the site that a page names in a tag."""
+    text = page.read_text(encoding="utf-8")
+    files = {(page.parent / found.split("?")[0]).resolve() for found in re.findall(pattern, text)}
+    missing = [path for path in files if not path.is_file()]
+    assert not missing, missing
+    return files
+
+
+@pytest.fixture(scope="module")
+def pages(site) -> dict[str, Path]:
+    return {name: site / name for name in pages_of_book()}
+
+
+def test_no_page_is_heavy(pages, site):
+    fonts = site / "_static" / "mathjax" / "output" / "chtml" / "fonts" / "woff-v2"
+    always = sum(sent(fonts / f"MathJax_{name}.woff") for name in FONTS)
+    always += sum(sent(path) for path in site.rglob("fa-*.woff"))
+    too_heavy = {}
+    for name, page in pages.items():
+        first = named(page, r'<(?:script|link)\b[^>]*(?:src|href)="([^"]+\.(?:js|css)[^"]*)"')
+        first_bytes = sent(page) + always + sum(map(sent, first))
+        pictures = named(page, r'<img\b[^>]*src="([^"]+)"')
+        whole = first_bytes + sum(map(sent, pictures))
+        if first_bytes > BEFORE_ANYTHING or whole > WHOLE:
+            too_heavy[name] = (first_bytes, whole)
+    assert not too_heavy
+
+
+def test_media_are_files_that_wait(pages):
+    """No picture and no sound inside a page; each is fetched when the reader comes to it."""
+    for name, page in pages.items():
+        text = page.read_text(encoding="utf-8")
+        assert not re.search(r'src="data:', text), name
+        for tag in re.findall(r"<audio\b[^>]*>", text):
+            assert 'preload="none"' in tag, (name, tag)
+        for tag in re.findall(r'<img\b[^>]*src="[^"]*_media/[^>]*>', text):
+            assert 'loading="lazy"' in tag and 'width="' in tag, (name, tag)
+
+
+def test_icons_are_drawn_once(site, pages):
+    assert not list(site.rglob("fontawesome.js")) and not list(site.rglob("*.woff2"))
+    assert all("fontawesome.js" not in page.read_text("utf-8") for page in pages.values())
+
+
+def test_every_sound_and_picture_has_words(pages):
+    for name, page in pages.items():
+        text = page.read_text(encoding="utf-8")
+        article = text.partition('<article class="bd-article">')[2].partition("</article>")[0]
+        for tag in re.findall(r"<img\b[^>]*>", article):
+            assert re.search(r'alt="[^"]{8,}"', tag), (name, tag)
+        for tag in re.findall(r"<audio\b[^>]*>", article):
+            assert re.search(r'aria-label(ledby)?="[^"]{8,}"', tag) and " controls" in tag, (
+                name,
+                tag,
+            )
+
+
+def test_every_sound_is_heard(site):
+    clips = list((site / "_media").glob("*.wav"))
+    assert len(clips) > 50
+    for clip in clips:
+        x, rate = sf.read(clip)
+        assert len(x) <= 12 * rate, f"{clip}: longer than 12 s"
+        assert np.sqrt(np.mean(x**2)) > 1e-4, f"{clip}: silent"
