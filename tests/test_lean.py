@@ -94,3 +94,16 @@ def test_joined_styles_keep_their_addresses(tmp_path):
         and "@import" not in css
     )
     assert "fa-used" in css and "fa-other" not in css
+
+
+def test_a_sheet_of_one_page_stays_apart_and_an_earlier_page_is_renewed():
+    sheets = ["../_static/a.css", "../_static/b.css"]
+    assert lean.common_sheets([sheets, [*sheets, "../_static/own.css"]]) == [
+        "_static/a.css",
+        "_static/b.css",
+    ]
+    link = lambda name: f'<link rel="stylesheet" href="../_static/{name}" />'
+    page = f"<title>x</title>{link('a.css?v=1')}{link('b.css')}{link('own.css')}"
+    once = lean.link_one(page, "book.css?v=11", ["_static/a.css", "_static/b.css"])
+    assert "own.css" in once and "a.css" not in once and "../_static/book.css?v=11" in once
+    assert "book.css?v=22" in lean.link_one(once, "book.css?v=22", ["_static/a.css"])

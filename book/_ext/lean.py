@@ -215,6 +215,26 @@ def scripts_in_order(text: str, site: Path, searches: bool) -> str:
     return text
 
 
+def common_sheets(pages: list[list[str]]) -> list[str]:
+    """The style sheets that all pages just written name, from the site's root, in their order."""
+    named = [[name.replace("../", "") for name in page] for page in pages]
+    fresh = [page for page in named if page and "_static/book.css" not in page]
+    return [name for name in fresh[0] if all(name in page for page in fresh)] if fresh else []
+
+
+def link_one(text: str, sheet: str, common: list[str]) -> str:
+    """Put one link in the place of those to the sheets in common; renew it in an earlier page."""
+    if not sheet or "_static/book.css" in text:
+        return re.sub(r"book\.css\?v=\w+", sheet, text) if sheet else text
+    first = STYLE.search(text)
+    if first is None:
+        return text
+    to_root = "../" * first[1].count("../")
+    links = STYLE.sub(lambda m: "" if m[1].replace("../", "") in common else m[0], text)
+    link = f'<link rel="stylesheet" href="{to_root}_static/{sheet}">'
+    return links.replace("</title>", f"</title>\n{link}", 1)
+
+
 def lighten(site: Path) -> None:
     """Rewrite every page of a built site. A page that was rewritten before keeps what it has."""
     pages = {
@@ -224,19 +244,15 @@ def lighten(site: Path) -> None:
     }
     icons = {name for text in pages.values() for name in re.findall(r"\bfa-[\w-]+", text)}
     one_mathjax(site)
-    sheet = ""
-    for page, before in pages.items():
+    for page, text in pages.items():
         to_root = "../" * (len(page.relative_to(site).parts) - 1)
-        text = media_to_files(before, site, to_root)
-        text = scripts_in_order(text, site, searches=page.name == "search.html")
-        names = [name.removeprefix(to_root) for name in STYLE.findall(text)]
-        if names and names != ["_static/book.css"]:
-            sheet = sheet or one_style_sheet(site, names, icons)
-            link = f'<link rel="stylesheet" href="{to_root}_static/{sheet}">'
-            text = STYLE.sub("", text).replace("</title>", f"</title>\n{link}", 1)
-        pages[page] = text
-    for page, text in pages.items():  # a page of an earlier build names an earlier sheet
-        text = re.sub(r"book\.css\?v=\w+", sheet, text) if sheet else text
+        text = media_to_files(text, site, to_root)
+        pages[page] = scripts_in_order(text, site, searches=page.name == "search.html")
+    common = common_sheets([STYLE.findall(text) for text in pages.values()])
+    sheet = one_style_sheet(site, common, icons) if common else ""
+    for page, text in pages.items():
+        pages[page] = link_one(text, sheet, common)
+    for page, text in pages.items():
         if text != page.read_text(encoding="utf-8"):
             page.write_text(text, encoding="utf-8")
     drop_what_no_page_names(site, "".join(pages.values()))
