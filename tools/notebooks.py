@@ -30,6 +30,7 @@ from nbformat import NotebookNode
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from address import address
+from measured import unprinted
 from plain import plain
 
 __all__ = ["ENVIRONMENT", "NotebookError", "blank", "build", "execute", "problems", "read_source"]
@@ -357,7 +358,18 @@ def check(names: list[str] | None = None, root: Path = ROOT) -> list[str]:
         for wanted, path in zip(expected(source), targets(source), strict=True):
             blanked = path.parent.name == "exercises"
             rows += [f"{path.relative_to(root)}: {why}" for why in problems(wanted, path, blanked)]
+        rows += [f"{source.relative_to(root)}: {why}" for why in claims(source)]
     return rows
+
+
+def claims(source: Path) -> list[str]:
+    """What a source says that the outputs of its notebook (of an exercise, its solution) do not."""
+    path = targets(source)[0]
+    if not path.exists():
+        return []
+    text = source.read_text(encoding="utf-8")
+    missing = unprinted(text, nbformat.read(path, as_version=4))
+    return [f"no cell prints {number}, which {{measured}} says" for number in missing]
 
 
 def write(nb: NotebookNode, path: Path) -> None:

@@ -2,7 +2,8 @@
 
 The page of the book is built from the source with its directives (book/_ext/minigen_book.py). A
 notebook is opened in Jupyter and Colab, so there a folded hint is `<details>`, a citation a link with
-authors and year, a reference to an equation its number, a link to a page a link to its notebook.
+authors and year, a reference to an equation its number, a number of {measured} or {given} itself, a link to
+a page a link to its notebook.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import re
 from functools import cache
 from pathlib import Path
 
+from measured import ROLE
 from pybtex.database import Entry, Person, parse_file
 
 __all__ = ["plain", "works"]
@@ -69,6 +71,7 @@ def plain(cells: list[str], source: Path) -> list[str]:
     done = []
     for cell in cells:
         cell = DIRECTIVE.sub(directive, cell + "\n").removesuffix("\n")
+        cell = ROLE.sub(lambda m: m["text"], cell)
         cell = CITATION.sub(citation, cell)
         cell = LABELLED.sub(lambda m: f" \\tag{{{numbers[m['label']]}}}\n$$", cell)
         cell = re.sub(r"\{eq\}`([^`]+)`", lambda m: f"({numbers[m[1]]})", cell)

@@ -8,6 +8,7 @@
 - A page is built from its source, with MyST's directives and roles; its notebook, which gives the
   outputs, holds plain text instead, for Jupyter and Colab (tools/plain.py).
 - Buttons to the repository and to Colab appear where its address is known (tools/address.py).
+- A number in prose that claims to be measured, {measured}`2.21`, must be printed by a cell of its page.
 - Equations are numbered by chapter, as in the notebooks: (4.2).
 - A changed style sheet or clip is copied even when no page changed; Sphinx would copy nothing.
 - The arrows that unfold a chapter in the menu get a name, for those who hear the page.
@@ -24,15 +25,20 @@ from pathlib import Path
 from typing import Any
 
 import jupytext
+import nbformat
 from docutils import nodes
 from sphinx.application import Sphinx
+from sphinx.util import logging
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).resolve().parents[2] / "tools")]
 from address import address, slug
 from lean import lighten
+from measured import unprinted
 from plain import equations
 
 __all__ = ["setup"]
+
+logger = logging.getLogger(__name__)
 
 # book.js is TeX input and HTML output in one file (lean.py); it loads the fonts, and the rest only
 # when a reader opens the menu of a formula.
@@ -98,8 +104,10 @@ def read_directives(app: Sphinx, docname: str, source: list[str]) -> None:
     if not path.exists():
         return
     app.env.note_dependency(str(path))
-    notebook = json.loads(source[0])
-    with_directives = jupytext.reads(path.read_text(encoding="utf-8"), fmt="md:myst")
+    notebook, text = json.loads(source[0]), path.read_text(encoding="utf-8")
+    for number in unprinted(text, nbformat.from_dict(notebook)):
+        logger.warning("no cell prints %s, which {measured} says", number, location=docname)
+    with_directives = jupytext.reads(text, fmt="md:myst")
     for plain, cell in zip(notebook["cells"], with_directives.cells, strict=True):
         if plain["cell_type"] == "markdown":
             plain["source"] = cell.source
@@ -146,8 +154,15 @@ def mend_page(
         context["body"] = body.replace('<div role="list" class="citation-list">', "<div>")
 
 
+def number(role: str, rawtext: str, text: str, *_: Any, **__: Any) -> tuple[list, list]:
+    """The roles {measured} and {given}: the number itself."""
+    return [nodes.Text(text)], []
+
+
 def setup(app: Sphinx) -> dict[str, bool | str]:
     """Register with Sphinx, after the extensions whose work is mended (their priority is 500)."""
+    app.add_role("measured", number)
+    app.add_role("given", number)
     app.connect("config-inited", add_buttons)
     app.connect("source-read", read_directives)
     app.connect("doctree-read", number_equations)
