@@ -258,7 +258,11 @@ def planned_features(
 def features(
     utterance: Utterance, follow_audio: bool = True, spec: VoiceSpec = DIGITS
 ) -> tuple[np.ndarray, np.ndarray]:
-    """An utterance with F0, and phones unless it is for a vocoder -> frames (F, N), phase (6, N · hop)."""
+    """An utterance with F0, and phones unless it is for a vocoder -> frames (F, N), phase (6, N · hop).
+
+    With `follow_audio` the phase is that of the recording's own fundamental, so what is returned is a function
+    of the waveform: its likelihood given that is not to be compared with one that is given less.
+    """
     if utterance.f0 is None or (utterance.phones is None and not spec.mels):
         raise ValueError(f"{utterance.name or utterance.text!r} has no phone times or no F0")
     audio = utterance.audio if follow_audio else None

@@ -18,6 +18,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from . import weights
+from .mixture import kmeans
 
 __all__ = [
     "VQVAE",
@@ -27,7 +28,6 @@ __all__ = [
     "VectorQuantizer",
     "jitter",
     "jitter_shifts",
-    "kmeans",
     "load",
     "straight_through",
     "usage",
@@ -52,35 +52,6 @@ def straight_through(z: Tensor, e: Tensor) -> Tensor:
     (1.0, 2.0)
     """
     return e.detach() + (z - z.detach())  # the bracket is exactly 0
-
-
-def kmeans(x: Tensor, k: int, rounds: int = 20, generator: torch.Generator | None = None) -> Tensor:
-    """k centres of points x (N, D) by k-means++ and Lloyd's rounds -> (k, D).
-
-    k-means++ draws each further centre with a probability in proportion to the squared distance from the
-    nearest centre so far. A round moves every centre to the mean of the points nearest to it; one
-    without points stays.
-
-    References: Arthur and Vassilvitskii, k-means++: The Advantages of Careful Seeding, 2007.
-    """
-    if x.ndim != 2 or not 1 <= k <= len(x):
-        raise ValueError(f"kmeans needs points (N, D) and 1 <= k <= N, not {tuple(x.shape)}, {k=}")
-    first = torch.randint(len(x), (1,), generator=generator)
-    centres = x[first]
-    nearest = (x - centres).square().sum(1)  # to the nearest centre so far, (N,)
-    for _ in range(k - 1):
-        if nearest.sum() > 0:
-            pick = torch.multinomial(nearest.double(), 1, generator=generator)
-        else:  # fewer than k different points
-            pick = torch.randint(len(x), (1,), generator=generator)
-        centres = torch.cat([centres, x[pick]])
-        nearest = torch.minimum(nearest, (x - x[pick]).square().sum(1))
-    for _ in range(rounds):
-        codes = _nearest(x, centres)
-        counts, sums = _gather(x, codes, k)
-        moved = sums / counts.clamp(min=1)[:, None]
-        centres = torch.where(counts[:, None] > 0, moved, centres)
-    return centres
 
 
 def _nearest(z: Tensor, codebook: Tensor) -> Tensor:
@@ -154,8 +125,9 @@ class VectorQuantizer(nn.Module):
         N_j ← γ N_j + (1 - γ) n_j,   m_j ← γ m_j + (1 - γ) Σ_{z of j} z,   e_j = m_j / Ñ_j
         Ñ_j = N (N_j + ε) / (N + K ε),   N = Σ_j N_j        (Laplace smoothing: no division by 0)
 
-    A code that is nearest to nothing gets no gradient and no vectors, for ever: it is dead. With
-    `restart`, a code whose N_j has fallen below `dead` · N / K moves to a random vector of the batch.
+    A code that no vector chooses gets no gradient and no average: it is dead. (Smoothing does not keep it
+    in place: as N_j falls to ε and below, e_j = m_j / Ñ_j shrinks to the origin, wherever the data are.)
+    With `restart`, a code whose N_j has fallen below `dead` · N / K moves to a random vector of the batch.
 
     Args:
         codebook_size: K. embedding_dim: D.
@@ -164,8 +136,8 @@ class VectorQuantizer(nn.Module):
         decay: γ. smoothing: ε, in vectors. dead: the part of an equal share below which a code is dead.
         seed: of k-means and of restarts. A restart depends on it and on the number of updates only.
 
-    `initialise(z)` puts the codes at the centres of `kmeans`; in training mode, a quantiser that has
-    not been initialised does so with its first batch, if that has at least K vectors.
+    `initialise(z)` puts the codes at the centres of `mixture.kmeans`; in training mode, a quantiser that
+    has not been initialised does so with its first batch that has at least K different vectors.
 
     References:
         van den Oord, Vinyals and Kavukcuoglu, 2017 (arXiv:1711.00937), with its appendix A.1 for moving
@@ -235,15 +207,16 @@ class VectorQuantizer(nn.Module):
 
     @torch.no_grad()
     def initialise(self, z: Tensor) -> VectorQuantizer:
-        """Put the codes at the centres of `kmeans` of z (B, D, …); returns the quantiser.
+        """Put the codes at the centres of `mixture.kmeans` of z (B, D, …); returns the quantiser.
 
-        With fewer than K vectors the codes stay where they are.
+        With fewer than K different vectors the codes stay where they are.
         """
         vectors = self._vectors(z)
-        if len(vectors) < self.codebook_size:
+        if len(vectors.unique(dim=0)) < self.codebook_size:
             return self
-        generator = torch.Generator().manual_seed(self.seed)
-        centres = kmeans(vectors.cpu(), self.codebook_size, generator=generator).to(vectors)
+        points = vectors.double().cpu().numpy()
+        centres, _ = kmeans(points, self.codebook_size, self.seed, rounds=20)
+        centres = torch.from_numpy(centres).to(vectors)
         counts, _ = _gather(vectors, _nearest(vectors, centres), self.codebook_size)
         self._same_everywhere(centres, counts)
         self.codebook.copy_(centres)

@@ -6,8 +6,9 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from minigen import data, results
+from minigen import data, metrics, results
 from minigen.conditioning import mel_bands
+from minigen.speech import conversion_measures
 from minigen.speech.scoreboard import ROWS
 
 ROOT = Path(__file__).parents[1]
@@ -90,3 +91,29 @@ def test_stored_tables_name_a_command_that_is_there():
     for name in ("scoreboard", "vocoder", "speed"):
         command = results.read(name)["command"]
         assert (ROOT / command.split()[1]).is_file(), command
+
+
+def test_every_classifier_that_judges_has_its_noise_curve():
+    """A new one is measured by `benchmarks/judges.py` before anything is judged by it."""
+    judges = load("judges")
+    classifiers = {
+        name
+        for module in (metrics, conversion_measures)
+        for name in module.__all__
+        if name.endswith(("Classifier", "Recogniser", "Recognizer", "Judge"))
+    }
+    table = results.read("judges")["rows"]
+    assert classifiers == set(table) and len(classifiers) >= 3
+    for name, row in table.items():
+        assert set(row) == {"clean", "chance"} | {f"{snr} dB" for snr in judges.SNR}, name
+        assert row["clean"] > 2 * row["chance"], name
+        assert row["clean"] >= row["20 dB"] >= row["0 dB"], name
+    assert table["DigitRecogniser"]["20 dB"] > 95  # so it may judge voices that hiss
+
+
+def test_noise_is_as_far_below_the_clip_as_it_says():
+    judges, clip = load("judges"), data.spoken_digits()[40]
+    noise = judges.noisy(clip, 20) - clip.audio
+    assert np.isclose(20 * np.log10(clip.audio.std() / noise.std()), 20, atol=0.3)
+    row = judges.curve(lambda clip, x: float(np.array_equal(x, clip.audio)), [clip])
+    assert row["clean"] == 100 and row["0 dB"] == 0

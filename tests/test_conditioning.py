@@ -1,5 +1,7 @@
 """Text, phones, durations, F0, phase: each part against what is known of the corpus."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -72,6 +74,29 @@ def test_phase_features_fade_where_unvoiced():
         ** 2,
         atol=1e-5,
     )
+
+
+def moves(spec=conditioning.DIGITS, **options) -> tuple[bool, bool]:
+    """Do frames and phase change when the waveform does, with its phones and F0 as they were?"""
+    clip = data.example()
+    if spec.mels:
+        clip = replace(clip, speaker=spec.speakers[0])
+    noise = 0.5 * clip.audio.std() * np.random.default_rng(0).normal(size=len(clip.audio))
+    other = replace(clip, audio=(np.roll(clip.audio, 20) + noise).astype(np.float32))
+    one, two = (conditioning.features(c, spec=spec, **options) for c in (clip, other))
+    return tuple(not np.array_equal(a, b) for a, b in zip(one, two, strict=True))
+
+
+def test_what_each_conditioning_knows_of_the_waveform():
+    """A likelihood given c is no better than one given nothing, if c moves with x: who prints it must say so."""
+    assert moves(follow_audio=False) == (False, False)  # phones, times, F0: what a listener has
+    assert moves() == (False, True)  # the phase is the recording's own
+    vocoder = conditioning.VoiceSpec((), 8000, ("anybody",), mels=32)
+    assert moves(vocoder, follow_audio=False) == (
+        True,
+        False,
+    )  # the mel spectrum is of the recording
+    assert moves(vocoder) == (True, True)
 
 
 @pytest.mark.parametrize("speaker", data.SPEAKERS)

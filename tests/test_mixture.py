@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 from scipy.integrate import trapezoid
+from sklearn.cluster import KMeans
 from sklearn.mixture import GaussianMixture as Oracle
 
 from minigen import ConvergenceWarning, data
@@ -155,6 +156,14 @@ def test_kmeans_moves_each_centre_to_the_mean_of_its_points():
     assert np.array_equal(labels, ((x[:, None] - centres) ** 2).sum(2).argmin(1))
     assert np.allclose(centres, [x[labels == j].mean(axis=0) for j in range(5)])
     assert np.array_equal(labels, kmeans(x, 5, np.random.default_rng(3), rounds=100)[1])
+
+
+def test_kmeans_is_no_worse_than_scikit_learns():
+    x = np.random.default_rng(0).normal(size=(500, 2))
+    centres, labels = kmeans(x, 8, rounds=20)
+    assert ((x - centres[labels]) ** 2).sum() <= 1.1 * KMeans(8, n_init=5, random_state=0).fit(
+        x
+    ).inertia_
 
 
 def test_kmeans_seeds_far_apart():

@@ -180,21 +180,11 @@ def test_nothing_moves_in_evaluation():
 # ---------------------------------------------------------------- starts and restarts
 
 
-def test_k_means_finds_blobs_and_agrees_with_scikit_learn():
-    centres = 10 * noise(6, 2, seed=3)
-    x = (centres[:, None] + 0.1 * noise(6, 50, 2)).reshape(-1, 2)
-    found = vq.kmeans(x, 6, generator=seeded())
-    assert torch.allclose(
-        torch.cdist(centres, found).min(1).values, torch.zeros(6).double(), atol=0.1
-    )
-    cloud = noise(500, 2)
-    mine = torch.cdist(cloud, vq.kmeans(cloud, 8, generator=seeded())).min(1).values.square().sum()
-    assert mine <= 1.1 * KMeans(8, n_init=5, random_state=0).fit(cloud.numpy()).inertia_
-
-
-def test_k_means_with_fewer_different_points_than_centres():
-    x = torch.tensor([[0.0, 0.0], [1.0, 1.0]]).repeat(10, 1)
-    assert {tuple(c) for c in vq.kmeans(x, 4, generator=seeded()).tolist()} == {(0, 0), (1, 1)}
+def test_with_fewer_different_vectors_than_codes_they_stay_where_they_are():
+    layer = quantizer(4, 2, started=False)
+    before = layer.codebook.clone()
+    layer.initialise(torch.tensor([[0.0, 0.0], [1.0, 1.0]]).repeat(10, 1).double())
+    assert not layer.initialised and torch.equal(layer.codebook, before)
 
 
 def test_the_first_batch_starts_the_codes_and_too_small_a_batch_does_not():
@@ -217,6 +207,22 @@ def train_toy(restart: bool, start: str) -> tuple[vq.VectorQuantizer, torch.Tens
     for step in range(600):
         layer(z[step % 64 : step % 64 + 8])
     return layer.eval(), z
+
+
+def test_smoothing_draws_a_code_that_nobody_chooses_to_the_origin():
+    """Its fading sum and count shrink alike, so without smoothing it would stay where it is."""
+    z, rest = noise(64, 2, 8, seed=5), {}
+    for smoothing in (1e-3, 1e-9):
+        layer = quantizer(2, 2, smoothing=smoothing, restart=False)
+        layer.codebook.copy_(torch.tensor([[0.0, 0.0], [50.0, 50.0]]).double())
+        layer.sums.copy_(layer.codebook)
+        at = []
+        for step in range(900):
+            layer(z[step % 64 : step % 64 + 1])
+            at.append(layer.codebook[1].norm().item())
+        rest[smoothing] = at
+    assert rest[1e-9][-1] == pytest.approx(50 * 2**0.5, rel=1e-3)
+    assert rest[1e-3][500] > 2 * rest[1e-3][-1] > 0
 
 
 def test_codes_that_start_far_away_are_dead_without_restarts_and_live_with_them():
@@ -393,7 +399,6 @@ def test_errors_say_what_is_wrong():
         (lambda: layer.embed(torch.tensor([[1.0]])), TypeError, "whole numbers"),
         (lambda: vq.VectorQuantizer(1, 3), ValueError, "codebook_size >= 2"),
         (lambda: vq.VectorQuantizer(4, 3, decay=1.0), ValueError, "decay"),
-        (lambda: vq.kmeans(torch.zeros(3, 2), 4), ValueError, "k <= N"),
         (lambda: vq.usage(torch.tensor([0.5]), 4), ValueError, "whole numbers"),
         (lambda: vq.usage(torch.tensor([4]), 4), ValueError, "0 to 3"),
         (lambda: vq.usage([], 4), ValueError, "no codes"),

@@ -4,12 +4,15 @@
     python training/vq_speech.py train training/vq_digits_voice_2.toml --out runs/vq_digits_voice_2 --resume --ship
     python training/vq_speech.py prior
     python training/vq_speech.py measure
+    python training/vq_speech.py words --out runs/vq_words
 
 `train` runs the stages of a recipe, the codes from spectra and then the WaveNet with these codes, each with checkpoints in a
 folder of its own below --out; called again with --resume, it goes on from the last one. At the end it writes
 vq_<corpus>.safetensors into --out, or with --ship into minigen/weights. `prior` trains the prior over the codes of spoken_digits (a
 minute). `measure` prints the figures of a corpus, by the shipped weights or by --weights, and writes them to the card, the
-file that ends in .json beside them. Run from the repository's root.
+file that ends in .json beside them. `words` trains the codes alone, by both recipes, without two words of each
+speaker at all tempi and pitches, and writes what codes of those words say of phones and speakers, beside k-means, into
+minigen/results/code_probe.json. Run from the repository's root.
 """
 
 import argparse
@@ -23,7 +26,7 @@ import numpy as np
 import torch
 from common import fit, half
 
-from minigen import code_prior, data, vq, weights
+from minigen import audio, code_prior, data, results, vq, weights
 from minigen.data import Utterance
 from minigen.data.spoken_digits import DIGIT_WORDS
 from minigen.metrics import DigitRecogniser
@@ -56,8 +59,14 @@ def clips_of(name: str) -> tuple[list[Utterance], list[Utterance]]:
 
 
 def prepare(recipe: dict) -> tuple[SpeechVQVAE, list[Features], list[int]]:
-    """The untrained model, the features of the training clips, and the index of each clip's speaker."""
-    learn, _ = clips_of(recipe["corpus"])
+    """The untrained model, the features of the training clips, and the index of each clip's speaker.
+
+    A recipe with a `fold` holds out by speaker and word (`corpus.held_out_speaker_words`).
+    """
+    if "fold" in recipe:
+        learn, _ = corpus.held_out_speaker_words(data.spoken_digits(), recipe["fold"])
+    else:
+        learn, _ = clips_of(recipe["corpus"])
     speakers = [recipe["speakers"].index(clip.speaker) for clip in learn]
     seen = [features.extract(clip.audio, clip.f0) for clip in learn]
     torch.manual_seed(recipe["seed"])
@@ -129,19 +138,51 @@ def codes_of(model: SpeechVQVAE, clips: list) -> dict[str, torch.Tensor]:
     return {c.name: model.codes_of(features.extract(c.audio, c.f0)) for c in clips}
 
 
+def words(out: Path, fold: int = 0) -> None:
+    """Codes of words that their speaker never said in training, against phones: by both recipes, and by k-means."""
+    everything = data.spoken_digits()
+    learn, kept = corpus.held_out_speaker_words(everything, fold)
+    path = None
+    for index, name in enumerate(RECIPES["spoken_digits"]):
+        recipe = tomllib.loads(Path(f"training/{name}.toml").read_text(encoding="utf-8"))
+        recipe |= {"fold": fold} | ({"model_from": str(path)} if path else {})
+        recipe["codes"]["run"]["bf16"] = False
+        model = train(recipe, out / name, resume=True, until="codes")
+        path = out / f"codes_{index}.safetensors"
+        export(model, recipe, path)
+    k = model.quantizer.codebook_size
+    seen = {clip.name: features.extract(clip.audio, clip.f0) for clip in everything}
+    mels = {
+        clip.name: audio.mel_spectrogram(clip.audio, clip.rate, 256, 80, 24) for clip in everything
+    }
+    mfcc = {name: clip.mfcc for name, clip in seen.items()}
+    rows = {
+        "k-means, log-mel": measures.kmeans_codes(mels, learn, k),
+        "k-means, MFCC - mean": measures.kmeans_codes(mfcc, learn, k),
+        "VQ-VAE": {name: model.codes_of(clip) for name, clip in seen.items()},
+    }
+    table = {
+        "command": "python training/vq_speech.py words --out runs/vq_words",
+        "data": f"{len(learn)} clips to learn from, {len(kept)} held out: corpus.held_out_speaker_words, fold {fold}",
+        "rows": {name: measures.probe(codes, learn, kept) for name, codes in rows.items()},
+    }
+    results.write("code_probe", table)
+    print(json.dumps(table, indent=1))
+
+
 def prior() -> None:
     """Train the prior on the codes of the training clips; its card is inside the file."""
     begin = time.process_time()
     model, _ = conversion.load()
     learn, kept = clips_of("spoken_digits")
     codes = codes_of(model, learn + kept)
-    words = lambda clips: torch.tensor([DIGIT_WORDS.index(c.text) for c in clips])
+    spoken = lambda clips: torch.tensor([DIGIT_WORDS.index(c.text) for c in clips])
     sequences = [codes[c.name] for c in learn]
     test = [codes[c.name] for c in kept]
     torch.manual_seed(RUN["seed"])
     generator = torch.Generator().manual_seed(RUN["seed"])
     net = code_prior.CodePrior(**PRIOR, generator=generator)
-    labels = words(learn)
+    labels = spoken(learn)
 
     def loss(net: code_prior.CodePrior, batch: dict[str, torch.Tensor]) -> torch.Tensor:
         part = [sequences[i] for i in batch["rows"]]
@@ -166,7 +207,7 @@ def prior() -> None:
             "unigram": round(code_prior.ngram_nats(1, sequences, test, k), 3),
             "bigram": round(code_prior.ngram_nats(2, sequences, test, k), 3),
             "prior": round(net.nats(test).item(), 3),
-            "prior, word known": round(net.nats(test, words(kept)).item(), 3),
+            "prior, word known": round(net.nats(test, spoken(kept)).item(), 3),
         },
         "nats a symbol, training": round(net.nats(sequences).item(), 3),
         "processor seconds on one core": round(time.process_time() - begin),
@@ -262,12 +303,16 @@ def main() -> None:
     command.add_argument("--ship", action="store_true", help="write into minigen/weights")
     command.add_argument("--until", choices=STAGES)
     commands.add_parser("prior")
+    command = commands.add_parser("words")
+    command.add_argument("--out", type=Path, required=True)
     command = commands.add_parser("measure")
     command.add_argument("corpus", choices=tuple(RECIPES), nargs="?", default="spoken_digits")
     command.add_argument("--weights", type=Path, help="by default those that ship")
     given = parser.parse_args()
     if given.what == "prior":
         prior()
+    elif given.what == "words":
+        words(given.out)
     elif given.what == "measure":
         measure(given.corpus, given.weights or weights.path(f"vq_{given.corpus}"))
     else:

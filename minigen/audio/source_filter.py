@@ -21,6 +21,7 @@ __all__ = [
     "envelope",
     "excitation",
     "minimum_phase",
+    "resynthesise",
     "vocode",
 ]
 
@@ -150,6 +151,13 @@ def vocode(
     return istft(source * gain.T, hop).astype(np.float32)
 
 
+def resynthesise(clip: Utterance, cepstrum: ArrayLike, buzz: float = 1.0) -> np.ndarray:
+    """Mel-cepstra (N, K) with a clip's F0 and length, by `vocode`: (T,) float64."""
+    log_f0, voicing = continuous_log_f0(clip.f0, len(cepstrum))
+    f0 = np.where(voicing > 0.5, np.exp(log_f0), 0)
+    return vocode(cepstrum, f0, clip.rate, buzz=buzz)[: len(clip.audio)].astype(float)
+
+
 def copy_synthesis(clip: Utterance, buzz: float = 1.0) -> np.ndarray:
     """A recording with F0, taken apart to cepstra and F0 and made again by `vocode`: (T,) float64.
 
@@ -158,7 +166,4 @@ def copy_synthesis(clip: Utterance, buzz: float = 1.0) -> np.ndarray:
     >>> copy_synthesis(clip).shape == clip.audio.shape
     True
     """
-    cepstrum = mel_cepstrum(clip.audio, clip.rate).T
-    log_f0, voicing = continuous_log_f0(clip.f0, len(cepstrum))
-    f0 = np.where(voicing > 0.5, np.exp(log_f0), 0)
-    return vocode(cepstrum, f0, clip.rate, buzz=buzz)[: len(clip.audio)].astype(float)
+    return resynthesise(clip, mel_cepstrum(clip.audio, clip.rate).T, buzz)

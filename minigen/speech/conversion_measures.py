@@ -7,7 +7,8 @@ recogniser of digits by DTW, and counts of codes against phone labels.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -15,10 +16,13 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from ..audio import mfcc
+from ..audio import mel_cepstrum, mfcc
+from ..audio.pitch import f0 as track_pitch
+from ..audio.source_filter import resynthesise
 from ..data import Utterance
 from ..generate.cached import generate
 from ..metrics import DigitRecogniser, mel_cepstral_distortion
+from ..mixture import kmeans
 from .conversion_features import RATE, extract
 from .conversion_model import SpeechVQVAE
 from .evaluation import in_batches
@@ -27,6 +31,10 @@ __all__ = [
     "Pair",
     "SpeakerClassifier",
     "convert_pairs",
+    "held_to_targets",
+    "kmeans_codes",
+    "move_means",
+    "mutual_information",
     "pairs",
     "probe",
     "sample_batches",
@@ -130,6 +138,48 @@ def convert_pairs(
     return [w[: len(p.source.audio)] for w, p in zip(waves, targets, strict=True)]
 
 
+def move_means(
+    model: SpeechVQVAE, learn: Sequence[Utterance], targets: Sequence[Pair]
+) -> list[np.ndarray]:
+    """Conversion without codes, the baseline: mel-cepstra whose mean is moved, F0 as the model moves it.
+
+    The mean of the target's training clips less that of the source speaker's is added to each frame; pulses and
+    filters make the sound (`audio.source_filter.vocode`).
+    """
+    rows = defaultdict(list)
+    for clip in learn:
+        rows[clip.speaker].append(mel_cepstrum(clip.audio, clip.rate))  # (K, N)
+    mean = {who: np.concatenate(found, axis=1).mean(axis=1) for who, found in rows.items()}
+    waves = []
+    for source, target in targets:
+        cepstrum = mel_cepstrum(source.audio, source.rate).T + mean[target.speaker]
+        f0 = source.f0 if source.f0 is not None else track_pitch(source.audio, source.rate)
+        moved = replace(source, f0=model.pitched(f0, target.speaker))
+        waves.append(resynthesise(moved, cepstrum - mean[source.speaker]))
+    return waves
+
+
+def held_to_targets(
+    waves: Sequence[np.ndarray],
+    targets: Sequence[Pair],
+    classify: SpeakerClassifier,
+    recognise: DigitRecogniser,
+) -> dict[str, float]:
+    """Mean mel-cepstral distortion in dB to the target's own recording, % that the classifier takes for the
+    target, % of words recognised, and how many clips."""
+    rows = [
+        (
+            mel_cepstral_distortion(wave, target.audio, RATE),
+            100 * (classify(wave) == target.speaker),
+            100 * (recognise(wave) == source.text),
+        )
+        for wave, (source, target) in zip(waves, targets, strict=True)
+    ]
+    names = ("mcd dB", "target %", "recognised %")
+    means = np.mean(rows, axis=0).tolist()
+    return dict(zip(names, means, strict=True)) | {"clips": len(rows)}
+
+
 def table(
     model: SpeechVQVAE,
     learn: Sequence[Utterance],
@@ -139,49 +189,26 @@ def table(
     seed: int = 0,
     temperature: float = 1.0,
 ) -> dict[str, dict[str, float]]:
-    """Figures of the conversion of held-out clips, {row: {column: value}}.
+    """Figures of the conversion of held-out clips by `held_to_targets`, {row: {column: value}}.
 
-    Rows: "source", the unconverted clip, held to its target; "converted"; "reconstructed", a clip decoded
-    with its own speaker and F0; "recording", the target itself. Columns: mel-cepstral distortion in dB to
-    the target's own recording, the part that the classifier takes for the target, the part of words recognised.
+    Rows: "source", the unconverted clip, held to its target; "mean moved", by `move_means`; "converted";
+    "reconstructed", a clip decoded with its own speaker and F0; "recording", the target itself.
 
     Args:
         learn: what classifier and recogniser learn from. kept: held-out clips.
         targets: by default all `pairs(kept)`. templates: of the recogniser, by default `learn`.
     """
     targets = pairs(kept) if targets is None else list(targets)
-    classify = SpeakerClassifier(learn)
-    recognise = DigitRecogniser(list(learn if templates is None else templates))
+    judges = SpeakerClassifier(learn), DigitRecogniser(list(templates or learn))
     own = [Pair(clip, clip) for clip in {id(p.source): p.source for p in targets}.values()]
     sounds = {
         "source": (targets, [pair.source.audio for pair in targets]),
+        "mean moved": (targets, move_means(model, learn, targets)),
         "converted": (targets, convert_pairs(model, targets, seed, temperature)),
         "reconstructed": (own, convert_pairs(model, own, seed, temperature)),
         "recording": (own, [pair.target.audio for pair in own]),
     }
-    rows = {}
-    for name, (which, waves) in sounds.items():
-        rows[name] = {
-            "mcd dB": float(
-                np.mean(
-                    [
-                        mel_cepstral_distortion(wave, pair.target.audio, RATE)
-                        for pair, wave in zip(which, waves, strict=True)
-                    ]
-                )
-            ),
-            "target %": 100
-            * float(
-                np.mean(
-                    [classify(w) == p.target.speaker for p, w in zip(which, waves, strict=True)]
-                )
-            ),
-            "recognised %": 100
-            * float(
-                np.mean([recognise(w) == p.source.text for p, w in zip(which, waves, strict=True)])
-            ),
-            "clips": len(which),
-        }
+    rows = {name: held_to_targets(waves, which, *judges) for name, (which, waves) in sounds.items()}
     source, converted = (rows[name]["mcd dB"] for name in ("source", "converted"))
     rows["converted"]["mcd lower by %"] = 100 * (1 - converted / source)
     return rows
@@ -190,7 +217,23 @@ def table(
 # ---------------------------------------------------------------- what codes stand for
 
 
-def _labels(clip: Utterance, n: int) -> list[str]:
+def kmeans_codes(
+    rows: dict[str, np.ndarray], learn: Sequence[Utterance], k: int, seed: int = 0
+) -> dict[str, Tensor]:
+    """Codes without a network, a baseline for `probe`: the nearest of k centres, found in the training clips.
+
+    Args:
+        rows: by the name of the clip, (13 or so, N) features of frames of 10 ms; two make one code.
+    """
+    pairs = {name: x[:, : x.shape[1] // 2 * 2] for name, x in rows.items()}
+    pairs = {name: (x[:, ::2] + x[:, 1::2]).T / 2 for name, x in pairs.items()}  # (n, 13)
+    points = np.concatenate([pairs[clip.name] for clip in learn]).astype(float)
+    centres, _ = kmeans(points, k, seed, rounds=20)
+    nearest = lambda x: np.argmin(np.sum(centres**2, axis=1) / 2 - x @ centres.T, axis=1)
+    return {name: torch.from_numpy(nearest(x)) for name, x in pairs.items()}
+
+
+def _phones(clip: Utterance, n: int) -> list[str]:
     """The phone in the middle of each of n codes."""
     if clip.phones is None:
         raise ValueError(f"{clip.name} has no phones: codes have nothing to be held against")
@@ -200,59 +243,74 @@ def _labels(clip: Utterance, n: int) -> list[str]:
     return [clip.phones[i][0] for i in which]
 
 
+def _speaker(clip: Utterance, n: int) -> list[str]:
+    return [clip.speaker] * n
+
+
+def _labelled(
+    codes: dict[str, Tensor], clips: Sequence[Utterance], labels: Callable
+) -> list[tuple[int, str]]:
+    """(code, label) of every code of the clips."""
+    return [
+        pair
+        for clip in clips
+        for pair in zip(codes[clip.name].tolist(), labels(clip, len(codes[clip.name])), strict=True)
+    ]
+
+
+def _read(learn: list[tuple[int, str]], kept: list[tuple[int, str]]) -> tuple[float, float]:
+    """How often the label that a code meets most often in `learn` is right in `kept`, and how often the
+    most frequent label is."""
+    met: dict[int, Counter] = defaultdict(Counter)
+    for code, label in learn:
+        met[code][label] += 1
+    best = {code: max(found, key=found.get) for code, found in met.items()}
+    everything = sum(met.values(), Counter())
+    often = max(everything, key=everything.get)
+    right = [(best.get(code) == label, often == label) for code, label in kept]
+    accuracy, chance = np.mean(right, axis=0)
+    return float(accuracy), float(chance)
+
+
+def mutual_information(pairs: Sequence[tuple]) -> float:
+    """Bits that the two parts of these pairs share, by their counts.
+
+    >>> mutual_information([(0, "a"), (1, "b")]), mutual_information([(0, "a"), (1, "a")])
+    (1.0, 0.0)
+    """
+    one, two = (Counter(part) for part in zip(*pairs, strict=True))
+    n = len(pairs)
+    return float(
+        sum(c / n * np.log2(n * c / (one[a] * two[b])) for (a, b), c in Counter(pairs).items())
+    )
+
+
 def probe(
     codes: dict[str, Tensor], learn: Sequence[Utterance], kept: Sequence[Utterance]
 ) -> dict[str, float]:
-    """Codes against phones: each code is read as the phone it meets most often in training clips.
+    """Codes against phones and speakers: each code is read as the label that it meets most often in training clips.
 
     Args:
         codes: by the name of the clip, (n,).
 
     Returns:
-        "accuracy" on held-out codes; "chance", of always guessing the phone that is most frequent in training;
-        both again "without pauses", where pauses are neither counted nor guessed; and "mutual information" of
-        code and phone in held-out clips, in bits.
+        "accuracy" at phones of held-out codes; "chance", of always guessing the phone that is most frequent in
+        training; both again "without pauses", where pauses are neither counted nor guessed; "speaker", the same
+        for who speaks; "mutual information" of code and phone in held-out clips, in bits; and what that
+        is with "labels shuffled": counts of few codes share bits by luck.
 
     References:
         van den Oord et al., 2017 (arXiv:1711.00937), section 4.3; Chorowski et al., 2019
         (arXiv:1901.08810).
     """
-    met: dict[int, Counter] = defaultdict(Counter)
-    for clip in learn:
-        for code, phone in zip(
-            codes[clip.name].tolist(), _labels(clip, len(codes[clip.name])), strict=True
-        ):
-            met[code][phone] += 1
-    everything = sum(met.values(), Counter())
+    train, test = (_labelled(codes, clips, _phones) for clips in (learn, kept))
     found = {}
     for name, leave_out in (("", ()), (" without pauses", ("pau",))):
-        read = {
-            code: max((p for p in c if p not in leave_out), key=c.get, default=None)
-            for code, c in met.items()
-        }
-        often = max((p for p in everything if p not in leave_out), key=everything.get)
-        right = [
-            (read.get(code) == phone, often == phone)
-            for clip in kept
-            for code, phone in zip(
-                codes[clip.name].tolist(), _labels(clip, len(codes[clip.name])), strict=True
-            )
-            if phone not in leave_out
-        ]
-        found["accuracy" + name], found["chance" + name] = map(float, np.mean(right, axis=0))
-    both = Counter(
-        (code, phone)
-        for clip in kept
-        for code, phone in zip(
-            codes[clip.name].tolist(), _labels(clip, len(codes[clip.name])), strict=True
-        )
-    )
-    total = sum(both.values())
-    one, two = Counter(), Counter()
-    for (code, phone), count in both.items():
-        one[code] += count
-        two[phone] += count
-    found["mutual information"] = float(
-        sum(n / total * np.log2(n * total / (one[c] * two[p])) for (c, p), n in both.items())
-    )
+        both = ([pair for pair in pairs if pair[1] not in leave_out] for pairs in (train, test))
+        found["accuracy" + name], found["chance" + name] = _read(*both)
+    found["speaker"], _ = _read(*(_labelled(codes, clips, _speaker) for clips in (learn, kept)))
+    found["mutual information"] = mutual_information(test)
+    code, phone = zip(*test, strict=True)
+    shuffled = np.random.default_rng(0).permutation(phone).tolist()
+    found["labels shuffled"] = mutual_information(list(zip(code, shuffled, strict=True)))
     return found

@@ -43,6 +43,7 @@ def test_the_probe_by_hand():
         "b": torch.tensor([0, 0, 1, 1, 1, 2, 3, 2]),
     }
     got = measures.probe(codes, learn, kept)
+    assert got["speaker"] == pytest.approx(7 / 8)  # the unknown code 3 names nobody
     assert got["accuracy"] == pytest.approx(6 / 8)  # one n by code 1, one by the unknown code 3
     assert got["chance"] == pytest.approx(2 / 8)  # s, most frequent in training
     assert got["accuracy without pauses"] == pytest.approx(4 / 6)
@@ -50,6 +51,54 @@ def test_the_probe_by_hand():
     same = measures.probe({**codes, "b": torch.tensor([0, 0, 1, 1, 2, 2, 2, 2])}, learn, kept)
     p = np.array([2, 2, 4]) / 8
     assert same["mutual information"] == pytest.approx(-(p * np.log2(p)).sum())
+
+
+def test_codes_that_say_nothing_share_bits_by_luck_and_shuffling_shows_it():
+    clips = [
+        data.Utterance(
+            np.zeros(8000, np.float32),
+            8000,
+            "x",
+            "s",
+            phones=[("a", 0, 0.5), ("b", 0.5, 1)],
+            name=name,
+        )
+        for name in "cd"
+    ]
+    rng = np.random.default_rng(0)
+    codes = {clip.name: torch.from_numpy(rng.integers(0, 30, 50)) for clip in clips}
+    got = measures.probe(codes, clips[:1], clips[1:])
+    assert got["mutual information"] > 0.3  # of the 1 bit that there is
+    assert got["labels shuffled"] == pytest.approx(got["mutual information"], abs=0.2)
+
+
+def test_k_means_codes_are_the_nearest_centres_of_pairs_of_frames():
+    rng = np.random.default_rng(0)
+    rows = {
+        c.name: rng.normal(size=(3, 41)) + 9 * rng.integers(0, 2, (1, 41)).repeat(3, 0)
+        for c in LEARN
+    }
+    for x in rows.values():
+        x[:, 1::2] = x[:, :40:2] if x.shape[1] % 2 == 0 else x[:, :-1:2]
+    codes = measures.kmeans_codes(rows, LEARN, 2)
+    for name, x in list(rows.items())[:5]:
+        assert len(codes[name]) == 20
+        high = torch.from_numpy(x[0, :40:2] > 4.5)
+        assert ((codes[name] == 1) == high).all() or ((codes[name] == 0) == high).all()
+
+
+def test_moving_the_means_moves_the_mean_spectrum_to_the_target():
+    model, _ = conversion.load()
+    judge = measures.SpeakerClassifier(LEARN)
+    some = measures.pairs(KEPT)[::6]
+    moved = measures.move_means(model, LEARN, some)
+    rows = measures.held_to_targets(moved, some, judge, lambda wave: "seven")
+    before = measures.held_to_targets(
+        [p.source.audio for p in some], some, judge, lambda wave: "seven"
+    )
+    assert all(len(wave) == len(pair.source.audio) for wave, pair in zip(moved, some, strict=True))
+    assert rows["clips"] == len(some) and rows["mcd dB"] < before["mcd dB"]
+    assert rows["target %"] > before["target %"]
 
 
 def test_the_shipped_codes_know_phones():

@@ -176,3 +176,17 @@ def test_other_data_have_another_fingerprint():
         found = print_of(other)
         assert found.shape != own.shape or not torch.allclose(found, own, rtol=1e-4)
     assert torch.equal(print_of(clips, seed=4), own)
+
+
+def test_no_speaker_said_a_held_out_word_in_training():
+    clips, seen = data.spoken_digits(), set()
+    said = lambda some: {(clip.speaker, clip.text) for clip in some}
+    for fold in range(5):
+        learn, out = corpus.held_out_speaker_words(clips, fold)
+        assert len(learn) + len(out) == len(clips) and not said(learn) & said(out)
+        assert {clip.text for clip in learn} == {clip.text for clip in clips}  # others say it
+        assert not seen & said(out)
+        seen |= said(out)
+    assert len(seen) == 30
+    with pytest.raises(ValueError, match="folds 0 to 4"):
+        corpus.held_out_speaker_words(clips, 5)
