@@ -146,12 +146,8 @@ def ngram_nats(
     if alpha is None:
         return min(ngram_nats(order, learn, test, k, 2.0**power) for power in range(-1, 7))
     end = torch.tensor([k])
-    model = NGram(k + 1, order, alpha)
-    for sequence in learn:
-        closed = torch.cat([sequence, end])
-        model.fit((closed if order == 1 else torch.cat([end, closed]))[None])
-    if order > 1:  # the ends before sequences are context, no symbols
-        model.counts[0][k] -= len(learn)
+    joined = torch.cat([end, *(torch.cat([sequence, end]) for sequence in learn)])
+    model = NGram(k + 1, order, alpha).fit(joined[None], context=1)
     total = count = 0.0
     for sequence in test:
         total -= model.conditionals(torch.cat([end, sequence, end])[None])[0, 1:].sum().item()

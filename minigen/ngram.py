@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import bz2
+import lzma
 import math
 import zlib
 from collections.abc import Sequence
@@ -11,7 +13,17 @@ from torch import Tensor
 
 from .rnn import draw
 
-__all__ = ["NGram", "compressed_bits"]
+__all__ = ["COMPRESSORS", "NGram", "compressed_bits", "count"]
+
+
+def count(wanted: Tensor, known: Tensor, counts: Tensor) -> Tensor:
+    """How often each of `wanted` was counted: `known` is sorted, `counts` stands beside it.
+
+    >>> count(torch.tensor([7, 2, 3]), torch.tensor([2, 7]), torch.tensor([10, 20]))
+    tensor([20, 10,  0])
+    """
+    place = torch.searchsorted(known, wanted).clamp(max=len(known) - 1)
+    return torch.where(known[place] == wanted, counts[place], 0)
 
 
 class NGram:
@@ -37,10 +49,10 @@ class NGram:
             raise ValueError(
                 f"NGram needs vocab, order >= 1 and alpha > 0, not {(vocab, order, alpha)}"
             )
-        if vocab**order > 50_000_000:
-            raise ValueError(f"{vocab}^{order} counts do not fit: choose a lower order")
+        if vocab**order >= 2**63:
+            raise ValueError(f"{vocab}^{order} runs cannot be numbered: choose a lower order")
         self.vocab, self.order, self.alpha = vocab, order, alpha
-        self.counts = [torch.zeros(vocab**k, dtype=torch.float64) for k in range(1, order + 1)]
+        self.runs, self.contexts = [], []  # of each order up to n: what occurs, sorted; how often
 
     def __repr__(self) -> str:
         return f"NGram({self.vocab}, order={self.order}, alpha={self.alpha:g})"
@@ -57,26 +69,24 @@ class NGram:
             raise ValueError(f"symbols lie in 0 … {self.vocab - 1}")
         return x
 
-    def fit(self, x: Tensor) -> NGram:
-        """Count the runs in x (B, T) -> self."""
+    def fit(self, x: Tensor, context: int = 0) -> NGram:
+        """Count the runs in x (B, T), but for those that end in its first `context` symbols -> self."""
         x = self._checked(x)
-        for k, counts in enumerate(self.counts, start=1):
-            if x.shape[1] >= k:
-                index = self._index(x, k).flatten()
-                counts += torch.bincount(index, minlength=len(counts)).double()
+        orders = range(1, min(self.order, x.shape[1]) + 1)
+        runs = [self._index(x, k)[:, max(0, context - k + 1) :] for k in orders]
+        self.runs = [run.unique(return_counts=True) for run in runs]  # N(c, s)
+        self.contexts = [(run // self.vocab).unique(return_counts=True) for run in runs]  # N(c)
         return self
 
     def conditionals(self, x: Tensor) -> Tensor:
         """log p(x_t | the n - 1 symbols before), in nats, (B, T)."""
         x = self._checked(x)
         p = torch.full(x.shape, 1 / self.vocab, dtype=torch.float64)
-        for k, counts in enumerate(self.counts, start=1):
-            if x.shape[1] < k:
-                break
-            index = self._index(x, k)
-            seen = counts.reshape(-1, self.vocab).sum(-1)[index // self.vocab]  # N(c)
-            better = (counts[index] + self.alpha * p[:, k - 1 :]) / (seen + self.alpha)
-            p = torch.cat([p[:, : k - 1], better], 1)
+        for k in range(1, min(len(self.runs), x.shape[1]) + 1):
+            run = self._index(x, k)
+            n = count(run, *self.runs[k - 1])
+            seen = count(run // self.vocab, *self.contexts[k - 1])
+            p[:, k - 1 :] = (n + self.alpha * p[:, k - 1 :]) / (seen + self.alpha)
         return p.log()
 
     def log_prob(self, x: Tensor) -> Tensor:
@@ -101,17 +111,23 @@ class NGram:
         return x.reshape(*shape, length)
 
 
-def compressed_bits(text: str, given: str = "") -> int:
-    """How many more bits gzip needs when `text` follows `given`: 8 (|zip(given + text)| - |zip(given)|).
+COMPRESSORS = {
+    "gzip": lambda content: zlib.compress(content, 9),
+    "bzip2": bz2.compress,
+    "xz": lzma.compress,
+}
 
-    A compressor is a language model: by the code it spends -log₂ p bits. gzip (DEFLATE) looks back
-    32,768 characters at most.
+
+def compressed_bits(text: str, given: str = "", program: str = "gzip") -> int:
+    """How many more bits a file has when `text` follows `given`: 8 (|zip(given + text)| - |zip(given)|).
+
+    A compressor is a language model: its code spends -log₂ p bits. gzip (DEFLATE) looks back 32,768
+    characters at most, bzip2 900,000, xz (LZMA) millions.
 
     >>> compressed_bits("the same again. " * 20, given="the same again. " * 20) < 100
     True
     """
-
-    def size(content: str) -> int:
-        return len(zlib.compress(content.encode("utf-8"), 9)) if content else 0
-
+    if program not in COMPRESSORS:
+        raise ValueError(f"no program {program!r}: choose one of {', '.join(COMPRESSORS)}")
+    size = lambda content: len(COMPRESSORS[program](content.encode("utf-8"))) if content else 0
     return 8 * (size(given + text) - size(given))

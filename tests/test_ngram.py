@@ -1,4 +1,4 @@
-"""Counts by hand, sums to one, the entropy of a known chain; and gzip."""
+"""Counts by hand, sums to one, the entropy of a known chain; and programs that compress."""
 
 import pytest
 import torch
@@ -15,7 +15,7 @@ def every(length: int, vocab: int) -> torch.Tensor:
     return torch.cartesian_prod(*[torch.arange(vocab)] * length).reshape(-1, length)
 
 
-@pytest.mark.parametrize("order", [1, 2, 3])
+@pytest.mark.parametrize("order", [1, 2, 3, 4, 9])
 def test_ngrams_sum_to_one(order):
     model = NGram(3, order).fit(symbols(2, 30, vocab=3))
     assert abs(model.log_prob(every(4, 3)).exp().sum().item() - 1) < 1e-12
@@ -62,6 +62,36 @@ def test_gzip_counts_what_the_file_grows_by():
     grown = len(gzip.compress((given + text).encode(), 9)) - len(gzip.compress(given.encode(), 9))
     assert compressed_bits(text, given) == 8 * grown
     assert compressed_bits(text) > compressed_bits(text, given=text)
+
+
+@pytest.mark.parametrize("module", ["bz2", "lzma"])
+def test_other_programs_too(module):
+    import importlib
+
+    pack = importlib.import_module(module).compress
+    given, text = "abc " * 50, "the quick brown fox jumps over the lazy dog"
+    grown = len(pack((given + text).encode())) - len(pack(given.encode()))
+    assert compressed_bits(text, given, {"bz2": "bzip2", "lzma": "xz"}[module]) == 8 * grown
+    with pytest.raises(ValueError, match="choose one of gzip, bzip2, xz"):
+        compressed_bits(text, given, "zip")
+
+
+def test_long_contexts_are_counted_as_a_dictionary_counts_them():
+    x, fresh, order, alpha = symbols(1, 400, vocab=5), symbols(1, 60, vocab=5, seed=3), 8, 3.0
+    counts: dict = {}
+    for t in range(400):
+        for k in range(min(order, t + 1)):
+            context = tuple(x[0, t - k : t].tolist())
+            counts.setdefault(context, [0] * 5)[x[0, t]] += 1
+    want = []
+    for t in range(60):
+        p = 1 / 5
+        for k in range(min(order, t + 1)):
+            seen = counts.get(tuple(fresh[0, t - k : t].tolist()), [0] * 5)
+            p = (seen[fresh[0, t]] + alpha * p) / (sum(seen) + alpha)
+        want.append(p)
+    got = NGram(5, order, alpha).fit(x).conditionals(fresh)[0].exp()
+    assert torch.allclose(got, torch.tensor(want).double(), atol=1e-12)
 
 
 def test_a_repr_says_the_order():
