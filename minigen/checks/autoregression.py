@@ -17,7 +17,7 @@ from ..timeseries import (
     lpc_analysis,
     lpc_synthesis,
 )
-from .core import CheckFailed, compare, exercise, require
+from .core import CheckFailed, compare, exercise, parts, require
 
 __all__ = [
     "forecast_spread",
@@ -162,8 +162,7 @@ def levinson(function: Callable) -> None:
 
     want = levinson_durbin(gamma)
     answer = function(gamma)
-    if not isinstance(answer, tuple) or len(answer) != 2:
-        raise CheckFailed("✗ the result: return two things, phi and the error variance")
+    answer = parts(answer, "phi", "the error variance")
     compare(
         answer[0],
         want.coefficients,

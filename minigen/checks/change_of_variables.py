@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ..flows import Affine, Flow, MuLaw, StandardNormal, Transform
-from .core import CheckFailed, compare, exercise, require
+from .core import CheckFailed, compare, exercise, parts, require
 
 __all__ = [
     "banana",
@@ -175,25 +175,24 @@ def chain(compose: Callable) -> None:
     x = torch.tensor([[0.3, -0.4], [1.0, 0.5], [-0.7, 0.9]], dtype=torch.float64)
 
     def run(order: list[Transform]) -> tuple[Tensor, list[Tensor]]:
-        z, parts = x, []
+        z, steps = x, []
         for transform in order:
             z, part = transform(z)
-            parts.append(part)
-        return z, parts
+            steps.append(part)
+        return z, steps
 
-    z, parts = run(transforms)
+    z, steps = run(transforms)
     backwards, backward_parts = run(transforms[::-1])
     answer = compose(transforms, x)
-    if not isinstance(answer, tuple) or len(answer) != 2:
-        raise CheckFailed("✗ the result: return two things, z and the log-determinant")
+    answer = parts(answer, "z", "the log-determinant")
     compare(answer[0], z, "z", 1e-9, [(backwards, "the maps are applied in reverse order")])
     compare(
         answer[1],
-        sum(parts),
+        sum(steps),
         "log-determinant",
         1e-9,
         [
-            (parts[-1], "only that of the last step is kept: they add up"),
+            (steps[-1], "only that of the last step is kept: they add up"),
             (
                 sum(t(x)[1] for t in transforms),
                 "every step's is taken at x: each belongs to the input of its own step",
@@ -202,8 +201,8 @@ def chain(compose: Callable) -> None:
                 sum(t(z)[1] for t in transforms),
                 "every step's is taken at the end, z: each belongs to the input of its own step",
             ),
-            (-sum(parts), "the sign: data -> noise adds them"),
-            (torch.stack(parts).prod(0), "multiplied: determinants multiply, logarithms add"),
+            (-sum(steps), "the sign: data -> noise adds them"),
+            (torch.stack(steps).prod(0), "multiplied: determinants multiply, logarithms add"),
             (sum(backward_parts), "taken in reverse order"),
         ],
     )

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .core import CheckFailed, compare, exercise
+from .core import compare, exercise, parts
 
 __all__ = [
     "contour",
@@ -217,8 +217,7 @@ def duration(duration_of: Callable) -> None:
     ]
     for what, keys, least, key in cases:
         got = duration_of({k: list(v) for k, v in seen.items()}, list(keys), least)
-        if not isinstance(got, tuple) or len(got) != 2:
-            raise CheckFailed("✗ the result: return two numbers, (µ, σ)")
+        got = parts(got, "µ", "σ")
         d = everything[key]
         log_d = np.log(d)
         known = [k for k in keys if k in everything]

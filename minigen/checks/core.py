@@ -4,23 +4,26 @@ that does not, saying why."""
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-__all__ = ["CheckFailed", "compare", "exercise", "ok", "require"]
+from .diagnosis import input_reason, near, shape_reason, value_reason
+from .reader import CheckFailed, Crash, Reader, argument_name, check_crashed
+
+__all__ = ["CheckFailed", "Crash", "agree", "compare", "exercise", "ok", "parts", "require"]
 
 
-class CheckFailed(AssertionError):
-    """A check did not hold. In a notebook only its message shows, without a traceback."""
+def exercise(
+    number: str, name: str, forbid: Sequence[str] = (), own_chance: bool = False
+) -> Callable:
+    """Make a check of functions: each is called on copies, and whatever goes wrong is `CheckFailed`.
 
-    def _render_traceback_(self) -> list[str]:
-        return [str(self)]
-
-
-def exercise(number: str, name: str) -> Callable:
-    """Make a check of a function: a blank and a crash in the reader's code become `CheckFailed`.
+    Args:
+        number, name: of the exercise, for the messages.
+        forbid: dotted names that the reader must do without.
+        own_chance: chance comes as an argument, so the global generators must not be used.
 
     >>> @exercise("0.1", "doubling")
     ... def doubling(double):
@@ -31,31 +34,51 @@ def exercise(number: str, name: str) -> Callable:
     >>> doubling(lambda x: x + 1)
     Traceback (most recent call last):
         ...
-    minigen.checks.core.CheckFailed: ✗ 2 does not become 4
+    minigen.checks.reader.CheckFailed: ✗ 2 does not become 4
     """
 
     def wrap(check: Callable) -> Callable:
         @functools.wraps(check)
-        def checked(*args: Any, **kwargs: Any) -> None:
+        def checked(*functions: Callable) -> None:
+            readers = [Reader(function, tuple(forbid)) for function in functions]
             try:
                 with np.errstate(all="ignore"):
-                    check(*args, **kwargs)
-            except CheckFailed:
-                raise
-            except NotImplementedError:
+                    check(*readers)
+            except Crash as error:
+                raise CheckFailed(f"✗ Exercise {number} ({name}) is{str(error)[1:]}"
+                                  if "still blank: replace" in str(error) else str(error)
+                ) from error.error  # fmt: skip
+            except CheckFailed as error:
+                raise CheckFailed(f"{error}{_changes(readers, also=True)}") from error.__cause__
+            except Exception as error:
+                failed = check_crashed(error, functions)
+                if "still blank: replace" in str(failed):
+                    failed = CheckFailed(f"✗ Exercise {number} ({name}) is{str(failed)[1:]}")
+                raise failed from error
+            if changes := _changes(readers):
+                raise CheckFailed(changes)
+            if own_chance and any(reader.global_chance for reader in readers):
                 raise CheckFailed(
-                    f"✗ Exercise {number} ({name}) is still blank: "
-                    "replace the line `raise NotImplementedError(…)` with your code."
-                ) from None
-            except Exception as error:  # whatever the reader's code raised, in one line
-                raise CheckFailed(
-                    f"✗ Exercise {number} ({name}): your code raised {type(error).__name__}: {error}"
-                ) from error
+                    "✗ chance: numbers are drawn from the global generator. Use what you are given, or "
+                    "nobody can repeat it"
+                )
             print(f"Exercise {number} ({name}) is solved.")
 
         return checked
 
     return wrap
+
+
+def _changes(readers: Sequence[Reader], also: bool = False) -> str:
+    names = ", ".join(f"`{name}`" for reader in readers for name in reader.changed)
+    if not names:
+        return ""
+    if also:
+        return f"\n  It also changes its input {names}: work on a copy"
+    return (
+        f"✗ the right values, but your function changes its input {names}, which the caller still "
+        "needs: work on a copy, .copy() or .clone()"
+    )
 
 
 def ok(message: str) -> None:
@@ -72,8 +95,28 @@ def require(condition: Any, holds: str, fails: str) -> None:
 
 def _array(value: Any) -> np.ndarray:
     if hasattr(value, "detach"):  # a torch tensor, without importing torch
-        value = value.detach().cpu().numpy()
+        value = value.detach().cpu().resolve_conj().numpy()
+    if isinstance(value, (list, tuple)):
+        value = [_array(item) if hasattr(item, "detach") else item for item in value]
     return np.asarray(value)
+
+
+def _kind(value: Any) -> str:
+    shape = getattr(value, "shape", None)
+    return type(value).__name__ + ("" if shape is None else f" of shape {tuple(shape)}")
+
+
+def parts(answer: Any, *names: str) -> list:
+    """The results of a function that returns several things, in any sequence."""
+    many = isinstance(answer, Sequence) and not isinstance(answer, str)
+    stacked = getattr(answer, "ndim", 0) > 0 and len(answer) == len(names)
+    if not (many or stacked) or len(answer) != len(names):
+        count = {2: "two", 3: "three"}.get(len(names), str(len(names)))
+        what = f"{len(answer)} things" if many else f"a {_kind(answer)}"
+        raise CheckFailed(
+            f"✗ the result: return {count} things, {', '.join(names)}; this is {what}"
+        )
+    return list(answer)
 
 
 def compare(
@@ -81,7 +124,11 @@ def compare(
     want: Any,
     what: str,
     tolerance: float = 1e-8,
-    hints: Sequence[tuple[Any, str]] = (),
+    hints: Iterable[tuple[Any, str]] = (),
+    given: str = "",
+    sizes: tuple[int, ...] = (),
+    as_if: Callable[[np.ndarray], str | None] = lambda got: None,
+    quiet: bool = False,
 ) -> None:
     """Compare numbers; where they differ, say which typical mistake would give exactly these.
 
@@ -90,39 +137,101 @@ def compare(
         what: its name in the messages.
         tolerance: relative to 1 + |want|.
         hints: (what a mistake would give, or a predicate of `got`; what to say then).
+        given: the inputs, in words. sizes: their lengths.
+        as_if: says which other inputs would give this.
 
     >>> compare(-1.8379, -0.9189, "log density", 1e-3, [(-1.8379, "½ counted twice")])
     Traceback (most recent call last):
         ...
-    minigen.checks.core.CheckFailed: ✗ log density: ½ counted twice
+    minigen.checks.reader.CheckFailed: ✗ log density: ½ counted twice
     """
-    got, want = _array(got), _array(want)
-    if got.dtype == object or not np.issubdtype(got.dtype, np.number):
+    try:
+        got, want = _array(got), _array(want)
+    except ValueError:  # rows of unequal lengths
+        raise CheckFailed(f"✗ {what}: its rows are not equally long") from None
+    if got.dtype == object or not (got.dtype == bool or np.issubdtype(got.dtype, np.number)):
         raise CheckFailed(f"✗ {what}: expected numbers, got {type(got).__name__} of {got.dtype}")
-    if got.shape != want.shape:
-        raise CheckFailed(f"✗ {what}: expected shape {want.shape}, got {got.shape}")
-    if not np.isfinite(got).all():
-        raise CheckFailed(f"✗ {what}: NaN or infinite values")
-
-    def near(value: Any) -> bool:
-        value = _array(value)
-        return value.shape == got.shape and np.allclose(got, value, rtol=tolerance, atol=tolerance)
-
-    if near(want):
-        ok(f"{what} is right")
+    if near(got, want, tolerance) and got.dtype.kind != "c":
+        if not quiet:
+            ok(f"{what} is right")
         return
     for mistake, explanation in hints:
-        if mistake(got) if callable(mistake) else near(mistake):
+        if mistake(got) if callable(mistake) else near(got, _array(mistake), tolerance):
             raise CheckFailed(f"✗ {what}: {explanation}")
-    off = (got - want).ravel()
-    if off.size > 1 and np.allclose(off, off[0], rtol=1e-6, atol=tolerance):
-        raise CheckFailed(f"✗ {what}: off by the same constant everywhere, {off[0]:.4g}")
-    if off.size > 1 and (want != 0).all():
-        factors = (got / want).ravel()
-        if np.allclose(factors, factors[0], rtol=1e-6):
-            raise CheckFailed(f"✗ {what}: off by the same factor everywhere, {factors[0]:.4g}")
-    worst = int(np.argmax(np.abs(off)))
-    raise CheckFailed(
-        f"✗ {what}: expected {want.ravel()[worst]:.6g}, got {got.ravel()[worst]:.6g}"
-        + (f" at position {worst}" if off.size > 1 else "")
-    )
+    wrong = f"✗ {what}{given}: "
+    if reason := as_if(got):
+        raise CheckFailed(f"{wrong}{reason}")
+    if got.shape != want.shape:
+        raise CheckFailed(
+            f"{wrong}expected shape {want.shape}, got {got.shape}: {shape_reason(got, want)}"
+        )
+    if got.dtype.kind == "c" and want.dtype.kind != "c":
+        raise CheckFailed(f"{wrong}complex numbers, but real ones are wanted")
+    reason = value_reason(got, want, tolerance, sizes)
+    first = np.argwhere(~np.isclose(got, want, rtol=tolerance, atol=tolerance))
+    where = f" at {first[0].tolist()}" if got.ndim and len(first) else ""
+    here = tuple(first[0]) if len(first) else ()
+    numbers = f"expected {want[here]:.6g}, got {got[here]:.6g}{where}"
+    raise CheckFailed(f"{wrong}{reason} ({numbers})" if reason else f"{wrong}{numbers}")
+
+
+def _describe(case: Sequence) -> str:
+    """The inputs of a case in words: shapes, and numbers as they are."""
+    words = []
+    for value in case:
+        shape = getattr(value, "shape", None)
+        if shape is not None and len(shape):
+            words.append(f"shape {tuple(shape)}")
+        elif isinstance(value, (int, float, str)) or shape == ():
+            words.append(
+                f"{float(value):.4g}" if not isinstance(value, (int, str)) else f"{value!r}"
+            )
+        elif isinstance(value, (list, tuple)):
+            words.append(f"a list of {len(value)}")
+    return f", for inputs {', '.join(words)}" if words else ""
+
+
+def _sizes(case: Sequence) -> tuple[int, ...]:
+    shapes = [getattr(value, "shape", ()) for value in case]
+    return tuple(n for shape in shapes for n in shape)
+
+
+def agree(
+    function: Callable,
+    right: Callable,
+    cases: Iterable[Sequence],
+    what: str | Sequence[str],
+    tolerance: float = 1e-8,
+    hints: Iterable[tuple[Any, str]] | Mapping[str, Iterable[tuple[Any, str]]] = (),
+) -> None:
+    """Compare a function with the right one on many inputs; where they differ, say why.
+
+    Args:
+        function: the reader's. right: the right one, of the same arguments.
+        cases: tuples of arguments.
+        what: the name of the result, or those of several results.
+        hints: (what a mistake would give for the first case, or a predicate; what to say then); for several
+            results {name: its hints}.
+    """
+    names = [what] if isinstance(what, str) else list(what)
+    tables = {what: hints} if isinstance(what, str) else dict(hints)
+    cases = [tuple(case) for case in cases]
+
+    def split(answer: Any) -> list:
+        return [answer] if isinstance(what, str) else parts(answer, *names)
+
+    for number, case in enumerate(cases):
+        got, want = split(function(*case)), split(right(*case))
+        given = _describe(case) + (", though right for those before" if number else "")
+        for n, name in enumerate(names):
+
+            def as_if(values: np.ndarray, n: int = n, case: Sequence = case) -> str | None:
+                answer = lambda *args: _array(split(right(*args))[n])
+                names = [argument_name(function, k) for k in range(len(case))]
+                return input_reason(values, answer, case, names, tolerance)
+
+            told = () if number else tables.get(name, ())
+            compare(got[n], want[n], name, tolerance, told, given, _sizes(case), as_if, quiet=True)
+    count = f", for {len(cases)} inputs" if len(cases) > 1 else ""
+    for name in names:
+        ok(f"{name} is right{count}")

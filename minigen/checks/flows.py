@@ -12,15 +12,9 @@ from torch import Tensor
 from ..flows import Flow, MaskedAffineAutoregressive, StandardNormal
 from ..flows import rational_quadratic as spline
 from ..flows.targets import ENERGIES, log_normaliser
-from .core import CheckFailed, compare, exercise, require
+from .core import CheckFailed, compare, exercise, parts, require
 
 __all__ = ["bits_per_dimension", "coupling", "kl_to_energy", "planar", "rational_quadratic"]
-
-
-def _pair(answer: object, names: str) -> tuple:
-    if not isinstance(answer, tuple) or len(answer) != 2:
-        raise CheckFailed(f"✗ the result: return two things, {names}")
-    return answer
 
 
 @exercise("12.1", "a planar map")
@@ -32,7 +26,7 @@ def planar(layer: Callable) -> None:
     a = x @ w + b
     h, slope = torch.tanh(a), 1 - torch.tanh(a) ** 2
     wu = w @ u
-    z, log_det = _pair(layer(x, u, w, b), "z and the log-determinant")
+    z, log_det = parts(layer(x, u, w, b), "z", "the log-determinant")
     compare(
         z,
         x + u * h[:, None],
@@ -79,7 +73,7 @@ def coupling(forward: Callable, inverse: Callable) -> None:
     x = torch.tensor([[0.5, -1.0, 0.2, 1.1], [1.5, 0.3, -0.7, -0.4]], dtype=torch.float64)
     kept, moved = x[:, :2], x[:, 2:]
     m, s = _net(kept)
-    z, log_det = _pair(forward(x, _net), "z and the log-determinant")
+    z, log_det = parts(forward(x, _net), "z", "the log-determinant")
     want = torch.cat([kept, (moved - m) * torch.exp(-s)], -1)
     wrong_m, wrong_s = _net(moved)
     compare(
@@ -122,7 +116,7 @@ def coupling(forward: Callable, inverse: Callable) -> None:
             (-s.mean(-1), "averaged over dimensions: it must be summed"),
         ],
     )
-    back, home = _pair(inverse(z, _net), "x and the log-determinant")
+    back, home = parts(inverse(z, _net), "x", "the log-determinant")
     compare(
         back,
         x,
@@ -153,7 +147,7 @@ def rational_quadratic(piece: Callable) -> None:
     e = s + (d0 + d1 - 2 * s) * both
     rise = h * (s * xi**2 + d0 * both) / e
     slope = s**2 * (d1 * xi**2 + 2 * s * both + d0 * (1 - xi) ** 2) / e**2
-    got, got_slope = _pair(piece(xi, h, s, d0, d1), "the rise and the slope")
+    got, got_slope = parts(piece(xi, h, s, d0, d1), "the rise", "the slope")
     compare(
         got,
         rise,

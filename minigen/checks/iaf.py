@@ -11,7 +11,7 @@ from scipy.signal import lfilter
 from torch import Tensor
 
 from ..flows import IAF, MaskedAffineAutoregressive
-from .core import CheckFailed, compare, exercise, require
+from .core import CheckFailed, compare, exercise, parts, require
 
 __all__ = ["entropy", "impulse_response", "leaks", "log_density", "masks", "sample"]
 
@@ -98,9 +98,7 @@ def sample(function: Callable) -> None:
 def masks(make: Callable) -> None:
     """make(degrees_in (D,), degrees_hidden (H,)) -> (mask_in (H, D), mask_out (D, H)), zeros and ones."""
     first, hidden = torch.tensor([1, 2, 3, 4]), torch.tensor([1, 1, 2, 3, 3])
-    answer = make(first, hidden)
-    if not isinstance(answer, tuple) or len(answer) != 2:
-        raise CheckFailed("✗ the result: return two masks")
+    answer = parts(make(first, hidden), "the first mask", "the last mask")
     mask_in, mask_out = (torch.as_tensor(mask).double() for mask in answer)
     want_in = (hidden[:, None] >= first).double()
     want_out = (first[:, None] > hidden).double()

@@ -10,7 +10,7 @@ from scipy.special import logsumexp
 
 from ..gaussian import Gaussian
 from ..mixture import GaussianMixture
-from .core import CheckFailed, compare, exercise, require
+from .core import CheckFailed, compare, exercise, parts, require
 
 __all__ = [
     "best_path",
@@ -117,8 +117,7 @@ def m_step(function: Callable) -> None:
         return np.einsum("nk,nki,nkj->kij", r, off, off) / below[:, None, None]
 
     answer = function(x, r)
-    if not isinstance(answer, tuple) or len(answer) != 3:
-        raise CheckFailed("✗ the result: return three things, weights, means and covariances")
+    answer = parts(answer, "weights", "means", "covariances")
     compare(
         answer[0],
         count / len(x),
@@ -165,8 +164,8 @@ def m_step(function: Callable) -> None:
     )
     theta, history = (start.weights, start.means, start.covs), []
     for _ in range(20):
-        parts = [Gaussian(m, c).log_prob(x) for m, c in zip(theta[1], theta[2], strict=True)]
-        joint = np.log(theta[0]) + np.stack(parts, axis=1)
+        each = [Gaussian(m, c).log_prob(x) for m, c in zip(theta[1], theta[2], strict=True)]
+        joint = np.log(theta[0]) + np.stack(each, axis=1)
         log_p = logsumexp(joint, axis=1)
         history.append(log_p.mean())
         theta = function(x, np.exp(joint - log_p[:, None]))

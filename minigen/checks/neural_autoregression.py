@@ -9,7 +9,7 @@ from itertools import product
 import numpy as np
 import torch
 
-from .core import CheckFailed, compare, exercise, require
+from .core import CheckFailed, compare, exercise, parts, require
 
 __all__ = ["bits_per_character", "draw", "lstm_step", "masks", "mixture", "nucleus"]
 
@@ -53,8 +53,7 @@ def lstm_step(step: Callable) -> None:
     a = 1.5 * torch.randn(3, 8, generator=generator, dtype=torch.float64)
     c = torch.randn(3, 2, generator=generator, dtype=torch.float64)
     answer = step(a, c)
-    if not isinstance(answer, tuple) or len(answer) != 2:
-        raise CheckFailed("✗ the result: return two things, h and c")
+    answer = parts(answer, "h", "c")
     i, f, g, o = a.chunk(4, -1)
     sigm, tanh = torch.sigmoid, torch.tanh
     want = sigm(f) * c + sigm(i) * tanh(g)
@@ -130,13 +129,6 @@ def nucleus(cut: Callable) -> None:
     )
     compare(cut(p.copy(), 0.39), keep(1) / 0.4, "the most probable one alone, at 0.39", 1e-9)
     compare(cut(p.copy(), 1.0), p, "everything, at 1", 1e-9)
-    before = p.copy()
-    cut(before, 0.5)
-    require(
-        np.array_equal(before, p),
-        "your input is left as it was",
-        "the input array was changed: copy it first, the caller still needs it",
-    )
 
 
 @exercise("6.4", "masks")
@@ -145,10 +137,7 @@ def masks(make: Callable) -> None:
     inputs = outputs = np.array([1, 2, 3, 4])
     hidden = np.array([1, 3, 2, 1, 2, 3])
     answer = make(inputs, hidden, outputs)
-    if not isinstance(answer, tuple) or len(answer) != 2:
-        raise CheckFailed(
-            "✗ the result: return two masks, into the hidden layer and into the output"
-        )
+    answer = parts(answer, "the mask into the hidden layer", "the mask into the output")
     first, last = (np.asarray(mask, dtype=float) for mask in answer)
     want = (hidden[:, None] >= inputs[None]).astype(float)
     want_out = (outputs[:, None] > hidden[None]).astype(float)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..parallel_wavenet import Student, gaussian_kl
 from ..wavenet import shift_right
-from .core import CheckFailed, compare, exercise, require
+from .core import compare, exercise, parts, require
 
 __all__ = ["compose_flows", "divergence", "inverse_flow", "loudness", "whisper", "windowed_power"]
 
@@ -69,8 +69,7 @@ def inverse_flow(sample_and_invert: Callable) -> None:
         return _net(past)
 
     result = sample_and_invert(counted, z.clone())
-    if not isinstance(result, tuple) or len(result) != 2:
-        raise CheckFailed("✗ return two things: x, and z found from x")
+    result = parts(result, "x", "z found from x")
     compare(
         result[0],
         x,
@@ -108,8 +107,7 @@ def compose_flows(compose: Callable) -> None:
     draw = torch.Generator().manual_seed(1)
     m1, s1, m2, s2 = (0.5 * torch.randn(2, 6, generator=draw).double() for _ in range(4))
     result = compose(m1, s1, m2, s2)
-    if not isinstance(result, tuple) or len(result) != 2:
-        raise CheckFailed("✗ return two things: mean and log_scale")
+    result = parts(result, "mean", "log_scale")
     compare(
         result[1],
         s1 + s2,

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from .core import CheckFailed, compare, exercise, require
+from .core import CheckFailed, compare, exercise, parts, require
 
 __all__ = ["bigrams", "moving_averages", "nearest", "perplexity", "rate", "straight_through"]
 
@@ -127,8 +127,7 @@ def moving_averages(update: Callable) -> None:
     counts = torch.bincount(codes, minlength=5).double()
     sums = torch.zeros(5, 2).double().index_add_(0, codes, z)
     answer = update(count.clone(), total.clone(), z, codes, decay, smoothing)
-    if not isinstance(answer, tuple | list) or len(answer) != 3:
-        raise CheckFailed("✗ return three things: N (K,), m (K, D), e (K, D)")
+    answer = parts(answer, "N (K,)", "m (K, D)", "e (K, D)")
     got_count, got_total, got_codes = answer
     new_count = decay * count + (1 - decay) * counts
     new_total = decay * total + (1 - decay) * sums

@@ -299,7 +299,7 @@ MISTAKES = [
         lambda m, c, x: (right_mean(m, c, x), wrong_way(np.linalg.cholesky(right_cov(m, c, x)))),
         "factor is the wrong way round",
     ),
-    ("conditional", right_mean, "return two things"),
+    ("conditional", right_mean, "mean: expected shape (2,)"),
 ]
 
 

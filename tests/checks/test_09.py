@@ -154,7 +154,7 @@ MISTAKES = [
     ("duration", duration(order=-1), "exact descriptions come first"),
     ("duration", duration(enough=lambda n, least: n > least), "at least, not more"),
     ("duration", pooled, "not pooled"),
-    ("duration", lambda *a: duration()(*a)[0], "two numbers"),
+    ("duration", lambda *a: duration()(*a)[0], "return two things"),
     ("contour", contour(out=lambda m, r: m + r), "exponential is missing"),
     ("contour", in_log_f0, "in r, what is left"),
     ("contour", contour(out=lambda m, r: np.exp(m) + r), "before the exponential"),

@@ -164,7 +164,7 @@ MISTAKES = [
     ("rate", lambda c, r: (bits(c, r)[0], -bits(c, r)[1]), "the sign"),
     ("rate", lambda c, r: (bits(c, r)[0], r * math.exp(entropy(c))), "this is the perplexity"),
     ("rate", lambda c, r: (bits(c, r)[0], r * careless(c)), "0 · log 0"),
-    ("rate", lambda c, r: bits(c, r)[0], "return two numbers"),
+    ("rate", lambda c, r: bits(c, r)[0], "return two things"),
     ("bigrams", lambda s, k: bigrams([np.concatenate(s)], k), "within each"),
     ("bigrams", lambda s, k: entropy(table(s, k).ravel()), "entropy of a pair"),
     ("bigrams", lambda s, k: bigrams(s, k) / math.log(2), "natural logarithm"),

@@ -102,7 +102,7 @@ MISTAKES = [
     ("masks", lambda f, h: (masks(f, h)[0], (f[:, None] >= h).float()), "sees x_t itself"),
     ("masks", lambda f, h: ((h[:, None] <= f).float(), masks(f, h)[1]), "turned round"),
     ("masks", lambda f, h: (masks(f, h)[0], (f[:, None] < h).float()), "lower degree"),
-    ("masks", lambda f, h: masks(f, h)[0], "two masks"),
+    ("masks", lambda f, h: masks(f, h)[0], "return two things"),
     ("impulse_response", lambda a, n: impulse_response(-a, n), "signs of the weights"),
     ("impulse_response", lambda a, n: np.r_[1, a, np.zeros(n - 4)], "echo of an echo"),
     ("impulse_response", lambda a, n: np.r_[impulse_response(a, n)[1:], 0], "h₀ = 1 is missing"),
