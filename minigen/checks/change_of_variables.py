@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from ..flows import Affine, Flow, MuLaw, StandardNormal, Transform
-from .core import CheckFailed, compare, exercise, parts, require
+from .core import CheckFailed, agree, compare, exercise, parts, require
+from .reader import Reader
 
 __all__ = [
     "banana",
@@ -33,9 +34,10 @@ def falling_map(log_density: Callable) -> None:
         raise CheckFailed(
             "✗ log density: NaN. f falls, so f'(x) < 0: take the logarithm of |f'(x)|, not of f'(x)"
         )
-    compare(
-        got,
-        log_z - slope,
+    agree(
+        log_density,
+        lambda x: -0.5 * (np.log(x) / 2) ** 2 - 0.5 * math.log(2 * math.pi) - np.log(2 * x),
+        [(x,), (np.array([7.0]),), (np.array([3.0, 1e-6, 3.0, 1e6, 0.5]),)],
         "log density",
         1e-9,
         [
@@ -57,9 +59,17 @@ def same_histogram(quantile: Callable) -> None:
     data = np.array([0.3, -1.0, 5.0, 0.0, 0.1])
     u = np.array([0.0, 0.19, 0.21, 0.5, 0.79, 0.99])
     ordered = np.sort(data)
-    compare(
-        quantile(u, data),
-        ordered[[0, 0, 1, 2, 3, 4]],
+    rng = np.random.default_rng(0)
+    others = [
+        (rng.random(9), rng.normal(size=12)),
+        (rng.random(30), np.array([2.0, 1.0, 2.0, 2.0, 5.0, 1.0])),
+        (np.array([0.9, 0.3, 0.0]), np.array([4.0])),
+        (np.array([0.75, 0.25, 0.5, 0.0, 0.25]), np.array([3.0, 1.0, 4.0, 2.0])),
+    ]
+    agree(
+        quantile,
+        lambda u, data: np.sort(data)[np.floor(u * len(data)).astype(int)],
+        [(u, data), *others],
         "F⁻¹(u) of five numbers",
         1e-12,
         [
@@ -73,7 +83,11 @@ def same_histogram(quantile: Callable) -> None:
                 ordered[[0, 1, 1, 2, 3, 4]],
                 "rounded to the nearest index: the ends get half a share",
             ),
-            (ordered[[0, 1, 2, 2, 4, 4]], "rounded up: the smallest value is never drawn"),
+            (ordered[[0, 1, 2, 3, 4, 4]], "rounded up, ⌈u T⌉: take ⌊u T⌋"),
+            (ordered[[-1, 0, 1, 2, 3, 4]], "⌈u T⌉ - 1: right but for u = 0, take ⌊u T⌋"),
+            (ordered[[0, 1, 1, 2, 4, 4]], "⌈u (T - 1)⌉: the ends get too much or too little"),
+            (ordered[[0, 0, 0, 2, 3, 3]], "⌊u (T - 1)⌋: the largest value is never drawn"),
+            (np.quantile(data, u), "np.quantile draws lines between the data: take ⌊u T⌋"),
             (
                 np.searchsorted(ordered, u, side="right") / 5,
                 "this is F itself (the share of the data at most u), not its inverse",
@@ -94,9 +108,11 @@ def signed_area(area: Callable) -> None:
     a = np.array([[1.0, 0.0], [0.0, 1.0], [2.0, 1.0], [1.2, -0.4], [1.0, 2.0]])
     b = np.array([[0.0, 1.0], [1.0, 0.0], [1.0, 3.0], [0.3, 0.5], [2.0, 4.0]])
     want = a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]
-    compare(
-        area(a, b),
-        want,
+    rng = np.random.default_rng(0)
+    agree(
+        area,
+        lambda a, b: a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0],
+        [(a, b), *((rng.normal(size=(n, 2)), 1e3 * rng.normal(size=(n, 2))) for n in (1, 2, 9))],
         "area",
         1e-12,
         [
@@ -116,7 +132,14 @@ def signed_area(area: Callable) -> None:
     )
 
 
-@exercise("4.4", "the log-determinant of a triangular matrix")
+DETERMINANTS = tuple(
+    f"{module}.{name}"
+    for module in ("torch", "torch.Tensor", "torch.linalg", "numpy.linalg", "scipy.linalg")
+    for name in ("det", "slogdet", "logdet")
+)
+
+
+@exercise("4.4", "the log-determinant of a triangular matrix", forbid=DETERMINANTS)
 def triangular_log_det(log_det: Callable) -> None:
     """log_det(L (B, D, D)) -> (B,) for lower-triangular matrices."""
     random = np.random.default_rng(0)
@@ -130,9 +153,18 @@ def triangular_log_det(log_det: Callable) -> None:
             "✗ log|det L|: a single number. It is summed over the batch as well, but there must be "
             "one value for each matrix"
         )
-    compare(
-        answer,
-        want,
+
+    def right(L: Tensor) -> Tensor:
+        return torch.diagonal(L, dim1=-2, dim2=-1).abs().log().sum(-1)
+
+    others = [
+        (torch.tensor(np.abs(np.tril(random.normal(size=(n, d, d))))),)
+        for n, d in ((1, 1), (5, 2), (2, 6))
+    ]
+    agree(
+        log_det,
+        right,
+        [(torch.tensor(L),), *others],
         "log|det L|",
         1e-9,
         [
@@ -165,7 +197,7 @@ class _Fall(Transform):
         return -x.exp(), x.sum(-1)
 
 
-@exercise("4.5", "a chain of maps")
+@exercise("4.5", "a chain of maps", forbid=("minigen.flows.Compose",))
 def chain(compose: Callable) -> None:
     """compose(transforms, x (B, D)) -> (z (B, D), log_det (B,)), data -> noise."""
     first = Affine(2).double().requires_grad_(False)
@@ -183,36 +215,59 @@ def chain(compose: Callable) -> None:
 
     z, steps = run(transforms)
     backwards, backward_parts = run(transforms[::-1])
-    answer = compose(transforms, x)
-    answer = parts(answer, "z", "the log-determinant")
-    compare(answer[0], z, "z", 1e-9, [(backwards, "the maps are applied in reverse order")])
-    compare(
-        answer[1],
-        sum(steps),
-        "log-determinant",
-        1e-9,
+
+    def right(transforms: list[Transform], x: Tensor) -> tuple[Tensor, Tensor]:
+        total = torch.zeros(len(x), dtype=x.dtype)
+        for transform in transforms:
+            x, part = transform(x)
+            total = total + part
+        return x, total
+
+    agree(
+        compose,
+        right,
         [
-            (steps[-1], "only that of the last step is kept: they add up"),
-            (
-                sum(t(x)[1] for t in transforms),
-                "every step's is taken at x: each belongs to the input of its own step",
-            ),
-            (
-                sum(t(z)[1] for t in transforms),
-                "every step's is taken at the end, z: each belongs to the input of its own step",
-            ),
-            (-sum(steps), "the sign: data -> noise adds them"),
-            (torch.stack(steps).prod(0), "multiplied: determinants multiply, logarithms add"),
-            (sum(backward_parts), "taken in reverse order"),
+            (transforms, x),
+            ([first], x[:1]),
+            ([first, first, *transforms], x),
+            ([transforms[2], first], 0.1 * x),
         ],
+        ("z", "log-determinant"),
+        1e-9,
+        {
+            "z": [(backwards, "the maps are applied in reverse order")],
+            "log-determinant": [
+                (steps[-1], "only that of the last step is kept: they add up"),
+                (
+                    sum(t(x)[1] for t in transforms),
+                    "every step's is taken at x: the next transform must see the z of the one before",
+                ),
+                (
+                    sum(t(z)[1] for t in transforms),
+                    "every step's is taken at the end, z: each belongs to the input of its own step",
+                ),
+                (-sum(steps), "the sign: data -> noise adds them"),
+                (torch.stack(steps).prod(0), "multiplied: determinants multiply, logarithms add"),
+                (sum(backward_parts), "taken in reverse order"),
+            ],
+        },
     )
 
 
 @exercise("4.6", "the banana")
 def banana(make: Callable) -> None:
     """make(b, s) -> Transform: z_1 = x_1, z_2 = (x_2 - b x_1²) exp(-s)."""
-    b, s = 0.7, 0.4
-    transform = make(b, s)
+    for b, s in ((-0.3, -1.0), (0.7, 0.4)):
+        transform = make(b, s)
+        grid = torch.linspace(-2, 2, 12, dtype=torch.float64).reshape(2, 3, 2)
+        for way in (transform, transform.inverse):
+            answer = parts(Reader(way)(grid), "points", "log-determinants")
+            answer = [v if isinstance(v, Tensor) else torch.zeros(0) for v in answer]
+            if answer[0].shape != grid.shape or answer[1].shape != grid.shape[:-1]:
+                raise CheckFailed(
+                    f"✗ shapes: points (2, 3, 2) give {tuple(answer[0].shape)} and log-determinants "
+                    f"{tuple(answer[1].shape)}, not (2, 3): any number of axes may come before the last"
+                )
     x = torch.tensor([[0.5, -1.0], [-1.2, 0.3], [2.0, 1.0]], dtype=torch.float64)
     z, there = transform(x)
     bend = x[:, 1] - b * x[:, 0] ** 2
@@ -282,3 +337,7 @@ def banana(make: Callable) -> None:
     density = flow.log_prob(torch.stack(torch.meshgrid(across, up, indexing="ij"), -1)).exp()
     area = torch.trapezoid(torch.trapezoid(density, up, dim=-1), across).item()
     require(abs(area - 1) < 1e-3, "its density integrates to one", f"it integrates to {area:.3f}")
+    transform, x = make(-0.3, -1.0), grid.reshape(-1, 2)[[4, 0, 3]]
+    scaled = (x[:, 1] + 0.3 * x[:, 0] ** 2) * math.e
+    compare(transform(x)[0], torch.stack([x[:, 0], scaled], -1), "forward, b = -0.3, s = -1", 1e-9)
+    compare(transform.inverse(transform(x)[0])[0], x, "and back", 1e-9)

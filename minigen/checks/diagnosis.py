@@ -122,6 +122,15 @@ def _factor(got: np.ndarray, want: np.ndarray, sizes: tuple[int, ...]) -> str | 
     return f"off by the same factor everywhere, {_known(factor, CONSTANTS)}"
 
 
+def _line(got: np.ndarray, want: np.ndarray) -> tuple[float, float]:
+    """(slope, start) of got = slope · want + start, or zeros."""
+    x, y = want.ravel(), got.ravel()
+    if x.size < 3 or x.dtype.kind not in "fiu" or y.dtype.kind not in "fiu" or np.ptp(x) == 0:
+        return 0.0, 0.0
+    slope, start = np.polyfit(x, y, 1)
+    return (slope, start) if np.allclose(slope * x + start, y, 1e-6, 1e-9) else (0.0, 0.0)
+
+
 def _shifted(got: np.ndarray, want: np.ndarray, tolerance: float) -> str | None:
     for axis in range(want.ndim):
         if want.shape[axis] < 4:
@@ -185,11 +194,6 @@ def value_reason(
             what = "NaN" if np.isnan(got[here]) else "infinite"
             share = "" if got.size == 1 else f" ({bad.sum()} of {got.size} values are not finite)"
             return f"NaN or infinite values: {what}{where}{share}"
-        if near(got, want, max(3e-6, 30 * tolerance)) and got.dtype.itemsize < 8:
-            return (
-                f"right, but only to the digits of {got.dtype}: the inputs are float64. Start from an "
-                "array or tensor of their dtype, dtype=x.dtype"
-            )
         if got.dtype.kind in "iub" and want.dtype.kind == "f" and (want != np.round(want)).any():
             for cut in (np.trunc, np.round, np.floor):
                 if np.array_equal(got, cut(want)):
@@ -216,6 +220,9 @@ def value_reason(
             return f"off by the same constant everywhere, {off[0]:.4g}" + (
                 f" ({known})" if known in OFFSETS and known not in ("1", "½") else ""
             )
+        slope, start = _line(got, want)
+        if slope:
+            return f"it is {slope:.4g} times the right value, plus {start:.4g}"
         shifted = _shifted(got, want, tolerance)
         if shifted:
             return shifted
@@ -295,4 +302,65 @@ def input_reason(
                 with suppress(Exception):
                     if near(got, right(*swapped), tolerance):
                         return f"`{names[j]}` and `{names[i]}` are exchanged"
+        return _term_reason(got, want, case, names)
+    return None
+
+
+def _terms(case: Sequence, names: Sequence[str], shape: tuple[int, ...]) -> Iterator[tuple]:
+    """(numbers of this shape made of one input, their name)."""
+    for value, name in zip(case, names, strict=True):
+        if isinstance(value, (bool, str)) or not (
+            isinstance(value, (int, float)) or hasattr(value, "ndim")
+        ):
+            continue
+        value = np.asarray(value.detach() if hasattr(value, "detach") else value, dtype=float)
+        for f, word in ((value, f"`{name}`"), (value**2, f"`{name}`²"), (np.exp(value), f"exp `{name}`"),
+                        (np.log(np.abs(value)), f"log `{name}`"), (np.abs(value), f"|`{name}`|")):  # fmt: skip
+            if f.ndim == 0 or f.shape == shape:
+                yield f, word
+            for axis in range(f.ndim):
+                if f.sum(axis).shape == shape or f.ndim == 1:
+                    yield f.sum(axis), f"the sum of {word}"
+
+
+def _term_reason(
+    got: np.ndarray, want: np.ndarray, case: Sequence, names: Sequence[str]
+) -> str | None:
+    """Whether a term or a factor made of one input is too many or missing."""
+
+    def constant(values: np.ndarray) -> float | None:
+        values = np.ravel(values)
+        first = float(values[0])
+        same = np.isfinite(first) and abs(first) > 1e-9 and np.allclose(values, first, 1e-6, 0)
+        return first if same else None
+
+    terms = list(_terms(case, names, want.shape))
+    for term, word in terms:
+        for power, said in ((1, "multiplied by"), (-1, "divided by")):
+            ratio = constant(got / want / term**power)
+            if (
+                ratio
+                and math.isclose(abs(ratio), 1, rel_tol=1e-6)
+                and not np.allclose(np.abs(term), 1)
+            ):
+                return f"it is the right value {said} {'minus ' if ratio < 0 else ''}{word}"
+    for i, (one, word) in enumerate(terms):
+        for two, other in terms[:i]:
+            for power, said in ((1, "times"), (-1, "over")):
+                for sign, doing in ((1, "multiplied"), (-1, "divided")):
+                    ratio = constant(got / want / (one * two**power) ** sign)
+                    if (
+                        ratio
+                        and math.isclose(ratio, 1, rel_tol=1e-6)
+                        and not np.allclose(got, want)
+                    ):
+                        return f"it is the right value {doing} by {word} {said} {other}"
+    for term, word in terms:
+        off = constant((got - want) / term) if want.size > 1 or term.ndim == 0 else None
+        if (
+            off
+            and (want.size > 1 or off in (1, -1, 2, -2, 0.5, -0.5))
+            and np.ptp(term) + (want.size < 2)
+        ):
+            return f"off by a term, {off:.4g} × {word}"
     return None

@@ -9,7 +9,7 @@ from scipy.stats import binom, norm
 
 from .. import metrics
 from ..data import example
-from .core import CheckFailed, compare, exercise, ok, require
+from .core import CheckFailed, agree, compare, exercise, ok, parts, require
 
 __all__ = [
     "distortion",
@@ -32,9 +32,10 @@ def distortion(mcd: Callable) -> None:
     a[0] += 5  # a louder sound: c_0 must not count
     squares = (a - b)[1:] ** 2
     want = np.mean(DB * np.sqrt(2 * squares.sum(0)))
-    compare(
-        mcd(a, b),
-        want,
+    agree(
+        mcd,
+        lambda a, b: np.mean(DB * np.sqrt(2 * ((a - b)[1:] ** 2).sum(0))),
+        [(a, b), *((rng.normal(size=s), rng.normal(size=s)) for s in ((2, 1), (25, 7), (5, 5)))],
         "MCD",
         1e-9,
         [
@@ -64,9 +65,12 @@ def mostly_noise(log_mixture: Callable) -> None:
     log_p, log_q = np.array([-3.0, -1.0, -4.0, 0.5]), np.array([-2.0, -5.0, -4.0, -0.5])
     share = 0.99
     want = np.log(share * np.exp(log_q) + (1 - share) * np.exp(log_p))
-    compare(
-        log_mixture(log_p, log_q, share),
-        want,
+    rng = np.random.default_rng(0)
+    agree(
+        log_mixture,
+        lambda p, q, share: np.logaddexp(np.log(1 - share) + p, np.log(share) + q),
+        [(log_p, log_q, share)]
+        + [(*rng.normal(0, 3, (2, n)), s) for n, s in ((1, 0.5), (6, 0.01), (3, 0.3))],
         "log density",
         1e-9,
         [
@@ -96,8 +100,8 @@ def mostly_noise(log_mixture: Callable) -> None:
 def interval(wilson: Callable) -> None:
     """wilson(k, n) -> (low, high) at 95 %."""
     z = norm.ppf(0.975)
-    cases = [(8, 10), (0, 12), (12, 12), (30, 50)]
-    got = np.array([wilson(k, n) for k, n in cases], dtype=float)
+    cases = [(8, 10), (0, 12), (12, 12), (30, 50), (1, 1), (3, 400), (77, 100)]
+    got = np.array([parts(wilson(k, n), "low", "high") for k, n in cases], dtype=float)
     want = np.array([metrics.wilson_interval(k, n) for k, n in cases])
     k, n = (np.array(v, dtype=float) for v in zip(*cases, strict=True))
     p = k / n
@@ -141,8 +145,13 @@ def _reject(n: int, level: float, two_sided: bool = True) -> np.ndarray:
 @exercise("15.4", "how many answers")
 def power(detects: Callable) -> None:
     """detects(n, share) -> probability that the two-sided sign test at 5 % rejects."""
-    cases = [(10, 0.9), (20, 0.75), (37, 0.75), (100, 0.5)]
-    got = np.array([detects(n, share) for n, share in cases], dtype=float)
+    cases = [(10, 0.9), (20, 0.75), (37, 0.75), (100, 0.5), (4, 0.9), (15, 0.2), (60, 0.4)]
+    answers = [detects(n, share) for n, share in cases]
+    if any(np.size(answer) != 1 for answer in answers):
+        raise CheckFailed(
+            "✗ power: one probability for each experiment; sum over the numbers of wins"
+        )
+    got = np.array([float(answer) for answer in answers])
 
     def by(rejects: Callable) -> np.ndarray:
         return np.array([binom.pmf(np.flatnonzero(rejects(n)), n, s).sum() for n, s in cases])
@@ -181,9 +190,17 @@ def permutation(p_value: Callable) -> None:
     sums, seen = signs @ d, d.sum()
     small = 1e-12
     want = np.mean(np.abs(sums) >= seen - small)
-    compare(
-        p_value(d),
-        want,
+    rng = np.random.default_rng(0)
+
+    def right(d: np.ndarray) -> float:
+        signs = np.array(np.meshgrid(*[(-1, 1)] * len(d))).reshape(len(d), -1)
+        return np.mean(np.abs(d @ signs) >= abs(d.sum()) - small)
+
+    agree(
+        p_value,
+        right,
+        [(d,), (np.array([0.4]),), (np.array([0.3, 0.3, -0.3, 0.3, 0.1]),)]
+        + [(rng.normal(m, 1, n),) for n, m in ((3, 1.0), (8, -0.6), (11, 0.3))],
         "p-value",
         1e-9,
         [
@@ -223,10 +240,14 @@ def envelopes(score: Callable) -> None:
         return float(np.mean((a * b).sum(axis) / norms))
 
     cut = lambda v, step=1: np.lib.stride_tricks.sliding_window_view(v, M, axis=1)[:, ::step]
-    want = mean(cut(x), cut(y))
-    compare(
-        score(x, y, M),
-        want,
+    agree(
+        score,
+        lambda x, y, M: mean(
+            *(np.lib.stride_tricks.sliding_window_view(v, M, axis=1) for v in (x, y))
+        ),
+        [(x, y, M)] + [
+            (*rng.normal(3, 1, (2, B, N)), m) for B, N, m in ((1, 5, 5), (4, 12, 3), (2, 30, 29))
+        ],
         "score",
         1e-9,
         [
@@ -276,6 +297,15 @@ def fool(make: Callable) -> None:
         "the same long-term spectrum: whoever looks only at |FFT| is fooled",
         f"its magnitudes |FFT| differ from the word's by up to {off:.1%} of the largest: change phases "
         "only",
+    )
+    noise = 0.5 + np.random.default_rng(0).normal(size=64)
+    noise += np.where(np.arange(64) % 2, -0.5, 0.5)
+    edges = np.abs(np.fft.rfft(noise)) - np.abs(np.fft.rfft(np.asarray(make(noise))))
+    require(
+        np.abs(edges).max() < 1e-6,
+        "of a sound with an offset, too",
+        f"of 64 numbers with an offset bin {int(np.abs(edges).argmax())} of |FFT| changes: the first and "
+        "the last bin of rfft must stay real",
     )
     lsd = metrics.log_spectral_distance(y, x, clip.rate)
     if lsd < 1:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .core import compare, exercise, parts, require
+from .core import agree, compare, exercise, require, turned
 
 __all__ = ["cost_of_a_sample", "layer_step", "ring_memory", "same_noise", "stream"]
 
@@ -17,14 +17,13 @@ def cost_of_a_sample(count: Callable) -> None:
     L, K, R, S, P, r = 6, 3, 8, 5, 2, 126
     layer, rest = 2 * K * R * R + R * R + S * R, R + S * S + P * S
     step = L * layer + rest - R * R
-    got = count(L, K, R, S, P, r)
-    got = parts(got, "naive", "cached")
-    compare(
-        got[1],
-        step,
-        "cached",
-        1e-9,
-        [
+
+    def right(L: int, K: int, R: int, S: int, P: int, r: int) -> tuple[int, int]:
+        one = R + L * (2 * K * R * R + R * R + S * R) - R * R + S * S + P * S
+        return one, (1 + r) * one
+
+    hints = {
+        "cached": [
             (step + R * R, "the last layer has no residual: nobody reads its output"),
             (
                 L * (layer - K * R * R) + rest - R * R,
@@ -38,18 +37,14 @@ def cost_of_a_sample(count: Callable) -> None:
             (step * (1 + r), "this is the naive cost: a cached sample is one time step"),
             (2 * step, "multiplications only: additions are not counted"),
         ],
-    )
-    compare(
-        got[0],
-        step * (1 + r),
-        "naive",
-        1e-9,
-        [
+        "naive": [
             (step * r, "the newest time step counts, too: 1 + r of them"),
             (step, "this is one time step: naively the whole receptive field runs"),
             (step * 2**L, "the receptive field is given: it is r, not 2^layers"),
         ],
-    )
+    }
+    cases = [(L, K, R, S, P, r), (1, 1, 1, 1, 1, 0), (10, 2, 32, 64, 30, 1023), (3, 4, 2, 7, 1, 11)]
+    agree(turned(count, "naive", "cached"), right, cases, ("cached", "naive"), 1e-12, hints)
 
 
 @exercise("8.2", "a ring of memory")
@@ -88,7 +83,13 @@ def ring_memory(make: Callable) -> None:
     )
 
 
-@exercise("8.3", "a convolution as a stream")
+def _convolved(x: np.ndarray, w: np.ndarray, d: int) -> np.ndarray:
+    taps = np.zeros((len(w) - 1) * d + 1)
+    taps[::d] = w[::-1]
+    return np.convolve(x, taps)[: len(x)]
+
+
+@exercise("8.3", "a convolution as a stream", forbid=("numpy.convolve", "scipy.signal.lfilter"))
 def stream(convolve: Callable) -> None:
     """convolve(x (T,), weights (K,), dilation) -> y (T,): y[t] = Σ_k w[k] x[t - (K-1-k)·d]."""
     rng = np.random.default_rng(0)
@@ -127,6 +128,11 @@ def stream(convolve: Callable) -> None:
                 ),
             ],
         )
+    others = [
+        (rng.normal(size=t), rng.normal(size=k), d)
+        for t, k, d in ((1, 2, 3), (6, 4, 5), (30, 5, 2), (9, 1, 4), (12, 3, 1))
+    ]
+    agree(convolve, _convolved, others, "other sizes, also shorter than the past,", 1e-10)
 
 
 @exercise("8.4", "one layer, one step")
@@ -147,38 +153,55 @@ def layer_step(step: Callable) -> None:
     def out(a):
         return weights["mix"] @ a + weights["add"]
 
-    got = step(now.copy(), past.copy(), weights)
-    got = parts(got, "h_next", "a")
-    a = truth()
-    compare(
-        got[1],
-        a,
-        "a",
-        1e-9,
-        [
+    a, root = truth(), 0.5**0.5
+    hints = {
+        "a": [
             (truth(past, now), "past and now are exchanged"),
             (truth(swap=True), "filter and gate are exchanged: the first R rows are the filter"),
             (truth(gate=np.tanh), "the gate is a sigmoid, from 0 to 1"),
             (truth(past_=0 * past), "h_past is not used"),
+            ((now + out(a)) * root, "this is h_next: return h_next first, then a"),
         ],
-    )
-    root = 0.5**0.5
-    compare(
-        got[0],
-        (now + out(a)) * root,
-        "h_next",
-        1e-9,
-        [
+        "h_next": [
             (now + out(a), "the factor 1/√2 is missing: without it every layer makes h louder"),
             ((now + weights["mix"] @ a) * root, "the bias `add` is missing"),
             (out(a) * root, "the residual is missing: h_now goes round the layer"),
             ((past + out(a)) * root, "the residual is h_now, not h_past"),
             ((now + a) * root, "`mix` is missing between a and the residual"),
         ],
+    }
+
+    def right(now: np.ndarray, past: np.ndarray, w: dict) -> tuple[np.ndarray, np.ndarray]:
+        f, g = np.split(w["past"] @ past + w["now"] @ now + w["bias"], 2)
+        a = np.tanh(f) * sigmoid(g)
+        return a, (now + w["mix"] @ a + w["add"]) * root
+
+    others = []
+    for R in (1, 7):
+        names = {
+            "past": (2 * R, R),
+            "now": (2 * R, R),
+            "bias": (2 * R,),
+            "mix": (R, R),
+            "add": (R,),
+        }
+        others.append(
+            (
+                *rng.normal(size=(2, R)),
+                {name: rng.normal(size=shape) for name, shape in names.items()},
+            )
+        )
+    agree(
+        turned(step, "h_next", "a"),
+        right,
+        [(now, past, weights), *others],
+        ("a", "h_next"),
+        1e-9,
+        hints,
     )
 
 
-@exercise("8.5", "the same noise")
+@exercise("8.5", "the same noise", own_chance=True)
 def same_noise(draw: Callable) -> None:
     """draw(mean, log_scale, noise, temperature, floor) -> x: from a Gaussian with a floor."""
     mean, log_scale = np.array([0.1, -0.2, 0.3]), np.array([-1.0, -9.0, -3.0])
@@ -209,3 +232,14 @@ def same_noise(draw: Callable) -> None:
                 (mean + scale * noise, "the temperature is not used"),
             ],
         )
+    rng = np.random.default_rng(0)
+    agree(
+        draw,
+        lambda m, s, z, heat, floor: m + heat * np.exp(np.maximum(s, floor)) * z,
+        [
+            (*rng.normal(0, 2, (3, n)), heat, floor)
+            for n, heat, floor in ((1, 0.0, -1), (9, 1.3, 0.5))
+        ],
+        "other samples",
+        1e-9,
+    )

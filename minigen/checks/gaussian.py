@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from ..gaussian import LOG_2PI, Gaussian
-from .core import CheckFailed, compare, exercise, parts, require
+from .core import CheckFailed, agree, compare, exercise, parts, require
 
 __all__ = [
     "conditional",
@@ -18,11 +18,20 @@ __all__ = [
     "shrinkage",
 ]
 
+LIBRARY = ("minigen.gaussian.Gaussian",)  # the exercises ask for NumPy and SciPy alone
 MEAN = np.array([0.5, -1.0, 2.0])
 COV = np.array([[2.0, 0.6, -0.3], [0.6, 0.5, 0.1], [-0.3, 0.1, 0.9]])
 
 
-@exercise("2.1", "log-density")
+def _problem(n: int, d: int, scale: float = 1.0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Observations (n, d), a mean and a covariance."""
+    rng = np.random.default_rng(10 * n + d)
+    root = scale * (np.tril(rng.normal(size=(d, d)), -1) / 2 + np.diag(rng.uniform(0.3, 2, d)))
+    mean = 3 * scale * rng.normal(size=d)
+    return mean + rng.normal(size=(n, d)) @ root.T, mean, root @ root.T
+
+
+@exercise("2.1", "log-density", forbid=LIBRARY)
 def log_density(my_log_density: Callable) -> None:
     """my_log_density(x (n, D), mean (D,), cov (D, D)) -> (n,), in nats."""
     x = np.random.default_rng(0).normal(size=(5, 3)) + MEAN
@@ -40,9 +49,10 @@ def log_density(my_log_density: Callable) -> None:
             "✗ log-density: a single number. The rows are different observations: return one value "
             "for each"
         )
-    compare(
-        answer,
-        want,
+    agree(
+        my_log_density,
+        lambda x, mean, cov: Gaussian(mean, cov).log_prob(x),
+        [(x, MEAN, COV), _problem(3, 1), _problem(9, 6), _problem(4, 2, 1e-4), _problem(3, 4, 1e3)],
         "log-density",
         1e-9,
         [
@@ -96,7 +106,7 @@ def log_density(my_log_density: Callable) -> None:
     )
 
 
-@exercise("2.2", "maximum likelihood")
+@exercise("2.2", "maximum likelihood", forbid=LIBRARY)
 def maximum_likelihood(fit: Callable) -> None:
     """fit(x (N, D)) -> mean (D,), cov (D, D)."""
     rng = np.random.default_rng(1)
@@ -151,9 +161,17 @@ def maximum_likelihood(fit: Callable) -> None:
         f"with a mean of 1e8 your variance is {got[0, 0]:.4g}, not {want[0, 0]:.4g}: the average of "
         "x xᵀ less mean meanᵀ takes one huge number from another. Subtract the mean first",
     )
+    twice = np.repeat(_problem(4, 2)[0], 3, axis=0)
+    agree(
+        fit,
+        lambda x: (x.mean(0), np.cov(x.T, ddof=0).reshape(x.shape[1], -1)),
+        [(_problem(n, d)[0],) for n, d in ((2, 2), (5, 8), (30, 4))] + [(twice,)],
+        ("mean", "covariance"),
+        1e-9,
+    )
 
 
-@exercise("2.3", "one covariance for several means")
+@exercise("2.3", "one covariance for several means", forbid=LIBRARY)
 def pooled_covariance(pooled: Callable) -> None:
     """pooled(groups: list of (N_g, D)) -> (D, D), unbiased, each group around its own mean."""
     rng = np.random.default_rng(2)
@@ -172,9 +190,17 @@ def pooled_covariance(pooled: Callable) -> None:
     within = sum(scatters)
     one_mean = "taken around one common mean: each group has its own"
     unbiased = [s / (m - 1) for s, m in zip(scatters, sizes, strict=True)]
-    compare(
-        pooled(groups),
-        within / (n - k),
+    rng = np.random.default_rng(5)
+    others = [
+        [rng.normal(c, 1, (n, d)) for c, n in enumerate(sizes)]
+        for d, sizes in ((3, (4, 1, 9, 2)), (4, (6,)), (2, (5, 2)), (2, (3, 3, 3, 3, 3, 3)))
+    ]
+    agree(
+        pooled,
+        lambda gs: (
+            sum((g - g.mean(0)).T @ (g - g.mean(0)) for g in gs) / (sum(map(len, gs)) - len(gs))
+        ),
+        [(groups,), *((other,) for other in others)],
         "pooled covariance",
         1e-9,
         [
@@ -214,7 +240,7 @@ def pooled_covariance(pooled: Callable) -> None:
     )
 
 
-@exercise("2.4", "sampling")
+@exercise("2.4", "sampling", forbid=LIBRARY)
 def sampling(sample: Callable) -> None:
     """sample(mean (D,), cov (D, D), z (n, D)) -> (n, D), with z standard normal noise."""
     d = len(MEAN)
@@ -269,6 +295,11 @@ def sampling(sample: Callable) -> None:
             ),
         ],
     )
+    for n, size in ((5, 1), (2, 6)):
+        z, mean, cov = _problem(n, size)
+        mixed = np.asarray(sample(mean, cov, np.eye(size))) - mean
+        compare(mixed.T @ mixed, cov, f"covariance in {size} dimensions", 1e-9)
+        compare(sample(mean, cov, z), mean + z @ mixed, f"{n} samples, linear in z,", 1e-9)
     z = np.random.default_rng(3).standard_normal((20_000, d))
     x = np.asarray(sample(MEAN, COV, z))
     model = Gaussian(MEAN, COV)
@@ -281,7 +312,7 @@ def sampling(sample: Callable) -> None:
     )
 
 
-@exercise("2.5", "how much to shrink")
+@exercise("2.5", "how much to shrink", forbid=LIBRARY)
 def shrinkage(curve: Callable) -> None:
     """curve(train (N, D), held_out (M, D), amounts (K,)) -> (K,): held-out nats a frame."""
     rng = np.random.default_rng(4)
@@ -302,9 +333,15 @@ def shrinkage(curve: Callable) -> None:
 
     ball = np.trace(S) / d * np.eye(d)
     want = scores(S, ball, held_out, mean, amounts)
-    compare(
-        curve(train, held_out, amounts),
-        want,
+    others = [(_problem(n, d)[0], _problem(m, d)[0], a) for n, m, d, a in (
+        (5, 3, 2, np.array([0.9, 0.2])), (20, 1, 4, np.array([0.5])), (3, 8, 3, np.array([1, 0.1, 0.1])),
+    )]  # fmt: skip
+    agree(
+        curve,
+        lambda x, y, a: np.array(
+            [Gaussian.fit(x, shrinkage=float(b)).log_prob(y).mean() for b in a]
+        ),
+        [(train, held_out, amounts), *others],
         "held-out curve",
         1e-8,
         [
@@ -358,7 +395,7 @@ def shrinkage(curve: Callable) -> None:
     )
 
 
-@exercise("2.6", "predict the rest")
+@exercise("2.6", "predict the rest", forbid=LIBRARY)
 def conditional(predict: Callable) -> None:
     """predict(mean (D,), cov (D, D), known (k,)) -> mean (D - k,), cov (D - k, D - k)."""
     mean = np.array([1.0, -0.5, 2.0, 0.3])
@@ -427,4 +464,19 @@ def conditional(predict: Callable) -> None:
         abs(joint - product) < 1e-8,
         "log p(x_b) + log p(x_a | x_b) is log p(x)",
         f"log p(x_b) + log p(x_a | x_b) is {product:.4f}, but log p(x) is {joint:.4f}",
+    )
+
+    def right(mean: np.ndarray, cov: np.ndarray, known: np.ndarray) -> tuple:
+        rest = Gaussian(mean, cov).condition(np.arange(len(known)), known)
+        return rest.mean, rest.cov
+
+    others = [(*_problem(1, d)[1:], np.random.default_rng(d).normal(size=k)) for d, k in (
+        (2, 1), (5, 1), (5, 4), (7, 3),
+    )]  # fmt: skip
+    agree(
+        predict,
+        right,
+        others,
+        ("mean", "covariance"),
+        1e-9,
     )

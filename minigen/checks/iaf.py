@@ -11,7 +11,7 @@ from scipy.signal import lfilter
 from torch import Tensor
 
 from ..flows import IAF, MaskedAffineAutoregressive
-from .core import CheckFailed, compare, exercise, parts, require
+from .core import CheckFailed, agree, compare, exercise, ok, parts, require
 
 __all__ = ["entropy", "impulse_response", "leaks", "log_density", "masks", "sample"]
 
@@ -28,15 +28,23 @@ def log_density(function: Callable) -> None:
     m, s = net(x)
     z = (x - m) * torch.exp(-s)
     half = 0.5 * math.log(2 * math.pi)
-    want = (-0.5 * z**2 - half - s).sum(1)
     got = function(x, net)
     if np.ndim(got) == 0:
         raise CheckFailed(
             "✗ log p(x): a single number, summed over the batch as well: one value for each row"
         )
-    compare(
-        got,
-        want,
+
+    def right(x: Tensor, net: Callable) -> Tensor:
+        m, s = net(x)
+        return (-0.5 * ((x - m) * torch.exp(-s)) ** 2 - half - s).sum(1)
+
+    generator = torch.Generator().manual_seed(0)
+    others = [torch.randn(n, t, generator=generator).double() for n, t in ((1, 1), (4, 6), (3, 2))]
+    other_net = lambda x: (torch.sin(net(x)[0]), 0.5 + net(x)[1])
+    agree(
+        function,
+        right,
+        [(x, net), *((v, other_net) for v in others), (50 * others[1], net)],
         "log p(x)",
         1e-9,
         [
@@ -93,52 +101,59 @@ def sample(function: Callable) -> None:
         "one pass back does not give the noise",
     )
 
+    def right(z: Tensor, net: Callable) -> Tensor:
+        x = torch.zeros_like(z)
+        for t in range(z.shape[1]):
+            m, s = net(x)
+            x[:, t] = z[:, t] * torch.exp(s[:, t]) + m[:, t]
+        return x
+
+    generator = torch.Generator().manual_seed(0)
+    others = [
+        (torch.randn(n, t, generator=generator).double(), net) for n, t in ((1, 1), (3, 9), (2, 2))
+    ]
+    agree(function, right, others, "samples of other lengths", 1e-9)
+
 
 @exercise("13.3", "the masks")
 def masks(make: Callable) -> None:
     """make(degrees_in (D,), degrees_hidden (H,)) -> (mask_in (H, D), mask_out (D, H)), zeros and ones."""
     first, hidden = torch.tensor([1, 2, 3, 4]), torch.tensor([1, 1, 2, 3, 3])
     answer = parts(make(first, hidden), "the first mask", "the last mask")
-    mask_in, mask_out = (torch.as_tensor(mask).double() for mask in answer)
-    want_in = (hidden[:, None] >= first).double()
-    want_out = (first[:, None] > hidden).double()
-    compare(
-        mask_in,
-        want_in,
-        "the first mask",
-        1e-9,
-        [
-            (
-                (hidden[:, None] > first).double(),
-                "`>`: a hidden unit of degree k may see input k itself",
-            ),
-            (
-                (hidden[:, None] <= first).double(),
-                "turned round: k sees inputs up to k, not from k on",
-            ),
+    want_in, want_out = hidden[:, None] >= first, first[:, None] > hidden
+    names = ("the first mask", "the last mask")
+    hints = {
+        names[0]: [
+            (hidden[:, None] > first, "`>`: a hidden unit of degree k may see input k itself"),
+            (hidden[:, None] <= first, "turned round: k sees inputs up to k, not from k on"),
         ],
-    )
-    compare(
-        mask_out,
-        want_out,
-        "the last mask",
-        1e-9,
-        [
+        names[1]: [
             (
-                (first[:, None] >= hidden).double(),
+                first[:, None] >= hidden,
                 "`>=` in the last mask: output t sees x_t itself, so the Jacobian's diagonal is wrong",
             ),
-            (
-                (first[:, None] < hidden).double(),
-                "turned round: output t sees units of a lower degree",
-            ),
+            (first[:, None] < hidden, "turned round: output t sees units of a lower degree"),
         ],
-    )
-    paths = mask_out @ mask_in
+    }
+    compare(answer[0], want_in, names[0], 1e-9, hints[names[0]])
+    compare(answer[1], want_out, names[1], 1e-9, hints[names[1]])
+    paths = want_out.double() @ want_in.double()
     require(
         torch.equal(paths > 0, torch.ones(4, 4).tril(-1) > 0),
         "every output sees all of its past and nothing else",
         "the product of the masks is not strictly lower triangular",
+    )
+    others = [
+        ([3, 1, 4, 2], [1, 1, 2, 3, 3]),
+        ([4, 3, 2, 1], [3, 1, 2]),
+        ([1, 2], [1]),
+        ([2, 5, 1, 4, 3, 6], [5, 1, 3, 2, 4, 1, 5]),
+    ]
+    agree(
+        make,
+        lambda first, hidden: (hidden[:, None] >= first, first[:, None] > hidden),
+        [(torch.tensor(first), torch.tensor(hidden)) for first, hidden in others],
+        names,
     )
 
 
@@ -148,9 +163,16 @@ def impulse_response(response: Callable) -> None:
     a, n = np.array([1.3, -0.8, 0.1]), 12
     start = np.eye(1, n)[0]
     want = lfilter([1.0], np.concatenate([[1], -a]), start)
-    compare(
-        response(a, n),
-        want,
+
+    def right(a: np.ndarray, n: int) -> np.ndarray:
+        return lfilter([1.0], np.concatenate([[1], -a]), np.eye(1, n)[0])
+
+    rng = np.random.default_rng(1)
+    others = [(rng.uniform(-0.6, 0.6, p), n) for p, n in ((1, 6), (5, 3), (2, 1), (7, 30))]
+    agree(
+        response,
+        right,
+        [(a, n), *others],
         "h",
         1e-9,
         [
@@ -189,8 +211,10 @@ def leaks(find: Callable) -> None:
         wrong = wrong.index_add(0, torch.tensor([1, 2]), torch.stack([x[1] ** 2, 0.5 * x[3]]))
         return torch.tanh(past) + wrong
 
-    def clean(x: Tensor) -> Tensor:
+    def clean_of(x: Tensor) -> Tensor:
         return torch.tanh(torch.cat([x.new_zeros(1), x.cumsum(0)[:-1]]))
+
+    clean = clean_of
 
     def pairs(function: Callable) -> set[tuple[int, int]]:
         return {(int(t), int(s)) for t, s in find(function, x)}
@@ -208,6 +232,26 @@ def leaks(find: Callable) -> None:
         f"the leaks: expected (1, 1) and (2, 3), got {sorted(found)}",
     )
     require(not pairs(clean), "a clean network has none", "a clean network is accused")
+    for size, planted in (
+        (2, {(0, 0)}),
+        (6, {(0, 5), (3, 3), (4, 5)}),
+        (7, {(t, t) for t in range(7)}),
+    ):
+        point = torch.linspace(-1, 1, size, dtype=torch.float64)
+
+        def sly(x: Tensor, planted: set = planted) -> Tensor:
+            parts = list(clean_of(x))
+            for t, s in planted:
+                parts[t] = parts[t] + 1e-6 * torch.sin(x[s])
+            return torch.stack(parts)
+
+        got = {(int(t), int(s)) for t, s in find(sly, point)}
+        if got != planted:
+            raise CheckFailed(
+                f"✗ other leaks: in a net of {size} outputs expected {sorted(planted)}, got {sorted(got)}. "
+                "Even a slope of 1e-6 is a leak"
+            )
+    ok("small ones too, in nets of other sizes")
     torch_net = MaskedAffineAutoregressive(4, (8,)).double()
     require(
         not pairs(lambda x: torch_net.net(x)[:, 0]),
@@ -216,7 +260,7 @@ def leaks(find: Callable) -> None:
     )
 
 
-@exercise("13.6", "entropy from one pass")
+@exercise("13.6", "entropy from one pass", own_chance=True)
 def entropy(estimate: Callable) -> None:
     """estimate(flow, n, generator) -> -E[log q], nats, without the slow direction."""
     flow = IAF(3, 1, (8,)).requires_grad_(False)
@@ -228,7 +272,8 @@ def entropy(estimate: Callable) -> None:
     calls = []
     forward = flow.transform.transform.inverse
     flow.transform.transform.inverse = lambda *args: calls.append(1) or forward(*args)
-    got = float(estimate(flow, 20_000, torch.Generator().manual_seed(0)))
+    seeded = lambda seed: torch.Generator().manual_seed(seed)
+    got = float(estimate(flow, 20_000, seeded(0)))
     compare(
         got,
         base - s,
@@ -246,3 +291,11 @@ def entropy(estimate: Callable) -> None:
         "the slow direction was not used",
         "you called log_prob, which takes D steps: sample_and_log_prob has the density already",
     )
+    few = [float(estimate(flow, 7, seeded(seed))) for seed in (1, 1, 2)]
+    require(
+        few[0] == few[1] and few[0] != few[2],
+        "the generator decides, seed by seed",
+        f"seeds 1, 1 and 2 give {few}: give your generator to sample_and_log_prob, and n as well",
+    )
+    _, log_q = flow.sample_and_log_prob((7,), generator=seeded(1))
+    compare(few[0], -log_q.mean(), "the mean over 7 samples", 1e-5)

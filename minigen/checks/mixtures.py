@@ -10,7 +10,7 @@ from scipy.special import logsumexp
 
 from ..gaussian import Gaussian
 from ..mixture import GaussianMixture
-from .core import CheckFailed, compare, exercise, parts, require
+from .core import CheckFailed, agree, compare, exercise, parts, require
 
 __all__ = [
     "best_path",
@@ -32,9 +32,11 @@ def log_sum_exp(function: Callable) -> None:
         raise CheckFailed("✗ rows: a single number. Sum along each row: axis=1")
     if np.shape(answer) == (3,):
         raise CheckFailed("✗ rows: summed over the columns. There is one sum for each row: axis=1")
-    compare(
-        answer,
-        want,
+    rng = np.random.default_rng(0)
+    agree(
+        function,
+        lambda a: logsumexp(a, axis=1),
+        [(a,), *((rng.normal(0, 3, shape),) for shape in ((1, 1), (2, 7), (6, 1), (3, 4)))],
         "ordinary rows",
         1e-10,
         [
@@ -72,9 +74,15 @@ def responsibilities(function: Callable) -> None:
     def normalised(values: np.ndarray, axis: int = 1) -> np.ndarray:
         return np.exp(values - logsumexp(values, axis=axis, keepdims=True))
 
-    compare(
-        function(log_w, log_n),
-        normalised(joint),
+    rng = np.random.default_rng(0)
+    others = [
+        (np.log(rng.dirichlet(np.ones(k))), rng.normal(0, 4, (n, k)))
+        for n, k in ((1, 1), (2, 5), (7, 2), (3, 3))
+    ]
+    agree(
+        function,
+        lambda w, n: normalised(w + n),
+        [(log_w, log_n), *others],
         "responsibilities",
         1e-10,
         [
@@ -159,6 +167,19 @@ def m_step(function: Callable) -> None:
             ),
         ],
     )
+
+    def right(x: np.ndarray, r: np.ndarray) -> tuple:
+        n = r.sum(0)
+        off = x[:, None] - (r.T @ x / n[:, None])
+        return (
+            n / len(x),
+            r.T @ x / n[:, None],
+            np.einsum("nk,nki,nkj->kij", r, off, off) / n[:, None, None],
+        )
+
+    shapes = ((5, 1, 1), (4, 3, 2), (20, 2, 5))
+    others = [(rng.normal(5, 2, (n, d)), rng.dirichlet(np.ones(k), n)) for n, d, k in shapes]
+    agree(function, right, others, ("weights", "means", "covariances"), 1e-9)
     start = GaussianMixture.from_parameters(
         np.ones(2) / 2, [[-1, 0], [1, 0]], np.stack([4 * np.eye(2)] * 2)
     )
@@ -243,6 +264,8 @@ def forward(function: Callable) -> None:
                 ),
             ],
         )
+    others = [_chain(k, n, seed) for k, n, seed in ((1, 4, 3), (2, 1, 4), (5, 9, 5), (4, 2, 6))]
+    agree(function, lambda *chain: _forward(*chain)[1], others, "other chains", 1e-9)
     rng = np.random.default_rng(2)
     long = rng.normal(size=(3000, 3)) - 5
     got = function(long, log_a, log_pi)
@@ -295,6 +318,15 @@ def best_path(function: Callable) -> None:
     from ..hmm import left_to_right
     from ..hmm import viterbi as library
 
+    others = [
+        _chain(k, n, s) for k, n, s in ((1, 3, 3), (2, 1, 4), (5, 9, 5), (4, 2, 6), (3, 7, 8))
+    ]
+    others += [
+        (5 * b, a, 0.1 * pi) for b, a, pi in (_chain(4, 1, 9), _chain(5, 2, 10), _chain(3, 4, 11))
+    ]
+    agree(
+        function, lambda *chain: library(*chain)[0], others, "the best paths of other chains", 1e-9
+    )
     log_a, log_pi, _ = left_to_right(4, 0.7)
     log_b = np.random.default_rng(3).normal(size=(12, 4)) + np.repeat(3 * np.eye(4), 3, axis=0)
     got = np.asarray(function(log_b, log_a, log_pi))
@@ -331,9 +363,25 @@ def trajectory(function: Callable) -> None:
         w, precision = np.vstack([np.eye(n), slope]), 1 / np.concatenate([v, u])
         return np.linalg.solve((w.T * precision) @ w, (w.T * precision) @ np.concatenate([m, s]))
 
-    compare(
-        function(m, v, s, u),
-        solve(slope / 2, v, u),
+    def right(m: np.ndarray, v: np.ndarray, s: np.ndarray, u: np.ndarray) -> np.ndarray:
+        k = len(m)
+        w = np.vstack([np.eye(k), (np.eye(k, k=1) - np.eye(k, k=-1))[1:-1] / 2])
+        precision = 1 / np.concatenate([v, u])
+        return np.linalg.solve((w.T * precision) @ w, (w.T * precision) @ np.concatenate([m, s]))
+
+    others = [
+        (
+            rng.normal(0, 9, k),
+            rng.uniform(0.1, 9, k),
+            rng.normal(size=k - 2),
+            rng.uniform(0.1, 2, k - 2),
+        )
+        for k in (3, 4, 12)
+    ]
+    agree(
+        function,
+        right,
+        [(m, v, s, u), *others],
         "the trajectory",
         1e-9,
         [

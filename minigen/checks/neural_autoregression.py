@@ -9,7 +9,7 @@ from itertools import product
 import numpy as np
 import torch
 
-from .core import CheckFailed, compare, exercise, parts, require
+from .core import CheckFailed, agree, compare, exercise, require, turned
 
 __all__ = ["bits_per_character", "draw", "lstm_step", "masks", "mixture", "nucleus"]
 
@@ -19,9 +19,11 @@ def bits_per_character(rate: Callable) -> None:
     """rate(log_p (T,)) -> bits a character."""
     log_p = np.log([0.5, 0.25, 0.1, 0.9, 0.02])
     want = -log_p.mean() / math.log(2)
-    compare(
-        rate(log_p),
-        want,
+    rng = np.random.default_rng(0)
+    agree(
+        rate,
+        lambda log_p: -log_p.mean() / math.log(2),
+        [(log_p,), (np.log([0.3]),), (-rng.exponential(3, 50),), (np.zeros(4),)],
         "bits a character",
         1e-9,
         [
@@ -52,17 +54,18 @@ def lstm_step(step: Callable) -> None:
     generator = torch.Generator().manual_seed(0)
     a = 1.5 * torch.randn(3, 8, generator=generator, dtype=torch.float64)
     c = torch.randn(3, 2, generator=generator, dtype=torch.float64)
-    answer = step(a, c)
-    answer = parts(answer, "h", "c")
     i, f, g, o = a.chunk(4, -1)
     sigm, tanh = torch.sigmoid, torch.tanh
     want = sigm(f) * c + sigm(i) * tanh(g)
-    compare(
-        answer[1],
-        want,
-        "the cell state",
-        1e-9,
-        [
+    hints = {
+        "h": [
+            (sigm(o) * want, "tanh is missing: h = o ⊙ tanh(c)"),
+            (sigm(o) * tanh(c), "the old cell state is shown: use the new one"),
+            (tanh(want), "the output gate is missing"),
+            (tanh(o) * tanh(want), "the output gate goes through the sigmoid"),
+            (want, "this is c: return h first, then c"),
+        ],
+        "c": [
             (sigm(i) * c + sigm(f) * tanh(g), "the input and the forget gate are swapped"),
             (sigm(f) * c + sigm(i) * sigm(g), "the candidate goes through tanh, not the sigmoid"),
             (sigm(f) * c + sigm(i) * g, "the candidate is not squashed: tanh(g)"),
@@ -71,22 +74,25 @@ def lstm_step(step: Callable) -> None:
                 "blocks 3 and 4 are swapped: the order is i, f, g, o",
             ),
             (sigm(i) * tanh(g), "the old cell state is lost: f ⊙ c is added"),
-            (c + sigm(i) * tanh(g), "nothing is forgotten: the old cell state is multiplied by f"),
             (sigm(o) * tanh(want), "this is h: return h first, then c"),
+            (
+                c + sigm(i) * tanh(g),
+                "nothing is forgotten: the old cell state is multiplied by f",
+            ),
         ],
-    )
-    compare(
-        answer[0],
-        sigm(o) * tanh(want),
-        "the output",
-        1e-9,
-        [
-            (sigm(o) * want, "tanh is missing: h = o ⊙ tanh(c)"),
-            (sigm(o) * tanh(c), "the old cell state is shown: use the new one"),
-            (tanh(want), "the output gate is missing"),
-            (tanh(o) * tanh(want), "the output gate goes through the sigmoid"),
-        ],
-    )
+    }
+
+    def right(a: torch.Tensor, c: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        i, f, g, o = a.chunk(4, -1)
+        new = sigm(f) * c + sigm(i) * tanh(g)
+        return new, sigm(o) * tanh(new)
+
+    others = [
+        torch.randn(2, b, 4 * n, generator=generator, dtype=torch.float64)
+        for b, n in ((1, 1), (5, 3))
+    ]
+    cases = [(a, c), *((2 * v[0], v[1, :, : v.shape[-1] // 4]) for v in others)]
+    agree(turned(step, "h", "c"), right, cases, ("c", "h"), 1e-9, hints)
     closed = torch.cat([torch.full((1, 1), v, dtype=a.dtype) for v in (-40.0, 40.0, 3.0, 0.0)], 1)
     kept = step(closed, torch.full((1, 1), 0.7, dtype=a.dtype))[1].item()
     require(
@@ -107,9 +113,26 @@ def nucleus(cut: Callable) -> None:
         return q
 
     kept = keep(1, 3)
-    compare(
-        cut(p.copy(), 0.5),
-        kept / kept.sum(),
+
+    def right(p: np.ndarray, top_p: float) -> np.ndarray:
+        order = np.argsort(-p)
+        stay = order[np.cumsum(p[order]) - p[order] < top_p]
+        q = np.zeros(len(p))
+        q[stay] = p[stay]
+        return q / q.sum()
+
+    rng = np.random.default_rng(0)
+    exact = np.array(
+        [0.125, 0.5, 0.125, 0.25]
+    )  # exact in floating point, so that a sum may equal top_p
+    agree(
+        cut,
+        right,
+        [(p, 0.5), (exact, 0.5), (exact, 0.75), (np.ones(1), 0.3)]
+        + [
+            (rng.dirichlet(np.full(n, 0.5)), t)
+            for n, t in ((3, 0.9), (20, 0.6), (50, 0.97), (9, 0.01))
+        ],
         "two of five symbols hold 0.5",
         1e-9,
         [
@@ -136,49 +159,48 @@ def masks(make: Callable) -> None:
     """make(inputs (D,), hidden (H,), outputs (D,)) -> M (H, D), M_out (D, H)."""
     inputs = outputs = np.array([1, 2, 3, 4])
     hidden = np.array([1, 3, 2, 1, 2, 3])
-    answer = make(inputs, hidden, outputs)
-    answer = parts(answer, "the mask into the hidden layer", "the mask into the output")
-    first, last = (np.asarray(mask, dtype=float) for mask in answer)
-    want = (hidden[:, None] >= inputs[None]).astype(float)
-    want_out = (outputs[:, None] > hidden[None]).astype(float)
-    compare(
-        first,
-        want,
-        "the mask into the hidden layer",
-        1e-9,
-        [
+    hints = {
+        "the mask into the hidden layer": [
             (
-                (hidden[:, None] > inputs[None]).astype(float),
+                hidden[:, None] > inputs,
                 (
-                    "strict where it need not be: a unit of degree m may see input m. Then no output sees "
-                    "the coordinate just before it"
+                    "strict where it need not be: a unit of degree m may see input m. Then no output "
+                    "sees the coordinate just before it"
                 ),
             ),
-            ((hidden[:, None] <= inputs[None]).astype(float), "the comparison is turned round"),
-            ((hidden[:, None] < inputs[None]).astype(float), "the comparison is turned round"),
+            (hidden[:, None] <= inputs, "the comparison is turned round"),
+            (hidden[:, None] < inputs, "the comparison is turned round"),
         ],
-    )
-    compare(
-        last,
-        want_out,
-        "the mask into the output",
-        1e-9,
-        [
+        "the mask into the output": [
             (
-                (outputs[:, None] >= hidden[None]).astype(float),
+                outputs[:, None] >= hidden,
                 "it leaks the diagonal: with >= output d sees x_d itself. It must be strict",
             ),
-            ((outputs[:, None] < hidden[None]).astype(float), "the comparison is turned round"),
-            ((outputs[:, None] <= hidden[None]).astype(float), "the comparison is turned round"),
+            (outputs[:, None] < hidden, "the comparison is turned round"),
+            (outputs[:, None] <= hidden, "the comparison is turned round"),
         ],
+    }
+    order, two = np.array([3, 1, 4, 2]), np.array([2, 1])
+    agree(
+        make,
+        lambda i, h, o: (h[:, None] >= i, o[:, None] > h),
+        [
+            (inputs, hidden, outputs),
+            (order, hidden, order),
+            (two, np.array([1]), two),
+            (np.arange(7, 0, -1), np.arange(1, 7), np.arange(7, 0, -1)),
+        ],
+        tuple(hints),
+        1e-9,
+        hints,
     )
+    first, last = (np.asarray(mask, dtype=float) for mask in make(inputs, hidden, outputs))
     paths = last @ first
     require(
         np.array_equal(paths, np.tril(paths, -1)),
         "the product of the masks is strictly triangular",
         "an output is reached from its own or a later input",
     )
-    order = np.array([3, 1, 4, 2])  # another ordering of the same coordinates
     first, last = (np.asarray(mask, dtype=float) for mask in make(order, hidden, order))
     paths = (last @ first)[np.argsort(order)][:, np.argsort(order)]
     require(
@@ -198,7 +220,7 @@ def _network(x: np.ndarray) -> np.ndarray:
     return np.stack([first, second, third], 1)
 
 
-@exercise("6.5", "draw from a MADE")
+@exercise("6.5", "draw from a MADE", own_chance=True)
 def draw(sample: Callable) -> None:
     """sample(network, n, D, rng) -> (n, D)."""
     calls = []
@@ -257,6 +279,19 @@ def draw(sample: Callable) -> None:
         "the same seed gives the same samples",
         "the same seed gives other samples: draw from the rng that you are given",
     )
+    other = np.asarray(sample(_network, 50, 3, np.random.default_rng(2)))
+    require(
+        not np.array_equal(again, other),
+        "another seed gives others",
+        "another seed gives the same samples: draw from the rng that you are given",
+    )
+    steps = lambda x: np.tile(np.linspace(0.9, 0.1, x.shape[1]), (len(x), 1))
+    wide = np.asarray(sample(steps, 4000, 5, np.random.default_rng(3)), dtype=float)
+    require(
+        wide.shape == (4000, 5) and np.abs(wide.mean(0) - steps(wide[:1])[0]).max() < 0.05,
+        "five coordinates work as well",
+        "five independent coordinates with probabilities 0.9, 0.7, … 0.1 come out otherwise",
+    )
 
 
 @exercise("6.6", "an ensemble")
@@ -264,10 +299,12 @@ def mixture(combine: Callable) -> None:
     """combine(log_p (M, B)) -> (B,)."""
     log_p = np.log(np.array([[0.2, 0.5, 0.01], [0.4, 0.1, 0.3]]))
     want = np.log(np.exp(log_p).mean(0))
-    answer = np.asarray(combine(log_p.copy()))
-    compare(
-        answer,
-        want,
+    rng = np.random.default_rng(0)
+    agree(
+        combine,
+        lambda log_p: np.logaddexp.reduce(log_p, 0) - math.log(len(log_p)),
+        [(log_p,), *((rng.normal(0, 5, s),) for s in ((1, 4), (5, 1), (3, 3), (7, 2)))]
+        + [(np.array([[-5000.0, 3.0], [0.0, -9000.0], [-1.0, 2.0]]),)],
         "log of the mean",
         1e-9,
         [

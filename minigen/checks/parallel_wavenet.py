@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from ..parallel_wavenet import Student, gaussian_kl
 from ..wavenet import shift_right
-from .core import compare, exercise, parts, require
+from .core import CheckFailed, agree, compare, exercise, parts, require, turned
 
 __all__ = ["compose_flows", "divergence", "inverse_flow", "loudness", "whisper", "windowed_power"]
 
@@ -25,9 +26,12 @@ def divergence(kl: Callable) -> None:
     want = gaussian_kl(*arguments)
     square = (mean_q - mean_p) ** 2
     plain_ratio = 0.5 * ((log_q - log_p).exp() + square * (-2 * log_p).exp()) - 0.5
-    compare(
-        kl(*arguments),
-        want,
+    draw = torch.Generator().manual_seed(0)
+    others = [tuple(torch.randn(4, n, generator=draw).double()) for n in (1, 3, 20)]
+    agree(
+        kl,
+        gaussian_kl,
+        [tuple(arguments), *others, tuple(3 * v for v in others[2])],
         "KL(q‖p)",
         1e-9,
         [
@@ -68,10 +72,9 @@ def inverse_flow(sample_and_invert: Callable) -> None:
         calls.append(past)
         return _net(past)
 
-    result = sample_and_invert(counted, z.clone())
-    result = parts(result, "x", "z found from x")
+    x_got, z_got = parts(sample_and_invert(counted, z), "x", "z found from x")
     compare(
-        result[0],
+        x_got,
         x,
         "x from z",
         1e-10,
@@ -84,7 +87,7 @@ def inverse_flow(sample_and_invert: Callable) -> None:
     )
     m, s = _net(x)
     compare(
-        result[1],
+        z_got,
         z,
         "z from x",
         1e-8,
@@ -93,12 +96,44 @@ def inverse_flow(sample_and_invert: Callable) -> None:
             (x, "this is x: undo the scale and the mean"),
         ],
     )
-    handed_back = any(torch.equal(past, z) for past in calls[1:])
+    steps = z.shape[1]
+    if len(calls) < 1 + steps:
+        raise CheckFailed(
+            f"✗ z found from x alone: the network was called {len(calls)} times, 1 for x and "
+            f"{len(calls) - 1} for z. On the way back each of the {steps} z needs those before it, so a "
+            "call for each"
+        )
+    if any(torch.equal(past, z) for past in calls[1:steps]):
+        raise CheckFailed("✗ z found from x alone: z was handed to the network again")
+
+    def spoilt(past: Tensor, numbers: tuple[Tensor, Tensor], call: int) -> tuple[Tensor, Tensor]:
+        """From the second call on, everything that is not known yet at this step is made noise."""
+        later = torch.arange(past.shape[1]) >= call
+        return tuple(torch.where(later, v + 7.0, v) for v in numbers) if call else numbers
+
+    made = []
+
+    def sabotaged(past: Tensor) -> tuple[Tensor, Tensor]:
+        made.append(past)
+        return spoilt(past, _net(past), len(made) - 1)
+
+    _, again = parts(sample_and_invert(sabotaged, z), "x", "z found from x")
+    again = torch.as_tensor(again)
     require(
-        not handed_back,
+        torch.allclose(again, z, atol=1e-8),
         "z was found from x, one step after the other",
-        "z was handed to the network again: find it from x alone",
+        "z was not found step by step: the call for z_t may use column t of m and s only, and must be the "
+        "t-th; other columns were spoilt, and that changed your z",
     )
+    for shape in ((1, 1), (2, 5)):
+        z = torch.randn(shape, generator=torch.Generator().manual_seed(1)).double()
+        m, s = _net(z)
+        agree(
+            lambda v: parts(sample_and_invert(_net, v), "x", "z"),
+            lambda v, m=m, s=s: (v * s.exp() + m, v),
+            [(z,)],
+            (f"x of shape {shape}", "z again"),
+        )
 
 
 @exercise("14.3", "composing two flows")
@@ -106,30 +141,29 @@ def compose_flows(compose: Callable) -> None:
     """compose(m1, s1, m2, s2), each (B, T) -> mean, log_scale with x = z e^log_scale + mean."""
     draw = torch.Generator().manual_seed(1)
     m1, s1, m2, s2 = (0.5 * torch.randn(2, 6, generator=draw).double() for _ in range(4))
-    result = compose(m1, s1, m2, s2)
-    result = parts(result, "mean", "log_scale")
-    compare(
-        result[1],
-        s1 + s2,
-        "log-scale",
-        1e-10,
-        [
+    hints = {
+        "log_scale": [
             (s1 * s2, "scales multiply, so their logarithms add"),
             (s2, "the first flow's log-scale is lost"),
             ((s1 + s2).exp(), "this is the scale; return its logarithm"),
         ],
-    )
-    compare(
-        result[0],
-        m1 * s2.exp() + m2,
-        "mean",
-        1e-10,
-        [
+        "mean": [
             (m1 + m2, "the second flow scales what it gets, the first mean too"),
             (m1 + m2 * s1.exp(), "the second flow scales the first mean, not the other way round"),
             (m1 * s2 + m2, "multiply by e^s, not by s"),
             (m2, "the first flow's mean is lost"),
         ],
+    }
+    others = [
+        tuple(torch.randn(4, *shape, generator=draw).double()) for shape in ((1, 1), (3, 2), (5, 5))
+    ]
+    agree(
+        turned(compose, "mean", "log_scale"),
+        lambda m1, s1, m2, s2: (s1 + s2, m1 * s2.exp() + m2),
+        [(m1, s1, m2, s2), *others],
+        tuple(hints),
+        1e-10,
+        hints,
     )
 
 
@@ -141,9 +175,11 @@ def loudness(std_ratio: Callable) -> None:
     generated = 0.1 * torch.randn(4000, generator=draw).double() - 0.02
     want = (generated.std(correction=0) / recorded.std(correction=0)).item()
     rms = (generated.square().mean() / recorded.square().mean()).sqrt().item()
-    compare(
-        float(std_ratio(generated, recorded)),
-        want,
+    others = [(0.3 + s * torch.randn(3000, generator=draw).double(), recorded) for s in (0.01, 3.0)]
+    agree(
+        lambda generated, recorded: float(std_ratio(generated, recorded)),
+        lambda generated, recorded: generated.std() / recorded.std(),
+        [(generated, recorded), *others, (recorded, recorded[:2000])],
         "std ratio",
         1e-3,
         [
@@ -200,9 +236,23 @@ def windowed_power(power: Callable) -> None:
     plain = torch.fft.rfft(frames).abs().square()
     heard = torch.fft.rfft(frames * window)
     lopsided = torch.hann_window(64, periodic=False).double()
-    compare(
-        power(frames),
-        heard.abs().square() / window.square().sum(),
+    draw = torch.Generator().manual_seed(7)
+    got = np.asarray(power(frames))
+    scale = lopsided.square().sum()
+    twin = (torch.fft.rfft(frames * lopsided).abs().square() / scale).numpy()
+    periodic = not (
+        got.shape == twin.shape and np.allclose(got, twin, 1e-5)
+    )  # either window will do
+
+    def right(frames: Tensor) -> Tensor:
+        w = torch.hann_window(frames.shape[-1], periodic=periodic).double()
+        return torch.fft.rfft(frames * w).abs().square() / w.square().sum()
+
+    shapes = ((1, 16), (3, 130), (7, 9))
+    agree(
+        power,
+        right,
+        [(frames,), *((torch.randn(s, generator=draw).double(),) for s in shapes)],
         "power",
         1e-5,
         [
@@ -214,10 +264,6 @@ def windowed_power(power: Callable) -> None:
             (heard.abs().square() / 64, "divide by Σ window², not by the frame's length"),
             (heard.abs().square(), "divide by Σ window²: power must not depend on the window"),
             (heard.abs() / window.square().sum(), "this is the magnitude: square it"),
-            (
-                torch.fft.rfft(frames * lopsided).abs().square() / lopsided.square().sum(),
-                "take the periodic window, torch.hann_window(n)",
-            ),
         ],
     )
     tone = torch.sin(2 * math.pi * 10.5 / 64 * torch.arange(64).double())[None]

@@ -266,7 +266,10 @@ def crash(error: BaseException, *functions: Any) -> Crash:
     if isinstance(error, NotImplementedError) and last is not None and _own_frames(last):
         code = last.tb_frame.f_code
         if any(_is_blank(code, function) for function in functions):
-            return Crash("✗ still blank: replace the line `raise NotImplementedError(…)`", error)
+            return Crash(
+                "✗ still blank: replace the line `raise NotImplementedError(…)` with your code.",
+                error,
+            )
         return Crash(
             f"✗ your code calls `{code.co_name}`, which is still blank: solve that first", error
         )

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from .core import CheckFailed, compare, exercise, require
+from .core import CheckFailed, agree, exercise, require
 
 __all__ = ["active", "bound", "divergence", "free_nats", "importance", "score_gradient"]
 
@@ -24,9 +24,18 @@ def divergence(kl: Callable) -> None:
         raise CheckFailed(
             "✗ KL: one value for each dimension; sum over the last axis, (B, L) -> (B,)"
         )
-    compare(
-        answer,
-        each.sum(-1),
+
+    def right(mean: torch.Tensor, log_scale: torch.Tensor) -> torch.Tensor:
+        return (0.5 * (mean**2 + torch.exp(2 * log_scale) - 1) - log_scale).sum(-1)
+
+    shapes = ((1, 1), (5, 2), (2, 7), (3, 3))
+    others = [
+        tuple(2 * torch.randn(2, *s, generator=generator, dtype=torch.float64)) for s in shapes
+    ]
+    agree(
+        kl,
+        right,
+        [(mean, log_scale), *others],
         "KL",
         1e-9,
         [
@@ -76,9 +85,20 @@ def bound(elbo: Callable) -> None:
     if np.ndim(answer) == 0:
         raise CheckFailed("✗ ELBO: a single number; there must be one for each example, (B,)")
     right = explained.sum(-1) - cost.sum(-1)
-    compare(
-        answer,
-        right,
+
+    def of(x: torch.Tensor, logits: torch.Tensor, m: torch.Tensor, s: torch.Tensor) -> torch.Tensor:
+        explained = torch.distributions.Bernoulli(logits=logits).log_prob(x).sum(-1)
+        return explained - (0.5 * (m**2 + torch.exp(2 * s) - 1) - s).sum(-1)
+
+    others = []
+    for B, D, L in ((1, 1, 1), (4, 2, 5), (2, 9, 2), (3, 3, 3)):
+        bits = (torch.rand(B, D, generator=generator) > 0.3).double()
+        numbers = [torch.randn(B, k, generator=generator).double() for k in (D, L, L)]
+        others.append((bits, *numbers))
+    agree(
+        elbo,
+        of,
+        [(x, logits, mean, log_scale), *others],
         "ELBO",
         1e-9,
         [
@@ -120,10 +140,15 @@ def importance(estimate: Callable) -> None:
     log_w = 2 * torch.randn(5, 3, generator=generator, dtype=torch.float64) - 4
     k = len(log_w)
     right = log_w.logsumexp(0) - math.log(k)
-    answer = estimate(log_w)
-    compare(
-        answer,
-        right,
+    others = [
+        (3 * torch.randn(s, generator=generator).double(),)
+        for s in ((1, 2), (7, 1), (3, 3), (2, 6))
+    ]
+    mixed = torch.tensor([[-2000.0, 0.0], [5.0, -900.0], [4.0, 1.0]], dtype=torch.float64)
+    agree(
+        estimate,
+        lambda w: w.logsumexp(0) - math.log(len(w)),
+        [(log_w,), *others, (mixed,)],
         "log of the mean weight",
         1e-9,
         [
@@ -150,9 +175,15 @@ def score_gradient(estimate: Callable) -> None:
     few = z[:6]
     f = few**2
     right = (f - 3.0) * (few - 1.0) / 4.0
-    compare(
-        estimate(f, few, 1.0, 2.0, 3.0),
-        right,
+    rng = np.random.default_rng(1)
+    others = [
+        (*rng.normal(size=(2, n)), m, s, b)
+        for n, m, s, b in ((1, -0.7, 0.5, 0.3), (9, 2.5, 3.0, -4.0))
+    ]
+    agree(
+        estimate,
+        lambda f, z, mean, scale, baseline: (f - baseline) * (z - mean) / scale**2,
+        [(f, few, 1.0, 2.0, 3.0), *others],
         "score-function gradients",
         1e-9,
         [
@@ -200,6 +231,15 @@ def active(count: Callable) -> None:
         "the threshold moves the count",
         "another threshold must change the count: 0.5 leaves one unit, 1e-9 leaves four",
     )
+    others = [(torch.randn(n, k, generator=generator).double().cumsum(1), t) for n, k, t in (
+        (50, 1, 0.5), (40, 9, 4.0), (60, 6, 2.5),
+    )] + [(torch.ones(5, 3).double(), 0.0)]  # fmt: skip
+    agree(
+        lambda m, t: int(count(m, t)),
+        lambda m, t: int((m.var(0) > t).sum()),
+        others,
+        "other counts",
+    )
 
 
 @exercise("10.6", "free nats")
@@ -208,13 +248,18 @@ def free_nats(cost: Callable) -> None:
     kl = torch.tensor([[0.1, 2.0, 0.0, 0.8], [0.5, 1.0, 0.1, 0.0]], dtype=torch.float64)
     free = 0.35
     mean = kl.mean(0)
-    right = mean.clamp(min=free).sum()
     answer = cost(kl, free)
     if np.ndim(answer) > 0:
         raise CheckFailed("✗ cost: return one number, summed over the dimensions")
-    compare(
-        answer,
-        right,
+    generator = torch.Generator().manual_seed(4)
+    others = [
+        (torch.rand(s, generator=generator).double(), lam)
+        for s, lam in (((1, 1), 0.9), ((5, 3), 0.5), ((2, 8), 0.1), ((3, 3), 0.0))
+    ]
+    agree(
+        cost,
+        lambda kl, free: kl.mean(0).clamp(min=free).sum(),
+        [(kl, free), *others],
         "cost",
         1e-9,
         [

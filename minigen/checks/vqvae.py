@@ -7,8 +7,9 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from .core import CheckFailed, compare, exercise, parts, require
+from .core import CheckFailed, agree, compare, exercise, require
 
 __all__ = ["bigrams", "moving_averages", "nearest", "perplexity", "rate", "straight_through"]
 
@@ -29,16 +30,23 @@ def nearest(find: Callable) -> None:
     codebook = torch.randn(5, 3, generator=generator, dtype=torch.float64)
     codebook *= torch.tensor([1.0, 0.3, 2.0, 1.0, 0.6]).double()[:, None]  # lengths differ
     squared = (z[:, None] - codebook).square().sum(-1)  # (N, K)
-    right = squared.argmin(1)
     dot = z @ codebook.T
     answer = find(z, codebook)
     if np.shape(answer) == (12, 3):
         raise CheckFailed(
             "✗ each code: these are vectors; return their indices, whole numbers (N,)"
         )
-    compare(
-        answer,
-        right,
+    others = [
+        (
+            torch.randn(n, d, generator=generator).double(),
+            torch.randn(k, d, generator=generator).double(),
+        )
+        for n, k, d in ((1, 1, 2), (7, 9, 1), (5, 5, 5), (30, 3, 8))
+    ]
+    agree(
+        find,
+        lambda z, book: (z[:, None] - book).square().sum(-1).argmin(1),
+        [(z, codebook), *others],
         "each code",
         1e-9,
         [
@@ -64,7 +72,7 @@ def nearest(find: Callable) -> None:
     far = 1000 + 0.01 * torch.randn(200, 8, generator=generator)  # float32, far from 0
     book = 1000 + 0.01 * torch.randn(16, 8, generator=generator)
     exact = (far.double()[:, None] - book.double()).square().sum(-1).argmin(1)
-    same = float((torch.as_tensor(find(far, book)) == exact).double().mean())
+    same = float((torch.as_tensor(np.asarray(find(far, book))) == exact).double().mean())
     require(
         same == 1,
         "far from the origin it still finds the nearest in float32",
@@ -113,6 +121,12 @@ def straight_through(pass_on: Callable) -> None:
         "e gets none of it",
         f"e gets {to_e.tolist()}: codes must move by their own loss only, so detach e",
     )
+    z = torch.randn(2, 3, generator=torch.Generator().manual_seed(0), requires_grad=True)
+    e = (torch.randn(2, 3, generator=torch.Generator().manual_seed(1)) + 3).requires_grad_()
+    out = pass_on(z, e)
+    compare(out, e, "the value of other vectors", 1e-5)
+    (slope,) = torch.autograd.grad((out * torch.arange(6.0).reshape(2, 3)).sum(), z)
+    compare(slope, torch.arange(6.0).reshape(2, 3), "and their gradient", 1e-6)
 
 
 @exercise("11.3", "moving averages")
@@ -126,20 +140,14 @@ def moving_averages(update: Callable) -> None:
     decay, smoothing = 0.9, 0.01
     counts = torch.bincount(codes, minlength=5).double()
     sums = torch.zeros(5, 2).double().index_add_(0, codes, z)
-    answer = update(count.clone(), total.clone(), z, codes, decay, smoothing)
-    answer = parts(answer, "N (K,)", "m (K, D)", "e (K, D)")
-    got_count, got_total, got_codes = answer
     new_count = decay * count + (1 - decay) * counts
     new_total = decay * total + (1 - decay) * sums
     means = sums / counts.clamp(min=1)[:, None]
     seen = counts > 0
+    whole = new_count.sum()
     swapped = "the decay is swapped: γ belongs to the old value, 1 - γ to the new one"
-    compare(
-        got_count,
-        new_count,
-        "N",
-        1e-12,
-        [
+    hints = {
+        "N": [
             ((1 - decay) * count + decay * counts, swapped),
             (count + (1 - decay) * counts, "the old count must fade: multiply it by γ"),
             (decay * count + counts, "the new count weighs 1 - γ"),
@@ -148,33 +156,25 @@ def moving_averages(update: Callable) -> None:
                 "a code that nobody chose fades, too: or it never shows that it is dead",
             ),
         ],
-    )
-    compare(
-        got_total,
-        new_total,
-        "m",
-        1e-12,
-        [
+        "m": [
             ((1 - decay) * total + decay * sums, swapped),
             (
                 decay * total + (1 - decay) * means,
-                "the mean of a code's vectors is averaged: add up their sum. The count is what divides",
+                (
+                    "the mean of a code's vectors is averaged: add up their sum. The count is what "
+                    "divides"
+                ),
             ),
             (
                 torch.where(seen[:, None], new_total, total),
                 "a code that nobody chose fades, too, in m as in N",
             ),
         ],
-    )
-    whole = new_count.sum()
-    smoothed = whole * (new_count + smoothing) / (whole + 5 * smoothing)
-    _finite(got_codes, "a count of 0 is divided by. That is what the smoothing is for")
-    compare(
-        got_codes,
-        new_total / smoothed[:, None],
-        "e",
-        1e-12,
-        [
+        "e": [
+            (
+                lambda got: not np.isfinite(got).all(),
+                "NaN or infinite values: a count of 0 is divided by. That is what the smoothing is for",
+            ),
             (
                 new_total / (new_count + smoothing)[:, None],
                 "the smoothed counts must add up to the same as before: multiply by N / (N + K ε)",
@@ -185,7 +185,22 @@ def moving_averages(update: Callable) -> None:
             ),
             (new_total, "these are the sums m; divide by the smoothed counts"),
         ],
-    )
+    }
+
+    def right(
+        n: Tensor, m: Tensor, z: Tensor, codes: Tensor, decay: float, smoothing: float
+    ) -> tuple:
+        chosen = torch.nn.functional.one_hot(codes, len(n)).to(z.dtype)
+        n = decay * n + (1 - decay) * chosen.sum(0)
+        m = decay * m + (1 - decay) * chosen.T @ z
+        return n, m, m / (n.sum() * (n + smoothing) / (n.sum() + len(n) * smoothing))[:, None]
+
+    cases = [(count, total, z, codes, decay, smoothing)]
+    for K, D, B, g, s in ((2, 1, 1, 0.5, 0.1), (4, 4, 4, 0.99, 1e-3), (3, 5, 20, 0.0, 0.5)):
+        old = 5 * torch.rand(K, generator=generator).double()
+        numbers = [torch.randn(k, D, generator=generator).double() for k in (K, B)]
+        cases.append((old, *numbers, torch.randint(K, (B,), generator=generator), g, s))
+    agree(update, right, cases, ("N", "m", "e"), 1e-9, hints)
     zero = torch.zeros(2, dtype=torch.float64)
     start = torch.tensor([[0.0], [3.0]], dtype=torch.float64)
     points = torch.tensor([[0.0], [1.0], [3.0], [5.0]], dtype=torch.float64)
@@ -213,9 +228,17 @@ def perplexity(measure: Callable) -> None:
     smooth = (one + 1) / (one + 1).sum()
     answer = measure(batches, 8)
     _finite(answer, NO_USE)
-    compare(
-        answer,
-        right,
+    rng = torch.Generator().manual_seed(0)
+    others = [
+        ([torch.randint(k, shape, generator=rng) for shape in shapes], k + 2)
+        for k, shapes in ((2, [(3,), (1,)]), (9, [(4, 5), (2,), (1, 1)]), (5, [(40,)]))
+    ]
+    agree(
+        measure,
+        lambda batches, K: _perplexity(
+            np.bincount(torch.cat([batch.flatten() for batch in batches]).numpy(), minlength=K)
+        ),
+        [(batches, 8), *others],
         "perplexity",
         1e-6,
         [
@@ -252,38 +275,38 @@ def perplexity(measure: Callable) -> None:
 def rate(bits: Callable) -> None:
     """bits(counts (K,), codes_a_second) -> (fixed, variable): bits a second of two ways to store codes."""
     counts = np.array([60, 20, 10, 5, 5, 0])
-    answer = bits(counts, 50)
-    if np.size(answer) != 2:
-        raise CheckFailed(
-            "✗ return two numbers: log2 K a code, and the entropy a code, each × codes"
-        )
-    fixed, variable = (float(value) for value in answer)
-    _finite(variable, NO_USE)
     entropy = math.log2(_perplexity(counts))
-    compare(
-        fixed,
-        50 * math.log2(6),
-        "bits with equal lengths",
-        1e-9,
-        [
+    hints = {
+        "bits with equal lengths": [
             (50 * math.log(6), "nats, not bits: use the logarithm to base 2"),
-            (50 * math.log2(5), "a code that was not used in this set is still in the book: K = 6"),
+            (
+                50 * math.log2(5),
+                "a code that was not used in this set is still in the book: K = 6",
+            ),
             (math.log2(6), "a code's bits; a second has 50 of them"),
             (math.log2(6) / 50, "multiply by codes a second, do not divide"),
             (50 * 6.0, "a choice among K costs log2 K bits, not K"),
         ],
-    )
-    compare(
-        variable,
-        50 * entropy,
-        "bits with lengths that fit the counts",
-        1e-9,
-        [
+        "bits with lengths that fit the counts": [
+            (lambda got: not np.isfinite(got).all(), f"NaN or infinite values: {NO_USE}"),
             (50 * entropy * math.log(2), "nats, not bits: use the logarithm to base 2"),
             (entropy, "a code's bits; a second has 50 of them"),
             (-50 * entropy, "the sign: H = -Σ p log2 p"),
             (50 * _perplexity(counts), "this is the perplexity; its log2 is the entropy in bits"),
         ],
+    }
+    agree(
+        bits,
+        lambda counts, n: (n * math.log2(len(counts)), n * math.log2(_perplexity(counts))),
+        [
+            (counts, 50),
+            (np.array([3, 0, 1]), 25),
+            (np.array([7, 0, 0, 0]), 100),
+            (np.arange(9), 12.5),
+        ],
+        tuple(hints),
+        1e-9,
+        hints,
     )
     even = bits(np.ones(128), 50)
     require(
@@ -299,8 +322,8 @@ def bigrams(entropy: Callable) -> None:
     sequences = [[0, 1, 1, 2, 0], [2, 1, 1, 0], [3, 3, 1, 2, 1]]
     sequences = [np.array(s) for s in sequences]
 
-    def table(rows) -> np.ndarray:
-        pairs = np.zeros((4, 4))
+    def table(rows: list, K: int = 4) -> np.ndarray:
+        pairs = np.zeros((K, K))
         for row in rows:
             np.add.at(pairs, (row[:-1], row[1:]), 1)
         return pairs
@@ -315,9 +338,15 @@ def bigrams(entropy: Callable) -> None:
     each = [math.log(_perplexity(row)) for row in used]
     answer = entropy(sequences, 4)
     _finite(answer, NO_USE.replace("code", "pair"))
-    compare(
-        answer,
-        right,
+    rng = np.random.default_rng(0)
+    others = [
+        ([rng.integers(k, size=n) for n in lengths], k + 1)
+        for k, lengths in ((2, (6, 3)), (5, (30,)), (3, (2, 9, 1, 12)))
+    ]
+    agree(
+        entropy,
+        lambda sequences, K: conditional(table(sequences, K)),
+        [(sequences, 4), *others],
         "bigram entropy",
         1e-9,
         [

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from .core import CheckFailed, compare, exercise, require
+from .core import CheckFailed, agree, compare, exercise, require
 
 __all__ = ["causal_convolution", "gated_unit", "level_probabilities", "receptive_field"]
 
@@ -15,10 +15,10 @@ __all__ = ["causal_convolution", "gated_unit", "level_probabilities", "receptive
 @exercise("7.1", "the receptive field")
 def receptive_field(field: Callable) -> None:
     """field(layers, cycles, kernel) -> how many past samples params[t] can see."""
-    cases = [(10, 3, 2), (4, 1, 3), (1, 1, 2), (6, 2, 4)]
+    cases = [(10, 3, 2), (4, 1, 3), (1, 1, 2), (6, 2, 4), (1, 5, 3), (7, 4, 1), (3, 10, 2)]
     want = [1 + c * (k - 1) * (2**n - 1) for n, c, k in cases]
     compare(
-        [field(*case) for case in cases],
+        [float(field(*case)) for case in cases],
         want,
         "the receptive field",
         1e-9,
@@ -84,15 +84,33 @@ def causal_convolution(convolve: Callable) -> None:
         "output 10 depends on inputs after 10",
     )
 
+    def right(h: torch.Tensor, w: torch.Tensor, d: int) -> torch.Tensor:
+        padded = torch.nn.functional.pad(h, ((w.shape[-1] - 1) * d, 0))
+        return torch.nn.functional.conv1d(padded, w, dilation=d)
+
+    shapes = [(1, 1, 5, 1, 1, 3), (3, 2, 6, 2, 2, 8), (1, 4, 40, 3, 5, 2), (2, 3, 3, 1, 4, 1)]
+    others = [
+        (
+            torch.randn(B, C, T, generator=generator).double(),
+            torch.randn(O, C, K, generator=generator).double(),
+            d,
+        )
+        for B, C, T, O, K, d in shapes
+    ]
+    agree(convolve, right, others, "other sizes, also shorter than the past,", 1e-9)
+
 
 @exercise("7.3", "a gated unit")
 def gated_unit(gate: Callable) -> None:
     """gate(z (B, 2R, T)) -> a (B, R, T)."""
     z = torch.randn(2, 6, 5, generator=torch.Generator().manual_seed(1)).double() * 2
     f, g = z[:, :3], z[:, 3:]
-    compare(
-        gate(z.clone()),
-        torch.tanh(f) * torch.sigmoid(g),
+    generator = torch.Generator().manual_seed(2)
+    shapes = ((1, 2, 1), (3, 8, 2), (1, 4, 4))
+    agree(
+        gate,
+        lambda z: torch.tanh(z.chunk(2, 1)[0]) * torch.sigmoid(z.chunk(2, 1)[1]),
+        [(z,), *((3 * torch.randn(s, generator=generator).double(),) for s in shapes)],
         "a",
         1e-9,
         [
@@ -106,6 +124,16 @@ def gated_unit(gate: Callable) -> None:
             ),
         ],
     )
+
+
+def _log_level(level: np.ndarray, mean: float, log_scale: float, levels: int) -> np.ndarray:
+    """σ(a) - σ(b) = σ(a) σ(-b) (1 - exp(b - a)), in logarithms."""
+    step = 2 / (levels - 1)
+    a, b = ((level * step - 1 + side - mean) * np.exp(-log_scale) for side in (step / 2, -step / 2))
+    upper = np.where(level == levels - 1, 0, -np.logaddexp(0, -a))  # log σ(a)
+    lower = np.where(level == 0, 0, -np.logaddexp(0, b))  # log σ(-b)
+    inner = (level > 0) & (level < levels - 1)
+    return upper + lower + np.where(inner, np.log(-np.expm1(b - a)), 0)
 
 
 @exercise("7.4", "the edges of a mixture")
@@ -142,3 +170,26 @@ def level_probabilities(log_prob: Callable) -> None:
         )
         total = np.exp(log_prob(code, mean, log_scale, levels)).sum()
         require(abs(total - 1) < 1e-9, "all levels add up to one", f"they add up to {total:.4f}")
+    agree(
+        log_prob,
+        _log_level,
+        [
+            (np.arange(256)[::-1], -0.4, -4.0, 256),
+            (np.array([3, 0, 3, 7]), 5.0, 0.5, 8),
+            (np.array([1, 0]), 0.1, -1.0, 2),
+            (np.array([0, 65_535, 30_000, 42_598, 42_700, 42_597]), 0.3, -7.0, 65_536),
+            (np.arange(0, 65_536, 999), 0.3, -7.0, 65_536),
+        ],
+        "log-probabilities",
+        1e-6,
+        [
+            (
+                lambda got: not np.isfinite(got).all(),
+                (
+                    "infinite: far from the mean both cumulative values round to 0 or 1, and their "
+                    "difference is 0. With a and b for the upper and lower edge, less m and over s, "
+                    "σ(a) - σ(b) = σ(a) σ(-b) (1 - e^(b-a)): add three logarithms"
+                ),
+            )
+        ],
+    )

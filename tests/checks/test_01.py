@@ -177,7 +177,7 @@ MISTAKES = [
     ("aliasing", lambda hz, rate: hz % (rate / 2), "turn round"),
     ("aliasing", lambda hz, rate: np.where(hz > rate / 2, rate - hz, hz), "become negative"),
     ("aliasing", lambda hz, rate: np.where(hz > rate / 2, abs(rate - hz), hz), "folded again"),
-    ("aliasing", lambda hz, rate: fold(hz, 2000), "another rate"),
+    ("aliasing", lambda hz, rate: fold(hz, 2000), "right for the inputs before"),
 ]
 
 

@@ -7,7 +7,7 @@ import torch
 from exercise_checks import ExerciseChecks
 
 from minigen.checks import change_of_variables as checks
-from minigen.flows import Compose, Transform
+from minigen.flows import Transform
 
 HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 
@@ -29,7 +29,11 @@ def diagonal(L):
 
 
 def compose(transforms, x):
-    return Compose(transforms)(x)
+    total = torch.zeros(len(x), dtype=x.dtype)
+    for transform in transforms:
+        x, part = transform(x)
+        total = total + part
+    return x, total
 
 
 def banana(bend=1.0, scale=1.0, there=1.0, home=1.0, scale_the_bend=False):

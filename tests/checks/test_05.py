@@ -108,7 +108,7 @@ MISTAKES = [
     ("log_likelihood", lambda x, f, s: -log_likelihood(x, f, s), "the sign"),
     ("log_likelihood", lambda x, f, s: log_likelihood(x, f, s) + 57 * math.log(s), "log σ is"),
     ("log_likelihood", lambda x, f, s: residuals(x, f), "sum over time"),
-    ("log_likelihood", lambda x, f, s: log_likelihood(x, f, 0.4), "for sigma = 0.4 only"),
+    ("log_likelihood", lambda x, f, s: log_likelihood(x, f, 0.4), "right for the inputs before"),
     ("stable", lambda f: not stable(f), "turned round"),
     (
         "stable",

@@ -112,7 +112,7 @@ MISTAKES = [
     ("masks", numbers(lambda i, h, o: (h[:, None] > i[None], masks(i, h, o)[1])), "just before it"),
     ("masks", numbers(lambda i, h, o: (h[:, None] <= i[None], masks(i, h, o)[1])), "turned round"),
     ("masks", numbers(lambda i, h, o: tuple(m.T for m in masks(i, h, o))), "expected shape"),
-    ("masks", numbers(by_position), "not positions"),
+    ("masks", numbers(by_position), "not positions|right for the inputs before"),
     ("masks", lambda i, h, o: masks(i, h, o)[0], "return two things"),
     ("draw", lambda f, n, d, rng: rng.random((n, d)) < f(np.zeros((n, d))), "D passes"),
     ("draw", lambda f, n, d, rng: draw(lambda x: f(x) > 0.5, n, d, rng), "argmax is not"),

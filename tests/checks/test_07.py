@@ -29,6 +29,16 @@ def edges(low=True, high=True, scale=1.0, log=True):
     return answer
 
 
+def stable_edges(level, mean, log_scale, levels):
+    """log σ(a) + log σ(-b) + log(1 - e^(b - a))."""
+    width = 2 / (levels - 1) * np.exp(-log_scale)
+    b = ((2 * level - 1) / (levels - 1) - 1 - mean) * np.exp(-log_scale)
+    below = np.where(level == levels - 1, 0, -np.logaddexp(0, -b - width))
+    above = np.where(level == 0, 0, -np.logaddexp(0, b))
+    inner = (level > 0) & (level < levels - 1)
+    return below + above + np.where(inner, np.log(-np.expm1(-width)), 0)
+
+
 def density(level, mean, log_scale, levels):
     z = (2 * level / (levels - 1) - 1 - mean) / np.exp(log_scale)
     return -z - log_scale - 2 * np.log1p(np.exp(-z)) + np.log(2 / (levels - 1))
@@ -43,7 +53,7 @@ SOLUTIONS = {
     "receptive_field": lambda n, c, k: 1 + c * (k - 1) * (2**n - 1),
     "causal_convolution": convolve,
     "gated_unit": gate,
-    "level_probabilities": edges(),
+    "level_probabilities": stable_edges,
 }
 
 
@@ -69,6 +79,7 @@ MISTAKES = [
         "not added",
     ),
     ("gated_unit", lambda z: z.chunk(2, 1)[0] * z.chunk(2, 1)[1].sigmoid(), "tanh is missing"),
+    ("level_probabilities", edges(), "infinite: far from the mean"),
     ("level_probabilities", edges(low=False, high=False), "lack what lies beyond"),
     ("level_probabilities", edges(high=False), "highest level"),
     ("level_probabilities", edges(low=False), "lowest level"),

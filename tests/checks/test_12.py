@@ -99,7 +99,7 @@ MISTAKES = [
     ("planar", planar_det(lambda d, h, u, w: torch.log(1 + d * (u @ u))), "in place of"),
     ("planar", planar_det(lambda d, h, u, w: 3 * torch.log(1 + d * (w @ u))), "counted D times"),
     ("planar", planar_det(lambda d, h, u, w: -torch.log(1 + d * (w @ u))), "turned round"),
-    ("planar", (lambda x, u, w, b: planar(x, u, w, b)[0],), "two things"),
+    ("planar", (lambda x, u, w, b: planar(x, u, w, b)[0],), "expected shape"),
     ("coupling", coupled(lambda k, x, m, s, n: (join(k, x * EXP(s) + m), s.sum(-1))), "way back"),
     ("coupling", coupled(lambda k, x, m, s, n: (join(k, x * EXP(-s) - m), -s.sum(-1))), "before"),
     ("coupling", coupled(lambda k, x, m, s, n: (join(k, (x - m) * EXP(s)), s.sum(-1))), "divides"),

@@ -123,7 +123,6 @@ MISTAKES = [
     ("windowed_power", lambda f: power(f, total=f.shape[-1]), "not by the frame's length"),
     ("windowed_power", lambda f: power(f, total=1.0), "must not depend"),
     ("windowed_power", lambda f: power(f, squared=False), "square it"),
-    ("windowed_power", lambda f: power(f, periodic=False), "periodic window"),
 ]
 
 

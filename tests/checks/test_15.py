@@ -128,7 +128,11 @@ MISTAKES = [
     ("permutation", lambda d: patterns(d, lambda s, o: abs(s) > o + 1e-12), "left out"),
     ("permutation", lambda d: 1.0, "flip signs"),
     ("permutation", lambda d: 1 - permutation_test(d), "nearer to zero"),
-    ("permutation", lambda d: patterns(d, lambda s, o: abs(s) >= o - 1e-12), "swapped"),
+    (
+        "permutation",
+        lambda d: patterns(d, lambda s, o: abs(s) >= o - 1e-12),
+        "swapped|right for the inputs before",
+    ),
     ("envelopes", lambda x, y, M: score(x, y, M, centred=False), "cosine"),
     ("envelopes", lambda x, y, M: score(x, y, M, cut=False), "slow drift"),
     ("envelopes", lambda x, y, M: score(x, y, M, axis=0, cut=False), "in each band"),

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from minigen import checks
-from minigen.checks.core import CheckFailed, compare, exercise, require
+from minigen.checks.core import CheckFailed, agree, compare, exercise, require
 
 
 @exercise("9.9", "half")
@@ -38,6 +38,48 @@ def blank(x):
 def test_fails_with_the_reason(function, message):
     with pytest.raises(CheckFailed, match=message):
         half(function)
+
+
+def test_single_precision_is_right_and_said(capsys):
+    compare(np.float32([0.1, 0.7]), [0.1, 0.7], "half", 1e-9)
+    assert "to the digits of float32" in capsys.readouterr().out
+    with pytest.raises(CheckFailed, match="nearly right"):
+        compare(np.float32([0.1, 0.7001]), [0.1, 0.7], "half", 1e-9)
+
+
+@exercise("9.8", "scaled")
+def scaled(function):
+    cases = [(np.array([1.0, -2.0, 3.0]), 2.0), (np.array([0.3]), -1.0)]
+    agree(function, lambda x, by: by * x + x**2, cases, "scaled")
+
+
+@pytest.mark.parametrize(
+    "function, message",
+    [
+        (lambda x, by: x**2, "as if `by` were zero"),
+        (lambda x, by: -by * x + x**2, "as if `(by|x)` were negative"),
+        (
+            lambda x, by: 2 * x + x**2,
+            "for inputs shape .1,., -1, though right for the inputs before",
+        ),
+        (lambda x, by: by * x, "a term, -1 × `x`²"),
+        (lambda x, by: (by * x + x**2) * by, "factor everywhere, 2|multiplied by `by`"),
+        (lambda x, by: (by * x + x**2)[::-1], "as if `x` were reversed"),
+    ],
+)
+def test_a_slip_is_named_from_the_inputs(function, message):
+    with pytest.raises(CheckFailed, match=message):
+        scaled(function)
+
+
+def test_whole_numbers():
+    @exercise("9.9", "order")
+    def order(function):
+        agree(function, np.argsort, [(np.array([3.0, 1.0]),)], "order")
+
+    order(lambda x: [1, 0])
+    with pytest.raises(CheckFailed, match="whole numbers are wanted"):
+        order(lambda x: [1.0, 0.0])
 
 
 def test_notebooks_show_only_the_message():

@@ -20,7 +20,6 @@ HEAD[2:] = 7
         (W**2, "square: take"),
         (np.exp(W), "exponential"),
         (W[::-1], "reverse order along axis 0"),
-        (W.astype(np.float32), "digits of float32"),
         (np.trunc(W).astype(int), "cut to whole numbers"),
         (3 * W, "3, which is a length here: a sum"),
         (W / 4, "a mean where a sum"),
