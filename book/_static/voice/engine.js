@@ -40,9 +40,15 @@ window.minigenEngine = function minigenEngine() {
   }
 
   // ---------------------------------------------------------------- weights
+  function decoded(text) {
+    const characters = atob(text);
+    const bytes = new Uint8Array(characters.length);
+    for (let i = 0; i < bytes.length; i++) bytes[i] = characters.charCodeAt(i);
+    return bytes;
+  }
   /** {name: {shape, data}} of a pack; halves become single precision. */
   function read(pack) {
-    const bytes = Uint8Array.from(atob(pack.data), (c) => c.charCodeAt(0)).buffer;
+    const bytes = decoded(pack.data).buffer;
     const half = new Float32Array(65536);
     for (let code = 0; code < 65536; code++) {
       const [exponent, fraction] = [(code >> 10) & 31, code & 1023];
@@ -52,7 +58,10 @@ window.minigenEngine = function minigenEngine() {
     const found = {};
     for (const [name, [type, shape, start, end]] of Object.entries(pack.tensors)) {
       const part = bytes.slice(start, end);
-      found[name] = { shape, data: type === "F16" ? Float32Array.from(new Uint16Array(part), (c) => half[c]) : new Float32Array(part) };
+      const codes = type === "F16" ? new Uint16Array(part) : new Float32Array(part);
+      const data = new Float32Array(codes.length);
+      for (let i = 0; i < data.length; i++) data[i] = type === "F16" ? half[codes[i]] : codes[i];
+      found[name] = { shape, data };
     }
     return found;
   }
@@ -63,7 +72,7 @@ window.minigenEngine = function minigenEngine() {
   let floats = null;
   /** Start the first of the modules that this browser can run. */
   async function start(binaries) {
-    const modules = binaries.map((text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0)));
+    const modules = binaries.map(decoded);
     kernel = (await WebAssembly.instantiate(modules.find((module) => WebAssembly.validate(module)))).instance.exports;
     top = (kernel.__heap_base.value + 15) & ~15;
   }
@@ -314,7 +323,7 @@ window.minigenEngine = function minigenEngine() {
         const named = found.map((token) => (/^[0-9]$/.test(token) ? words[+token] : token));
         const said = named.filter((word) => words.includes(word));
         const parts = said.map((word) => planDigit(pack.plans[speaker][word], pace, pitch));
-        return { said, unknown: named.filter((word) => !words.includes(word)), parts };
+        return { said, guessed: [], unknown: named.filter((word) => !words.includes(word)), parts };
       },
       speak({ parts }, { speaker, temperature }, noise) {
         const each = parts.map(([times, f0]) => [
@@ -337,8 +346,306 @@ window.minigenEngine = function minigenEngine() {
     });
   }
 
+  // ---------------------------------------------------------------- text and prosody, speech/prosody.py
+  const SILENCE = "pau";
+  const TEENS = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen".split(" ");
+  const TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split(" ");
+  /** A whole number below a million -> words. */
+  function spelled(n) {
+    if (n < 20) return [TEENS[n]];
+    if (n < 100) return [TENS[Math.floor(n / 10) - 2], ...(n % 10 ? spelled(n % 10) : [])];
+    const unit = n < 1000 ? 100 : 1000;
+    return [...spelled(Math.floor(n / unit)), unit === 100 ? "hundred" : "thousand", ...(n % unit ? spelled(n % unit) : [])];
+  }
+
+  /** Words -> phones: a lexicon, and rules for the words that it has not. */
+  function reader({ lexicon, rules, letters, near, vowels }) {
+    const classes = (c) => c.replaceAll("C", "[^aeiou]").replaceAll("V", "[aeiouy]");
+    const compiled = rules.split(/[;\n]/).filter((rule) => rule.trim()).map((rule) => {
+      const [context, phones] = rule.split(">");
+      const [left, middle, right] = context.trim().split(/\s+/);
+      const before = left === "." ? /(?:)/ : left === "^" ? null : new RegExp(`(?:${classes(left)})$`);
+      return { middle, before, after: new RegExp(right === "." ? "" : `^(?:${classes(right)})`), phones: phones.split(" ").filter(Boolean) };
+    });
+    const spell = (word) => [...word].flatMap((letter) => (letters[letter] ?? "").split(" ").filter(Boolean));
+    function guess(word) {
+      const out = [];
+      for (let place = 0; place < word.length;) {
+        const rule = compiled.find(({ middle, before, after }) => word.startsWith(middle, place)
+          && (before ? before.test(word.slice(Math.max(0, place - 2), place)) : place === 0)
+          && after.test(word.slice(place + middle.length)));
+        out.push(...rule.phones);
+        place += rule.middle.length;
+      }
+      return out.some((phone) => vowels.includes(phone)) ? out : spell(word);
+    }
+    /** -> sentences of phones, the words, those that the rules guessed, and what cannot be read at all. */
+    return (text) => {
+      const [sentences, said, guessed, unknown] = [[], [], [], []];
+      let row = [];
+      const close = () => {
+        while (row.at(-1) === SILENCE) row.pop();
+        if (row.length) sentences.push([SILENCE, ...row, SILENCE]);
+        row = [];
+      };
+      const plain = text.replace(/[’‘]/g, "'").toLowerCase();
+      for (const token of plain.match(/[a-z]+(?:'[a-z]+)*|\d+(?:,\d{3})*|[.!?…]+|[,;:()"“”—–]|[^\s-]/g) ?? []) {
+        if (/^[.!?…]/.test(token)) { close(); continue; }
+        if (/^[,;:()"“”—–]/.test(token)) {
+          if (row.length && row.at(-1) !== SILENCE) row.push(SILENCE);
+          continue;
+        }
+        const figures = token.replaceAll(",", "");
+        const words = !/^\d/.test(token) ? [token]
+          : figures.length > 6 ? [...figures].map((d) => TEENS[+d]) : spelled(+figures);
+        for (const word of words) {
+          let phones = lexicon[word]?.split(" ");
+          if (!phones && /^[a-z']+$/.test(word)) {
+            phones = guess(word.replaceAll("'", ""));
+            guessed.push(word);
+          }
+          if (!phones?.length) { unknown.push(word); continue; }
+          said.push(word);
+          row.push(...phones.map((phone) => near[phone] ?? phone));
+        }
+      }
+      close();
+      return { sentences, said, guessed, unknown };
+    };
+  }
+
+  /** Durations and F0 of phones: the mean in the most specific context that was seen often enough. */
+  function prosody({ durations, offset, voicing, level, manner, vowels }) {
+    const mean = (table, keys) => table[keys.find((key) => key in table)];
+    function contexts(phones) {
+      return phones.map((phone, i) => {
+        const [before, after] = [phones[i - 1] ?? SILENCE, phones[i + 1] ?? SILENCE];
+        let place = i === 0 ? "start" : i === phones.length - 1 ? "end" : "inside";
+        if (phone !== SILENCE) {
+          const end = phones.indexOf(SILENCE, i);
+          const rest = phones.slice(i + 1, end < 0 ? phones.length : end);
+          const late = rest.length || vowels.includes(phone) ? "late" : "end";
+          place = `${before === SILENCE ? "first" : ""} ${rest.some((p) => vowels.includes(p)) ? "" : late}`;
+        }
+        const [left, right] = [manner[before] ?? before, manner[after] ?? after];
+        return [...[`${before} ${after}`, `(${left} ${right})`, `(${right})`].map((near) => `${phone} ${near} ${place}`),
+          `${phone} ${place}`, phone, ""];
+      });
+    }
+    const centres = range(level[0].length).map((k) => (k + 0.5) / level[0].length);
+
+    /** phones -> [[phone, start, end]], F0 of each frame in Hz. */
+    return (phones, pace, pitch) => {
+      const described = contexts(phones);
+      let now = 0;
+      const times = phones.map((phone, i) => [phone, now, (now += Math.exp(mean(durations, described[i])) / pace)]);
+      const speech = phones.map((phone) => phone !== SILENCE);
+      let number = -1;
+      const phrase = speech.map((spoken, i) => (number += +(spoken && !speech[i - 1])));
+      const parts = range(number + 1).map((index) => {
+        const inside = times.filter((_, i) => speech[i] && phrase[i] === index);
+        return [inside[0][1], inside.at(-1)[2]];
+      });
+      let i = 0;
+      const frames = range(Math.max(1, rint(now / 0.01))).map((n) => {
+        const centre = (n + 0.5) * 0.01;
+        while (i < times.length - 1 && times[i][2] < centre) i++;
+        const within = (centre - times[i][1]) / Math.max(times[i][2] - times[i][1], 1e-3);
+        const third = clip(Math.trunc(3 * within), 0, 2);
+        const keys = [...[1, 3, 4].map((k) => `${described[i][k]} @${third}`), ""];
+        const index = Math.max(phrase[i], 0);
+        const [first, until] = parts[index];
+        const kind = number === 0 ? 0 : index === 0 ? 1 : index === number ? 3 : 2;
+        const place = clip((centre - first) / Math.max(until - first, 1e-3), 0, 1);
+        return { offset: mean(offset, keys), voiced: mean(voicing, keys) > 0.5, level: interp(place, centres, level[kind]) };
+      });
+      const at = (n) => frames[clip(n, 0, frames.length - 1)].offset;
+      return [times, frames.map(({ voiced, level: height }, n) => {
+        if (!voiced) return 0;
+        const smooth = [1, 2, 3, 2, 1].reduce((sum, weight, k) => sum + weight * at(n + k - 2), 0) / 9;
+        return pitch * Math.exp(height + smooth);
+      })];
+    };
+  }
+
+  // ---------------------------------------------------------------- mel bands
+  const toMel = (hz) => 2595 * Math.log10(1 + hz / 700);
+  const toHz = (mel) => 700 * (10 ** (mel / 2595) - 1);
+  function melBank(rate, frame, mels) {
+    const points = range(mels + 2).map((i) => toHz(toMel(rate / 2) * i / (mels + 1)));
+    return range(mels).map((m) => range(frame / 2 + 1).map((k) => {
+      const hz = k * rate / frame;
+      const [low, middle, high] = points.slice(m, m + 3);
+      return Math.max(0, Math.min((hz - low) / (middle - low), (high - hz) / (high - middle)));
+    }));
+  }
+  const total = (values) => values.reduce((sum, v) => sum + v, 0);
+
+  /** What the harmonics of F0 alone do to each mel band: acoustic_model.harmonic_bands. */
+  function harmonics(rate, mels) {
+    const [frame, size] = [4 * Math.trunc(rate * 8 / 1000), 256];
+    const bank = melBank(rate, frame, mels);
+    const sums = bank.map(total);
+    const log = range(size).map((i) => Math.log(50) + Math.log(10) * i / (size - 1));
+    const cos = Float64Array.from({ length: frame }, (_, j) => Math.cos(2 * Math.PI * j / frame));
+    const sin = Float64Array.from({ length: frame }, (_, j) => Math.sin(2 * Math.PI * j / frame));
+    const table = new Map();
+    function row(index) {
+      if (table.has(index)) return table.get(index);
+      const hz = Math.exp(log[index]);
+      const count = Math.trunc(rate / 2 / hz);
+      const x = range(frame).map((j) => {
+        const half = Math.PI * hz / rate * (j - frame / 2);
+        const wave = j === frame / 2 ? count : Math.sin((2 * count + 1) * half) / (2 * Math.sin(half)) - 0.5;
+        return wave * (0.5 - 0.5 * Math.cos(2 * Math.PI * j / (frame - 1)));
+      });
+      const magnitude = range(frame / 2 + 1).map((k) => {
+        let [a, b] = [0, 0];
+        for (let j = 0; j < frame; j++) { a += x[j] * cos[j * k % frame]; b += x[j] * sin[j * k % frame]; }
+        return Math.hypot(a, b);
+      });
+      const bands = bank.map((weights, m) => {
+        let sum = 0;
+        weights.forEach((w, k) => { sum += w * magnitude[k]; });
+        return Math.log(Math.max(sum, 1e-3) / sums[m]);
+      });
+      const mean = total(bands) / mels;
+      table.set(index, bands.map((v) => Math.fround(v - mean)));
+      return table.get(index);
+    }
+    return (f0) => {
+      const out = rows(mels, f0.length);
+      f0.forEach((hz, n) => {
+        if (hz <= 0) return;
+        const wanted = Math.log(Math.max(hz, 1));
+        let best = 0;
+        log.forEach((height, i) => { if (Math.abs(wanted - height) < Math.abs(wanted - log[best])) best = i; });
+        row(best).forEach((v, m) => { out[m][n] = v; });
+      });
+      return out;
+    };
+  }
+
+  /** The error function, within 1.2e-7 (Numerical Recipes). */
+  function erf(x) {
+    const t = 1 / (1 + 0.5 * Math.abs(x));
+    const series = [-1.26551223, 1.00002368, 0.37409196, 0.09678418, -0.18628806, 0.27886807, -1.13520398, 1.48851587, -0.82215223, 0.17087277];
+    const left = t * Math.exp(-x * x + series.reduceRight((sum, c) => sum * t + c, 0));
+    return x >= 0 ? 1 - left : left - 1;
+  }
+
+  /** Phones, times and F0 -> log-mel bands: acoustic_model.AcousticModel. */
+  function acousticModel(tensors, { phones, dilations }, rate, mels) {
+    const first = convolution(tensors, "input_projection");
+    const blocks = dilations.map((dilation, i) => ({
+      scale: tensors[`blocks.${i}.0.weight`].data,
+      shift: tensors[`blocks.${i}.0.bias`].data,
+      wide: convolution(tensors, `blocks.${i}.1`, dilation),
+      narrow: convolution(tensors, `blocks.${i}.4`),
+    }));
+    const last = convolution(tensors, "output_projection");
+    const bands = harmonics(rate, mels);
+    return (times, f0) => {
+      const N = f0.length;
+      const harmonic = bands(f0);
+      let h = first([...frameFeatures(times, f0, phones), ...harmonic], N);
+      for (const { scale, shift, wide, narrow } of blocks) {
+        const mean = total(h.map(total)) / (N * h.length);
+        const deviation = Math.sqrt(total(h.map((row) => row.reduce((sum, v) => sum + (v - mean) ** 2, 0))) / (N * h.length) + 1e-5);
+        const level = h.map((row, c) => row.map((v) => (v - mean) / deviation * scale[c] + shift[c]));
+        const inner = wide(level, N).map((row) => row.map((v) => 0.5 * v * (1 + erf(v * Math.SQRT1_2))));
+        const more = narrow(inner, N);
+        h = h.map((row, c) => row.map((v, n) => v + more[c][n]));
+      }
+      return last(h, N).map((row, m) =>
+        row.map((v, n) => v * tensors.spread.data[m] + tensors.mean.data[m] + harmonic[m][n]));
+    };
+  }
+
+  // ---------------------------------------------------------------- chapter 13: linear prediction
+  const SUBFRAMES = 4;
+  /** Log-mel bands (M rows of N) -> predictors {a: K numbers, gain} of N * SUBFRAMES short frames. */
+  function predictors(mel, rate, order, noise, scale) {
+    const [mels, N] = [mel.length, mel[0].length];
+    const frame = 4 * rint(0.032 * rate / 4);
+    const bins = frame / 2 + 1;
+    const logs = melBank(rate, frame, mels).map((weights) => Math.log(total(weights)));
+    const edge = (m) => toMel(rate / 2) * (m + 1) / (mels + 1);
+    const within = range(bins).map((k) => {
+      const at = clip((toMel(k * rate / frame) - edge(0)) / (edge(1) - edge(0)), 0, mels - 1);
+      const low = Math.min(Math.floor(at), mels - 2);
+      return [low, at - low];
+    });
+    const window = range(order + 1).map((k) => Math.exp(-0.5 * (2 * Math.PI * 40 / rate * k) ** 2) * (k ? 1 : 1.0001));
+    const waves = range(order + 1).map((k) => Float64Array.from({ length: bins }, (_, j) =>
+      Math.cos(2 * Math.PI * k * j / frame) * (j === 0 || j === frame / 2 ? 1 : 2) / frame * window[k]));
+    const level = Math.log(4 / Math.PI / (0.375 * frame));
+    return range(N * SUBFRAMES).map((s) => {
+      const at = clip((s + 0.5) / SUBFRAMES - 0.5, 0, N - 1);
+      const n = Math.min(Math.floor(at), Math.max(N - 2, 0));
+      const next = Math.min(n + 1, N - 1);
+      const mean = mel.map((row, m) => row[n] + (at - n) * (row[next] - row[n]) - logs[m]);
+      const power = within.map(([low, part]) =>
+        Math.exp(2 * (mean[low] + part * (mean[low + 1] - mean[low])) + level) + noise ** 2);
+      const r = waves.map((wave) => {
+        let sum = 0;
+        for (let j = 0; j < bins; j++) sum += wave[j] * power[j];
+        return sum;
+      });
+      let [a, error] = [[], r[0]];
+      for (let m = 0; m < order; m++) { // Levinson
+        const k = (r[m + 1] - a.reduce((sum, v, i) => sum + v * r[m - i], 0)) / error;
+        a = [...a.map((v, i) => v - k * a[m - 1 - i]), k];
+        error *= 1 - k * k;
+      }
+      return { a, gain: scale * Math.sqrt(error) };
+    });
+  }
+
+  /** x[t] = gain e[t] + sum of a_k x[t - k]. */
+  function allPole(e, filters) {
+    const hop = e.length / filters.length;
+    const order = filters[0].a.length;
+    const x = new Float64Array(order + e.length);
+    filters.forEach(({ a, gain }, s) => {
+      for (let t = s * hop; t < (s + 1) * hop; t++) {
+        let sum = gain * e[t];
+        for (let k = 0; k < order; k++) sum += a[k] * x[order + t - 1 - k];
+        x[order + t] = sum;
+      }
+    });
+    return Float32Array.from(x.subarray(order));
+  }
+
+  /** The voice of any sentence: text, prosody, mel bands, excitation, filter. speech/synthesis.py. */
+  function allison(pack) {
+    const { rate, mels, order, noise: dither } = pack;
+    const tensors = read(pack);
+    const [up, flow] = [upsampler(tensors), student(tensors)];
+    const bands = acousticModel(tensors, pack.acoustic, rate, mels);
+    const [text, timed] = [reader(pack), prosody(pack)];
+    return {
+      rate,
+      plan(request) {
+        const { sentences, ...found } = text(request.text);
+        return { ...found, sentences, parts: sentences.map((phones) => timed(phones, request.pace, request.pitch)) };
+      },
+      speak({ parts }, { temperature }, noise) {
+        const each = parts.map(([times, f0]) => [
+          [...bands(times, f0).map((row) => row.map((v) => (Math.max(v, -6) + 6) / 3 - 1)), ...pitchRows(f0).map((row) => Float32Array.from(row))],
+          phaseFeatures(phase(f0, rate, 1), f0, true),
+        ]);
+        const [frames, wave] = [0, 1].map((which) => joined(each.map((pair) => pair[which])));
+        const c = up(frames, 0, frames[0].length);
+        const e = flow(c, wave, noise(wave[0].length).map((v) => temperature * v), rate / 100);
+        const mel = frames.slice(0, mels).map((row) => row.map((v) => (v + 1) * 3 - 6));
+        return allPole(e, predictors(mel, rate, order, dither, tensors.scale.data[0]));
+      },
+    };
+  }
+
   // ---------------------------------------------------------------- messages
-  const kinds = { digits };
+  const kinds = { digits, allison };
   let voice = null;
   self.onmessage = async ({ data: message }) => {
     try {
@@ -350,14 +657,14 @@ window.minigenEngine = function minigenEngine() {
       }
       const began = performance.now();
       const plan = voice.plan(message);
-      const { said, unknown } = plan;
+      const { said, guessed, unknown } = plan;
       let audio = new Float32Array(0);
       if (plan.parts.length) {
         audio = voice.speak(plan, message, (count) => message.noise ?? normal(count, message.seed));
         audio.forEach((v, t) => { audio[t] = clip(v, -1, 1); });
       }
       const seconds = (performance.now() - began) / 1000;
-      self.postMessage({ audio, rate: voice.rate, seconds, said, unknown }, [audio.buffer]);
+      self.postMessage({ audio, rate: voice.rate, seconds, said, guessed, unknown }, [audio.buffer]);
     } catch (error) {
       self.postMessage({ error: String(error.stack ?? error) });
     }

@@ -12,6 +12,18 @@
       speakers: { slt: "slt, a woman", rms: "rms, a man", awb: "awb, a Scottish man" },
       size: "0.5 MB",
     },
+    allison: {
+      text: "The train to the coast leaves in twenty minutes.",
+      says: "A sentence",
+      size: "2.6 MB",
+      examples: [
+        "The train to the coast leaves in twenty minutes.",
+        "We walked along the river until it was dark.",
+        "The weather will be cold and windy tomorrow.",
+        "A student is a chain of inverse autoregressive flows, and it speaks.",
+        "Each sample depends on the noise before it, and never on the noise after it.",
+      ],
+    },
   };
 
   // ---------------------------------------------------------------- the worker
@@ -168,6 +180,11 @@
       speaker = labelled("Speaker", make("select"));
       for (const [value, shown] of Object.entries(spec.speakers)) make("option", { value }, speaker, shown);
     }
+    if (spec.examples) {
+      const examples = labelled("Or one of these", make("select"), "text");
+      for (const sentence of spec.examples) make("option", {}, examples, sentence);
+      examples.addEventListener("input", () => { text.value = examples.value; });
+    }
     const slider = (what, low, high) => {
       const input = labelled(what, make("input", { type: "range", min: low, max: high, step: 0.05, value: 1 }));
       const shown = make("output", {}, input.parentNode, "1.00");
@@ -210,7 +227,9 @@
           text: text.value, speaker: speaker?.value ?? null, seed: ++seed,
           pace: +pace.value, pitch: +pitch.value, temperature: +temperature.value,
         });
-        const trouble = made.unknown.length ? `It cannot read ${made.unknown.map((word) => `“${word}”`).join(", ")}. ` : "";
+        const named = (words) => [...new Set(words)].map((word) => `“${word}”`).join(", ");
+        const trouble = (made.unknown.length ? `It cannot read ${named(made.unknown)}. ` : "") +
+          (made.guessed.length ? `Not in its dictionary, guessed from the letters: ${named(made.guessed)}. ` : "");
         if (!made.audio.length) {
           says.textContent = `${trouble}Nothing to say: ${spec.says.toLowerCase()}, please.`;
           return;
