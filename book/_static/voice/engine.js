@@ -46,7 +46,7 @@ window.minigenEngine = function minigenEngine() {
     for (let i = 0; i < bytes.length; i++) bytes[i] = characters.charCodeAt(i);
     return bytes;
   }
-  /** {name: {shape, data}} of a pack; halves become single precision. */
+  /** {name: {shape, data}} of a pack, in single precision. */
   function read(pack) {
     const bytes = decoded(pack.data).buffer;
     const half = new Float32Array(65536);
@@ -58,9 +58,12 @@ window.minigenEngine = function minigenEngine() {
     const found = {};
     for (const [name, [type, shape, start, end]] of Object.entries(pack.tensors)) {
       const part = bytes.slice(start, end);
-      const codes = type === "F16" ? new Uint16Array(part) : new Float32Array(part);
-      const data = new Float32Array(codes.length);
-      for (let i = 0; i < data.length; i++) data[i] = type === "F16" ? half[codes[i]] : codes[i];
+      const data = new Float32Array(shape.reduce((count, size) => count * size, 1));
+      const steps = type === "I8" ? new Float32Array(part, 0, shape[0]) : null;
+      const codes = steps ? new Int8Array(part, 4 * shape[0]) : type === "F16" ? new Uint16Array(part) : new Float32Array(part);
+      const width = data.length / shape[0];
+      for (let i = 0; i < data.length; i++)
+        data[i] = steps ? codes[i] * steps[Math.floor(i / width)] : type === "F16" ? half[codes[i]] : codes[i];
       found[name] = { shape, data };
     }
     return found;

@@ -15,12 +15,12 @@
     allison: {
       text: "The train to the coast leaves in twenty minutes.",
       says: "A sentence",
-      size: "2.6 MB",
+      size: "1.7 MB",
       examples: [
         "The train to the coast leaves in twenty minutes.",
         "We walked along the river until it was dark.",
         "The weather will be cold and windy tomorrow.",
-        "A student is a chain of inverse autoregressive flows, and it speaks.",
+        "Nobody recorded this sentence, and nobody ever said it before.",
         "Each sample depends on the noise before it, and never on the noise after it.",
       ],
     },
