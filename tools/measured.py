@@ -28,13 +28,15 @@ ASIDE = re.compile(
   | \{[\w:-]+\}`[^`]+` | `[^`]+`       # roles (measured and given among them), code
   | \]\([^)]*\)                        # where links lead
   | \b([Cc]hapters?|[Ee]xercises?|[Ff]igures?|[Ss]teps?|[Pp]art)\s[\d.]+((,|\sand|\sto|[ ]or|–)\s?[\d.]+)*
-  | ^\s*\d+\.\s                        # numbered lists
+  | ^\s*\d+\.\s | \|\s*\d+\s*\|        # numbered lists, tables of chapters
   | [^\W\d]+[-_]?\d[\w.]*              # MFCC13, float32, U1
   | \b(19|20)\d\d\b                    # years
     """,
     re.VERBOSE | re.MULTILINE | re.DOTALL,
 )
-FORMAL = re.compile(r"^```\{code-cell\}.*?^```|\$\$.*?\$\$|\$[^$]+\$", re.MULTILINE | re.DOTALL)
+FORMAL = re.compile(
+    r"^```\{code-cell\}.*?^```|\$\$.*?\$\$|\$[A-Za-z][^$]*=[^$]+\$", re.MULTILINE | re.DOTALL
+)
 SENTENCE = re.compile(r"(?<=[.!?:])\s+|\n\s*\n|\n(?=[*-] )")
 FEW = 12  # whole numbers up to here count things in view
 
@@ -87,8 +89,8 @@ def unprinted(text: str, notebook: NotebookNode) -> list[str]:
 def loose(text: str) -> list[tuple[str, str]]:
     """(number, sentence) for each number in the prose of a source that is neither measured nor given.
 
-    Not listed: whole numbers up to twelve without a unit, numbers that the page's code or formulas have too
-    (a size, a rate: they define), and those of sentences that cite.
+    Not listed: whole numbers up to twelve, numbers that stand in the page's code, displayed formulas or in an
+    equation ($K = 128$: they define), and those of sentences that cite.
 
     >>> loose("It needs 1.234 nats, not {measured}`2.21` of 30.")
     [('1.234', 'It needs 1.234 nats, not {measured}`2.21` of 30.'), ('30', 'It needs 1.234 nats, not {measured}`2.21` of 30.')]
