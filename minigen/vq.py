@@ -18,6 +18,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from . import weights
+from .distributed import all_items
 from .mixture import kmeans
 
 __all__ = [
@@ -209,16 +210,16 @@ class VectorQuantizer(nn.Module):
     def initialise(self, z: Tensor) -> VectorQuantizer:
         """Put the codes at the centres of `mixture.kmeans` of z (B, D, …); returns the quantiser.
 
-        With fewer than K different vectors the codes stay where they are.
+        With fewer than K different vectors the codes stay where they are. Several processes share all
+        their z.
         """
-        vectors = self._vectors(z)
+        vectors = self._vectors(all_items(z)[0])
         if len(vectors.unique(dim=0)) < self.codebook_size:
             return self
         points = vectors.double().cpu().numpy()
         centres, _ = kmeans(points, self.codebook_size, self.seed, rounds=20)
         centres = torch.from_numpy(centres).to(vectors)
         counts, _ = _gather(vectors, _nearest(vectors, centres), self.codebook_size)
-        self._same_everywhere(centres, counts)
         self.codebook.copy_(centres)
         self.counts.copy_(counts.clamp(min=0.5))
         self.sums.copy_(self.counts[:, None] * centres)
@@ -236,15 +237,14 @@ class VectorQuantizer(nn.Module):
         commitment_loss = (vectors - e.detach()).square().sum(1).mean()
         quantized = straight_through(vectors, e)
         if self.training:
-            self._update(vectors.detach(), codes)
+            self._update(z.detach(), *_gather(vectors.detach(), codes, self.codebook_size))
         shape = (z.shape[0], *z.shape[2:])
         out = quantized.reshape(*shape, self.embedding_dim).movedim(-1, 1)
         return Quantized(out, codes.reshape(shape), codebook_loss, commitment_loss)
 
     @torch.no_grad()
-    def _update(self, vectors: Tensor, codes: Tensor) -> None:
+    def _update(self, z: Tensor, counts: Tensor, sums: Tensor) -> None:
         """The moving averages, and the codebook from them; then restarts."""
-        counts, sums = _gather(vectors, codes, self.codebook_size)
         if dist.is_available() and dist.is_initialized():
             dist.all_reduce(counts)
             dist.all_reduce(sums)
@@ -254,7 +254,7 @@ class VectorQuantizer(nn.Module):
         if self.ema:
             self.codebook.copy_(self.sums / self.smoothed_counts()[:, None])
         if self.restart:
-            self._restart(vectors)
+            self._restart(z)
 
     def smoothed_counts(self) -> Tensor:
         """Ñ (K,): all counts a little nearer to their mean, with the same sum."""
@@ -263,25 +263,18 @@ class VectorQuantizer(nn.Module):
             total * (self.counts + self.smoothing) / (total + self.codebook_size * self.smoothing)
         )
 
-    def _restart(self, vectors: Tensor) -> None:
+    def _restart(self, z: Tensor) -> None:
         share = self.counts.sum() / self.codebook_size  # of each code, if all were alike
         dead = self.counts < self.dead * share
         if not dead.any():
             return
+        vectors = self._vectors(all_items(z)[0])
         generator = torch.Generator().manual_seed(self.seed + int(self.updates))
         pick = torch.randint(len(vectors), (self.codebook_size,), generator=generator)
         new = vectors[pick.to(vectors.device)]  # (K, D)
-        self._same_everywhere(new)
         self.codebook.copy_(torch.where(dead[:, None], new, self.codebook))
         self.counts.copy_(torch.where(dead, share, self.counts))
         self.sums.copy_(torch.where(dead[:, None], share * new, self.sums))
-
-    @staticmethod
-    def _same_everywhere(*tensors: Tensor) -> None:
-        """Of several processes, all take the first one's."""
-        if dist.is_available() and dist.is_initialized():
-            for tensor in tensors:
-                dist.broadcast(tensor, 0)
 
     @torch.no_grad()
     def nearest(self, z: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from conversion_toy import small
 from test_train import CONFIG, Regression, batches, environment, state
 from torch import nn
 
@@ -13,8 +14,15 @@ from minigen import distributed, weights
 from minigen.distillation import DistillationLoss
 from minigen.distributions import DiscretizedLogisticMixture, GaussianHead
 from minigen.parallel_wavenet import Student
+from minigen.speech.conversion_features import SPECTRUM
+from minigen.speech.conversion_training import ConversionLoss
 from minigen.speech.objectives import Likelihood
 from minigen.speech.voice import TeacherVoice
+from minigen.speech.waveform_model import (
+    ExcitationLikelihood,
+    ExcitationStudent,
+    ExcitationTeacher,
+)
 from minigen.train import Trainer
 from minigen.wavenet import WaveNet
 
@@ -66,10 +74,34 @@ def likelihood():
     )
 
 
-OBJECTIVES = {
-    "likelihood": likelihood,
-    "gaussian": distillation(GaussianHead(), contrastive=0.3, margin=2.0),
-    "mixture": distillation(DiscretizedLogisticMixture(2), contrastive=0.3, perceptual=0.1),
+def conversion():
+    """Its codes are placed by its first batch: by all of it."""
+    return ConversionLoss(small(), latent_noise=0.5)
+
+
+def excitation(kind):
+    def build():
+        torch.manual_seed(1)
+        shared = {"mels": 8, "lpc_order": 4, "hidden": 4, "cond_channels": 9}
+        teacher = ExcitationTeacher(4, 4, layers=2, cycles=1, **shared)
+        if kind == "teacher":
+            return ExcitationLikelihood(teacher)
+        student = ExcitationStudent(flows=2, layers=2, residual=4, **shared)
+        return DistillationLoss(student, teacher.wavenet, penalty=2.0)
+
+    return build
+
+
+OBJECTIVES = {  # and what its batch holds besides
+    "likelihood": (likelihood, {}),
+    "gaussian": (distillation(GaussianHead(), contrastive=0.3, margin=2.0), {}),
+    "mixture": (
+        distillation(DiscretizedLogisticMixture(2), contrastive=0.3, perceptual=0.1),
+        {},
+    ),
+    "conversion": (conversion, {"noise": (4, 5)}),
+    "excitation": (excitation("teacher"), {"frames": (10, 10), "phase": (7, 800)}),
+    "excitation student": (excitation("student"), {"frames": (10, 10), "phase": (7, 800)}),
 }
 
 
@@ -80,7 +112,13 @@ def gradients(name, prepare=lambda objective: objective, rank=0, world=1):
     loud = torch.tensor([0.01, 0.1, 0.5, 0.02]).view(4, 1, 1)
     batch = {"audio": loud * draw(4, 1, 800), "noise": draw(4, 1, 800), "cond": draw(4, 2, 800)}
     batch |= {"frames": draw(4, 68, 10), "phase": draw(4, 6, 800), "speaker": torch.arange(4) % 3}
-    objective = OBJECTIVES[name]()
+    batch |= {"mfcc": draw(4, 13, 10), "spectrum": draw(4, SPECTRUM, 10)}
+    batch |= {"pitch": (draw(4, 2, 10) > 0).float(), "shifts": torch.zeros(4, 5, dtype=torch.long)}
+    build, own = OBJECTIVES[name]
+    batch |= {key: draw(4, *shape) for key, shape in own.items()}
+    if name.startswith("excitation"):
+        batch["speaker"] *= 0
+    objective = build()
     for weight in objective.parameters():  # no two densities alike
         weight.data.add_(0.2 * draw(*weight.shape))
     objective = prepare(objective)
