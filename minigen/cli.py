@@ -53,16 +53,6 @@ def _options(
     pass
 
 
-def _writable(path: Path) -> None:
-    """An error unless a file of that name can be written: before the work, not after it."""
-    if path.is_dir():
-        raise IsADirectoryError(f"{path} is a folder: name the file to write")
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"there is no folder {path.parent} to write {path.name} into")
-    if not os.access(path if path.exists() else path.parent, os.W_OK):
-        raise PermissionError(f"no right to write {path}")
-
-
 app.command()(speak)
 app.command()(pronounce)
 app.command()(voices)
@@ -95,10 +85,11 @@ def export(
     out: Annotated[Path, typer.Argument(help="File to write, .safetensors or .onnx.")],
 ) -> None:
     """Keep of a checkpoint the averaged weights and the recipe, or write a student as ONNX."""
+    from . import audio
     from .speech import onnx, training, voice
 
     if out.suffix == ".onnx":
-        _writable(out)
+        audio.check_writable(out)
         onnx.export(voice.load("student", checkpoint), out)
     else:
         training.export(checkpoint, out)
@@ -121,7 +112,7 @@ def align(
     """
     import numpy as np
 
-    from . import data
+    from . import audio, data
     from .speech import alignment, pronunciation
 
     corpora = ("allison", "cmu_arctic", "fsdd", "ljspeech", "spoken_digits", "vctk")
@@ -129,7 +120,7 @@ def align(
         raise ValueError(f"no English corpus {corpus!r}: choose one of {', '.join(corpora)}")
     known = lexicon and pronunciation.read_lexicon(lexicon)
     out.parent.mkdir(parents=True, exist_ok=True)
-    _writable(out)
+    audio.check_writable(out)
     if corpus == "spoken_digits":
         clips = data.spoken_digits()[:limit]
     else:

@@ -1,6 +1,6 @@
 """Chapter 1: sound as numbers: waveforms, spectra and back, files, pitch. Nothing here imports torch."""
 
-from .files import check_output, load, open_to_write, save, write_whole
+from .files import check_output, check_writable, load, open_to_write, save, write_whole
 from .spectrum import (
     FLOOR,
     frame_length,
@@ -33,6 +33,7 @@ __all__ = [
     "check_output",
     "check_positive",
     "check_waveform",
+    "check_writable",
     "fit_length",
     "frame_length",
     "griffin_lim",

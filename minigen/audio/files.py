@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 
 from .waveform import check_positive, check_waveform, resample
 
-__all__ = ["check_output", "load", "open_to_write", "save", "write_whole"]
+__all__ = ["check_output", "check_writable", "load", "open_to_write", "save", "write_whole"]
 
 # Formats that say how long they are, or where they end: what is cut off can be told.
 READS = ("WAV", "WAVEX", "RF64", "W64", "AIFF", "AU", "CAF", "FLAC", "OGG", "MP3")
@@ -143,23 +143,27 @@ def write_whole(path: str | Path) -> Iterator[Path]:
         place.unlink(missing_ok=True)
 
 
-def check_output(path: str | Path) -> Path:
-    """Whether a sound can be written to `path`, before the work that makes it -> the path.
+def check_writable(path: str | Path) -> Path:
+    """Whether a file can be written to `path`, before the work that makes it -> the path.
 
-    Raises:
-        ValueError: it does not end in .wav, .flac, .ogg or .mp3. OSError: there is no such folder, or
-            it cannot be written.
+    Raises OSError: there is no such folder, it cannot be written, or `path` is a folder itself.
     """
     path = Path(path)
     if not path.parent.is_dir():
         raise FileNotFoundError(f"there is no folder {path.parent} to write {path.name} into")
-    if path.suffix.lower() not in WRITES:
-        raise ValueError(f"{path.name}: the name must end in .wav, .flac, .ogg or .mp3")
     if path.is_dir():
         raise IsADirectoryError(f"{path} is a folder: give the name of a file")
     if not os.access(path.parent, os.W_OK):
         raise PermissionError(f"the folder {path.parent} cannot be written: choose another")
     return path
+
+
+def check_output(path: str | Path) -> Path:
+    """`check_writable` for a sound: ValueError unless the name's ending is one of WRITES."""
+    path = Path(path)
+    if path.suffix.lower() not in WRITES and not path.is_dir() and path.parent.is_dir():
+        raise ValueError(f"{path.name}: the name must end in .wav, .flac, .ogg or .mp3")
+    return check_writable(path)
 
 
 def save(path: str | Path, x: ArrayLike, rate: int) -> None:

@@ -23,7 +23,7 @@ def one_thread() -> None:
     """A network of this size gains little by a second thread, and on a busy machine loses much."""
     import torch
 
-    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
+    torch.set_num_threads(1)  # whatever OMP_NUM_THREADS says
 
 
 def progress(pieces, rate: int, what: str):

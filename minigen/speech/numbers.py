@@ -299,12 +299,17 @@ def _power(m: re.Match) -> str:
 
 @rule(
     RULES,
-    r"(?<![\w.])(\d+)'\s?(\d+)(?:\"|'')|(?<![\w.])(\d+)(['\"])(?=\s(?:tall|long|wide|high|deep)\b)",
+    r"(?<![\w.])(\d+)'(?:\s?(\d+)(?:\"|'')|(\d|1[01])(?![\w']))|(?<![\w.])(\d+)(['\"])(?![\w'\"])",
 )
-def _feet(m: re.Match) -> str:
-    count = m[1] or m[3]
-    names = ("inch", "inches") if m[4] == '"' else ("foot", "feet")
-    return f"{cardinal(count)} {names[count != '1']} {m[2] and cardinal(m[2]) or ''}"
+def _feet(m: re.Match) -> str | None:
+    """5'11", 6'2, 5' x 7"; but a mark that closes what one before it opened is a quotation's."""
+    if m[5] and re.search(rf"(?<!\w){m[5]}", m.string[: m.start()]):
+        return None
+    count, more = m[1] or m[4], m[2] or m[3]
+    names = ("inch", "inches") if m[5] == '"' else ("foot", "feet")
+    noun = re.match(r"\s(?!tall|long|wide|high|deep|by |and |or )[a-z]{2}", m.string[m.end() :][:6])
+    one = count == "1" or noun and previous_word(m) in ("a", "an", "x")  # a 12" disc
+    return f"{cardinal(count)} {names[not one]} {more and cardinal(more) or ''}"
 
 
 @rule(RULES, r"(?<![\w.])(\d+)\s?h\s?(\d+)\s?m(?:in)?\b")
@@ -375,6 +380,11 @@ def _is_year(m: re.Match, written: str) -> bool:
     return int(written) >= 1900 or bool(clue) or previous_word(m).lower() in _LISTS["before_years"]
 
 
+@rule(RULES, rf"(?:(?<=\^\d\s)|(?<=\^\d\d\s))({_UNIT})(?:\^([23]))?(?!\w)")
+def _unit_after_a_power(m: re.Match) -> str:
+    return f"{({'2': 'square ', '3': 'cubic '}).get(m[2], '')}{_UNITS[m[1]][1]}"
+
+
 @rule(RULES, rf"\b({_UNIT})/({_UNIT})(?![\w/])")
 def _bare_units(m: re.Match) -> str:
     return f"{_UNITS[m[1]][1]} per {_UNITS[m[2]][0]}"
@@ -382,7 +392,7 @@ def _bare_units(m: re.Match) -> str:
 
 @rule(
     RULES,
-    r"[x×*–](?:(?<=\d.)|(?<=\d\s.))(?=\s?\d)",
+    r"(?<!\b0)[x×*–](?:(?<=\d.)|(?<=\d\s.)|(?<=\d['\"].)|(?<=\d['\"]\s.))(?=\s?\d)",
     r"|–(?<=\b[A-Z].)(?=[A-Z]\b)|[-–](?:(?<=[ap]m.)|(?<=[ap]m\s.)|(?<=:\d\d.))(?=\s?\d)",
 )
 def _between(m: re.Match) -> str:

@@ -129,7 +129,7 @@ _RULES: Rules = []
 _SITES = "|".join(_LISTS["domains"] | _LISTS["files"])
 
 
-@rule(_FIRST, r" |(?!vs |etc )[a-z]{2,}(?= )")
+@rule(_FIRST, r" |(?<!\^\d\s)(?<!\^\d\d\s)(?!vs |etc )[a-z]{2,}(?= )")
 def _plain_word(m: re.Match) -> str:
     """Most of a text, and no other rule's."""
     return m[0]
@@ -194,6 +194,8 @@ def _abbreviation(m: re.Match) -> str | None:
     if short in _ENGLISH["titles"]:
         named = after[:1].isupper() and after.lower() not in _LISTS["starters"]
         before = previous_word(m)
+        if short in ("Dr", "St") and re.search(r"\d(?:st|nd|rd|th)$", before):  # 5th St.
+            return {"Dr": "drive", "St": "street"}[short] + end
         if (
             short in ("Dr", "St")
             and before[:1].isupper()

@@ -46,8 +46,8 @@ def maximise(
     iterations: int,
     tolerance: float = 1e-4,
 ) -> Maximum:
-    """The largest maximum that BFGS reaches, from the best starts that lie apart, until it comes again and
-    again.
+    """The largest maximum that BFGS reaches, from the best start and then from good ones far from all that
+    was visited, until it comes again and again: starts side by side would agree on a lesser top.
 
     Args:
         function: a mean log-likelihood in nats, of free parameters (k,). Where it is not a number, or
@@ -70,15 +70,22 @@ def maximise(
         steps = 1e-6 * np.eye(len(point))
         return value, np.array([(loss(point + e) - value) / 1e-6 for e in steps])
 
-    begun, found, options = [], [], {"maxiter": iterations}
-    for start in sorted(starts, key=loss):
-        if all(np.abs(start - other).max() > 0.3 for other in begun):
-            begun.append(start)
-            found.append(minimize(loss_and_slope, start, method="BFGS", jac=True, options=options))
-            best = min(found, key=lambda result: result.fun)
-            reached = sum(result.fun < best.fun + 1e-6 for result in found)
-            if reached > 1 + (len(start) > 2) or len(begun) == 3 + len(start):
-                break
+    k, found, options = len(starts[0]), [], {"maxiter": iterations}
+    losses = np.array([loss(start) for start in starts])
+    score, here = -0.6 * losses.argsort().argsort() / len(starts), np.tanh(starts)
+    far = np.zeros(len(starts))  # from all places that have been visited
+    while len(found) < min(4 + 2 * k, len(starts)):
+        first = int(np.argmax(far + score))
+        found.append(
+            minimize(loss_and_slope, starts[first], method="BFGS", jac=True, options=options)
+        )
+        visited = np.tanh([starts[first], found[-1].x])
+        near = np.abs(here[:, None] - visited).max(2).min(1)
+        far = near if len(found) == 1 else np.minimum(far, near)
+        score[first] = -math.inf
+        best = min(found, key=lambda result: result.fun)
+        if sum(result.fun < best.fun + 1e-6 for result in found) > min(k, 3):
+            break
     steepest = np.abs(_gradient(loss, best.x, 1e-5)).max()
     message = f"largest slope {steepest:.1e} nats per value after {best.nit} steps"
     return Maximum(best.x, float(-best.fun), bool(steepest < tolerance), message)

@@ -218,3 +218,7 @@ def test_an_output_is_judged_before_the_work(tmp_path):
     ):
         with pytest.raises(error, match=message):
             audio.check_output(tmp_path / name)
+    assert audio.check_writable(tmp_path / "a.tsv") == tmp_path / "a.tsv"
+    for name, error in (("no/a.tsv", FileNotFoundError), ("b.wav", IsADirectoryError)):
+        with pytest.raises(error):
+            audio.check_writable(tmp_path / name)
