@@ -1,6 +1,6 @@
 """Chapter 1: sound as numbers: waveforms, spectra and back, files, pitch. Nothing here imports torch."""
 
-from .files import check_output, check_writable, load, open_to_write, save, write_whole
+from .files import blocks, check_output, check_writable, load, open_to_write, save, write_whole
 from .spectrum import (
     FLOOR,
     frame_length,
@@ -30,6 +30,7 @@ from .waveform import (
 __all__ = [
     "FLOOR",
     "autocorrelation",
+    "blocks",
     "check_output",
     "check_positive",
     "check_waveform",

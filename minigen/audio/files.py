@@ -14,7 +14,15 @@ from numpy.typing import ArrayLike
 
 from .waveform import check_positive, check_waveform, resample
 
-__all__ = ["check_output", "check_writable", "load", "open_to_write", "save", "write_whole"]
+__all__ = [
+    "blocks",
+    "check_output",
+    "check_writable",
+    "load",
+    "open_to_write",
+    "save",
+    "write_whole",
+]
 
 # Formats that say how long they are, or where they end: what is cut off can be told.
 READS = ("WAV", "WAVEX", "RF64", "W64", "AIFF", "AU", "CAF", "FLAC", "OGG", "MP3")
@@ -40,25 +48,10 @@ def load(path: str | Path, rate: int | None = None) -> tuple[np.ndarray, int]:
     if rate is not None:
         check_positive(rate=rate)
     path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"there is no file {path}")
-    try:
-        with sf.SoundFile(path) as file:
-            known, found = file.format in READS, file.samplerate
-            x = file.read(dtype="float32", always_2d=True) if known else np.zeros((0, 1))
-            cut = known and _is_cut(path, file, len(x))
-    except sf.LibsndfileError as error:
-        raise ValueError(
-            f"{path} cannot be read as sound ({error.error_string}): it is damaged, cut off or "
-            "something else; get it again, or convert it to WAV or FLAC"
-        ) from None
-    if not known:
-        raise ValueError(f"{path} is of a format that minigen does not read: convert it to WAV")
-    if cut:
-        raise ValueError(
-            f"{path} is cut off or damaged: it is not as long as it states; get it again, or "
-            "convert it to WAV"
-        )
+    with _opened(path) as file:
+        x, found = file.read(dtype="float32", always_2d=True), file.samplerate
+        if _is_cut(path, file, len(x)):
+            raise ValueError(_CUT.format(path))
     if len(x) == 0:
         raise ValueError(f"{path} holds no samples")
     if not np.isfinite(x).all():
@@ -67,6 +60,57 @@ def load(path: str | Path, rate: int | None = None) -> tuple[np.ndarray, int]:
     if rate is not None:
         x = resample(x, found, rate)
     return np.clip(x, -1, 1), found if rate is None else rate
+
+
+def blocks(path: str | Path, rate: int, seconds: int = 30) -> Iterator[np.ndarray]:
+    """`load` for files of any length: so many seconds at a time, which together are the whole, resampled.
+
+    What `load` refuses is refused here, but that a file is cut off is known at its end only.
+    """
+    check_positive(rate=rate, seconds=seconds)
+    path = Path(path)
+    with _opened(path) as file:
+        own, held, before, samples = file.samplerate, np.zeros(0, np.float32), 0, 0
+        more = True
+        while more:  # a second either side is looked at, too
+            wanted = before + (seconds + 1) * own - len(held)
+            x = file.read(wanted, "float32", always_2d=True)
+            samples, more = samples + len(x), len(x) == wanted
+            if not np.isfinite(x).all():
+                raise ValueError(f"{path} holds NaN or infinite samples: write it again as 16-bit")
+            if not more and _is_cut(path, file, samples):
+                raise ValueError(_CUT.format(path))
+            held = np.concatenate([held, x.mean(axis=1)])
+            if len(held) > before:
+                y = np.clip(resample(held, own, rate)[before // own * rate :], -1, 1)
+                yield y[: seconds * rate] if more else y
+            held, before = held[before + (seconds - 1) * own :], own
+    if samples == 0:
+        raise ValueError(f"{path} holds no samples")
+
+
+_CUT = (
+    "{} is cut off or damaged: it is not as long as it states; get it again, or convert it to WAV"
+)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[sf.SoundFile]:
+    """A sound file of a known format; what goes wrong in reading it is a ValueError."""
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no file {path}")
+    try:
+        with sf.SoundFile(path) as file:
+            if file.format not in READS:
+                raise ValueError(
+                    f"{path} is of a format that minigen does not read: convert it to WAV"
+                )
+            yield file
+    except sf.LibsndfileError as error:
+        raise ValueError(
+            f"{path} cannot be read as sound ({error.error_string}): it is damaged, cut off or "
+            "something else; get it again, or convert it to WAV or FLAC"
+        ) from None
 
 
 def _is_cut(path: Path, file: sf.SoundFile, samples: int) -> bool:

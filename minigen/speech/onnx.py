@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import io
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..audio import write_whole
 from ..conditioning import PHASE_FEATURES
 from ..wavenet import WaveNet
 
@@ -92,14 +94,14 @@ def export(voice: nn.Module, path: Path | str, opset: int = 17) -> None:
     if "dynamo" in inspect.signature(torch.onnx.export).parameters:  # from 2.5 on
         options["dynamo"] = False
     graph = Graph(voice).eval()
+    traced = io.BytesIO()
     with _as_convolutions(graph), warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore"
-        )  # that this exporter is the older one; that sizes are traced
-        torch.onnx.export(graph, example, str(path), opset_version=opset, **options)
-    model = onnx.load(str(path))
+        warnings.simplefilter("ignore")  # that this exporter is the older one; sizes are traced
+        torch.onnx.export(graph, example, traced, opset_version=opset, **options)
+    model = onnx.load_from_string(traced.getvalue())
     facts = {"rate": spec.rate, "hop": spec.hop, "base": voice.student.base}
     facts |= {"speakers": " ".join(spec.speakers), "phones": " ".join(spec.phones)}
     onnx.helper.set_model_props(model, {name: str(value) for name, value in facts.items()})
     onnx.checker.check_model(model)
-    onnx.save(model, str(path))
+    with write_whole(path) as place:
+        place.write_bytes(model.SerializeToString())

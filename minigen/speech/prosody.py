@@ -30,6 +30,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..audio import write_whole
 from ..data import Utterance
 from ..gaussian import Gaussian
 from ..timeseries import AR, levinson_durbin
@@ -434,7 +435,8 @@ class Prosody:
     def save(self, path: Path | str) -> None:
         """Write the fitted numbers as JSON."""
         text = json.dumps(self.to_table(), separators=(",", ":"))
-        Path(path).write_text(text + "\n", encoding="utf-8")
+        with write_whole(path) as place:
+            place.write_text(text + "\n", encoding="utf-8")
 
     @classmethod
     def load(cls, path: Path | str) -> Prosody:

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from .. import weights
+from ..audio import write_whole
 from ..distillation import DistillationLoss
 from ..train import Trainer
 from .corpus import Crops, held_out, read_all
@@ -85,7 +86,8 @@ def export(checkpoint: Path | str, path: Path | str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     weights.save(path, part(tensors, "ema."), kept)
     text = re.sub(r",\n\s+(?=[-\d])", ", ", text) + "\n"
-    card.write_text(text, encoding="utf-8")
+    with write_whole(card) as place:
+        place.write_text(text, encoding="utf-8")
 
 
 def _stages(checkpoint: Path, seen: set[Path], points: int = 40) -> list[dict]:

@@ -16,11 +16,10 @@ from numbers import Integral
 from pathlib import Path
 
 import numpy as np
-import soundfile as sf
 import torch
 from numpy.typing import ArrayLike
 
-from .. import conditioning, weights
+from .. import audio, conditioning, weights
 from ..audio import pitch, resample, speech_level, to_level
 from ..conditioning import VoiceSpec
 from . import stream as streaming
@@ -32,7 +31,6 @@ __all__ = ["analyse", "network", "of_file", "synthesise", "vocode"]
 
 MINUTE = 6000  # frames that are taken apart at once
 MARGIN = 100  # frames either side that are looked at, too
-BLOCK = 30  # seconds that are read at once
 Blocks = Callable[
     [], Iterable[np.ndarray]
 ]  # a recording at the network's rate, each time from the start
@@ -86,26 +84,13 @@ def of_file(
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """`vocode` for a file, in memory that does not grow: (made, recorded) piece by piece."""
     net = network(model)
-    blocks = lambda: _blocks(Path(path), net.spec.rate)
+    blocks = lambda: audio.blocks(path, net.spec.rate)
     recorded, held = blocks(), np.zeros(0, np.float32)
     for piece in _made_again(blocks, net, seed, temperature):
         while len(held) < len(piece) and (block := next(recorded, None)) is not None:
             held = np.concatenate([held, block])
         yield piece[: len(held)], held[: len(piece)]
         held = held[len(piece) :]
-
-
-def _blocks(path: Path, rate: int) -> Iterator[np.ndarray]:
-    """A sound file at another rate, BLOCK seconds at a time; together they are the whole, resampled."""
-    with sf.SoundFile(path) as file:
-        own = file.samplerate
-        for begin in range(0, file.frames, BLOCK * own):
-            first = max(0, begin - own)
-            file.seek(first)
-            x = file.read((BLOCK + 1) * own + begin - first, "float32", always_2d=True).mean(1)
-            y = resample(x, own, rate)[(begin - first) // own * rate :]
-            more = begin + BLOCK * own < file.frames
-            yield np.clip(y[: BLOCK * rate] if more else y, -1, 1)
 
 
 def _made_again(

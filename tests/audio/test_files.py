@@ -127,8 +127,40 @@ def test_what_is_cut_off_is_refused_in_every_format(tmp_path, ending, kind, subt
         len(whole) - 3,
     ):
         path.write_bytes(whole[:length])
-        with pytest.raises(ValueError, match=r"^\S+ (is cut off|cannot be read|is of a format)"):
-            audio.load(path)
+        for read in (audio.load, lambda path: list(audio.blocks(path, 8000, seconds=1))):
+            with pytest.raises(
+                ValueError, match=r"^\S+ (is cut off|cannot be read|is of a format)"
+            ):
+                read(path)
+
+
+@pytest.mark.parametrize("rates", [(8000, 8000), (11_025, 8000), (8000, 16_000)])
+def test_blocks_are_the_whole(tmp_path, rates):
+    """Also where a file ends with a block, or a second after one, and in files that cannot be searched."""
+    own, rate = rates
+    for ending in (".wav", ".flac", ".mp3"):
+        for length in (1, own // 2, 2 * own, 3 * own, 5 * own + 17):
+            audio.save(tmp_path / f"a{ending}", 0.1 * noise(length), own)
+            whole, _ = audio.load(tmp_path / f"a{ending}", rate)
+            parts = list(audio.blocks(tmp_path / f"a{ending}", rate, seconds=2))
+            assert all(len(part) == 2 * rate for part in parts[:-1])
+            x = np.concatenate(parts)
+            assert x.shape == whole.shape and np.abs(x - whole).max() < 1e-3
+
+
+def test_blocks_refuse_what_load_refuses(tmp_path):
+    path = tmp_path / "a.wav"
+    with pytest.raises(FileNotFoundError, match="there is no file"):
+        next(audio.blocks(path, 8000))
+    path.write_text("a text")
+    with pytest.raises(ValueError, match="cannot be read as sound"):
+        next(audio.blocks(path, 8000))
+    sf.write(path, np.zeros(0), 8000)
+    with pytest.raises(ValueError, match="holds no samples"):
+        next(audio.blocks(path, 8000))
+    sf.write(path, np.array([0.1, np.nan]), 8000, subtype="FLOAT")
+    with pytest.raises(ValueError, match="NaN"):
+        next(audio.blocks(path, 8000))
 
 
 def test_an_mp3_without_a_header_of_its_length_is_walked(tmp_path):
