@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from .commands import Lexicon, Out, Seed, Temperature, one_thread, progress
+from .commands import Lexicon, Out, Seed, Temperature, one_thread, progress, voice
 from .commands.speak import pronounce, speak, voices
 
 __all__ = ["main"]
@@ -56,12 +56,13 @@ def _options(
 app.command()(speak)
 app.command()(pronounce)
 app.command()(voices)
+app.add_typer(voice.app, name="voice")
 
 
 @app.command()
 def train(
     kind: Annotated[Kind, typer.Argument(help="Which of the two networks.")],
-    config: Annotated[Path, typer.Option(help="Recipe, training/*.toml.")],
+    config: Annotated[Path, typer.Option(help="Recipe: a file, or a name such as digits-gpu.")],
     out: Annotated[Path, typer.Option(help="Folder for checkpoints and curves.")],
     resume: Annotated[bool, typer.Option(help="Continue from the checkpoint in --out.")] = False,
     until: Annotated[int | None, typer.Option(min=1, help="Stop early, at this step.")] = None,

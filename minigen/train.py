@@ -218,6 +218,8 @@ class Trainer:
         """Train to `config.steps`, or stop early at `until`. -> the metrics of the last step."""
         if until is not None and until < 1:
             raise ValueError(f"until is a step, at least 1, not {until}")
+        if weights.is_shipped(self.out):
+            raise ValueError(f"{self.out} holds the weights that ship: choose another --out")
         if self.out.exists() and not self.out.is_dir():
             raise NotADirectoryError(f"{self.out} is a file: checkpoints go into a folder")
         if self.checkpoint.exists() and not resume:

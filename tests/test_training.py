@@ -4,6 +4,8 @@ import importlib
 import sys
 from pathlib import Path
 
+import jupytext
+import nbformat
 import pytest
 import torch
 from torch import nn
@@ -50,3 +52,17 @@ def test_a_script_trains_for_a_few_steps(name, monkeypatch):
     else:
         found = script.train(0, script.pictures())[1]
     assert found["step"] in (2, 4) and found["validation"] > 0
+
+
+def test_the_notebook_for_a_gpu_is_its_source_and_asks_for_one():
+    """It is not run here; its cells compile, and a change of the source is carried over: see its last line."""
+    folder = Path(__file__).parents[1] / "training"
+    source = jupytext.read(folder / "train_on_a_gpu.md")
+    notebook = nbformat.read(folder / "train_on_a_gpu.ipynb", as_version=4)
+    cells = lambda nb: [(cell.cell_type, cell.source) for cell in nb.cells]
+    assert cells(notebook) == cells(source), "jupytext --to ipynb training/train_on_a_gpu.md"
+    assert notebook.metadata["accelerator"] == "GPU"
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            compile(cell.source, "cell", "exec")
+            assert not cell.outputs

@@ -20,10 +20,8 @@ import numpy as np
 import torch
 
 from minigen import weights
-from minigen.distillation import DistillationLoss
-from minigen.speech.corpus import Crops, Source, as_batch, read_all
-from minigen.speech.waveform_model import KINDS, ExcitationLikelihood, build
-from minigen.train import TrainConfig, Trainer
+from minigen.speech.corpus import Source, as_batch, read_all
+from minigen.speech.waveform_training import averaged, trained, trainer
 
 
 def clips_of(corpus: dict) -> tuple[list, list]:
@@ -36,42 +34,11 @@ def clips_of(corpus: dict) -> tuple[list, list]:
     return train, out
 
 
-def train(recipe: dict, out: Path, resume: bool) -> None:
-    kind, corpus = recipe["kind"].split()[1], recipe["corpus"]
-    torch.manual_seed(recipe["seed"])
-    model = KINDS[kind](**recipe["model"])
-    batches = Crops(clips_of(corpus)[0], **recipe["data"], spec=model.spec)
-    if kind == "teacher":
-        model.calibrate(batches(step) for step in range(12))
-        objective = ExcitationLikelihood(model)
-    else:
-        teacher = _read(Path(recipe["teacher"]))
-        if "init_from" in recipe:
-            model.load_state_dict(_averaged(Path(recipe["init_from"]))[0])
-        model.upsampler.load_state_dict(teacher.upsampler.state_dict())
-        model.scale.copy_(teacher.scale)
-        objective = DistillationLoss(model, teacher.wavenet, **recipe["objective"])
-    Trainer(objective, batches, TrainConfig(**recipe["run"]), out, recipe).run(resume)
-
-
-def _averaged(path: Path) -> tuple[dict, dict]:
-    """The averaged weights of a checkpoint, or all of an exported file, and its notes."""
-    tensors, notes = weights.load(path)
-    average = {k.removeprefix("ema."): v for k, v in tensors.items() if k.startswith("ema.")}
-    return average or tensors, notes
-
-
-def _read(path: Path):  # -> ExcitationTeacher | ExcitationStudent
-    tensors, notes = _averaged(path)
-    recipe = notes["recipe"]
-    return build(recipe["kind"].split()[1], tensors, recipe["model"])
-
-
 def export(run: Path, path: Path, points: int = 40) -> None:
     """Keep the averaged weights and the recipe; the card beside them has minutes, machine and curve."""
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    tensors, notes = _averaged(run / "checkpoint.safetensors")
+    tensors, notes = averaged(run / "checkpoint.safetensors")
     kept = {k: notes[k] for k in ("recipe", "step", "minutes", "device", "torch") if k in notes}
     weights.save(path, tensors, kept)
     events = EventAccumulator(str(run), size_guidance={"scalars": 0}).Reload()
@@ -90,7 +57,7 @@ def export(run: Path, path: Path, points: int = 40) -> None:
 @torch.no_grad()
 def nll(path: Path) -> dict[str, float]:
     """Held-out nats per sample of x in each corpus, and of N(0, 1) for e, with the phase that speaking uses."""
-    model, recipe = _read(path), weights.notes(path)["recipe"]
+    model, recipe = trained(path), weights.notes(path)["recipe"]
     found = {}
     for name, minutes in recipe["corpus"]["minutes"].items():
         corpus = recipe["corpus"] | {"minutes": {name: minutes}}
@@ -116,7 +83,8 @@ def main() -> None:
     parser.add_argument("--resume", action="store_true")
     args = parser.parse_args()
     if args.what == "train":
-        train(tomllib.loads(args.path.read_text(encoding="utf-8")), args.out, args.resume)
+        recipe = tomllib.loads(args.path.read_text(encoding="utf-8"))
+        trainer(recipe, clips_of(recipe["corpus"])[0], args.out).run(args.resume)
     elif args.what == "export":
         export(args.path, args.to)
     else:

@@ -25,10 +25,12 @@ __all__ = [
     "CropSampler",
     "Crops",
     "as_batch",
+    "at_one_level",
     "held_out",
     "held_out_speaker_words",
     "read",
     "read_all",
+    "ready",
     "stack",
 ]
 
@@ -192,22 +194,23 @@ def read(source: Source) -> list[Utterance]:
         chosen = np.linspace(0, len(clips) - 1, math.ceil(min(1, share) * len(clips)))
         clips = [clips[round(i)] for i in chosen]
     if source.mels:
-        clips = [_at_one_level(clip) for clip in clips]
+        clips = [replace(at_one_level(clip), phones=[], speaker=ANYBODY) for clip in clips]
     elif name == "spoken_digits":
         return clips  # whole frames, with the F0 that the synthesiser was given
-    return [_ready(clip, source.rate) for clip in clips]
+    return [ready(clip, source.rate) for clip in clips]
 
 
-def _at_one_level(clip: Utterance) -> Utterance:
+def at_one_level(clip: Utterance) -> Utterance:
+    """A clip at the level LOUD."""
     try:
         audio = to_level(clip.audio, clip.rate, LOUD)
     except ValueError as error:
         raise ValueError(f"{clip.name}: {error}") from error
-    audio = np.clip(audio, -1, 1).astype(np.float32)
-    return replace(clip, audio=audio, phones=[], speaker=ANYBODY)
+    return replace(clip, audio=np.clip(audio, -1, 1).astype(np.float32))
 
 
-def _ready(clip: Utterance, rate: int) -> Utterance:
+def ready(clip: Utterance, rate: int) -> Utterance:
+    """A clip at another rate, with its F0, cut to whole frames; phones, where it has them, keep their times."""
     x, hop = resample(clip.audio, clip.rate, rate), rate // 100
     n = len(x) // hop
     if n == 0:
@@ -216,7 +219,9 @@ def _ready(clip: Utterance, rate: int) -> Utterance:
     f0 = np.pad(f0, (0, n - len(f0)))
     x = np.clip(x[: n * hop], -1, 1).astype(np.float32)
     end = n * hop / rate
-    phones = [(name, min(a, end), min(b, end)) for name, a, b in clip.phones if a < end]
+    phones = clip.phones and [
+        (name, min(a, end), min(b, end)) for name, a, b in clip.phones if a < end
+    ]
     return replace(clip, audio=x, rate=rate, f0=f0, phones=phones)
 
 

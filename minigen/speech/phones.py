@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Container
 
-__all__ = ["MANNER", "PHONES", "SILENCE", "VOWELS", "from_arpabet", "nearest"]
+__all__ = ["MANNER", "PHONES", "SILENCE", "from_arpabet", "is_vowel", "nearest"]
 
 SILENCE = "pau"
 _MANNERS = {
@@ -35,6 +35,15 @@ def from_arpabet(symbols: str) -> tuple[str, ...]:
     """
     lower = symbols.lower().split()
     return tuple("ax" if symbol == "ah0" else symbol.rstrip("012") for symbol in lower)
+
+
+def is_vowel(phone: str) -> bool:
+    """Whether a phone is a vowel; of another language's, by its first letter.
+
+    >>> is_vowel("ay"), is_vowel("y"), is_vowel("aa1"), is_vowel("rr"), is_vowel("ы")
+    (True, False, True, False, True)
+    """
+    return phone in VOWELS or (phone not in MANNER and phone[:1].lower() in "aeiouyаеёиоуыэюя")
 
 
 def nearest(phone: str, inventory: Container[str]) -> str:

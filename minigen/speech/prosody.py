@@ -35,7 +35,7 @@ from ..data import Utterance
 from ..gaussian import Gaussian
 from ..timeseries import AR, levinson_durbin
 from . import pronunciation
-from .phones import MANNER, SILENCE, VOWELS, nearest
+from .phones import MANNER, SILENCE, is_vowel, nearest
 
 __all__ = ["BackedOff", "Contour", "Durations", "Prosody", "contexts", "frame_contexts", "times_of"]
 
@@ -69,8 +69,8 @@ def contexts(phones: Sequence[str]) -> list[tuple[str, ...]]:
         else:
             end = next((k for k in range(i, n) if phones[k] == SILENCE), n)
             rest = phones[i + 1 : end]
-            late = "late" if rest or phone in VOWELS else "end"
-            closing = "" if VOWELS.intersection(rest) else late
+            late = "late" if rest or is_vowel(phone) else "end"
+            closing = "" if any(map(is_vowel, rest)) else late
             place = f"{'first' if before == SILENCE else ''} {closing}"
         m_before, m_after = MANNER.get(before, before), MANNER.get(after, after)
         specific = (f"{before} {after}", f"({m_before} {m_after})", f"({m_after})")

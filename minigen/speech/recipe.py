@@ -21,6 +21,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ..conditioning import DIGITS, VoiceSpec
+from ..data.recipes import find
 from ..distillation import DistillationLoss
 from ..parallel_wavenet import Student
 from ..train import TrainConfig
@@ -111,7 +112,7 @@ def read_toml(path: Path | str) -> dict:
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(
-            f"there is no recipe {path}: those at hand are training/digits-*.toml"
+            f"there is no recipe {path}: `--config digits-gpu` is one of those at hand"
         )
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
@@ -183,7 +184,8 @@ class Recipe:
 
     @classmethod
     def read(cls, path: Path | str, kind: str) -> Recipe:
-        """From a TOML file: for a "teacher" or a "student", as asked."""
+        """From a TOML file, or a recipe that ships by its name: for a "teacher" or a "student", as asked."""
+        path = find(path, kind)
         recipe = cls.from_dict(read_toml(path), str(path))
         if recipe.kind != kind:
             raise ValueError(f"{path} is a recipe for a {recipe.kind}, not for a {kind}")

@@ -18,7 +18,7 @@ from safetensors import safe_open
 from safetensors.torch import save as serialize
 from torch import Tensor
 
-__all__ = ["card", "load", "notes", "path", "save"]
+__all__ = ["card", "is_shipped", "load", "notes", "path", "save"]
 
 
 def path(name: str | Path) -> Path:
@@ -32,6 +32,16 @@ def path(name: str | Path) -> Path:
     given = Path(name)
     bare = given.name == str(given) and not given.suffix
     return Path(__file__).with_name(f"{name}.safetensors") if bare else given
+
+
+def is_shipped(place: str | Path) -> bool:
+    """Whether a file or folder lies where the weights lie that ship: no training writes there.
+
+    >>> is_shipped(path("digits_student")), is_shipped("runs/digits_student.safetensors")
+    (True, False)
+    """
+    here = Path(__file__).parent.resolve()
+    return here in (given := Path(place).resolve()).parents or given == here
 
 
 def save(name: str | Path, tensors: dict[str, Tensor], notes: dict) -> None:

@@ -58,11 +58,11 @@ def test_every_clip_is_brought_to_one_level():
     bare = data.spoken_digits()[0]
     clip = dataclasses.replace(bare, audio=np.float32(0.1) * bare.audio)
     made = corpus.read(dataclasses.replace(SOURCE, names=(), name="spoken_digits", limit=3))
-    for one in (corpus._at_one_level(clip), *made):
+    for one in (corpus.at_one_level(clip), *made):
         assert np.isclose(audio.speech_level(one.audio, 8000), corpus.LOUD, rtol=1e-2)
     silent = dataclasses.replace(clip, audio=np.zeros(8000, np.float32), phones=None, f0=None)
     with pytest.raises(ValueError, match=f"{clip.name}: .* as good as silent"):
-        corpus._at_one_level(silent)
+        corpus.at_one_level(silent)
 
 
 SOURCE = corpus.Source(8000, names=("spoken_digits",), mels=32)

@@ -1,0 +1,115 @@
+"""Training of the acoustic model: where it starts, which frames a step sees, its loss, and what it is worth."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from .. import conditioning
+from ..data import Utterance
+from .acoustic_model import AcousticModel, dissimilarity
+from .corpus import CropSampler, stack
+
+__all__ = [
+    "AcousticCrops",
+    "AcousticLoss",
+    "band_errors",
+    "bands_and_features",
+    "calibrate",
+    "with_phones",
+]
+
+CONTRAST = 0.5  # weight of `dissimilarity` beside the absolute error in nepers
+
+
+def with_phones(
+    source: AcousticModel, phones: Sequence[str], dropout: float = 0.1
+) -> AcousticModel:
+    """A copy to be trained that knows other phones: what both know it keeps, the rest is drawn at random."""
+    model = AcousticModel(**source.sizes | {"phones": phones}, dropout=dropout)
+    state = source.state_dict()
+    old, new = (m.input_projection.weight.detach().clone() for m in (source, model))
+    for block in range(3):  # the phone itself, the one before, the one after
+        for row, name in enumerate(model.phones):
+            if name in source.phones:
+                column = block * len(source.phones) + source.phones.index(name)
+                new[:, block * len(model.phones) + row] = old[:, column]
+    new[:, 3 * len(model.phones) :] = old[:, 3 * len(source.phones) :]
+    model.load_state_dict(state | {"input_projection.weight": new})
+    return model.train().requires_grad_(True)
+
+
+def bands_and_features(model: AcousticModel, clip: Utterance) -> dict[str, np.ndarray]:
+    """Of a clip with phones and F0: what the model is given (F, N), and the bands that it is to predict (M, N)."""
+    mel = np.maximum(conditioning.mel_bands(clip.audio, model.rate, model.mels), conditioning.QUIET)
+    f0 = conditioning.sharpened(clip.f0, clip.rate, clip.audio)
+    return {"features": model.features(clip.phones, f0), "mel": mel.astype(np.float32)}
+
+
+def calibrate(model: AcousticModel, clips: Sequence[dict[str, np.ndarray]]) -> None:
+    """Set the mean and the deviation of each band's envelope to those of the training data."""
+    envelope = np.concatenate([clip["mel"] - clip["features"][-model.mels :] for clip in clips], 1)
+    model.mean.copy_(torch.from_numpy(envelope.mean(1, keepdims=True)))
+    model.spread.copy_(torch.from_numpy(envelope.std(1, keepdims=True)))
+
+
+class AcousticCrops:
+    """Which frames each training step sees: every frame as often as another."""
+
+    def __init__(
+        self,
+        clips: Sequence[dict[str, np.ndarray]],
+        batch: int = 20,
+        frames: int = 200,
+        seed: int = 0,
+    ) -> None:
+        self.sampler = CropSampler([clips], frames, by_length=True)
+        self.batch, self.seed = batch, seed
+
+    @property
+    def fingerprint(self) -> Tensor:
+        return self.sampler.fingerprint
+
+    def item(self, step: int, index: int) -> dict[str, np.ndarray]:
+        """-> features (F, N), mel (M, N)."""
+        return self.sampler(np.random.default_rng([self.seed, step, index]))[1]
+
+    def __call__(self, step: int, shard: int = 0, shards: int = 1) -> dict[str, Tensor]:
+        return stack(self.item, self.batch, step, shard, shards)
+
+
+class AcousticLoss(nn.Module):
+    """Objective: the absolute error of the bands in nepers, and their `dissimilarity`."""
+
+    def __init__(self, model: AcousticModel) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, float]]:
+        predicted = self.model(batch["features"])
+        error = (predicted - batch["mel"]).abs().mean()
+        contrast = dissimilarity(predicted, batch["mel"])
+        metrics = {"error": error.item(), "dissimilarity": contrast.item()}
+        return error + CONTRAST * contrast, metrics
+
+
+@torch.no_grad()
+def band_errors(model: AcousticModel, clips: Sequence[dict[str, np.ndarray]]) -> dict[str, float]:
+    """How far predicted bands are from recorded ones, and whether they move as much."""
+    training = model.training
+    model.eval()
+    predict = lambda clip: model(torch.from_numpy(clip["features"])[None])[0]
+    predicted = torch.cat([predict(clip) for clip in clips], 1)
+    recorded = torch.cat([torch.from_numpy(clip["mel"]) for clip in clips], 1)
+    model.train(training)
+    error = predicted - recorded
+    rms = 20 / np.log(10) * error.square().mean().sqrt().item()
+    deviation = (predicted.std(1) / recorded.std(1)).mean().item()
+    return {
+        "absolute error, nepers": round(error.abs().mean().item(), 4),
+        "root-mean-square error, dB": round(rms, 3),
+        "deviation of bands, of that recorded": round(deviation, 3),
+    }

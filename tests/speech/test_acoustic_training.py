@@ -1,0 +1,57 @@
+"""Training of the acoustic model: it starts from another's weights, sees every frame as often, and learns."""
+
+import numpy as np
+import torch
+
+from minigen import data
+from minigen.speech.acoustic_model import AcousticModel
+from minigen.speech.acoustic_training import (
+    AcousticCrops,
+    AcousticLoss,
+    band_errors,
+    bands_and_features,
+    calibrate,
+    with_phones,
+)
+from minigen.train import TrainConfig, Trainer
+
+CLIPS = data.spoken_digits("rms", "two")[:3] + data.spoken_digits("rms", "six")[:3]
+NAMES = ["pau", *sorted({n for clip in CLIPS for n, _, _ in clip.phones} - {"pau"})]
+
+
+def small(names=NAMES):
+    torch.manual_seed(0)
+    return AcousticModel(names, hidden=8, dilations=(1,))
+
+
+def test_a_model_with_more_phones_predicts_as_before_what_both_know():
+    source = small().eval()
+    wider = with_phones(source, ["zz", *NAMES[::-1], "yy"]).eval()
+    clip = CLIPS[0]
+    assert np.allclose(
+        source.predict(clip.phones, clip.f0), wider.predict(clip.phones, clip.f0), atol=1e-5
+    )
+    assert all(weight.requires_grad for weight in wider.parameters())
+
+
+def test_a_calibrated_envelope_has_the_mean_and_deviation_of_the_data():
+    model = small()
+    pairs = [bands_and_features(model, clip) for clip in CLIPS]
+    calibrate(model, pairs)
+    envelope = np.concatenate([p["mel"] - p["features"][-model.mels :] for p in pairs], 1)
+    assert np.allclose(model.mean[:, 0], envelope.mean(1), atol=1e-4)
+    assert np.allclose(model.spread[:, 0], envelope.std(1), atol=1e-4)
+
+
+def test_it_learns(tmp_path):
+    model = small()
+    pairs = [bands_and_features(model, clip) for clip in CLIPS]
+    calibrate(model, pairs)
+    before = band_errors(model, pairs)["absolute error, nepers"]
+    crops = AcousticCrops(pairs, batch=2, frames=40)
+    assert torch.equal(crops(3)["mel"], crops(3)["mel"]) and crops(0)["mel"].shape == (2, 32, 40)
+    assert not torch.equal(crops(3)["mel"], crops(4)["mel"])
+    config = TrainConfig(30, rate=5e-3, warmup=2, average=0.1)
+    trainer = Trainer(AcousticLoss(model), crops, config, tmp_path)
+    trainer.run()
+    assert model.training and band_errors(model, pairs)["absolute error, nepers"] < 0.9 * before

@@ -1,0 +1,122 @@
+"""A voice of one's own at toy size: checked, trained, resumed, and all of it in one file."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from minigen import audio, data, weights
+from minigen.data import spoken_digits
+from minigen.speech import own_voice, synthesis, voice_file
+from minigen.speech.own_voice import Sizes, make, split
+from minigen.speech.reader import Reader
+
+TOY = Sizes(acoustic=(2, 40), student=(1, 30), least_seconds=5.0)
+
+
+def write(root, lexicon=None):
+    """Ten digits by one voice, two takes each, as a folder of recordings."""
+    root.mkdir()
+    clips = [c for c in spoken_digits("rms") if "_t1.0_" in c.name and "_p1.0" in c.name]
+    rows = []
+    for take in (1, 2):
+        for clip in clips:
+            x = clip.audio * (1.0 if take == 1 else 0.7)
+            audio.save(root / f"{clip.text}{take}.flac", x, clip.rate)
+            rows.append(f"{clip.text}{take}.flac,{clip.text},rms\n")
+    (root / "metadata.csv").write_text("file,text,speaker\n" + "".join(rows), encoding="utf-8")
+    return root
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    place = tmp_path_factory.mktemp("own")
+    folder = write(place / "rms")
+    said = []
+    measured = make("rob", folder, place, 0.01, licence="CC0", report=said.append, sizes=TOY)
+    return place, folder, said, measured
+
+
+def test_it_ends_with_a_file_that_speaks_and_a_table(made):
+    place, _, said, measured = made
+    spoken = synthesis.speak("seven two", voice=str(place / "rob.safetensors"))
+    assert spoken.rate == 8000 and spoken.audio.std() > 0.01
+    found = voice_file.load(place / "rob.safetensors")
+    assert "recordings: CC0" in found.licence and found.made["recordings"] == 18
+    f0 = found.prosody.plan("seven")[1]
+    assert 80 < np.median(f0[f0 > 0]) < 150  # a man's: nothing of the shipped voice's pitch
+    for row, cells in measured.items():
+        assert all(np.isfinite(value) and value > 0 for value in cells.values()), row
+    assert any(row.startswith("listen: ") for row in said)
+    clips = sorted(path.name for path in (place / "rob.run").glob("clip_*.wav"))
+    assert clips[0].startswith("clip_acoustic") and clips[-1].startswith("clip_student")
+
+
+def test_the_same_call_goes_on_where_it_stopped(made):
+    """Nothing that was done is done again, and the file comes out as it was."""
+    place, folder, _, measured = made
+    before, _ = weights.load(place / "rob.safetensors")
+    again = make("rob", folder, place, 0.01, licence="CC0", report=lambda stage: None, sizes=TOY)
+    after, _ = weights.load(place / "rob.safetensors")
+    assert all(np.array_equal(before[name], after[name]) for name in before)
+    assert again["minutes"]["student"] == measured["minutes"]["student"]
+    plan = json.loads((place / "rob.run/student/plan.json").read_text(encoding="utf-8"))
+    assert weights.notes(place / "rob.run/student/checkpoint.safetensors")["step"] == plan["steps"]
+
+
+def test_nothing_is_written_onto_the_weights_that_ship(made, monkeypatch):
+    _, folder, *_ = made
+    home = weights.path("waveform_student").parent
+    with pytest.raises(ValueError, match="where the weights lie that ship"):
+        make("rob", folder, home, 0.01, sizes=TOY)
+
+
+def test_bad_recordings_are_named_at_once_or_left_out(tmp_path):
+    folder = write(tmp_path / "rms")
+    audio.save(folder / "one1.flac", np.zeros(8000), 8000)
+    audio.save(folder / "two2.flac", np.ones(900) / 9, 8000)
+    with pytest.raises(ValueError) as caught:
+        own_voice.read(folder, Reader(), 8000, least=5)
+    lines = [*caught.value.__notes__, str(caught.value)]
+    assert (
+        len(lines) == 2
+        and "one1: too quiet" in lines[0]
+        and "two2: 0.1 s are too short" in lines[1]
+    )
+    clips, wrong = own_voice.read(folder, Reader(), 8000, skip_bad=True, least=5)
+    assert len(clips) == 18 and set(wrong) == {"one1", "two2"}
+    with pytest.raises(ValueError, match="a voice needs ten and 60 s at least"):
+        own_voice.read(folder, Reader(), 8000, skip_bad=True)
+
+
+def test_a_tenth_of_the_texts_is_held_out_on_one_side():
+    clip = data.example()
+    clips = [dataclasses.replace(clip, text=f"text {i // 2}", name=str(i)) for i in range(60)]
+    train, held = split(clips)
+    assert len(held) == 6 and len(train) == 54
+    assert not {c.text for c in train} & {c.text for c in held}
+    assert [c.name for c in split(clips[::-1])[1]] == [c.name for c in held[::-1]]
+
+
+def test_another_language_speaks_by_its_lexicon(tmp_path):
+    """The digits as if they were a language whose phones nobody knows."""
+    folder = write(tmp_path / "rms")
+    words = sorted({clip.text for clip in spoken_digits("rms")})
+    from minigen.speech.pronunciation import pronunciations
+
+    lines = [f"{word} {' '.join(p + '_' for p in pronunciations(word)[0])}" for word in words]
+    (tmp_path / "words.txt").write_text("\n".join(lines), encoding="utf-8")
+    make(
+        "alien",
+        folder,
+        tmp_path,
+        0.01,
+        tmp_path / "words.txt",
+        report=lambda stage: None,
+        sizes=TOY,
+    )
+    file = str(tmp_path / "alien.safetensors")
+    assert synthesis.speak("seven, two", voice=file).audio.std() > 0.01
+    with pytest.raises(ValueError, match="no hello: add a line"):
+        synthesis.speak("hello", voice=file)

@@ -1,0 +1,46 @@
+"""Training of the waveform model from a recipe: a student takes over what it shares with its teacher."""
+
+import dataclasses
+
+import torch
+
+from minigen import data, weights
+from minigen.speech import waveform_training
+from minigen.speech.corpus import ANYBODY
+
+CLIPS = [dataclasses.replace(c, speaker=ANYBODY) for c in data.spoken_digits("rms", "two")[:2]]
+
+
+def recipe(kind: str, **more) -> dict:
+    """The recipe that ships, for two steps."""
+    made = dict(weights.notes(f"waveform_{kind}")["recipe"])
+    made["data"] = made["data"] | {"batch": 1, "frames": 30}
+    made["run"] = {"steps": 2, "warmup": 1, "every": 1}
+    return made | more
+
+
+def test_a_student_begins_with_what_its_recipe_names(tmp_path):
+    made = recipe("student", teacher="waveform_teacher", init_from="waveform_student")
+    run = waveform_training.trainer(made, CLIPS, tmp_path)
+    shipped, _ = waveform_training.averaged("waveform_student")
+    teacher = waveform_training.trained("waveform_teacher")
+    state = run.model.state_dict()
+    assert all(torch.equal(state[k], v) for k, v in shipped.items() if k.startswith("student."))
+    assert torch.equal(run.model.scale, teacher.scale)
+    assert all(
+        torch.equal(v, state[f"upsampler.{k}"]) for k, v in teacher.upsampler.state_dict().items()
+    )
+    run.run()
+    after = waveform_training.trained(tmp_path / "checkpoint.safetensors").state_dict()
+    moved = [k for k, v in after.items() if not torch.equal(v, state[k])] or [
+        k for k, v in after.items() if not torch.equal(v, shipped[k])
+    ]
+    assert moved and all(name.startswith("student.") for name in moved)
+
+
+def test_a_teacher_begins_calibrated(tmp_path):
+    small = {"residual": 4, "skip": 4, "layers": 2, "cycles": 1}
+    made = recipe("teacher")
+    run = waveform_training.trainer(made | {"model": made["model"] | small}, CLIPS, tmp_path)
+    e, _ = run.model.excitation(run.batches(0))
+    assert 0.3 < e.abs().median().item() < 1.2 and run.model.scale != 1
