@@ -37,6 +37,9 @@ class Pretended(torch.Tensor):
     def __init__(self, inner: Tensor) -> None:
         self.inner = inner
 
+    def tolist(self):
+        return self.inner.tolist()
+
     @classmethod
     def __torch_dispatch__(cls, func, types, args=(), kwargs=None):
         return call(func, args, kwargs or {})

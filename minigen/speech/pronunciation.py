@@ -27,6 +27,7 @@ __all__ = [
     "read_lexicon",
     "sentence_phones",
     "transcribe",
+    "with_pauses",
     "word_phones",
 ]
 
@@ -280,17 +281,31 @@ def word_phones(
 def sentence_phones(
     text: str, lexicon: Lexicon | None = None, skip_unknown: bool = False
 ) -> list[list[str]]:
-    """Text -> the phones of each sentence, with silence at both ends, and more at the end of a paragraph.
+    """Text -> the phones of each sentence, with silence at both ends, and more before the next sentence or paragraph.
 
     >>> [" ".join(row) for row in sentence_phones("Seven, four! One.")]
-    ['pau s eh v ax n pau f ao r pau', 'pau w ah n pau']
+    ['pau s eh v ax n pau f ao r pau pau pau', 'pau w ah n pau']
     """
     rows = []
     for sentence in read(text, skip_unknown, lexicon or ()):
         spoken = [phone for _, word in _spoken(sentence, lexicon or {}) for phone in word]
-        rows.append([SILENCE, *spoken, *[SILENCE] * (3 if sentence.ends_paragraph else 1)])
-    rows[-1] = rows[-1][:-2]  # the last paragraph is followed by nothing
-    return rows
+        rows.append((spoken, sentence.ends_paragraph))
+    return with_pauses(rows)
+
+
+def with_pauses(sentences: Sequence[tuple[Sequence[str], bool]]) -> list[list[str]]:
+    """(phones, whether a paragraph ends) of each sentence -> phones with silence at both ends.
+
+    A silence lasts a tenth of a second or more: at a comma one is heard, between sentences four, between paragraphs
+    seven. What a voice learned from are single sentences, which do not tell how long people wait between them.
+
+    >>> [len(row) for row in with_pauses([("a", False), ("b", True), ("c", True)])]
+    [5, 8, 3]
+    """
+    ends = [6 if ends_paragraph else 3 for _, ends_paragraph in sentences[:-1]] + [1]
+    return [
+        [SILENCE, *spoken, *[SILENCE] * n] for (spoken, _), n in zip(sentences, ends, strict=True)
+    ]
 
 
 def phones(text: str, lexicon: Lexicon | None = None, skip_unknown: bool = False) -> list[str]:

@@ -72,9 +72,8 @@ class Reader:
         rows = []
         for words, ends_paragraph in Reader(both, english=False)._read(text, skip_unknown):
             spoken = [phone for w in words for phone in (both[w][0] if w else [SILENCE])]
-            rows.append([SILENCE, *spoken, *[SILENCE] * (3 if ends_paragraph else 1)])
-        rows[-1] = rows[-1][:-2]  # the last paragraph is followed by nothing
-        return rows
+            rows.append((spoken, ends_paragraph))
+        return pronunciation.with_pauses(rows)
 
     def _read(self, text: str, skip_unknown: bool) -> list[tuple[list[str], bool]]:
         """-> for each sentence its words, "" for a pause, and whether a paragraph ends with it."""

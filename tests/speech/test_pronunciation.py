@@ -207,7 +207,7 @@ def test_silence_stands_where_punctuation_does():
     assert phones("H.323").count("pau") == 2
     rows = sentence_phones("One; two.\n\nThree")
     assert [" ".join(row) for row in rows] == (
-        ["pau w ah n pau", "pau t uw pau pau pau", "pau th r iy pau"]
+        ["pau w ah n pau pau pau", "pau t uw pau pau pau pau pau pau", "pau th r iy pau"]
     )
 
 
