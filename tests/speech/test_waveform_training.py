@@ -24,7 +24,7 @@ def test_a_student_begins_with_what_its_recipe_names(tmp_path):
     run = waveform_training.trainer(made, CLIPS, tmp_path)
     shipped, _ = waveform_training.averaged("waveform_student")
     teacher = waveform_training.trained("waveform_teacher")
-    state = run.model.state_dict()
+    state = {name: value.clone() for name, value in run.model.state_dict().items()}
     assert all(torch.equal(state[k], v) for k, v in shipped.items() if k.startswith("student."))
     assert torch.equal(run.model.scale, teacher.scale)
     assert all(
@@ -32,9 +32,7 @@ def test_a_student_begins_with_what_its_recipe_names(tmp_path):
     )
     run.run()
     after = waveform_training.trained(tmp_path / "checkpoint.safetensors").state_dict()
-    moved = [k for k, v in after.items() if not torch.equal(v, state[k])] or [
-        k for k, v in after.items() if not torch.equal(v, shipped[k])
-    ]
+    moved = [k for k, v in after.items() if not torch.allclose(v, state[k], atol=1e-6)]
     assert moved and all(name.startswith("student.") for name in moved)
 
 
