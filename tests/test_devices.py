@@ -1,5 +1,6 @@
 """Every training path on a device that is not there: no tensor of the CPU strays in, and nothing is float64."""
 
+import copy
 import dataclasses
 
 import numpy as np
@@ -93,7 +94,7 @@ def test_a_step_of_the_digits_stays_on_its_device(beta):
     }
     student = KINDS["student"].build(recipe.spec, **small)
     for loss in (
-        Likelihood(teacher, beta=beta),
+        Likelihood(copy.deepcopy(teacher), beta=beta),
         DistillationLoss(student, teacher.wavenet, beta=beta, perceptual=0.1),
     ):
         loss.eval()
