@@ -1,6 +1,6 @@
 """Chapter 6: recurrent language models, the past in a state, p(x) by the chain rule.
 
-    p(x_1 … x_T) = Π_t p(x_t | x_{<t}),   h_t = cell(x_{t-1}, h_{t-1}),   p(x_t | x_{<t}) = softmax(V h_t + b)
+    p(x_1 … x_T) = Π_t p(x_t | x_{<t}),   h_t = cell(x_{t-1}, h_{t-1}),   p(x_t | x_{<t}) = softmax(W_out h_t + b_out)
 
 The symbols may be letters, or the 256 µ-law codes of a sound: the model does not know which.
 """

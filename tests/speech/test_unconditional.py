@@ -1,5 +1,7 @@
 """The networks of chapter 7: what ships is what its card states, and nats are by hand what they are by call."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import toy
@@ -12,9 +14,9 @@ from minigen.speech.recipe import read_toml
 @pytest.mark.parametrize("name", unconditional.HEADS)
 def test_a_head_is_what_its_card_states(name):
     net = unconditional.load_head(name)
-    (row,) = [r for r in unconditional.card("heads")["heads"] if r["head"] == name]
+    row = next(r for r in unconditional.card("heads")["heads"] if r["head"] == name)
     assert sum(weight.numel() for weight in net.parameters()) == row["parameters"]
-    clips = corpus.held_out()[1][:2]
+    clips = unconditional.split()[1][:2]
     total = 0.0
     for clip in clips:
         x = corpus.as_batch(clip, unconditional.DITHER)["audio"]
@@ -22,6 +24,16 @@ def test_a_head_is_what_its_card_states(name):
     nats = unconditional.nats(net, clips)
     assert nats == pytest.approx(total / sum(len(clip.audio) for clip in clips), rel=1e-5)
     assert row["start"] < row["held_out"] and abs(nats - row["held_out"]) < 1
+
+
+def test_no_word_of_the_held_out_ones_is_in_training():
+    train, unheard, known = unconditional.split()
+    assert (len(train), len(unheard), len(known)) == (297, 36, 27)
+    word = lambda clip: (clip.speaker, clip.text)
+    assert {word(clip) for clip in unheard} == set(unconditional.UNHEARD.items())
+    assert not {word(clip) for clip in train} & {word(clip) for clip in unheard}
+    assert {word(clip) for clip in known} <= {word(clip) for clip in train}
+    assert not {clip.name for clip in train} & {clip.name for clip in known}
 
 
 def test_checkpoints_are_those_of_the_recipe():
@@ -47,3 +59,19 @@ def test_a_longer_linear_predictor_is_better_and_costs_what_its_errors_do():
     past = np.r_[0.0, x[:-1]]
     error = x - past * (past @ x) / (past @ past)
     assert found[0] == pytest.approx(-0.5 * np.log(2 * np.pi * np.e * np.mean(error**2)))
+
+
+def test_a_scale_that_follows_the_errors_is_found():
+    """Silence beside a loud stretch: the fixed scale suits neither, the adaptive one both."""
+    rng = np.random.default_rng(0)
+    loud = np.repeat([0.001, 0.1] * 4, 500)
+    make = lambda: dataclasses.replace(
+        data.example(),
+        audio=(loud * rng.standard_normal(len(loud))).astype(np.float32),
+        phones=None,
+    )
+    train, test = [make() for _ in range(10)], [make()]
+    fixed, adaptive = (unconditional.ar_nats(2, train, test, kind) for kind in (False, True))
+    scale = np.sqrt(loud**2 + unconditional.DITHER**2)
+    best = np.mean(-np.log(scale) - 0.5 * np.log(2 * np.pi * np.e))
+    assert fixed + 1 < adaptive < best + 0.1 and adaptive > best - 0.5
