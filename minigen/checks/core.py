@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 
-from .diagnosis import input_reason, near, shape_reason, value_reason
+from .diagnosis import across_reason, input_reason, near, shape_reason, value_reason
 from .reader import CheckFailed, Crash, Reader, argument_name, check_crashed
 
 __all__ = [
@@ -260,7 +261,17 @@ def agree(
             def as_if(values: np.ndarray, n: int = n, case: Sequence = case) -> str | None:
                 answer = lambda *args: _array(split(right(*args))[n])
                 names = [argument_name(function, k) for k in range(len(case))]
-                return input_reason(values, answer, case, names, tolerance)
+                return input_reason(values, answer, case, names, tolerance) or in_common(n)
+
+            def in_common(n: int) -> str | None:
+                with suppress(Exception):  # the reader's function stops at one of them
+                    return across_reason(
+                        [
+                            (_array(split(function(*c))[n]), _array(split(right(*c))[n]), _sizes(c))
+                            for c in cases
+                        ]
+                    )
+                return None
 
             told = () if number else tables.get(name, ())
             compare(got[n], want[n], name, tolerance, told, given, _sizes(case), as_if, quiet=True)

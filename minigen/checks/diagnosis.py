@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["input_reason", "near", "shape_reason", "value_reason"]
+__all__ = ["across_reason", "input_reason", "near", "shape_reason", "value_reason"]
 
 CONSTANTS = {  # factors that have a name
     "½": 0.5,
@@ -217,9 +217,7 @@ def value_reason(
         if (off.size > 1 or known in OFFSETS) and np.allclose(
             off, off[0], rtol=1e-6, atol=tolerance
         ):
-            return f"off by the same constant everywhere, {off[0]:.4g}" + (
-                f" ({known})" if known in OFFSETS and known not in ("1", "½") else ""
-            )
+            return f"off by the same constant everywhere, {off[0]:.4g}{_named(off[0].real)}"
         slope, start = _line(got, want)
         if slope:
             return f"it is {slope:.4g} times the right value, plus {start:.4g}"
@@ -364,3 +362,42 @@ def _term_reason(
         ):
             return f"off by a term, {off:.4g} × {word}"
     return None
+
+
+def across_reason(pairs: Sequence[tuple[np.ndarray, np.ndarray, tuple[int, ...]]]) -> str | None:
+    """What all inputs have in common: the same factor, or the same constant for each of so many values.
+
+    pairs: (got, want, lengths of the inputs) of every case.
+    """
+    if len(pairs) < 3 or any(got.shape != want.shape or not got.size for got, want, _ in pairs):
+        return None
+    off = [np.ravel(got - want) for got, want, _ in pairs]
+
+    def constant(values: list[np.ndarray]) -> float | None:
+        every = np.concatenate(values)
+        first = float(every[0])
+        same = np.isfinite(first) and abs(first) > 1e-9 and np.allclose(every, first, 1e-5, 1e-9)
+        return first if same else None
+
+    if value := constant([np.ravel(got / want) for got, want, _ in pairs]):
+        return f"always {_known(value, CONSTANTS)} times the right value"
+    if value := constant(off):
+        return f"off by {value:.4g}{_named(value)}, whatever the inputs"
+    for k in range(min(len(sizes) for *_, sizes in pairs)):
+        lengths = [sizes[k] for *_, sizes in pairs]
+        if len(set(lengths)) > 1:
+            for less in range(min(3, min(lengths))):
+                each = [v / (n - less) for v, n in zip(off, lengths, strict=True)]
+                if value := constant(each):
+                    count = f"length number {k + 1} of the inputs" + (
+                        f" less {less}" if less else ""
+                    )
+                    return (
+                        f"off by {value:.4g}{_named(value)} times the {count}: a term of each value"
+                    )
+    return None
+
+
+def _named(value: float) -> str:
+    name = _known(abs(value), OFFSETS)
+    return f" ({name})" if name in OFFSETS and name not in ("1", "½") else ""

@@ -119,6 +119,7 @@ def coupling(forward: Callable, inverse: Callable) -> None:
             (-s.mean(-1), "averaged over dimensions: it must be summed"),
         ],
     )
+    z = torch.as_tensor(z)
     back, home = parts(inverse(z, _net), "x", "the log-determinant")
     compare(
         back,

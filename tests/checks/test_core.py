@@ -72,6 +72,28 @@ def test_a_slip_is_named_from_the_inputs(function, message):
         scaled(function)
 
 
+@exercise("9.7", "sum")
+def total(function):
+    cases = [(np.arange(1.0, n) ** 2, s) for n, s in ((4, 2.0), (6, 3.0), (9, 5.0))]
+    agree(function, lambda x, s: (x / s).sum() + len(x) * np.log(s), cases, "sum")
+
+
+@pytest.mark.parametrize(
+    "function, message",
+    [
+        (lambda x, s: (x / s).sum() + len(x) * np.log(s) + 0.7, "off by 0.7, whatever the inputs"),
+        (lambda x, s: 1.7 * ((x / s).sum() + len(x) * np.log(s)), "always 1.7 times"),
+        (
+            lambda x, s: (x / s).sum() + len(x) * (np.log(s) + 0.5 * np.log(2 * np.pi)),
+            r"off by 0.9189 \(½ log 2π\) times the length number 1",
+        ),
+    ],
+)
+def test_what_all_inputs_have_in_common_is_said(function, message):
+    with pytest.raises(CheckFailed, match=message):
+        total(function)
+
+
 def test_whole_numbers():
     @exercise("9.9", "order")
     def order(function):

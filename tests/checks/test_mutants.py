@@ -1,0 +1,328 @@
+"""Every exercise's reference solution passes in any form; changed in one place it is refused, nearly always
+with a reason."""
+
+import contextlib
+import functools
+import importlib
+import io
+import re
+
+import numpy as np
+import pytest
+import torch
+from mutants import exercises
+
+from minigen.checks.core import CheckFailed
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+NAMES = [exercise.name for exercise in exercises()]
+PLAIN = re.compile(r": expected [^:(]*, got [^:(]*$")  # no reason, or only the numbers
+EVERY = 4  # try each fourth mutant: all take some minutes
+
+EQUIVALENT = {  # what is changed makes no difference, so they are right
+    "1.sound.mu_law": [
+        "encode: np.floor((y + 1) / 2 * mu + 0.5) -> (y + 1) / 2 * mu + 0.5",
+    ],
+    "1.sound.pitch": [
+        "pitch: 60.0 -> 120.0",
+        "pitch: 400.0 -> 800.0",
+        "pitch: first:last + 1 -> first:",
+        "pitch: 1 -> 2",
+    ],
+    "1.sound.frame_spectrum": [
+        "frame_db: 256 -> 257",
+        "frame_db: 256 -> 255",
+        "frame_db: np.maximum(np.abs(np.fft.rfft(window * frame)), 1e-05) -> np.maximum(1e-05, np.abs(np.fft.rfft(window * frame)))",
+    ],
+    "1.sound.aliasing": [
+        "alias: np.minimum(rest, rate - rest) -> np.minimum(rate - rest, rest)",
+    ],
+    "2.gaussian.pooled_covariance": [
+        "pooled: g - g.mean(axis=0) -> g + g.mean(axis=0)",
+        "pooled: g - g.mean(axis=0) -> g",
+        "pooled: g - g.mean(axis=0) -> g + g.mean(axis=0) (2)",
+        "pooled: g - g.mean(axis=0) -> g (2)",
+        "pooled: g.mean(axis=0) -> g.sum(axis=0)",
+        "pooled: g.mean(axis=0) -> g.mean()",
+        "pooled: g.mean(axis=0) -> g.sum(axis=0) (2)",
+        "pooled: g.mean(axis=0) -> g.mean() (2)",
+    ],
+    "2.gaussian.sampling": [
+        "sample: mean + z @ np.linalg.cholesky(cov).T -> mean - z @ np.linalg.cholesky(cov).T",
+    ],
+    "2.gaussian.shrinkage": [
+        "curve: np.array([my_log_density(held_out, mean, (1 - a) * S + a * target).mean() for a in amounts]) -> [my_log_density(held_out, mean, (1 - a) * S + a * target).mean() for a in amounts]",
+    ],
+    "2.gaussian.conditional": [
+        "predict: (:k, :k) -> (:k, :k)",
+        "predict: (k:, k:) -> (k:, k:)",
+    ],
+    "3.mixtures.log_sum_exp": [
+        "log_sum_exp: 0 -> -1",
+    ],
+    "3.mixtures.forward": [
+        "forward: 0 -> -1",
+    ],
+    "3.mixtures.best_path": [
+        "viterbi: np.array(path[::-1]) -> path[::-1]",
+        "viterbi: int(best.argmax()) -> best.argmax()",
+        "viterbi: int(choice[path[-1]]) -> choice[path[-1]]",
+    ],
+    "3.mixtures.trajectory": [
+        "trajectory: 1 -> 2",
+    ],
+    "4.change_of_variables.falling_map": [
+        "log_density: -0.5 -> 0.5",
+    ],
+    "4.change_of_variables.same_histogram": [
+        "quantile: np.floor(u * len(data)) -> u * len(data)",
+    ],
+    "4.change_of_variables.triangular_log_det": [
+        "log_det: -1 -> 1",
+    ],
+    "4.change_of_variables.chain": [
+        "compose: torch.zeros(x.shape[:-1], dtype=x.dtype) -> torch.zeros(x.shape[:-1])",
+        "compose: -1 -> 1",
+        "compose: 1 -> 2",
+        "compose: 1 -> 0",
+    ],
+    "5.autoregression.levinson": [
+        "levinson: np.zeros(0) -> np.ones(0)",
+        "levinson: phi @ gamma[m:0:-1] -> gamma[m:0:-1] @ phi",
+    ],
+    "5.autoregression.synthesis": [
+        "synthesis: coefficients[t // hop] @ past -> past @ coefficients[t // hop]",
+    ],
+    "5.autoregression.forecast_spread": [
+        "forecast_spread: phi @ psi[j:p + j][::-1] -> psi[j:p + j][::-1] @ phi",
+    ],
+    "6.neural_autoregression.lstm_step": [
+        "lstm_step: 4 -> 5",
+        "lstm_step: -1 -> 1",
+    ],
+    "6.neural_autoregression.masks": [
+        "masks: into_hidden.astype(float) -> into_hidden",
+        "masks: into_output.astype(float) -> into_output",
+    ],
+    "6.neural_autoregression.draw": [
+        "draw: np.zeros((n, D)) -> np.ones((n, D))",
+        "draw: rng.random(n) < network(x)[:, d] -> rng.random(n) <= network(x)[:, d]",
+    ],
+    "7.wavenet.level_probabilities": [
+        "log_prob: np.logaddexp(0, -a) -> np.logaddexp(-a, 0)",
+        "log_prob: np.logaddexp(0, a - width) -> np.logaddexp(a - width, 0)",
+    ],
+    "8.fast_generation.ring_memory": [
+        "Ring: -1 -> 1",
+        "Ring: 1 -> 2 (2)",
+        "Ring: 1 -> 0 (2)",
+    ],
+    "8.fast_generation.stream": [
+        "convolve: 1 -> 2 (2)",
+    ],
+    "8.fast_generation.same_noise": [
+        "draw: np.maximum(log_scale, floor) -> np.maximum(floor, log_scale)",
+    ],
+    "9.conditioning.frames_of_phones": [
+        "phone_of_frame: np.minimum(np.searchsorted(ends, centre, side='right'), len(ends) - 1) -> np.minimum(len(ends) - 1, np.searchsorted(ends, centre, side='right'))",
+    ],
+    "9.conditioning.linear_upsampling": [
+        "linear: np.stack([np.interp(at, centre, row) for row in frames]) -> [np.interp(at, centre, row) for row in frames]",
+    ],
+    "9.conditioning.contour": [
+        "contour: np.zeros(len(mean)) -> np.ones(len(mean))",
+        "contour: phi[:len(past)] @ past -> past @ phi[:len(past)]",
+        "contour: max(0, n - len(phi)) -> max(n - len(phi), 0)",
+    ],
+    "10.vae.divergence": [
+        "kl: -1 -> 1",
+    ],
+    "10.vae.bound": [
+        "elbo: -1 -> 1",
+    ],
+    "10.vae.active": [
+        "count: int((mean.var(0) > threshold).sum()) -> (mean.var(0) > threshold).sum()",
+    ],
+    "11.vqvae.nearest": [
+        "nearest: (difference ** 2).sum(-1) -> (difference ** 2).mean(-1)",
+    ],
+    "11.vqvae.perplexity": [
+        "perplexity: p.double() -> p",
+        "perplexity: p.double() -> p (2)",
+    ],
+    "11.vqvae.rate": [
+        "bits: np.asarray(counts) -> counts",
+    ],
+    "11.vqvae.bigrams": [
+        "bigram_entropy: (K, K) -> (K, K)",
+        "bigram_entropy: np.maximum(joint.sum(1, keepdims=True), 1e-300) -> joint.sum(1, keepdims=True)",
+        "bigram_entropy: np.maximum(joint.sum(1, keepdims=True), 1e-300) -> np.maximum(1e-300, joint.sum(1, keepdims=True))",
+        "bigram_entropy: 1 -> 2",
+        "bigram_entropy: 1e-300 -> 2e-300",
+    ],
+    "12.flows.planar": [
+        "planar: w @ u -> u @ w",
+    ],
+    "12.flows.coupling": [
+        "forward: -1 -> 1",
+        "forward: -1 -> 1 (2)",
+        "inverse: -1 -> 1",
+        "inverse: -1 -> 1 (2)",
+    ],
+    "12.flows.kl_to_energy": [
+        "estimate: (log_q + energy(z)).mean().item() -> (log_q + energy(z)).mean()",
+    ],
+    "13.iaf.log_density": [
+        "log_density: -1 -> 1",
+    ],
+    "13.iaf.sample": [
+        "sample: torch.zeros_like(z) -> torch.ones_like(z)",
+    ],
+    "13.iaf.masks": [
+        "masks: (hidden[:, None] >= first).float() -> hidden[:, None] >= first",
+        "masks: (first[:, None] > hidden).float() -> first[:, None] > hidden",
+    ],
+    "13.iaf.impulse_response": [
+        "impulse_response: np.zeros(n) -> np.ones(n)",
+        "impulse_response: min(len(a), t) -> min(t, len(a))",
+    ],
+    "13.iaf.leaks": [
+        "find: int(t) -> t",
+        "find: int(u) -> u",
+    ],
+    "13.iaf.entropy": [
+        "entropy: log_q.mean().item() -> log_q.mean()",
+    ],
+    "14.parallel_wavenet.inverse_flow": [
+        "sample_and_invert: torch.zeros_like(x) -> torch.ones_like(x)",
+    ],
+    "14.parallel_wavenet.loudness": [
+        "std_ratio: float(generated.std() / recorded.std()) -> generated.std() / recorded.std()",
+    ],
+    "14.parallel_wavenet.windowed_power": [
+        "power: torch.hann_window(frames.shape[-1]).to(frames.dtype) -> torch.hann_window(frames.shape[-1])",
+        "power: -1 -> 1",
+    ],
+    "15.evaluation.mostly_noise": [
+        "log_mixture: np.logaddexp(np.log(1 - share) + log_p, np.log(share) + log_q) -> np.logaddexp(np.log(share) + log_q, np.log(1 - share) + log_p)",
+    ],
+    "15.evaluation.power": [
+        "detects: binom.sf(k - 1, n, 0.5) <= 0.025 -> binom.sf(k - 1, n, 0.5) < 0.025",
+        "detects: binom.cdf(k, n, 0.5) <= 0.025 -> binom.cdf(k, n, 0.5) < 0.025",
+        "detects: 1 -> 2",
+    ],
+    "15.evaluation.permutation": [
+        "p_value: np.array(list(product((-1, 1), repeat=len(differences)))) -> list(product((-1, 1), repeat=len(differences)))",
+        "p_value: sums >= abs(np.sum(differences)) - 1e-12 -> sums > abs(np.sum(differences)) - 1e-12",
+        "p_value: (-1, 1) -> (1, -1)",
+        "p_value: 1e-12 -> 2e-12",
+    ],
+    "15.evaluation.envelopes": [
+        "score: (x, y) -> (y, x)",
+        "score: (x, y) -> (y, x) (2)",
+    ],
+    "15.evaluation.fool": [
+        "fool: 2 * np.pi * np.random.default_rng(0).random(len(spectrum)) -> 2 * np.pi / np.random.default_rng(0).random(len(spectrum))",
+        "fool: 2 * np.pi -> 2",
+        "fool: 2 * np.pi -> np.pi",
+        "fool: spectrum * np.exp(1j * phase) -> spectrum / np.exp(1j * phase)",
+        "fool: 2 -> 3",
+        "fool: 2 -> 1",
+        "fool: 0 -> 1 (3)",
+    ],
+}
+
+
+def exercise_called(name):
+    return exercises()[NAMES.index(name)]
+
+
+def check_of(exercise):
+    return getattr(importlib.import_module(f"minigen.checks.{exercise.module}"), exercise.check)
+
+
+def verdict(check, functions):
+    """None where it passes, or the message."""
+    with contextlib.redirect_stdout(io.StringIO()):
+        try:
+            check(*functions)
+        except CheckFailed as error:
+            return str(error)
+    return None
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_mutants_are_refused(name):
+    exercise = exercise_called(name)
+    check, refused, plain = check_of(exercise), 0, 0
+    for what, definitions in list(exercise.mutants())[::EVERY]:
+        if what in EQUIVALENT.get(name, ()):
+            continue
+        message = verdict(check, exercise.functions(definitions))
+        assert message is not None, f"accepted: {what}"
+        assert "check itself" not in message, what
+        refused += 1
+        plain += bool(PLAIN.search(message))
+    TOTALS[name] = refused, plain
+
+
+TOTALS = {}
+
+
+def test_few_refusals_give_no_reason():
+    if len(TOTALS) < len(NAMES):
+        pytest.skip("only with all exercises")
+    refused, plain = (sum(column) for column in zip(*TOTALS.values(), strict=True))
+    assert refused >= 500
+    assert plain <= 0.3 * refused  # in the tables of the chapters every mistake has its reason
+
+
+def as_lists(answer):
+    """The same answer in another sequence and another kind of array."""
+    if isinstance(answer, tuple):
+        return [other_kind(part) for part in answer]
+    return other_kind(answer)
+
+
+def other_kind(value):
+    if isinstance(value, torch.Tensor) and not value.requires_grad:
+        return value.numpy()
+    if isinstance(value, np.ndarray) and value.ndim and value.dtype.kind != "c":
+        return value.tolist()
+    return value
+
+
+class Method:
+    """A function of the reader's that is an object."""
+
+    def __init__(self, function):
+        self.function = function
+
+    def __call__(self, *args):
+        return self.function(*args)
+
+
+VARIANTS = {
+    "other sequences": lambda f: lambda *args: as_lists(f(*args)),
+    "an object": Method,
+    "a partial": lambda f: functools.partial(f),
+}
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("name", NAMES)
+def test_right_answers_pass_in_any_form(name, variant):
+    exercise = exercise_called(name)
+    functions = exercise.functions(exercise.definitions)
+    if not any(isinstance(function, type) for function in functions):
+        functions = [VARIANTS[variant](function) for function in functions]
+    assert verdict(check_of(exercise), functions) is None
+
+
+@pytest.mark.parametrize("name", EQUIVALENT)
+def test_other_right_answers_pass(name):
+    exercise = exercise_called(name)
+    twins = dict(exercise.mutants())
+    for what in EQUIVALENT[name]:
+        assert verdict(check_of(exercise), exercise.functions(twins[what])) is None, what
