@@ -53,9 +53,21 @@ def test_a_palette_is_smaller_and_looks_the_same():
     assert np.sqrt((error**2).mean()) < 5 and (again[:5, :, 3] == 0).all()
 
 
-def test_a_picture_that_gains_nothing_stays_as_it_is():
-    flat = png(np.full((4, 4, 4), 200, np.uint8))
-    assert lean.small_png(flat) == flat
+def contrast(colour: tuple[int, int, int]) -> float:
+    """Of a colour against white, by WCAG's formula."""
+    share = np.array(colour) / 255
+    linear = np.where(share <= 0.04045, share / 12.92, ((share + 0.055) / 1.055) ** 2.4)
+    return 1.05 / (linear @ [0.2126, 0.7152, 0.0722] + 0.05)
+
+
+def test_pale_colours_are_darkened_and_others_kept():
+    for pale, strong in lean.STRONGER.items():
+        floor = 4.5 if len(set(pale)) == 1 else 3.0
+        assert contrast(pale) < floor <= contrast(strong)
+        flat = np.full((4, 4, 4), (*pale, 255), np.uint8)
+        flat[0, 0, :3] = 1, 2, 3
+        seen = np.asarray(Image.open(io.BytesIO(lean.small_png(png(flat)))).convert("RGBA"))
+        assert tuple(seen[1, 1, :3]) == strong and tuple(seen[0, 0, :3]) == (1, 2, 3)
 
 
 def test_media_become_files_once_and_a_second_pass_changes_nothing(tmp_path):
@@ -72,7 +84,10 @@ def test_media_become_files_once_and_a_second_pass_changes_nothing(tmp_path):
     assert (
         text.count(f'src="../_media/{files[0].name}" width="200" height="120" loading="lazy"') == 2
     )
-    assert text.count('data-seconds="0.25"') == 2 and text.count('preload="none"') == 2
+    assert (
+        text.count('data-seconds="0.25" data-rms="0.0157"') == 2
+        and text.count('preload="none"') == 2
+    )
     assert lean.media_to_files(text, tmp_path, "../") == text
 
 
@@ -107,3 +122,10 @@ def test_a_sheet_of_one_page_stays_apart_and_an_earlier_page_is_renewed():
     once = lean.link_one(page, "book.css?v=11", ["_static/a.css", "_static/b.css"])
     assert "own.css" in once and "a.css" not in once and "../_static/book.css?v=11" in once
     assert "book.css?v=22" in lean.link_one(once, "book.css?v=22", ["_static/a.css"])
+
+
+def test_a_clip_picture_says_where_its_axis_is():
+    pixels = np.zeros((176, 400, 4), np.uint8)
+    pixels[80:, 40:380] = 255
+    assert lean.axis(Image.fromarray(pixels)) == ' data-axis="0.1000 0.9500"'
+    assert lean.axis(Image.fromarray(pixels[:100])) == ""

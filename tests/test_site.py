@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import re
 from pathlib import Path
 
@@ -90,3 +91,27 @@ def test_every_sound_is_heard(site):
         x, rate = sf.read(clip)
         assert len(x) <= 12 * rate, f"{clip}: longer than 12 s"
         assert np.sqrt(np.mean(x**2)) > 1e-4, f"{clip}: silent"
+
+
+def test_search_leads_where_a_reader_would_look(site):
+    """Set-up cells are not searched, and words that readers type are known."""
+    index = (site / "searchindex.js").read_text(encoding="utf-8")
+    index = json.loads(index[index.index("{") : index.rindex("}") + 1])
+
+    def having(word: str) -> set[str]:
+        found = index["terms"].get(word, [])
+        return {index["docnames"][n] for n in ([found] if isinstance(found, int) else found)}
+
+    assert "book/how_to_use" in having("instal") and len(having("instal")) < 10
+    assert {"book/12_flows", "book/13_iaf"} <= having("normalis") | having("normalising")
+    assert "book/10_vae" in having("reparametr") | having("reparametrization")
+
+
+def test_every_page_has_an_address_or_none(site, pages):
+    assert (site / "404.html").is_file()
+    for name, page in pages.items():
+        head = page.read_text(encoding="utf-8").partition("</head>")[0]
+        for url in re.findall(r'property="og:url" content="([^"]*)"', head):
+            assert url.startswith("https://"), name
+        if re.match(r"book/\d", name):
+            assert "minutes to read" in page.read_text(encoding="utf-8"), name

@@ -94,7 +94,7 @@ def add_buttons(app: Sphinx, config: Any) -> None:
         "use_issues_button": True,
         "launch_buttons": {"colab_url": "https://colab.research.google.com"},
     }
-    config.ogp_site_url = "https://{}.github.io/{}/".format(*slug(url))
+    config.ogp_site_url = config.html_baseurl = "https://{}.github.io/{}/".format(*slug(url))
 
 
 def read_directives(app: Sphinx, docname: str, source: list[str]) -> None:
@@ -151,7 +151,9 @@ def mend_page(
             context[key] = [item for item in context[key] if not _is_thebe(item)]
     if "body" in context:
         body = THEBE_IN_BODY.sub("", context["body"])
-        context["body"] = body.replace('<div role="list" class="citation-list">', "<div>")
+        context["body"] = body.replace('<div role="list" class="citation-list">', "<div>").replace(
+            ' role="doc-biblioentry"', ""
+        )
 
 
 def number(role: str, rawtext: str, text: str, *_: Any, **__: Any) -> tuple[list, list]:

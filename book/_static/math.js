@@ -27,6 +27,8 @@
   let menu = null; // a promise, once somebody asked
   async function withMenu(container) {
     const place = [...document.querySelectorAll("mjx-container")].indexOf(container);
+    // its parts are in this file: the menu shall not ask for them again
+    MathJax.loader.preLoad("core", "input/tex", "output/chtml", "a11y/assistive-mml");
     menu ||= MathJax.loader.load("ui/menu").then(() => {
       MathJax.startup.document.removeFromDocument(true);
       MathJax.startup.getComponents();

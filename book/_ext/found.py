@@ -1,0 +1,127 @@
+"""How pages are found, and how long they are: search, addresses, a page for wrong ones.
+
+- The search leaves out each notebook's set-up cell, which says `install` on thirty pages, and knows
+  the words that readers type for what a page calls otherwise.
+- Where the site's address is known: canonical links, a sitemap. Where not, no half address either.
+- 404.html leads on. Each chapter says how many minutes it takes to read.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from docutils import nodes
+from sphinx.application import Sphinx
+
+__all__ = ["setup"]
+
+SET_UP = "google.colab"
+ALSO_CALLED = {
+    "book/how_to_use": "install installing installation pip requirements course syllabus semester",
+    "book/04_change_of_variables": "normalising normalizing flow flows jacobian",
+    "book/12_flows": "normalising normalizing normalisation flow flows realnvp glow coupling nsf",
+    "book/13_iaf": "normalising normalizing flow flows maf iaf",
+    "book/10_vae": "reparametrization reparametrisation reparameterization reparameterisation trick "
+    "autoencoder elbo variational inference",
+    "book/07_wavenet": "dilation dilated causal convolution receptive field",
+    "book/14_parallel_wavenet": "distillation knowledge student teacher tts text-to-speech",
+    "book/11_vqvae": "vector quantization quantisation codebook voice conversion",
+    "book/05_autoregression": "lpc linear predictive coding arma yule-walker levinson",
+    "book/15_evaluation": "mos listening test mcd wer",
+}
+WORDS_A_MINUTE = 180
+CODE_LINES_A_MINUTE = 12
+
+
+def add_other_names(app: Sphinx, doctree: nodes.document) -> None:
+    """Let the search find a page under the words that readers use."""
+    words = ALSO_CALLED.get(app.env.docname)
+    if words:
+        doctree.append(nodes.meta(name="keywords", content=", ".join(words.split()), lang="en"))
+
+
+def search_less(app: Sphinx) -> None:
+    """Keep set-up cells out of the search."""
+    index_page = getattr(app.builder, "index_page", None)
+    if index_page is None:
+        return
+
+    def without_set_up(pagename: str, doctree: nodes.document, title: str) -> None:
+        searched = doctree.deepcopy()
+        for cell in list(searched.findall(nodes.container)):
+            if "cell" in cell.get("classes", []) and SET_UP in cell.astext():
+                cell.parent.remove(cell)
+        index_page(pagename, searched, title)
+
+    app.builder.index_page = without_set_up
+
+
+def minutes(body: str) -> int:
+    """Minutes to read a page: its words, and its code line by line."""
+    code = "".join(re.findall(r'<div class="highlight">.*?</div>', body, re.DOTALL))
+    text = re.sub(
+        r"<(script|style|svg)\b.*?</\1>|<div class=\"highlight\">.*?</div>",
+        " ",
+        body,
+        flags=re.DOTALL,
+    )
+    words = len(re.sub(r"<[^>]*>", " ", text).split())
+    return max(1, round(words / WORDS_A_MINUTE + code.count("\n") / CODE_LINES_A_MINUTE))
+
+
+def tell_length(
+    app: Sphinx, pagename: str, templatename: str, context: dict, doctree: nodes.document | None
+) -> None:
+    """Put the time to read under a chapter's title; drop an og:url that is no address."""
+    if not app.config.ogp_site_url and "metatags" in context:
+        context["metatags"] = re.sub(r'<meta property="og:url"[^>]*>\s*', "", context["metatags"])
+    if re.match(r"book/\d\d_", pagename) and "body" in context:
+        line = (
+            f'<p class="minigen-reading">About {minutes(context["body"])} minutes to read, '
+            "longer with the exercises.</p>"
+        )
+        context["body"] = context["body"].replace("</h1>", f"</h1>\n{line}", 1)
+
+
+NOT_FOUND = """<h1>This page is not here</h1>
+<p>The address may be an old one: chapters keep their numbers, but pages move.</p>
+<ul><li><a href="{root}book/index.html">The start and the map of the book</a></li>
+<li><a href="{root}search.html">Search</a></li>
+<li><a href="{root}book/glossary.html">The glossary</a></li></ul>"""
+
+
+def not_found(app: Sphinx) -> Iterator[tuple[str, dict[str, Any], str]]:
+    """404.html, which a host shows for any address, so that its links name the site's root."""
+    site = app.config.ogp_site_url
+    root = re.sub(r"^https?://[^/]+", "", site) if site else ""
+    base = f'<base href="{root}">' if site else ""
+    yield (
+        "404",
+        {"title": "Not here", "body": NOT_FOUND.format(root=root), "metatags": base},
+        "page.html",
+    )
+
+
+def write_sitemap(app: Sphinx, error: Exception | None) -> None:
+    """sitemap.xml, if the site knows its address."""
+    site = app.config.html_baseurl
+    if error is not None or not site or app.builder.name != "html":
+        return
+    pages = sorted(app.env.found_docs)
+    lines = [f"  <url><loc>{site}{page}.html</loc></url>" for page in pages]
+    text = '<?xml version="1.0" encoding="UTF-8"?>\n'
+    text += '<urlset xmlns="http://www.sitemaps.org/schemas/sitemap/0.9">\n'
+    Path(app.outdir, "sitemap.xml").write_text(text + "\n".join(lines) + "\n</urlset>\n", "utf-8")
+
+
+def setup(app: Sphinx) -> dict[str, bool | str]:
+    """Register with Sphinx."""
+    app.connect("doctree-read", add_other_names)
+    app.connect("builder-inited", search_less)
+    app.connect("html-page-context", tell_length, priority=950)
+    app.connect("html-collect-pages", not_found)
+    app.connect("build-finished", write_sitemap)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
