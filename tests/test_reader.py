@@ -26,7 +26,7 @@ def page(browser, tmp_path):
             f'src="{n}.wav"></audio></figure>'
         )
     (tmp_path / "page.html").write_text(
-        f"<!doctype html><section>{''.join(figures[:3])}</section><section>{figures[3]}</section>"
+        f"<!doctype html><meta charset=utf-8><section>{''.join(figures[:3])}</section><section>{figures[3]}</section>"
         f'<script src="{SCRIPT.as_uri()}"></script>',
         encoding="utf-8",
     )
