@@ -1,6 +1,7 @@
 """Write what the voice in the pages is made of and cannot make itself: `python tools/voice.py`.
 
-- book/voice/kernel.wasm and kernel_fma.wasm from kernel.c, by the C compiler in the package `ziglang`;
+- book/voice/kernel.wasm and kernel_fma.wasm from kernel.c, by the C compiler in the package `ziglang`, which
+  nothing else needs: `pip install ziglang==0.17.1`;
 - book/voice/digits.json, how each speaker says each digit on average;
 - book/voice/english.json, the phones of the words of the book and of everyday.txt, and kinds of phones.
 """

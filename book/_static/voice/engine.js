@@ -413,6 +413,7 @@ window.minigenEngine = function minigenEngine() {
         }
       }
       close();
+      sentences.slice(0, -1).forEach((phones) => phones.push(SILENCE, SILENCE)); // 0.4 s before the next
       return { sentences, said, guessed, unknown };
     };
   }
