@@ -7,9 +7,15 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from .core import CheckFailed, agree, compare, exercise, require
+from .core import CheckFailed, agree, compare, exercise, ok, require
 
-__all__ = ["causal_convolution", "gated_unit", "level_probabilities", "receptive_field"]
+__all__ = [
+    "causal_convolution",
+    "causality_test",
+    "gated_unit",
+    "level_probabilities",
+    "receptive_field",
+]
 
 
 @exercise("7.1", "the receptive field")
@@ -193,3 +199,50 @@ def level_probabilities(log_prob: Callable) -> None:
             )
         ],
     )
+
+
+def _network(field: int, bug: str = "") -> Callable:
+    """A network whose two parameters at t see the last `field` samples before t, or one with a planted bug."""
+    weights = torch.linspace(0.2, 0.4, field - (bug == "short"), dtype=torch.float64)
+
+    def net(x: torch.Tensor) -> torch.Tensor:
+        first = 0 if bug == "now" else 1
+        late = [
+            torch.nn.functional.pad(x, (first + k, 0))[:, : x.shape[1]] for k in range(len(weights))
+        ]
+        past = sum(w * v for w, v in zip(weights, late, strict=True))
+        scale = past
+        if bug == "future":  # padded on both sides: the next sample as well
+            past = past + 0.1 * torch.nn.functional.pad(x, (0, 1))[:, 1:]
+        if bug == "batch":
+            past = past + 0.1 * past.roll(1, 0)
+        if bug == "mean":  # in the second parameter alone
+            scale = past - 0.1 * x.mean(1, keepdim=True)
+        return torch.stack([torch.tanh(past), torch.sin(0.3 * scale)], 1)
+
+    return net
+
+
+BUGS = {
+    "now": "it sees x[t] itself: the delay of one sample is missing",
+    "future": "it sees x[t + 1], as when half of the zeros are put on the right",
+    "short": "it sees one sample fewer than the receptive field that it claims",
+    "batch": "an example sees the past of another one in the batch",
+    "mean": "the second parameter has the mean of the whole waveform taken away, future included",
+}
+
+
+@exercise("7.5", "the test that finds the bug")
+def causality_test(is_right: Callable) -> None:
+    """is_right(net, field, length) -> bool, for net(x (B, length)) -> parameters (B, P, length)."""
+    for field, length in ((4, 9), (7, 12), (1, 5)):
+        require(
+            bool(is_right(_network(field), field, length)),
+            f"a right network with a receptive field of {field} passes",
+            f"your test refuses a right network: params[t] sees x[t - {field}] … x[t - 1], as many of them "
+            "as there are",
+        )
+        for bug, what in BUGS.items():
+            if field > 1 and bool(is_right(_network(field, bug), field, length)):
+                raise CheckFailed(f"✗ your test passes a network with a bug: {what}")
+    ok(f"networks with {len(BUGS)} planted bugs are found out")

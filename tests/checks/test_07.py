@@ -49,11 +49,38 @@ def gate(z):
     return torch.tanh(f) * torch.sigmoid(g)
 
 
+def tests_causality(
+    batch=2, sees=lambda t, f: (max(0, t - f), t), times=lambda n: range(n), part=None
+):
+    """The right test, or one that looks at less."""
+
+    def is_right(net, field, length):
+        x = torch.randn(batch, length, generator=torch.Generator().manual_seed(0)).double()
+        x.requires_grad_()
+        for t in times(length):
+            out = net(x)[0, slice(part), t].sum()
+            (slope,) = torch.autograd.grad(out, x)
+            want = torch.zeros(x.shape, dtype=torch.bool)
+            want[0, slice(*sees(t, field))] = True
+            if not torch.equal(slope != 0, want):
+                return False
+        return True
+
+    return is_right
+
+
+def only_the_future(net, field, length):
+    x = torch.randn(2, length, generator=torch.Generator().manual_seed(0)).double().requires_grad_()
+    (slope,) = torch.autograd.grad(net(x)[0, :, 3].sum(), x)
+    return not slope[:, 4:].any()
+
+
 SOLUTIONS = {
     "receptive_field": lambda n, c, k: 1 + c * (k - 1) * (2**n - 1),
     "causal_convolution": convolve,
     "gated_unit": gate,
     "level_probabilities": stable_edges,
+    "causality_test": tests_causality(),
 }
 
 
@@ -85,6 +112,17 @@ MISTAKES = [
     ("level_probabilities", edges(low=False), "lowest level"),
     ("level_probabilities", density, "density times the width"),
     ("level_probabilities", edges(log=False), "return the logarithm"),
+    ("causality_test", lambda net, field, length: True, "sees x.t. itself"),
+    ("causality_test", lambda net, field, length: False, "refuses a right network"),
+    ("causality_test", only_the_future, "sees x.t. itself"),
+    ("causality_test", tests_causality(batch=1), "another one in the batch"),
+    ("causality_test", tests_causality(part=1), "mean of the whole waveform"),
+    (
+        "causality_test",
+        tests_causality(sees=lambda t, f: (max(0, t - f), t + 1)),
+        "refuses a right",
+    ),
+    ("causality_test", tests_causality(times=lambda n: range(2)), "one sample fewer"),
 ]
 
 

@@ -231,6 +231,20 @@ EQUIVALENT = {  # what is changed makes no difference, so they are right
         "fool: 2 -> 1",
         "fool: 0 -> 1 (3)",
     ],
+    "7.wavenet.causality_test": [
+        "is_right: torch.Generator().manual_seed(0) -> torch.Generator()",
+        "is_right: torch.randn(2, length, generator=generator, dtype=torch.float64, requires_grad=True) -> torch.randn(2, length, dtype=torch.float64, requires_grad=True)",
+        "is_right: torch.randn(2, length, generator=generator, dtype=torch.float64, requires_grad=True) -> torch.randn(2, length, generator=generator, requires_grad=True)",
+        "is_right: range(len(x)) -> range(len(x) - 1)",
+        "is_right: 0 -> 1",
+        "is_right: 0 -> -1",
+        "is_right: 2 -> 3",
+        "is_right: range(length) -> range(length - 1)",
+        "is_right: torch.zeros(x.shape, dtype=torch.bool) -> torch.zeros(x.shape)",
+        "is_right: params[b, :, t].sum() -> params[b, :, t].mean()",
+        "is_right: torch.equal(slope != 0, may_see) -> torch.equal(may_see, slope != 0)",
+        "is_right: max(0, t - field) -> max(t - field, 0)",
+    ],
 }
 
 
