@@ -100,11 +100,12 @@ class MaskedMLP(nn.Module):
         orders = torch.as_tensor([list(range(dim))] if orders is None else orders)
         if (
             orders.ndim != 2
+            or len(orders) == 0
             or orders.shape[1] != dim
             or (orders.sort(-1)[0] != torch.arange(dim)).any()
         ):
             raise ValueError(
-                f"orders has shape (M, {dim}), each row a permutation of 0 … {dim - 1}, not {orders.tolist()}"
+                f"orders has shape (M, {dim}), M > 0, each row a permutation of 0 … {dim - 1}, not {orders.tolist()}"
             )
         self.dim, self.inputs, self.outputs, self.dropout = dim, inputs, outputs, dropout
         self.hidden = tuple(hidden)

@@ -373,6 +373,7 @@ def test_bad_numbers_are_refused():
         ({"dim": 3, "output": "categorical", "levels": 1}, "levels >= 2"),
         ({"dim": 3, "orders": 0}, "at least one ordering"),
         ({"dim": 3, "orders": torch.tensor([[0, 1, 1]])}, "permutation"),
+        ({"dim": 3, "orders": torch.zeros(0, 3, dtype=torch.long)}, "M > 0"),
     ],
 )
 def test_bad_settings_are_refused(arguments, message):
