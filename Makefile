@@ -10,13 +10,14 @@ SITE := _build/html/index.html
 WORKERS ?= 2
 PORT ?= 8000
 
-.PHONY: book test notebooks serve lab bench address lock clean distclean help
+.PHONY: book test notebooks offline serve lab bench address lock clean distclean help
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make book        build the book and print where to open it"
 	@echo "make test        every check: style, units, doctests, notebooks, exercises, browser"
 	@echo "make notebooks   run the notebooks whose source changed (ALL=1: all; NAMES='02_gaussian')"
+	@echo "make offline     put the built book into one zip, to be read with no network"
 	@echo "make serve       serve the built book on http://localhost:$(PORT)"
 	@echo "make lab         open the notebooks in JupyterLab"
 	@echo "make bench       run the measurements in benchmarks/"
@@ -47,6 +48,10 @@ serve: $(BOOK_STAMP)
 	@test -f $(SITE) || $(MAKE) book
 	@echo "Serving the book on http://localhost:$(PORT) (Ctrl-C ends it)"
 	$(BIN)/python -m http.server --bind 127.0.0.1 --directory _build/html $(PORT)
+
+offline: book
+	cd _build && ../$(BIN)/python -m zipfile -c minigen-book.zip html/
+	@echo "_build/minigen-book.zip: unpack it and open html/index.html"
 
 lab: $(STAMP)
 	$(BIN)/jupyter lab

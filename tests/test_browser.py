@@ -96,7 +96,8 @@ def site(tmp_path_factory) -> Path:
     if whole and _newest([stamp, *built]) >= _newest(_sources()):
         return html
     out = tmp_path_factory.mktemp("site")
-    command = [sys.executable, "-m", "jupyter_book.cli.main", "build", str(ROOT), "-W", "-n"]
+    command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()"]
+    command += ["build", str(ROOT), "-W", "-n"]
     command += ["--keep-going", "--path-output", str(out)]
     run = subprocess.run(command, capture_output=True, text=True, check=False)
     assert run.returncode == 0, (
