@@ -1,18 +1,26 @@
 """The training scripts at toy size: they run, by the one loop, and keep the best of the averages."""
 
-import importlib
+import importlib.util
+import json
+import shutil
 import sys
+import tomllib
 from pathlib import Path
+from types import SimpleNamespace
 
 import jupytext
 import nbformat
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from minigen import data, results, weights
+from minigen.speech import corpus, evaluation
 from minigen.train import TrainConfig
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "training"))
+FOLDER = Path(__file__).parents[1] / "training"
+sys.path.insert(0, str(FOLDER))
 import common
 
 
@@ -40,25 +48,10 @@ def test_fit_learns_and_keeps_the_best_average():
     assert not model.training and seen[2] < 0.5 * seen[0]
 
 
-@pytest.mark.parametrize("name", ["made_digits", "vae_digits", "vq_digits"])
-def test_a_script_trains_for_a_few_steps(name, monkeypatch):
-    script = importlib.import_module(name)
-    monkeypatch.setitem(script.RUN, "steps", 4)
-    monkeypatch.setattr(script, "EVERY", 2)
-    if name == "made_digits":
-        found = script.train(0)
-    elif name == "vae_digits":
-        found = script.train("planar", 0)[1]
-    else:
-        found = script.train(0, script.pictures())[1]
-    assert found["step"] in (2, 4) and found["validation"] > 0
-
-
 def test_the_notebook_for_a_gpu_is_its_source_and_asks_for_one():
     """It is not run here; its cells compile, and a change of the source is carried over: see its last line."""
-    folder = Path(__file__).parents[1] / "training"
-    source = jupytext.read(folder / "train_on_a_gpu.md")
-    notebook = nbformat.read(folder / "train_on_a_gpu.ipynb", as_version=4)
+    source = jupytext.read(FOLDER / "train_on_a_gpu.md")
+    notebook = nbformat.read(FOLDER / "train_on_a_gpu.ipynb", as_version=4)
     cells = lambda nb: [(cell.cell_type, cell.source) for cell in nb.cells]
     assert cells(notebook) == cells(source), "jupytext --to ipynb training/train_on_a_gpu.md"
     assert notebook.metadata["accelerator"] == "GPU"
@@ -66,3 +59,194 @@ def test_the_notebook_for_a_gpu_is_its_source_and_asks_for_one():
         if cell.cell_type == "code":
             compile(cell.source, "cell", "exec")
             assert not cell.outputs
+
+
+# ---------------------------------------------------------------- each script, from its command line
+
+
+@pytest.fixture
+def shipped(tmp_path, monkeypatch):
+    """Weights and tables that ship, as a copy that a script may write into."""
+    for package in (weights, results):
+        folder = Path(package.__file__).parent
+        copy = tmp_path / folder.name
+        shutil.copytree(folder, copy, ignore=shutil.ignore_patterns("*.py", "__pycache__"))
+        monkeypatch.setattr(package, "__file__", str(copy / "__init__.py"))
+    return tmp_path
+
+
+def load(name):
+    """A script as a module of its own, which finds weights and tables where they lie now."""
+    spec = importlib.util.spec_from_file_location(f"toy_{name}", FOLDER / f"{name}.py")
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    return script
+
+
+def recipe_of(name, **changes):
+    """A recipe of training/, with some of its tables' entries changed."""
+    recipe = tomllib.loads((FOLDER / f"{name}.toml").read_text(encoding="utf-8"))
+    return recipe | {table: recipe[table] | entries for table, entries in changes.items()}
+
+
+def run(name, *arguments, monkeypatch, **constants):
+    """A script's `main`, after these of its constants have been made small."""
+    script = load(name)
+    for constant, value in constants.items():
+        before = getattr(script, constant)
+        monkeypatch.setattr(script, constant, before | value if type(before) is dict else value)
+    monkeypatch.setattr(sys, "argv", [name, *map(str, arguments)])
+    script.main()
+
+
+def few(monkeypatch, count=2):
+    """Every corpus is a few clips of each speaker of spoken_digits."""
+    learn, kept = corpus.held_out()
+    kept = sorted(kept, key=lambda clip: clip.text != "seven")
+    learn, kept = (
+        [c for who in ("slt", "rms", "awb") for c in [c for c in part if c.speaker == who][:count]]
+        for part in (learn, kept)
+    )
+    monkeypatch.setattr(corpus, "held_out", lambda *_: (learn, kept))
+    return learn, kept
+
+
+def card(folder, name):
+    return json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def test_made_digits(shipped, monkeypatch):
+    run(
+        "made_digits",
+        monkeypatch=monkeypatch,
+        EVERY=2,
+        RUN={"steps": 2, "hidden": [8], "orders": 2},
+    )
+    assert len(card(shipped / "results", "made_digits")["seeds"]) == 3
+
+
+def test_vae_digits(shipped, monkeypatch):
+    small = {"MODEL": {"hidden": [8]}, "RUN": {"steps": 2}, "EVERY": 2}
+    run("vae_digits", monkeypatch=monkeypatch, **small, POSTERIORS={"planar": {"flow": "planar"}})
+    assert card(shipped / "weights", "vae_digits")["run"]["steps"] == 2
+    assert weights.load("vae_digits")[1]["model"]["hidden"] == [8]
+
+
+def test_vae_mnist(tmp_path, monkeypatch):
+    images = np.random.default_rng(0).integers(0, 256, (1100, 28, 28))
+    mnist = SimpleNamespace(train_images=images, test_images=images[:60])
+    monkeypatch.setattr(data, "mnist", lambda: mnist)
+    config = TrainConfig(steps=2, every=1)
+    small = {"CONFIG": config, "MODEL": {"hidden": [8], "latent_dim": 2}, "BATCH": 4}
+    run("vae_mnist", "iaf", "--out", tmp_path, "--samples", 2, monkeypatch=monkeypatch, **small)
+    assert set(card(tmp_path, "result")) == {"validation", "test"}
+
+
+def test_vae_words(shipped, monkeypatch):
+    few(monkeypatch)
+    small = {"RUN": {"steps": 2}, "MODEL": {"hidden": [8]}, "STEPS": np.linspace(-1, 1, 2)}
+    run("vae_words", monkeypatch=monkeypatch, **small)
+    assert set(weights.load("vae_words")[1]["spearman"]) == {"tempo", "pitch", "voice", "accent"}
+
+
+def test_vq_digits(shipped, monkeypatch):
+    run("vq_digits", monkeypatch=monkeypatch, EVERY=2, RUN={"steps": 2})
+    assert len(card(shipped / "weights", "vq_digits")["seeds"]) == 3
+
+
+def test_the_prior_of_vq_speech(shipped, monkeypatch):
+    few(monkeypatch)
+    run("vq_speech", "prior", monkeypatch=monkeypatch, RUN={"steps": 2}, PRIOR={"hidden": 8})
+    assert weights.load("vq_prior")[1]["run"]["steps"] == 2
+
+
+def test_rnn(shipped, monkeypatch):
+    script = load("rnn")
+    batches, sizes, run = script.RUNS["seven"]
+    monkeypatch.setitem(script.RUNS, "seven", (batches, sizes | {"hidden": 8}, run | {"steps": 2}))
+    script.train("seven")
+    assert card(shipped / "weights", "rnn_seven")["model"]["hidden"] == 8
+
+
+def test_phone_classifier(tmp_path, monkeypatch):
+    few(monkeypatch, 12)
+    out = tmp_path / "net.safetensors"
+    run("phone_classifier", "--steps", 2, "--out", out, monkeypatch=monkeypatch, CHANNELS=4)
+    assert weights.load(out)[1]["steps"] == 2 and card(tmp_path, "net")["channels"] == 4
+
+
+def test_wavenet(tmp_path, monkeypatch):
+    few(monkeypatch)
+    recipe = recipe_of(
+        "wavenet-cpu",
+        model={"residual": 4, "skip": 4, "layers": 2, "cycles": 1},
+        heads_run={"steps": 2},
+        conditional_run={"steps": 2, "every": 1},
+        conditional={"checkpoints": [0, 2]},
+    )
+    script = load("wavenet")
+    script.train_heads(recipe, tmp_path / "heads", tmp_path)
+    assert [row["head"] for row in card(tmp_path, "wavenet_heads")["heads"]] == list(
+        recipe["heads"]
+    )
+    script.train_checkpoints(recipe, tmp_path / "steps", tmp_path)
+    assert [row["step"] for row in card(tmp_path, "wavenet_checkpoints")["checkpoints"]] == [0, 2]
+
+
+def test_waveform_model(tmp_path):
+    small = {"hidden": 4, "cond_channels": 9, "residual": 4, "layers": 2}
+    changes = {"run": {"steps": 2, "every": 1}, "corpus": {"minutes": {"spoken_digits": 1}}}
+    script = load("waveform_model")
+    for kind, sizes in (("teacher", {"skip": 4, "cycles": 1}), ("student", {"flows": 1})):
+        recipe = recipe_of(f"waveform-cpu-{kind}", model=small | sizes, **changes)
+        recipe["teacher"] = str(tmp_path / "teacher.safetensors")
+        script.train(recipe, tmp_path / kind, resume=False)
+        script.export(tmp_path / kind, tmp_path / f"{kind}.safetensors")
+        assert weights.load(tmp_path / f"{kind}.safetensors")[1]["step"] == 2
+        assert card(tmp_path, kind)["stages"][0]["curve"]["step"][-1] == 2
+    assert set(script.nll(tmp_path / "teacher.safetensors")) == {
+        "spoken_digits",
+        "spoken_digits, no network",
+    }
+
+
+def test_flows_quality(shipped, monkeypatch):
+    script = load("flows_quality")
+    whole = script.minimise
+    short = lambda flow, loss, batches, steps, *rest, **options: whole(
+        flow, loss, batches, 2, *rest, **options | {"every": 2}
+    )
+    monkeypatch.setattr(script, "minimise", short)
+    for part, case in (("plane", 0), ("energies", 1), ("digits", 0)):
+        function, cases = script.RUNS[part]
+        monkeypatch.setitem(script.RUNS, part, (function, [cases[case]]))
+    monkeypatch.setattr(sys, "argv", ["flows_quality", "--seeds", "1", "--ship"])
+    script.main()
+    assert [run["seed"] for run in results.read("flows_quality")["runs"]["U1, planar_8"]] == [0]
+    assert weights.load("flows_U1_planar_8")[1]["seed"] == 0
+
+
+def test_acoustic_model(shipped, monkeypatch):
+    clips = few(monkeypatch, 4)
+    small = {"HIDDEN": 4, "BATCH": 2, "FRAMES": 20, "clips": lambda table: clips}
+    run("acoustic_model", "table.tsv", "--minutes", 0.02, monkeypatch=monkeypatch, **small)
+    assert weights.load("allison_acoustic")[1]["acoustic"]["hidden"] == 4
+
+
+def test_ablations(tmp_path, monkeypatch):
+    few(monkeypatch)
+    small = {"MODEL": {"flows": 1, "layers": 2, "residual": 4}, "DATA": {"batch": 2}}
+    table = tmp_path / "table.json"
+    monkeypatch.setattr(evaluation, "recognised", lambda waves: (1, 2, None))
+    monkeypatch.setattr(evaluation, "synthesize_digits", lambda *_, **__: [])
+    arguments = ("--only", "full", "--steps", 2, "--runs", tmp_path / "runs", "--table", table)
+    run("ablations", *arguments, monkeypatch=monkeypatch, **small, CLIPS=tmp_path / "clips")
+    assert card(tmp_path, "table")["runs"]["full"]["steps"] == 2
+
+
+def test_every_script_is_run_here():
+    """digits_mixture and heldout_page only measure: test_digits_mixture, test_sentence_evaluation."""
+    text = Path(__file__).read_text(encoding="utf-8")
+    measure = {"common", "digits_mixture", "heldout_page"}
+    missing = [p.stem for p in FOLDER.glob("*.py") if p.stem not in text and p.stem not in measure]
+    assert not missing

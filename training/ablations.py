@@ -12,6 +12,7 @@ Run from the repository's root.
 import argparse
 import json
 import os
+import re
 import time
 from pathlib import Path
 
@@ -125,7 +126,7 @@ def one(name: str, runs: Path, steps: int) -> dict:
     try:
         trainer.run(resume=True)
     except FloatingPointError as error:
-        stopped = str(error).split(": the last good")[0]
+        stopped = re.match(r".* at step \d+", str(error))[0]
     done = 0
     if trainer.checkpoint.exists():
         tensors, notes = weights.load(trainer.checkpoint)

@@ -186,9 +186,25 @@ def test_the_melodys_error_by_hand():
     pitch = torch.tensor([[[1.0, 1, 0, 1], [0.1, 0.3, 0, 0.2]]])  # voiced; log F0
     right = torch.tensor([-1.0, 1.0, 7.0, 0.0]) * 0.1 / np.sqrt(0.02 / 3)
     guess = torch.stack([torch.tensor([20.0, 20, -20, 20]), right])  # (2, N)
-    folded = guess.unflatten(1, (2, 2)).transpose(1, 2).flatten(0, 1)[None]  # (1, 4, N/2)
-    assert training._f0_error(folded, pitch) < 1e-6
-    assert training._f0_error(-folded, pitch) > 10
+    fold = lambda x: x.unflatten(1, (2, 2)).transpose(1, 2).flatten(0, 1)[None]  # (1, 4, N/2)
+    assert training._f0_error(fold(guess), pitch) < 1e-6
+    assert training._f0_error(-fold(guess), pitch) > 10
+    off = torch.stack(
+        [guess[0], right + 0.5]
+    )  # wrong by half a deviation, a tenth of whose square counts
+    assert training._f0_error(fold(off), pitch).item() == pytest.approx(0.1 * 0.5**2, rel=1e-4)
+
+
+def test_the_loss_is_the_weighted_sum_of_its_parts():
+    clips, speakers = some(1)
+    batch = training.ConversionCrops(clips, speakers, batch=2, frames=30, dim=4)(0)
+    weights = {"waveform": 0.0, "spectrum": 0.7, "commitment": 3.0}
+    loss, parts = training.ConversionLoss(small(), **weights)(batch)
+    found = 0.7 * parts["spectrum"] + 3.0 * parts["commitment"] / 4  # per dimension
+    assert parts["commitment"] > 1e-4
+    assert loss.item() == pytest.approx(
+        found + parts["adversary"] + parts["f0_predictor"], rel=1e-5
+    )
 
 
 def test_recipes_build_what_ships():
