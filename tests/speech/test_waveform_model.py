@@ -129,6 +129,27 @@ def test_a_few_steps_raise_the_likelihood(clip):
     assert objective(batches(99))[1]["nll"] < before - 0.02
 
 
+def test_the_nats_that_are_logged_are_those_of_the_sound(clip):
+    """Not of the excitation: its unit is a few per cent of the sound's."""
+    teacher = small_teacher()
+    batch = as_batch(clip, 5e-4, teacher.spec)
+    nats = -teacher.log_prob(batch).item() / batch["audio"].shape[-1]
+    loss, metrics = ExcitationLikelihood(teacher)(batch)
+    assert metrics["nll"] == pytest.approx(nats, abs=0.1) and abs(loss.item() - nats) > 1
+
+
+@pytest.mark.parametrize("build", [small_teacher, small_student])
+def test_temperature_and_seed_are_those_of_the_noise(clip, build):
+    model = build()
+    mel = conditioning.mel_bands(clip.audio, 8000, 32)[:, :32]
+    make = lambda **given: model.synthesize(mel, clip.f0[:32], **given)
+    assert np.array_equal(make(seed=1), make(seed=1))
+    assert np.abs(make(seed=1) - make(seed=2)).max() > 1e-3
+    quiet, usual = make(seed=1, temperature=0.0), make(seed=1)
+    assert np.array_equal(quiet, make(seed=2, temperature=0.0))
+    assert quiet.std() < 0.5 * usual.std()
+
+
 def test_a_teacher_makes_sound_sample_by_sample(clip):
     teacher = small_teacher()
     mel = conditioning.mel_bands(clip.audio, 8000, 32)[:, :20]
