@@ -1,9 +1,13 @@
 """The figures of the voices of the digits."""
 
+import math
+
 import numpy as np
 import pytest
+import torch
 
-from minigen import metrics
+from minigen import conditioning, metrics
+from minigen.parallel_wavenet import Student
 from minigen.speech import corpus, evaluation, synthesis, voice
 
 
@@ -22,3 +26,30 @@ def test_the_table_of_the_digits(monkeypatch):
     pairs = zip(*said, strict=True)
     apart = [metrics.mel_cepstral_distortion(a, b, 8000) for a, b in pairs]
     assert rows["student to teacher"]["MCD dB"] == pytest.approx(np.mean(apart))
+
+
+def test_the_entropy_of_a_student_is_that_of_its_density():
+    torch.manual_seed(0)
+    size = {"residual": 4, "skip": 4, "layers": 3, "cond_channels": 24, "lpc_order": 2, "hidden": 8}
+    teacher = voice.TeacherVoice.build(conditioning.DIGITS, **size, min_log_scale=-8.4).eval()
+    student = Student(
+        1, 2, 4, cond_channels=24, log_scale=-1.0
+    )  # untrained: N(0, 1 / e²) throughout
+    model = voice.StudentVoice(teacher.upsampler, student).eval()
+    kl, entropy = evaluation.student_kl(model, teacher, corpus.held_out()[1][:1])
+    assert entropy == pytest.approx(-1 + 0.5 * math.log(2 * math.pi * math.e), abs=1e-4) and kl > 0
+
+
+def test_each_batch_has_noise_of_its_own_and_words_their_pace_and_pitch(monkeypatch):
+    seeds, plans = [], []
+    sample = lambda cond, seed: (seeds.append(seed), np.zeros((len(cond), cond.shape[-1])))[1]
+    waves = list(evaluation.in_batches(sample, [torch.zeros(1, 2, n) for n in (3, 5, 4)], 7, 1))
+    assert [len(wave) for wave in waves] == [3, 5, 4] and len(set(seeds)) == 3
+    plan = lambda word, speaker, pace, pitch: plans.append((pace, pitch))
+    monkeypatch.setattr(conditioning, "plan", plan)
+    monkeypatch.setattr(synthesis, "conditioning_for", lambda *_: None)
+    monkeypatch.setattr(evaluation, "synthesize_all", lambda model, conds, seed: conds)
+    assert len(list(evaluation.synthesize_digits(None, 5))) == 50
+    pace, pitch = np.array(plans).T
+    assert 0.85 <= pace.min() < 0.9 and 1.1 < pace.max() <= 1.2
+    assert 0.9 <= pitch.min() < 0.93 and 1.07 < pitch.max() <= 1.1
