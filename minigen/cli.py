@@ -184,21 +184,19 @@ def convert(
 def vocode(
     recording: Annotated[Path, typer.Argument(help="Sound file of speech, any rate and length.")],
     out: Out = Path("vocoded.wav"),
-    model: Annotated[
-        str, typer.Option(help="student, teacher, or a file of weights of a vocoder.")
-    ] = "student",
+    model: Annotated[str, typer.Option(help="student, teacher, or a file of weights.")] = "student",
     temperature: Temperature = 1.0,
     seed: Seed = 0,
 ) -> None:
     """Take a recording apart, to mel spectrum and F0, and make it again from these alone."""
     from . import audio, metrics
-    from .speech import vocoder
+    from .speech import vocoder, waveform_model
 
     audio.check_output(out)
     if out.exists() and recording.exists() and out.samefile(recording):
         raise ValueError(f"{out} is the recording itself: choose another --out")
     one_thread()
-    rate, begin, samples, apart = vocoder.network(model).spec.rate, time.perf_counter(), 0, 0.0
+    rate, begin, samples, apart = waveform_model.load(model).spec.rate, time.perf_counter(), 0, 0.0
     with audio.open_to_write(out, rate) as write:
         pieces = vocoder.of_file(recording, model, seed, temperature)
         for made, recorded in progress(pieces, rate, "vocoding"):

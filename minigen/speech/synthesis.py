@@ -215,30 +215,21 @@ def rate_of(voice: str) -> int:
 def _digits(model: str | None) -> Voice:
     if model in (None, "student", "teacher"):
         return voice.shared(model or "student")
-    _must_be_file(model)
-    net = voice.shared("student", model)
-    if net.spec.mels:
-        raise ValueError(f"{model} is a vocoder: `minigen vocode` uses it, on recordings")
-    return net
+    if not Path(model).is_file():
+        raise ValueError(
+            f"no model {model!r}: choose student or teacher, or give a file of weights of a student"
+        )
+    return voice.shared("student", model)
 
 
 def _waveform(model: str | None, of: TextVoice) -> ExcitationStudent | ExcitationTeacher:
     """The network that makes a voice's sound: its student, the teacher of all, or a file of a student."""
     if model in (None, "student"):
         return of.student
-    if model != "teacher":
-        _must_be_file(model)
-    net = waveform_model.load(*(("teacher",) if model == "teacher" else ("student", model)))
+    net = waveform_model.load(model)
     if net.spec != of.student.spec:
         raise ValueError(f"the {model} makes sound of other mel bands than the voice has")
     return net
-
-
-def _must_be_file(model: str) -> None:
-    if not Path(model).is_file():
-        raise ValueError(
-            f"no model {model!r}: choose student or teacher, or give a file of weights of a student"
-        )
 
 
 def check_temperature(temperature: float) -> None:

@@ -3,9 +3,8 @@
     waveform -> level, log-mel bands and F0 each 10 ms -> conditioning -> student -> waveform
 
 What lies between is 34 numbers a frame, less than half of the 80 samples that the frame has, and nothing of
-the waveform's phase: what comes out is another waveform that sounds like the first. The network is a voice like
-the others (`voice`), but it is conditioned on how the recording sounds instead of on phones and a speaker. A
-recording of any length is taken apart a minute at a time.
+the waveform's phase: what comes out is another waveform that sounds like the first. A recording of any length is
+taken apart a minute at a time, and made again piece by piece by `waveform_model`.
 """
 
 from __future__ import annotations
@@ -19,15 +18,15 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 
-from .. import audio, conditioning, weights
+from .. import audio, conditioning
 from ..audio import pitch, resample, speech_level, to_level
 from ..conditioning import VoiceSpec
-from . import stream as streaming
-from . import voice
-from .corpus import ANYBODY, LOUD
-from .synthesis import Spoken, check_seed, check_temperature, conditioning_for, sample
+from . import waveform_model
+from .corpus import LOUD
+from .synthesis import Spoken, check_seed, check_temperature
+from .waveform_model import ExcitationStudent, ExcitationTeacher, Part
 
-__all__ = ["analyse", "network", "of_file", "synthesise", "vocode"]
+__all__ = ["analyse", "of_file", "synthesise", "vocode"]
 
 MINUTE = 6000  # frames that are taken apart at once
 MARGIN = 100  # frames either side that are looked at, too
@@ -48,11 +47,11 @@ def vocode(
     Args:
         x: (T,) mono, in -1 … 1. rate: of it; it is resampled to the vocoder's, 8,000 Hz of the shipped one.
         model: "student", which goes through x in pieces of about a second; "teacher", sample by sample; or a
-            file of weights of a vocoder of either kind.
+            file of weights of either kind.
         seed, temperature: of the noise.
 
     Raises:
-        ValueError: there is no sound in x, or `model` is no vocoder.
+        ValueError: there is no sound in x, or `model` is no waveform model.
 
     References:
         Shen et al., Natural TTS Synthesis by Conditioning WaveNet on Mel Spectrogram Predictions, 2018
@@ -72,7 +71,7 @@ def vocode(
         raise ValueError(
             f"rate is a whole number of Hz, 100 or more, not {rate!s:.40}".split("\n")[0]
         )
-    net = network(model)
+    net = waveform_model.load(model)
     x = resample(x, rate, net.spec.rate) if len(x) else x
     start = time.perf_counter()
     made = np.concatenate(list(_made_again(lambda: [x], net, seed, temperature)))
@@ -83,7 +82,7 @@ def of_file(
     path: Path | str, model: str = "student", seed: int = 0, temperature: float = 1.0
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """`vocode` for a file, in memory that does not grow: (made, recorded) piece by piece."""
-    net = network(model)
+    net = waveform_model.load(model)
     blocks = lambda: audio.blocks(path, net.spec.rate)
     recorded, held = blocks(), np.zeros(0, np.float32)
     for piece in _made_again(blocks, net, seed, temperature):
@@ -94,7 +93,7 @@ def of_file(
 
 
 def _made_again(
-    blocks: Blocks, net: voice.TeacherVoice | voice.StudentVoice, seed: int, temperature: float
+    blocks: Blocks, net: ExcitationStudent | ExcitationTeacher, seed: int, temperature: float
 ) -> Iterator[np.ndarray]:
     """Blocks of a recording -> what the network makes of it, piece by piece, at its level."""
     check_temperature(temperature)
@@ -164,34 +163,18 @@ def synthesise(
     mel: np.ndarray, f0: np.ndarray, model: str = "student", seed: int = 0, temperature: float = 1.0
 ) -> np.ndarray:
     """The second half of `vocode`: bands (M, N) and F0 (N,), wherever from -> a waveform (N · hop,) float32."""
-    pieces = _synthesised([(mel, f0)], network(model), seed, temperature)
+    pieces = _synthesised([(mel, f0)], waveform_model.load(model), seed, temperature)
     return np.concatenate(list(pieces))
 
 
 def _synthesised(
-    parts: Iterable[streaming.Part], net: torch.nn.Module, seed: int, temperature: float
+    parts: Iterable[Part],
+    net: ExcitationStudent | ExcitationTeacher,
+    seed: int,
+    temperature: float,
 ) -> Iterator[np.ndarray]:
-    if isinstance(net, voice.StudentVoice):
-        generator = torch.Generator().manual_seed(seed)
-        yield from streaming.pieces(net, parts, ANYBODY, generator, temperature, chunk=96)
+    if isinstance(net, ExcitationStudent):
+        yield from net.pieces(parts, torch.Generator().manual_seed(seed), temperature, chunk=96)
         return
     for part in parts:
-        cond = conditioning_for(net, [part], ANYBODY)
-        yield sample(net, cond, seed, temperature, "numba")[0]
-
-
-def network(model: str = "student") -> voice.TeacherVoice | voice.StudentVoice:
-    """The vocoder that `model` names: see `vocode`."""
-    if not isinstance(model, str | Path):
-        raise TypeError(f"model is a name or a file of weights, not {type(model).__name__}")
-    if str(model) in voice.KINDS:
-        return voice.shared(model, voice="vocoder")
-    if not Path(model).is_file():
-        raise ValueError(
-            f"no model {model!r}: choose student or teacher, or give a file of weights"
-        )
-    held = (weights.notes(model).get("recipe") or {}).get("kind")
-    net = voice.shared("teacher" if held == "teacher" else "student", model)
-    if not net.spec.mels:
-        raise ValueError(f"{model} is conditioned on phones, not on mel bands: it cannot vocode")
-    return net
+        yield net.synthesize(*part, seed, temperature)

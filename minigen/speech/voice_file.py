@@ -148,7 +148,7 @@ def _shipped() -> TextVoice:
         Reader(),
         Prosody.load(weights.path("allison_prosody").with_suffix(".json")),
         acoustic_model.load(),
-        waveform_model.load("student"),
+        waveform_model.load(),
         weights.notes("waveform_student")["recipe"]["model"],
         "CC BY-SA 4.0",
     )

@@ -267,23 +267,28 @@ def build(kind: str, tensors: dict[str, Tensor], sizes: dict) -> _WaveformModel:
     return model.eval().requires_grad_(False)
 
 
-def load(kind: str = "student", path: Path | str | None = None) -> _WaveformModel:
-    """The model that ships, or one from a file: the same object at every call, until the file changes.
+def load(model: str | Path = "student") -> ExcitationStudent | ExcitationTeacher:
+    """The model that ships, "student" or "teacher", or one from a file: the same object until the file changes.
 
     >>> load("student").spec.mels
     32
     """
-    if kind not in KINDS:
-        raise ValueError(f"no model {kind!r}: choose one of {', '.join(KINDS)}")
-    file = weights.path(path or f"waveform_{kind}")
-    state = os.stat(file) if file.is_file() else None  # `weights.load` says what is missing
-    return _shared(kind, file, state and (state.st_mtime_ns, state.st_size, state.st_ino))
+    if not isinstance(model, str | Path):
+        raise TypeError(f"model is a name or a file of weights, not {type(model).__name__}")
+    file = weights.path(f"waveform_{model}") if model in KINDS else Path(model)
+    if not file.is_file():
+        raise ValueError(
+            f"no model {str(model)!r:.80}: choose student or teacher, or give a file of weights"
+        )
+    state = os.stat(file)
+    return _shared(file, (state.st_mtime_ns, state.st_size, state.st_ino))
 
 
 @lru_cache(maxsize=4)
-def _shared(kind: str, file: Path, state: tuple | None) -> _WaveformModel:
+def _shared(file: Path, state: tuple) -> ExcitationStudent | ExcitationTeacher:
     tensors, notes = weights.load(file)
-    held = (notes.get("recipe") or {}).get("kind")
-    if held != f"waveform {kind}":
-        raise ValueError(f"{file} does not hold a waveform {kind} but {held or 'something else'}")
-    return build(kind, tensors, notes["recipe"]["model"])
+    recipe = notes.get("recipe") or {}
+    what, _, kind = str(recipe.get("kind", "model of another chapter")).partition(" ")
+    if what != "waveform" or kind not in KINDS:
+        raise ValueError(f"{file} holds no waveform model but a {' '.join((what, kind)).strip()}")
+    return build(kind, tensors, recipe["model"])

@@ -6,7 +6,7 @@ A word becomes one vector x of D = 417 numbers, with its tempo and its pitch fre
     moments, and the logarithm of the duration in seconds
 
 `VAE` learns p(x) with a Gaussian likelihood. `synthesize` turns x back to sound, with the vocoder of chapter 3 or with
-a WaveNet student conditioned on mel bands and F0 (`vocoder`).
+the student of `waveform_model`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ from ..data import Utterance
 from ..timeseries import pitch
 from ..vae import VAE
 from .corpus import LOUD
-from .vocoder import network, synthesise
+from .vocoder import synthesise
+from .waveform_model import load
 
 __all__ = [
     "BANDS",
@@ -94,7 +95,7 @@ def synthesize(x: np.ndarray, seed: int = 0, by: str = "pulses") -> np.ndarray:
 
     Args:
         by: "pulses": source and filter, pulses where voicing is above ½ and noise elsewhere. "student": the
-            WaveNet student of `vocoder`, conditioned on the same spectra and F0.
+            student of `waveform_model`, conditioned on the same spectra and F0.
     """
     x = np.asarray(x, dtype=float)
     if x.shape != (DIM,) or not np.isfinite(x).all():
@@ -115,7 +116,7 @@ def _by_student(mel: np.ndarray, f0: np.ndarray, seed: int) -> np.ndarray:
     window = np.hanning(FFT + 1)[:-1]
     rms = np.sqrt(2 * np.sum(magnitude**2, axis=0) / FFT / np.sum(window**2))  # Parseval
     gain = LOUD / np.quantile(rms, 0.9)  # as `corpus.level` has it
-    bands = np.log(gain * (mel_filterbank(RATE, FFT, network().spec.mels) @ magnitude))
+    bands = np.log(gain * (mel_filterbank(RATE, FFT, load().spec.mels) @ magnitude))
     silence = ((0, 0), (5, 5))  # frames
     bands = np.pad(bands, silence, constant_values=np.log(FLOOR))
     return synthesise(bands, np.pad(f0, 5), seed=seed) / gain
