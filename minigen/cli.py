@@ -7,6 +7,7 @@ import sys
 import time
 import warnings
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -29,11 +30,6 @@ app = typer.Typer(
 class Kind(StrEnum):
     teacher = "teacher"
     student = "student"
-
-
-class Voice(StrEnum):
-    digits = "digits"
-    allison = "allison"
 
 
 def _version(asked: bool) -> None:
@@ -86,12 +82,14 @@ def export(
     out: Annotated[Path, typer.Argument(help="File to write, .safetensors or .onnx.")],
 ) -> None:
     """Keep of a checkpoint the averaged weights and the recipe, or write a student as ONNX."""
-    from . import audio
-    from .speech import onnx, training, voice
+    from . import audio, weights
+    from .speech import onnx, training, voice, waveform_model
 
     if out.suffix == ".onnx":
         audio.check_writable(out)
-        onnx.export(voice.load("student", checkpoint), out)
+        held = (weights.notes(checkpoint).get("recipe") or {}).get("kind")
+        read = waveform_model.load if held == "waveform student" else partial(voice.load, "student")
+        onnx.export(read(checkpoint), out)
     else:
         training.export(checkpoint, out)
     typer.echo(f"{out}: {out.stat().st_size / 1e6:.2f} MB")
@@ -218,18 +216,24 @@ def evaluate(
     teacher: Annotated[Path | None, typer.Option(help="Weights; by default the shipped.")] = None,
     student: Annotated[Path | None, typer.Option(help="Weights; by default the shipped.")] = None,
     voice: Annotated[
-        Voice, typer.Option(help="allison needs the corpus and its phone times.")
-    ] = Voice.digits,
+        str, typer.Option(help="digits; or allison or a voice's file, with --phones.")
+    ] = "digits",
+    phones: Annotated[
+        Path | None, typer.Option(help="Phone times, made by: minigen align allison")
+    ] = None,
 ) -> None:
-    """Measure a pair of voices: recognised digits, distances, likelihoods, speed."""
+    """Measure a voice on held-out recordings: distances, likelihoods, of digits also recognition and speed."""
     from . import results
     from .speech import evaluation, sentence_evaluation
     from .speech.progress import stages
 
+    if (voice == "digits") != (phones is None):
+        raise ValueError("--phones goes with a voice that says any sentence, and with no other")
     with stages() as report:
-        if voice is Voice.allison:
-            measured = sentence_evaluation.sentence_table(teacher, None, student, report)[0]
-            text = sentence_evaluation.as_text(measured)
+        if phones:
+            text = sentence_evaluation.as_text(
+                sentence_evaluation.sentence_table(phones, voice, None, report)[0]
+            )
         else:
             text = results.as_text(evaluation.digits_table(per_word, teacher, student, report))
     typer.echo(text)

@@ -62,6 +62,16 @@ def _bands_to_bins(rate: int, n_fft: int, mels: int) -> tuple[np.ndarray, np.nda
     return weights, np.log(bank.sum(1))
 
 
+@cache
+def _bins_to_lags(rate: int, n_fft: int, order: int) -> np.ndarray:
+    """The inverse Fourier transform of a power spectrum at lags 0 … K, times the lag window, (F, K + 1)."""
+    lags, bins = np.arange(order + 1), np.arange(n_fft // 2 + 1)
+    both_sides = np.where((bins == 0) | (bins == n_fft // 2), 1, 2)[:, None] / n_fft
+    window = np.exp(-0.5 * (2 * np.pi * LAG_WINDOW / rate * lags) ** 2)
+    window[0] = 1.0001  # a little white noise
+    return both_sides * np.cos(2 * np.pi * np.outer(bins, lags) / n_fft) * window
+
+
 def predictor_from_mel(
     mel: Tensor, rate: int, order: int = 16, noise: float = 5e-4, scale: float = 1.0
 ) -> Predictor:
@@ -88,18 +98,15 @@ def predictor_from_mel(
     n_fft = frame_length(rate)
     weights, log_sums = (
         torch.as_tensor(part, dtype=mel.dtype, device=mel.device)
-        for part in _bands_to_bins(rate, n_fft, mel.shape[1])
+        for part in _bands_to_bins(rate, n_fft, int(mel.shape[1]))
     )
     mean = mel - log_sums[:, None]  # log of the mean magnitude in each band
     mean = F.interpolate(mean, scale_factor=SUBFRAMES, mode="linear")  # (B, M, S)
     # A Hann window has the mean square 3/8; E|S| of Gaussian noise is √(π/4) of the root of E|S|².
     log_power = 2 * (weights @ mean) + math.log(4 / math.pi / (0.375 * n_fft))  # (B, F, S)
     power = (log_power.exp() + noise**2).transpose(1, 2)  # (B, S, F)
-    r = torch.fft.irfft(power, n_fft)[..., : order + 1]
-    lags = torch.arange(order + 1, dtype=mel.dtype, device=mel.device)
-    r = r * torch.exp(-0.5 * (2 * math.pi * LAG_WINDOW / rate * lags).square())
-    r = torch.cat([r[..., :1] * 1.0001, r[..., 1:]], dim=-1)
-    a, error = levinson(r)
+    cosines = torch.as_tensor(_bins_to_lags(rate, n_fft, order), dtype=mel.dtype, device=mel.device)
+    a, error = levinson(power @ cosines)
     return Predictor(a.transpose(1, 2), scale * error.sqrt())
 
 

@@ -1,4 +1,9 @@
-"""A student as an ONNX file: one graph that other programs run without PyTorch and without this package."""
+"""A student as an ONNX file: one graph that other programs run without PyTorch and without this package.
+
+The all-pole filter of a waveform model is a loop over samples. In the graph it is a loop over frames of 10 ms: a
+short frame of linear prediction is a linear map of its own input and of the last K samples before it, and
+these maps are made for all short frames at once.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +19,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..audio import write_whole
-from ..conditioning import PHASE_FEATURES
+from ..flows.linear_prediction import SUBFRAMES
 from ..wavenet import WaveNet
+from .waveform_model import ExcitationStudent
 
 __all__ = ["INPUTS", "Graph", "export"]
 
@@ -23,19 +29,53 @@ INPUTS = ("noise", "frames", "speaker", "phase")
 
 
 class Graph(nn.Module):
-    """What the file computes: white noise of the student's base and the features of text -> audio.
+    """What the file computes: white noise of the student's base and the features of what is said -> audio.
 
-    noise (B, 1, T), frames (B, F, N), speaker (B,), phase (B, 6, T) -> audio (B, 1, T), T = N · hop.
+    noise (B, 1, T), frames (B, F, N), speaker (B,), phase (B, P, T) -> audio (B, 1, T), T = N · hop.
     """
 
     def __init__(self, voice: nn.Module) -> None:
         super().__init__()
-        self.upsampler, self.student = voice.upsampler, voice.student
+        self.voice = voice
 
     def forward(self, noise: Tensor, frames: Tensor, speaker: Tensor, phase: Tensor) -> Tensor:
-        cond = self.upsampler(frames, speaker, phase)
-        audio, _, _ = self.student(noise, cond)
-        return audio.clamp(-1, 1)
+        cond = self.voice.upsampler(frames, speaker, phase)
+        made, _, _ = self.voice.student(noise, cond)
+        if isinstance(self.voice, ExcitationStudent):
+            made = _all_pole(made, *self.voice.predictor({"frames": frames}), self.voice.spec.hop)
+        return made.clamp(-1, 1)
+
+
+def _all_pole(e: Tensor, a: Tensor, g: Tensor, hop: int) -> Tensor:
+    """`LinearPrediction.inverse` of e (B, 1, T): x (B, 1, T), `hop` samples in a frame of SUBFRAMES predictors."""
+    hop, order, batch = hop // SUBFRAMES, a.shape[1], e.shape[0]
+    a = a.transpose(1, 2).reshape(batch, -1, SUBFRAMES, order)
+    u = e.reshape(batch, -1, SUBFRAMES, hop) * g.reshape(batch, -1, SUBFRAMES, 1)
+    response = [torch.ones_like(a[..., 0])]  # to an impulse
+    for n in range(1, hop):
+        terms = [a[..., k - 1] * response[n - k] for k in range(1, min(n, order) + 1)]
+        response.append(torch.stack(terms).sum(0))
+    h = torch.stack(response, -1)
+    own = torch.stack([F.pad(h[..., : hop - j], (j, 0)) for j in range(hop)], -1)
+    # what the last K samples, oldest first, add to the input at n: Σ_{k>n} a_k x[n-k]
+    ringing = [F.pad(a[..., n:].flip(-1), (min(n, order), 0)) for n in range(hop)]
+    driven = (own @ u.unsqueeze(-1)).squeeze(-1)
+    return _recursion(driven, own @ torch.stack(ringing, -2)).reshape(batch, 1, -1)
+
+
+@torch.jit.script
+def _recursion(driven: Tensor, ringing: Tensor) -> Tensor:
+    """x_s = driven_s + ringing_s · (the last K samples before), short frame by short frame, (B, N, S, hop)."""
+    frames: list[Tensor] = []
+    past = torch.zeros_like(ringing[:, 0, 0, 0])  # (B, K)
+    for n in range(driven.shape[1]):
+        parts: list[Tensor] = []
+        for s in range(driven.shape[2]):
+            x = driven[:, n, s] + torch.matmul(ringing[:, n, s], past.unsqueeze(-1)).squeeze(-1)
+            past = torch.cat([past, x], -1)[:, -ringing.shape[4] :]
+            parts.append(x)
+        frames.append(torch.stack(parts, 1))
+    return torch.stack(frames, 1)
 
 
 @contextmanager
@@ -57,9 +97,9 @@ def _as_convolutions(model: nn.Module) -> Iterator[None]:
 
 
 def export(voice: nn.Module, path: Path | str, opset: int = 17) -> None:
-    """Write a StudentVoice as one ONNX file with weights, for any batch and any length.
+    """Write a StudentVoice or an ExcitationStudent as one ONNX file with weights, for any batch and any length.
 
-    The inputs are those of `Graph`; `minigen.speech.stream.features` makes frames and phase of a plan. The file's
+    The inputs are those of `Graph`; `minigen.conditioning.planned_features` makes frames and phase. The file's
     metadata hold rate, hop, speakers and phones, and the density of the noise, base.
 
     It goes through the exporter that traces (`dynamo=False`), which works from PyTorch 2.4 on. The other one
@@ -86,7 +126,7 @@ def export(voice: nn.Module, path: Path | str, opset: int = 17) -> None:
         torch.randn(2, 1, n * spec.hop, generator=generator),
         torch.randn(2, spec.frame_features, n, generator=generator),
         torch.zeros(2, dtype=torch.long),
-        torch.randn(2, PHASE_FEATURES, n * spec.hop, generator=generator),
+        torch.randn(2, spec.phase_features, n * spec.hop, generator=generator),
     )
     axes = {name: {0: "batch", 2: "samples"} for name in ("noise", "phase", "audio")}
     axes |= {"frames": {0: "batch", 2: "frames"}, "speaker": {0: "batch"}}

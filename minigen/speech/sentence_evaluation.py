@@ -1,28 +1,31 @@
-"""Figures of a voice of recorded sentences: likelihoods, prosody, and what held-out sentences sound like."""
+"""Figures of a voice that says any sentence: likelihoods, prosody, and what held-out sentences sound like."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
+from torch.distributions import Normal
 
-from .. import results
-from ..audio import pitch
+from .. import conditioning, data, results
+from ..audio import fit_length, pitch
+from ..conditioning import VoiceSpec
 from ..data import Utterance
 from ..gaussian import Gaussian
-from ..metrics import PhoneClassifier, std_ratio, summarise, warped_distance
-from . import corpus, synthesis, voice
-from .evaluation import held_out_nll, spectral_distances, student_kl
+from ..metrics import std_ratio, summarise, warped_distance
+from ..parallel_wavenet import conditional_kl
+from . import corpus, waveform_model
+from .evaluation import spectral_distances
 from .prosody import Prosody
-from .recipe import Recipe
+from .voice_file import TextVoice, find
+from .waveform_model import ExcitationStudent, ExcitationTeacher
 
 __all__ = [
     "CONDITIONS",
-    "TITLES",
     "Synthesized",
     "as_text",
     "figures",
@@ -33,51 +36,48 @@ __all__ = [
     "synthesize_sentence",
 ]
 
-CONDITIONS = ("times and F0 recorded", "times recorded", "all predicted")
+CONDITIONS = ("bands and F0 recorded", "times and F0 recorded", "times recorded", "all predicted")
 TITLES = {
-    "nats": "held-out nats per sample:",
+    "nats": "held-out nats per sample, with the phase that speaking uses:",
     "prosody": "prosody, held out:",
-    "sentences": "held-out sentences, by the teacher:",
-    "student nats": "the student, nats per sample:",
-    "student": "held-out sentences, by the student:",
-    "student to teacher": "from the student's sound to the teacher's:",
+    "sentences": "held-out sentences:",
 }
 
 
 @dataclass(frozen=True)
 class Synthesized:
-    """A held-out sentence as a model made it: the waveform, and the plan that it was to follow."""
+    """A held-out sentence as a voice made it: the waveform, and the F0 that it was to follow."""
 
     clip: Utterance
     condition: str
     audio: np.ndarray
-    times: list[tuple[str, float, float]]
     f0: np.ndarray
 
 
 def synthesize_sentence(
-    model: voice.TeacherVoice | voice.StudentVoice,
-    prosody: Prosody,
-    clip: Utterance,
-    condition: str,
-    seed: int = 0,
+    voice: TextVoice, clip: Utterance, condition: str, seed: int = 0
 ) -> Synthesized:
-    """Synthesize a clip's sentence with what `condition` takes from it, the rest predicted by `prosody`.
+    """Synthesize a clip's sentence with what `condition` takes from it, the rest predicted by the voice.
 
     In every condition the phase is the sum of F0: nothing of the recording's waveform is used.
     """
     if condition not in CONDITIONS:
         raise ValueError(f"no condition {condition!r}: choose one of {', '.join(CONDITIONS)}")
+    spec, f0 = voice.student.spec, clip.f0
     if condition == CONDITIONS[0]:
-        times, f0 = prosody.plan(times=clip.phones, f0=clip.f0)
-    elif condition == CONDITIONS[1]:
-        times, _ = prosody.plan(times=clip.phones)
-        f0 = prosody.contour.predict(times, n=len(clip.f0))
+        mel = conditioning.mel_bands(clip.audio, spec.rate, spec.mels)
     else:
-        times, f0 = prosody.plan(clip.text)
-    cond = synthesis.conditioning_for(model, [(times, f0)], clip.speaker)
-    x = synthesis.sample(model, cond, seed, backend="numba")[0]
-    return Synthesized(clip, condition, x, times, f0)
+        if condition == CONDITIONS[3]:
+            (phones,) = voice.sentences(clip.text)
+            times, f0 = voice.prosody.plan(phones=phones)
+        else:
+            times, _ = voice.prosody.plan(times=clip.phones)
+            if condition == CONDITIONS[2]:
+                f0 = voice.prosody.contour.predict(times, n=len(f0))
+        mel = voice.acoustic.predict(times, f0)
+    n = min(mel.shape[1], len(f0))
+    f0 = np.asarray(f0[:n], float)
+    return Synthesized(clip, condition, voice.student.synthesize(mel[:, :n], f0, seed), f0)
 
 
 # ---------------------------------------------------------------- likelihoods
@@ -107,24 +107,32 @@ def linear_nll(
 
 @torch.no_grad()
 def likelihoods(
-    model: voice.TeacherVoice, recipe: Recipe, train: list[Utterance], held_out: list[Utterance]
+    teacher: ExcitationTeacher,
+    student: ExcitationStudent,
+    train: Sequence[Utterance],
+    held_out: Sequence[Utterance],
+    dither: float,
 ) -> dict[str, float]:
-    """Held-out nats per sample: of the model, of it at step 0, late by a frame, and of AR(lpc_order)."""
-    dither, order = recipe.data["dither"], recipe.model["lpc_order"]
-    out = {f"AR({order})": linear_nll(train, held_out, order, dither)}
-    torch.manual_seed(recipe.seed)
-    start = voice.TeacherVoice.build(model.spec, **recipe.model)
-    batches = corpus.Crops(train, **recipe.data, spec=model.spec)
-    start.wavenet.init_from_data(torch.cat([batches(step)["audio"] for step in range(16)]))
-    out["step 0"] = held_out_nll(start, dither, held_out)
-    out["trained"] = held_out_nll(model, dither, held_out)
-    total = count = 0.0
+    """Nats per sample of held-out sound: of AR(16), of the flow without a network, of the teacher; and the
+    KL of the student to it."""
+    total, plain, kl, count = 0.0, 0.0, 0.0, 0
     for clip in held_out:
-        batch = corpus.as_batch(clip, dither, model.spec)
-        batch["frames"] = batch["frames"].roll(1, -1)  # what was to come now comes a frame later
-        total -= model.wavenet.head.log_prob(model(batch), batch["audio"]).sum().item()
-        count += len(clip.audio)
-    return out | {"trained, frames late by one": total / count}
+        batch = corpus.as_batch(clip, dither, teacher.spec)
+        e, log_det = teacher.excitation(batch)
+        total -= teacher.log_prob(batch).item()
+        plain -= (Normal(0, 1).log_prob(e).sum() + log_det).item()
+        noise = torch.randn(e.shape, generator=torch.Generator().manual_seed(0))
+        cond = student.conditioning(batch)
+        made, mean, log_scale = student.student(noise, cond)
+        params = teacher.wavenet(made, cond)
+        kl += conditional_kl(mean, log_scale, params, teacher.wavenet.head).sum().item()
+        count += e.numel()
+    return {
+        "AR(16)": linear_nll(train, held_out, 16, dither),
+        "linear prediction from the bands": plain / count,
+        "teacher": total / count,
+        "KL of the student to the teacher": kl / count,
+    }
 
 
 # ---------------------------------------------------------------- prosody and sound
@@ -159,7 +167,7 @@ def prosody_figures(
     share = lambda parts: 100 * float(np.concatenate(parts).mean())
     rms = lambda parts: 100 * float(np.sqrt(np.mean(np.concatenate(parts) ** 2)))
     return {
-        "durations, nats a phone": float(known.mean()),
+        "durations, nats per phone": float(known.mean()),
         "without context": float(free.mean()),
         "voicing right %": share(right),
         "always the usual %": share(guess),
@@ -177,92 +185,80 @@ def _pitch_of(x: np.ndarray, rate: int, f0: np.ndarray) -> tuple[float, float]:
     return float(np.mean((found > 0) == (f0 > 0))), float(100 * np.median(error))
 
 
-def figures(
-    made: Sequence[Synthesized], classifier: PhoneClassifier, baseline: bool = True
-) -> dict[str, dict[str, float]]:
+def _pitch_of(x: np.ndarray, rate: int, f0: np.ndarray) -> tuple[float, float]:
+    """How well a sound has the F0 it was to have: voicing agreement, median |error| in %."""
+    found = pitch.f0(x, rate)[: len(f0)]
+    f0 = f0[: len(found)]
+    both = (found > 0) & (f0 > 0)
+    error = np.abs(np.log(found[both] / f0[both])) if both.any() else np.array([np.nan])
+    return float(np.mean((found > 0) == (f0 > 0))), float(100 * np.median(error))
+
+
+def figures(made: Sequence[Synthesized]) -> dict[str, dict[str, float]]:
     """What can be measured of each condition: means over sentences, of the std ratio the median.
 
     "voicing %" and "F0 error %" hold a sound to its own plan: whether the network follows its conditioning.
-    The row "recordings" tells what the classifier of phones finds in the truth, and "another sentence"
-    (if `baseline`) how far apart two sentences are that have nothing but the voice in common.
+    The row "another sentence" tells how far apart two recordings are that have nothing but the voice in common.
     """
     clips = list({one.clip.name: one.clip for one in made}.values())
-    named = [classifier(clip.audio, clip.rate, clip.phones) for clip in clips]
-    rows: dict[str, dict[str, float]] = {"recordings": {"phones %": 100 * float(np.mean(named))}}
-    if baseline and len(clips) > 1:
+    rows: dict[str, dict[str, float]] = {}
+    if len(clips) > 1:
         others = zip([*clips[1:], clips[0]], clips, strict=True)
         apart = [warped_distance(o.audio, c.audio, c.rate) for o, c in others]
         rows["another sentence"] = {"warped dB": float(np.mean(apart))}
     columns = defaultdict(list)
     for one in made:
-        clip, rate = one.clip, one.clip.rate
-        # all predicted: the times, and so the length, are not the recording's
-        in_step = not one.condition.endswith(CONDITIONS[2])
-        row = spectral_distances(one.audio, clip.audio, rate, in_step)
-        row["phones %"] = 100 * classifier(one.audio, rate, one.times)
+        clip, rate, in_step = one.clip, one.clip.rate, one.condition != CONDITIONS[3]
+        x = fit_length(one.audio, len(clip.audio)) if in_step else one.audio
+        row = spectral_distances(x, clip.audio, rate, in_step)
         voicing, error = _pitch_of(one.audio, rate, one.f0)
         row |= {"voicing %": 100 * voicing, "F0 error %": error}
         row["seconds ratio"] = len(one.audio) / len(clip.audio)
-        row["peak"] = float(np.abs(one.audio).max())
         columns[one.condition].append(row | {"std ratio": std_ratio(one.audio, clip.audio)})
     return rows | {condition: summarise(found) for condition, found in columns.items()}
 
 
+def _clips(table: Path | str, spec: VoiceSpec) -> tuple[list[Utterance], list[Utterance]]:
+    """The recordings at one level, with the times of their phones: (to train on, held out)."""
+    timed = {clip.name: clip for clip in data.allison(phones=table)}
+
+    def known(clip: Utterance) -> Utterance:
+        end, phones = clip.duration, timed[clip.name].phones
+        f0 = conditioning.sharpened(clip.f0, clip.rate, clip.audio)
+        return replace(clip, phones=[(n, a, min(b, end)) for n, a, b in phones if a < end], f0=f0)
+
+    parts = corpus.read_all(corpus.Source(spec.rate, "allison", mels=spec.mels))
+    train, held = ([known(clip) for clip in part if clip.name in timed] for part in parts)
+    return train, held
+
+
 def sentence_table(
-    weights: Path | str | None = None,
+    phones: Path | str,
+    name: str = "allison",
     limit: int | None = None,
-    student: Path | str | None = None,
     report: Callable[[str], None] = lambda stage: None,
-) -> tuple[dict[str, dict], list[Synthesized], list[Synthesized], PhoneClassifier, Prosody]:
-    """All that is measured of a voice of recorded sentences, by default "allison".
+) -> tuple[dict[str, dict], list[Synthesized]]:
+    """All that is measured of a voice on the sentences of `allison` that `corpus.held_out` holds out.
 
     Args:
-        weights: of the teacher. student: of its student; without either, those that ship, and without
-            `student` alone, none. limit: take the first few held-out sentences. report: is called with each stage.
+        phones: the table of phone times that `minigen align allison` makes.
+        name: of the voice, or its file. limit: take the first few sentences. report: is called with each stage.
 
     Returns:
-        What was measured on the sentences that `corpus.held_out` holds out, what the teacher and what the
-        student made, the classifier of phones, and the prosody fitted on the rest. Measured are "nats",
-        "prosody", and "sentences", {condition: {figure: value}}; of a student "student nats", "student"
-        and, how far it is from its teacher's sound, "student to teacher".
+        {"nats": …, "prosody": …, "sentences": {condition: {figure: value}}}, and the sounds.
     """
-    model = voice.load("teacher", weights, voice="allison")
-    recipe = voice.recipe_of("teacher", weights, voice="allison")
-    if recipe.corpus is None:
-        raise ValueError(f"{weights} is a voice of the digits: evaluate it without --voice")
+    voice, teacher = find(name), waveform_model.load("teacher")
     report("reading the corpus")
-    train, held = corpus.read_all(recipe.corpus)
+    train, held = _clips(phones, voice.student.spec)
     held = held[:limit]
-    report("fitting prosody and phones")
-    prosody, classifier = Prosody.fit(train), PhoneClassifier(train)
-
-    def synthesize(net: torch.nn.Module, name: str) -> list[Synthesized]:
-        made = []
-        for number, clip in enumerate(held, start=1):
-            report(f"{name}: sentence {number} of {len(held)}")
-            made += [synthesize_sentence(net, prosody, clip, c) for c in CONDITIONS]
-        return made
-
-    made = synthesize(model, "teacher")
+    made = []
+    for number, clip in enumerate(held, start=1):
+        report(f"sentence {number} of {len(held)}")
+        made += [synthesize_sentence(voice, clip, condition) for condition in CONDITIONS]
     report("likelihoods")
-    measured = {
-        "nats": likelihoods(model, recipe, train, held),
-        "prosody": prosody_figures(prosody, train, held),
-        "sentences": figures(made, classifier),
-    }
-    if student is None and weights is not None:
-        return measured, made, [], classifier, prosody
-    pupil = voice.load("student", student, voice="allison")
-    by_student = synthesize(pupil, "student")
-    kl, entropy = student_kl(pupil, model, held)
-    measured["student nats"] = {"KL to the teacher": kl, "entropy": entropy}
-    rows = figures(by_student, classifier, baseline=False)
-    measured["student"] = {condition: rows[condition] for condition in CONDITIONS}
-    apart = defaultdict(list)
-    for a, b in zip(by_student, made, strict=True):
-        apart[a.condition].append(spectral_distances(a.audio, b.audio, model.spec.rate, True))
-    measured["student to teacher"] = {name: summarise(found) for name, found in apart.items()}
-    return measured, made, by_student, classifier, prosody
+    nats = likelihoods(teacher, voice.student, train, held, voice.student.noise)
+    prosody = prosody_figures(voice.prosody, train, held)
+    return {"nats": nats, "prosody": prosody, "sentences": figures(made)}, made
 
 
 def as_text(measured: dict[str, dict]) -> str:

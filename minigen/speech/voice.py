@@ -1,8 +1,9 @@
-"""The voices: conditioning and network put together, and those that ship.
+"""The digit voices: conditioning and network put together, and those that ship.
 
 A teacher is an upsampler and a WaveNet, a student the same upsampler and inverse autoregressive flows. A
 file of weights remembers the recipe that made it, and with it rate, speakers and phones: `load` reads it
-back. `synthesis` speaks with a voice, `training` makes one.
+back. `synthesis` speaks with a voice, `training` makes one. A voice that says any sentence is another thing:
+`voice_file`.
 """
 
 from __future__ import annotations
@@ -16,17 +17,13 @@ from torch import Tensor, nn
 
 from .. import weights
 from ..conditioning import DIGITS, Upsampler, VoiceSpec
-from ..data.spoken_digits import SPEAKERS
 from ..distributions import DiscretizedLogisticMixture, GaussianHead, Head
 from ..parallel_wavenet import Student
 from ..wavenet import WaveNet
-from .corpus import held_out
-from .prosody import Prosody
 from .recipe import Recipe
 
 __all__ = [
     "RATE",
-    "SHIPPED",
     "StudentVoice",
     "TeacherVoice",
     "card",
@@ -34,13 +31,11 @@ __all__ = [
     "fill",
     "load",
     "part",
-    "prosody_of",
     "recipe_of",
     "shared",
 ]
 
 RATE = 8_000  # Hz, of every voice that ships
-SHIPPED = ("digits", "allison", "vocoder")  # each a teacher and a student
 
 
 class TeacherVoice(nn.Module):
@@ -109,9 +104,7 @@ KINDS = {"teacher": TeacherVoice, "student": StudentVoice}
 # ---------------------------------------------------------------- weights
 
 
-def load(
-    kind: str = "student", path: Path | str | None = None, voice: str = "digits"
-) -> TeacherVoice | StudentVoice:
+def load(kind: str = "student", path: Path | str | None = None) -> TeacherVoice | StudentVoice:
     """A trained voice, from the package or from `path` (a checkpoint or an exported file).
 
     `.spec` of what comes back holds its phones, rate and speakers.
@@ -120,7 +113,7 @@ def load(
     >>> sum(weight.numel() for weight in student.parameters()) < 500_000
     True
     """
-    file = _file(kind, path, voice)
+    file = _file(kind, path)
     tensors, notes = weights.load(file)
     recipe = _recipe(notes, kind, file)
     model = KINDS[kind].build(recipe.spec, **recipe.model)
@@ -128,11 +121,9 @@ def load(
     return model.eval().requires_grad_(False)
 
 
-def shared(
-    kind: str = "student", path: Path | str | None = None, voice: str = "digits"
-) -> TeacherVoice | StudentVoice:
+def shared(kind: str = "student", path: Path | str | None = None) -> TeacherVoice | StudentVoice:
     """As `load`, but the same object at every call, until the file changes: it is to be left as it is."""
-    file = _file(kind, path, voice)
+    file = _file(kind, path)
     state = os.stat(file) if file.is_file() else None  # `load` says what is missing
     return _shared(kind, file, state and (state.st_mtime_ns, state.st_size, state.st_ino))
 
@@ -142,34 +133,27 @@ def _shared(kind: str, file: Path, state: tuple | None) -> TeacherVoice | Studen
     return load(kind, file)
 
 
-def recipe_of(kind: str, path: Path | str | None = None, voice: str = "digits") -> Recipe:
+def recipe_of(kind: str, path: Path | str | None = None) -> Recipe:
     """The recipe that made a shipped voice, or a file of weights."""
-    file = _file(kind, path, voice)
+    file = _file(kind, path)
     return _recipe(weights.notes(file), kind, file)
 
 
-def card(kind: str = "student", voice: str = "digits") -> dict:
+def card(kind: str = "student") -> dict:
     """How a shipped voice came about: {"stages": [{recipe, step, minutes, curve}, …]}.
 
     >>> [stage["step"] for stage in card("student")["stages"]]
     [6000]
     """
-    _file(kind, None, voice)
-    return weights.card(f"{voice}_{kind}")
+    return weights.card(_file(kind, None).stem)
 
 
-def _file(kind: str, path: Path | str | None, voice: str) -> Path:
-    if not isinstance(kind, str) or not isinstance(voice, str):
-        raise TypeError(
-            f"model and voice are names, not {type(kind).__name__}, {type(voice).__name__}"
-        )
+def _file(kind: str, path: Path | str | None) -> Path:
+    if not isinstance(kind, str):
+        raise TypeError(f"a model is a name, not {type(kind).__name__}")
     if kind not in KINDS:
         raise ValueError(f"no model {kind!r:.80}: choose one of {', '.join(KINDS)}")
-    if path is not None:
-        return Path(path)
-    if voice not in SHIPPED:
-        raise ValueError(f"no voice {voice!r:.80}: choose one of {', '.join(SHIPPED)}")
-    return weights.path(f"{voice}_{kind}")
+    return Path(path) if path is not None else weights.path(f"digits_{kind}")
 
 
 def _recipe(notes: dict, kind: str, file: Path) -> Recipe:
@@ -197,27 +181,7 @@ def fill(model: nn.Module, tensors: dict[str, Tensor], path: Path | str) -> None
         ) from error
 
 
-# ---------------------------------------------------------------- who speaks, and how
-
-
 def check_speaker(spec, speaker: str) -> None:  # spec: a VoiceSpec, or a model with .speakers
     """An error unless the voice has that speaker."""
     if speaker not in spec.speakers:
         raise ValueError(f"no speaker {speaker!r}: choose one of {', '.join(spec.speakers)}")
-
-
-@lru_cache(maxsize=16)
-def prosody_of(voice: str = "allison", speaker: str | None = None) -> Prosody:
-    """The durations and contours of a voice: shipped for "allison", fitted on the spot for "digits".
-
-    >>> times, f0 = prosody_of("digits", "slt").plan("one two")
-    >>> len(f0) == round(times[-1][2] / 0.01)
-    True
-    """
-    if voice not in ("digits", "allison"):
-        raise ValueError(f"no voice {voice!r} speaks: choose digits or allison")
-    if voice == "digits":
-        speaker = speaker or SPEAKERS[0]
-        check_speaker(DIGITS, speaker)
-        return Prosody.fit([clip for clip in held_out()[0] if clip.speaker == speaker])
-    return Prosody.load(weights.path("allison_prosody").with_suffix(".json"))

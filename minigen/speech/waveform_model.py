@@ -288,7 +288,8 @@ def load(model: str | Path = "student") -> ExcitationStudent | ExcitationTeacher
 def _shared(file: Path, state: tuple) -> ExcitationStudent | ExcitationTeacher:
     tensors, notes = weights.load(file)
     recipe = notes.get("recipe") or {}
-    what, _, kind = str(recipe.get("kind", "model of another chapter")).partition(" ")
-    if what != "waveform" or kind not in KINDS:
-        raise ValueError(f"{file} holds no waveform model but a {' '.join((what, kind)).strip()}")
+    held = str(recipe.get("kind", "model of another chapter"))
+    kind = held.removeprefix("waveform ")
+    if held == kind or kind not in KINDS:
+        raise ValueError(f"{file} holds no waveform model but a {held}")
     return build(kind, tensors, recipe["model"])

@@ -25,9 +25,9 @@ from ..audio.source_filter import FRAME, continuous_log_f0, vocode
 from ..data import Utterance
 from ..timeseries import pitch
 from ..vae import VAE
+from . import waveform_model
 from .corpus import LOUD
 from .vocoder import synthesise
-from .waveform_model import load
 
 __all__ = [
     "BANDS",
@@ -116,7 +116,7 @@ def _by_student(mel: np.ndarray, f0: np.ndarray, seed: int) -> np.ndarray:
     window = np.hanning(FFT + 1)[:-1]
     rms = np.sqrt(2 * np.sum(magnitude**2, axis=0) / FFT / np.sum(window**2))  # Parseval
     gain = LOUD / np.quantile(rms, 0.9)  # as `corpus.level` has it
-    bands = np.log(gain * (mel_filterbank(RATE, FFT, load().spec.mels) @ magnitude))
+    bands = np.log(gain * (mel_filterbank(RATE, FFT, waveform_model.load().spec.mels) @ magnitude))
     silence = ((0, 0), (5, 5))  # frames
     bands = np.pad(bands, silence, constant_values=np.log(FLOOR))
     return synthesise(bands, np.pad(f0, 5), seed=seed) / gain

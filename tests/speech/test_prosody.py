@@ -9,9 +9,10 @@ from scipy.integrate import trapezoid
 
 from minigen import data
 from minigen.gaussian import Gaussian
+from minigen.speech.corpus import held_out
 from minigen.speech.pronunciation import phones as phones_of
 from minigen.speech.prosody import BackedOff, Contour, Prosody, contexts, frame_contexts, times_of
-from minigen.speech.voice import held_out, prosody_of
+from minigen.speech.voice_file import find
 from minigen.timeseries import AR
 
 
@@ -246,7 +247,7 @@ def test_saved_prosody_plans_the_same(prosody, tmp_path):
 
 
 def test_shipped_prosody_speaks_any_sentence():
-    prosody = prosody_of("allison")
+    prosody = find("allison").prosody
     times, f0 = prosody.plan(
         "Your measure of joy has been changed, thank you."
     )  # zh was never said

@@ -5,12 +5,11 @@ import math
 
 import numpy as np
 import pytest
-import toy
 from scipy.signal import lfilter
 
 from minigen import conditioning, data
-from minigen.metrics import PhoneClassifier
-from minigen.speech import corpus, training, voice
+from minigen.audio import to_level
+from minigen.speech import corpus, voice_file, waveform_model
 from minigen.speech import sentence_evaluation as evaluation
 from minigen.speech.prosody import Prosody
 
@@ -70,26 +69,59 @@ def test_the_pitch_of_a_sound_is_held_to_its_plan():
     assert agreement < 0.6
 
 
-def test_each_condition_is_given_what_it_says(sentences):
-    clip, prosody = sentences[1], Prosody.fit(sentences)
-    model = voice.load("teacher")
-    full, times, nothing = (
-        evaluation.synthesize_sentence(model, prosody, clip, condition)
+@pytest.fixture(scope="module")
+def voice(sentences):
+    return dataclasses.replace(voice_file.find("allison"), prosody=Prosody.fit(sentences))
+
+
+@pytest.fixture(scope="module")
+def made(voice, sentences):
+    return [
+        evaluation.synthesize_sentence(voice, clip, condition)
+        for clip in sentences[1:4:2]
         for condition in evaluation.CONDITIONS
-    )
-    plans = [tuple(made.times) for made in (full, times, nothing)]
-    assert plans[0] == plans[1] == clip.phones != plans[2]
-    assert np.array_equal(full.f0, clip.f0) and not np.array_equal(times.f0, clip.f0)
-    assert len(full.audio) == len(times.audio) == len(clip.audio)
-    assert len(nothing.audio) == 80 * len(nothing.f0)
+    ]
+
+
+def test_each_condition_is_given_what_it_says(voice, sentences, made):
+    clip, (copy, full, times, nothing) = sentences[1], made[:4]
+    assert np.array_equal(copy.f0, clip.f0) and np.array_equal(full.f0, clip.f0)
+    assert len(times.f0) == len(clip.f0) and not np.array_equal(times.f0, clip.f0)
+    assert len(copy.audio) == len(full.audio) == len(times.audio) == len(clip.audio)
+    assert len(nothing.audio) == 80 * len(nothing.f0) != len(clip.audio)
     with pytest.raises(ValueError, match="no condition 'guess'"):
-        evaluation.synthesize_sentence(model, prosody, clip, "guess")
+        evaluation.synthesize_sentence(voice, clip, "guess")
+
+
+def test_the_less_is_given_the_farther_from_the_recording(made):
+    rows = evaluation.figures(made)
+    distances = [rows[condition]["warped dB"] for condition in evaluation.CONDITIONS]
+    assert distances[0] == min(distances) and distances[0] < 0.7 * distances[1]
+    assert all("log-mel dB" in rows[condition] for condition in evaluation.CONDITIONS[:3])
+    last = rows[evaluation.CONDITIONS[3]]
+    assert "log-mel dB" not in last and last["seconds ratio"] != 1
+    assert rows["another sentence"]["warped dB"] > distances[0]
+    same = evaluation.spectral_distances(made[0].audio, made[0].audio, 8000, True)
+    assert set(same) == {"warped dB", "MCD dB", "log-mel dB", "STFT"}
+    assert all(abs(value) < 1e-6 for value in same.values())
+
+
+def test_likelihoods_order_what_is_known(sentences):
+    level = [
+        dataclasses.replace(c, audio=to_level(c.audio, 8000, corpus.LOUD), speaker=corpus.ANYBODY)
+        for c in sentences[:4]
+    ]
+    teacher, student = (waveform_model.load(kind) for kind in ("teacher", "student"))
+    found = evaluation.likelihoods(teacher, student, level[:2], level[2:], 5e-4)
+    assert found["teacher"] < found["linear prediction from the bands"] - 0.3
+    assert found["linear prediction from the bands"] < found["AR(16)"] - 0.5
+    assert 0 < found["KL of the student to the teacher"] < 0.5
 
 
 def test_prosody_is_measured_against_constants(sentences):
     train, kept = corpus.held_out(sentences, "allison")
     row = evaluation.prosody_figures(Prosody.fit(train), train, kept)
-    assert row["durations, nats a phone"] > row["without context"] + 0.3
+    assert row["durations, nats per phone"] > row["without context"] + 0.3
     assert row["voicing right %"] > 85 > row["always the usual %"]
     assert row["F0 rms error %"] < row["the speaker's mean %"]
     # of a corpus that says nothing twice differently, only the wobble of 0.1 % is left
@@ -100,53 +132,7 @@ def test_prosody_is_measured_against_constants(sentences):
     assert row["voicing right %"] == 100 and abs(row["F0 rms error %"] - 0.1) < 0.01
 
 
-def test_a_whole_table_from_a_toy_voice(sentences, tmp_path, monkeypatch):
-    few = {"data": {"frames": 10, "batch": 2}, "run": {"steps": 3, "every": 3}}
-    small = {"layers": 3, "residual": 4, "hidden": 4}
-    model = small | {"cycles": 1, "skip": 4}
-    recipe = toy.recipe("allison-cpu-teacher", model=model, **few)
-    monkeypatch.setattr(corpus, "read", lambda source: sentences)
-    train, kept = corpus.held_out(sentences, "allison")
-    assert kept and train
-    training.train(recipe, tmp_path)
-    teacher = tmp_path / "checkpoint.safetensors"
-    measured, said, none, _, prosody = evaluation.sentence_table(teacher, limit=2)
-    assert none == [] and "student" not in measured
-    assert {one.clip.name for one in said} <= {clip.name for clip in kept}
-    assert len(said) == len(evaluation.CONDITIONS) * len(kept[:2]) and prosody.speaker == "rms"
-    nats = measured["nats"]
-    # three steps from the linear predictor: both still are where they began
-    assert (
-        abs(nats["step 0"] - nats["AR(16)"]) < 0.3 and abs(nats["trained"] - nats["step 0"]) < 0.3
-    )
-    rows = measured["sentences"]
-    assert (
-        rows[evaluation.CONDITIONS[0]]["seconds ratio"] == 1
-        and "log-mel dB" in rows[evaluation.CONDITIONS[1]]
-    )
-    assert rows["recordings"]["phones %"] > rows[evaluation.CONDITIONS[0]]["phones %"]
-    assert "another sentence" not in evaluation.figures(said[:3], PhoneClassifier(train))
+def test_the_table_names_all_that_was_measured(made):
+    measured = {"nats": {"teacher": -4.4}, "sentences": evaluation.figures(made)}
     text = evaluation.as_text(measured)
-    assert all(name in text for name in (*nats, *rows, *measured["prosody"]))
-    # and a student of it
-    model = small | {"flows": 1}
-    pupil = toy.recipe("allison-cpu-student", model=model, teacher=str(teacher), **few)
-    training.train(pupil, tmp_path / "student")
-    file = tmp_path / "student" / "checkpoint.safetensors"
-    both, _, by_student, _, _ = evaluation.sentence_table(teacher, limit=1, student=file)
-    assert (
-        len(by_student) == len(evaluation.CONDITIONS)
-        and both["student nats"]["KL to the teacher"] > 0
-    )
-    for condition in evaluation.CONDITIONS:
-        assert (
-            both["student to teacher"][condition]["MCD dB"]
-            > 0
-            < both["student"][condition]["MCD dB"]
-        )
-        assert "STFT" in both["student to teacher"][condition]
-    assert "KL to the teacher" in evaluation.as_text(both)
-    # what is held to itself is no distance away
-    same = evaluation.spectral_distances(said[0].audio, said[0].audio, 8000, True)
-    assert set(same) == {"warped dB", "MCD dB", "log-mel dB", "STFT"}
-    assert all(abs(value) < 1e-6 for value in same.values())
+    assert all(name in text for name in ("teacher", "nats per sample", *evaluation.CONDITIONS))

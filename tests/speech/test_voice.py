@@ -7,29 +7,27 @@ import pytest
 import torch
 
 from minigen import conditioning, weights
-from minigen.speech import sentence_evaluation, voice
+from minigen.speech import voice
 from minigen.speech.recipe import Recipe
 
 
 @pytest.mark.parametrize("kind", voice.KINDS)
-@pytest.mark.parametrize("of", voice.SHIPPED)
-def test_shipped_weights_are_small_and_say_how_they_came_about(kind, of):
-    path = weights.path(f"{of}_{kind}")
+def test_shipped_weights_are_small_and_say_how_they_came_about(kind):
+    path = weights.path(f"digits_{kind}")
     assert path.stat().st_size <= 2e6
-    recipe, notes = voice.recipe_of(kind, voice=of), weights.notes(path)
+    recipe, notes = voice.recipe_of(kind), weights.notes(path)
     assert recipe.kind == kind and notes["step"] == recipe.run.steps
-    model = voice.load(kind, voice=of)
+    model = voice.load(kind)
     assert model.spec == recipe.spec and not model.training
     assert all(torch.isfinite(value).all() for value in model.state_dict().values())
     assert not any(weight.requires_grad for weight in model.parameters())
-    *_, last = voice.card(kind, of)["stages"]
+    *_, last = voice.card(kind)["stages"]
     assert Recipe.from_dict(last["recipe"]) == recipe and last["step"] == notes["step"]
     assert last["minutes"] > 1 and last["curve"]["step"][-1] == last["step"]
 
 
-@pytest.mark.parametrize("of", voice.SHIPPED)
-def test_a_student_has_its_teachers_upsampler(of):
-    student, teacher = (voice.load(kind, voice=of) for kind in ("student", "teacher"))
+def test_a_student_has_its_teachers_upsampler():
+    student, teacher = (voice.load(kind) for kind in ("student", "teacher"))
     assert student.spec == teacher.spec
     pairs = zip(student.upsampler.parameters(), teacher.upsampler.parameters(), strict=True)
     assert all(torch.allclose(mine, theirs, atol=1e-5) for mine, theirs in pairs)
@@ -71,27 +69,11 @@ def test_a_bad_recipe_in_a_file_of_weights_is_one_line(tmp_path):
 def test_wrong_names_are_refused():
     for call, message in (
         (lambda: voice.load("teecher"), "no model 'teecher'"),
-        (lambda: voice.load(voice="bob"), "no voice 'bob'"),
-        (lambda: voice.card(voice="bob"), "no voice 'bob'"),
-        (lambda: voice.prosody_of("vocoder"), "no voice 'vocoder' speaks"),
-        (lambda: voice.prosody_of("digits", "bob"), "no speaker 'bob': choose one of slt"),
+        (lambda: voice.card("bob"), "no model 'bob'"),
+        (lambda: voice.check_speaker(conditioning.DIGITS, "bob"), "choose one of slt"),
     ):
         with pytest.raises(ValueError, match=message):
             call()
-
-
-def test_the_recorded_voice_ships_with_its_figures():
-    prosody, loaded = voice.prosody_of("allison"), voice.load(voice="allison")
-    assert loaded.spec.speakers == ("allison",) and prosody.speaker == "allison"
-    assert set(prosody.inventory) == set(loaded.spec.phones)
-    measured = voice.card("teacher", "allison")["measured"]
-    nats, sentences, pupil = (measured[key] for key in ("nats", "sentences", "student"))
-    assert nats["trained"] < nats["step 0"] - 1 and nats["trained"] < nats["AR(16)"] - 1
-    other = sentences["another sentence"]["warped dB"]
-    for way in sentence_evaluation.CONDITIONS:
-        for row in (sentences[way], pupil[way]):
-            assert row["warped dB"] < other and row["F0 error %"] < 5
-            assert 0.5 < row["std ratio"] < 1.5
 
 
 def test_a_teacher_sees_conditioning_and_the_past():

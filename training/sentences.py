@@ -1,0 +1,36 @@
+"""Measure the voice that says any sentence on the sentences it was not trained on, and keep what the book shows.
+
+    minigen align allison --out runs/allison.tsv
+    python training/sentences.py runs/allison.tsv
+
+Writes the table minigen/results/sentences.json and two sentences in each condition into book/_static/audio.
+Run from the repository's root; the recordings are not in it.
+"""
+
+import argparse
+from pathlib import Path
+
+from minigen import audio, results
+from minigen.speech.sentence_evaluation import CONDITIONS, as_text, sentence_table
+
+AUDIO = Path(__file__).parents[1] / "book" / "_static" / "audio"
+CLIPS = ("vm-tooshort", "dir-welcome")  # which sentences the book plays
+SHORT = dict(zip(CONDITIONS, ("copy", "oracle", "times", "predicted"), strict=True))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("phones", type=Path, help="the table of phone times")
+    measured, made = sentence_table(parser.parse_args().phones, report=print)
+    print(as_text(measured))
+    units = {"dB": "distance to the recording", "nats": "per sample, or per phone"}
+    card = {"command": "python training/sentences.py runs/allison.tsv", "units": units}
+    results.write("sentences", card | measured)
+    for one in made:
+        if one.clip.name in CLIPS:
+            name = f"allison_{one.clip.name}_{SHORT[one.condition]}.wav"
+            audio.save(AUDIO / name, one.audio, one.clip.rate)
+
+
+if __name__ == "__main__":
+    main()
