@@ -60,10 +60,10 @@ def _all_pole(e: Tensor, a: Tensor, g: Tensor, hop: int) -> Tensor:
     # what the last K samples, oldest first, add to the input at n: Σ_{k>n} a_k x[n-k]
     ringing = [F.pad(a[..., n:].flip(-1), (min(n, order), 0)) for n in range(hop)]
     driven = (own @ u.unsqueeze(-1)).squeeze(-1)
-    return _recursion(driven, own @ torch.stack(ringing, -2)).reshape(batch, 1, -1)
+    recursion = torch.jit.script(_recursion)  # keeps its loop, whatever the length
+    return recursion(driven, own @ torch.stack(ringing, -2)).reshape(batch, 1, -1)
 
 
-@torch.jit.script
 def _recursion(driven: Tensor, ringing: Tensor) -> Tensor:
     """x_s = driven_s + ringing_s · (the last K samples before), short frame by short frame, (B, N, S, hop)."""
     frames: list[Tensor] = []

@@ -21,6 +21,12 @@ def of(changes: dict) -> dict:
     return {key: value for key, value in table.items() if value is not None}
 
 
+def bands(changes: dict) -> dict:
+    """The same of several corpora, of which the mel bands are used."""
+    several = {"name": None, "phones": None, "names": ["allison", "fsdd"], "mels": 32}
+    return of(several | changes)
+
+
 @pytest.mark.parametrize("path", ALL, ids=lambda p: p.stem)
 def test_every_recipe_can_be_read_and_built(path):
     kind = "student" if "student" in path.stem else "teacher"
@@ -82,16 +88,12 @@ def test_every_recipe_can_be_read_and_built(path):
         ("teacher", {"corpus": of({"speakers": "slt"})}, "speakers is a list of names"),
         ("teacher", {"corpus": of({"tempo": 2})}, r"\[corpus\] has 'tempo'"),
         ("teacher", {"corpus": of({"name": "spoken_digits", "rate": 16000})}, "at 8000 Hz"),
-        ("vocoder-cpu-teacher", {"corpus": {"mels": None}}, "needs one name"),
-        ("vocoder-cpu-teacher", {"corpus": {"names": []}}, "needs one name"),
-        ("vocoder-cpu-teacher", {"corpus": {"names": ["allison", "nobody"]}}, "no corpus 'nobody'"),
-        ("vocoder-cpu-teacher", {"corpus": {"names": "allison"}}, "names is a list of names"),
-        (
-            "vocoder-cpu-teacher",
-            {"corpus": {"phones": "x.tsv"}},
-            "phones or on mel bands, not on both",
-        ),
-        ("vocoder-cpu-teacher", {"corpus": {"minutes": 0}}, "minutes must be from 1"),
+        ("teacher", {"corpus": bands({"mels": None})}, "needs one name"),
+        ("teacher", {"corpus": bands({"names": []})}, "needs one name"),
+        ("teacher", {"corpus": bands({"names": ["allison", "nobody"]})}, "no corpus 'nobody'"),
+        ("teacher", {"corpus": bands({"names": "allison"})}, "names is a list of names"),
+        ("teacher", {"corpus": bands({"phones": "x.tsv"})}, "phones or on mel bands, not on both"),
+        ("teacher", {"corpus": bands({"minutes": 0})}, "minutes must be from 1"),
     ],
 )
 def test_what_is_wrong_is_named_in_one_line(tmp_path, name, change, message):

@@ -9,7 +9,7 @@ import pytest
 
 from minigen import data, weights
 from minigen.audio import pitch
-from minigen.speech import synthesis, voice, voice_file
+from minigen.speech import prosody, synthesis, voice, voice_file
 from minigen.speech.evaluation import recognised, synthesize_digits
 
 
@@ -98,9 +98,9 @@ def test_sentences_of_the_recorded_voice_come_piece_by_piece():
 
 
 def test_a_text_is_planned_sentence_by_sentence_and_refused_at_the_call(monkeypatch):
-    planned, plan = [], voice.Prosody.plan
+    planned, plan = [], prosody.Prosody.plan
     spy = lambda self, **options: planned.append(options["phones"]) or plan(self, **options)
-    monkeypatch.setattr(voice.Prosody, "plan", spy)
+    monkeypatch.setattr(prosody.Prosody, "plan", spy)
     text = "No. " * 3 + "Thank you for calling. " * 50
     sound = synthesis.stream(text, voice="allison")
     next(sound)
