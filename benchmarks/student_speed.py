@@ -3,7 +3,7 @@
     python benchmarks/student_speed.py                            measure, print, write minigen/results/speed.json
     python benchmarks/student_speed.py --only digits --rounds 1   a quick look, which writes nothing
 
-Two sizes: the digit voice that ships, at 8 kHz, and the 16 kHz networks of `training/allison-1gpu-*.toml`, with
+Two sizes: the digit voice that ships, at 8 kHz, and networks of a useful size at 16 kHz (`LARGE`), with
 weights as they are before training, since nobody has trained them: the time does not depend on the weights.
 
 Every row is a process of its own. They wait for each other and take turns, so that each round meets the same
@@ -38,9 +38,14 @@ FILE = results.path("speed")
 SECONDS = 2  # of sound, that a student makes at a time
 SIZES = {
     "digits": "the digit voice, 8 kHz",
-    "allison-1gpu": "the networks of training/allison-1gpu-*.toml, 16 kHz, not trained "
-    "(the time does not depend on the weights)",
+    "16 kHz": "a teacher of 2 × 10 layers of 96 channels, a student of 4 flows of 10 layers of 64, 16 kHz, "
+    "not trained (the time does not depend on the weights)",
 }
+LARGE = {
+    "teacher": {"residual": 96, "skip": 128, "layers": 10, "cycles": 2, "min_log_scale": -7.2},
+    "student": {"flows": 4, "layers": 10, "residual": 64, "log_scale": -5.0},
+}
+SHARED = {"kernel": 2, "cond_channels": 48, "lpc_order": 24, "hidden": 96}
 # samples that a teacher makes at a time, for each size; on a GPU many, since the step is recorded anew each time
 SAMPLES = {"naive": (20, 5), "numpy": (800, 400), "numba": (8000, 3000), "cuda_graph": (8000, 8000)}
 CPU = (
@@ -82,19 +87,14 @@ def networks(size: str) -> tuple:
     import torch
 
     from minigen.conditioning import VoiceSpec
-    from minigen.speech import voice
-    from minigen.speech.recipe import Recipe
+    from minigen.speech import voice, voice_file
 
     if size == "digits":
         return voice.load("teacher"), voice.load("student")
     torch.manual_seed(0)
-    shipped = voice.recipe_of("teacher", voice="allison").spec
-    found = []
-    for kind in ("teacher", "student"):
-        recipe = Recipe.read(ROOT / f"training/{size}-{kind}.toml", kind)
-        spec = VoiceSpec(shipped.phones, recipe.corpus.rate, shipped.speakers)
-        found.append(voice.KINDS[kind].build(spec, **recipe.model).eval().requires_grad_(False))
-    return tuple(found)
+    spec = VoiceSpec(voice_file.find("allison").acoustic.phones, 16_000, ("allison",))
+    made = (voice.KINDS[kind].build(spec, **SHARED | sizes) for kind, sizes in LARGE.items())
+    return tuple(one.eval().requires_grad_(False) for one in made)
 
 
 def prepare(size: str, folder: Path) -> None:

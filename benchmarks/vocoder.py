@@ -18,10 +18,11 @@ from minigen import audio, metrics, results
 from minigen.audio.source_filter import copy_synthesis
 from minigen.conditioning import mel_bands
 from minigen.data import Utterance
-from minigen.speech import corpus, voice
+from minigen.speech import corpus, waveform_model
 from minigen.speech.vocoder import vocode
 
-UNSEEN = "ljspeech"  # in no vocoder's recipe
+CORPORA = ("allison", "spoken_digits", "fsdd")  # of training/waveform-cpu-*.toml
+UNSEEN = "ljspeech"  # in no recipe that was run
 UNITS = {"log_mel": "dB", "mcd": "dB", "f0": "cents", "voicing": "%", "stoi": "", "std_ratio": ""}
 Maker = Callable[[Utterance], np.ndarray]
 
@@ -48,21 +49,17 @@ def measure(make: Maker, clips: list[Utterance]) -> dict[str, float]:
 def table(
     teacher: str = "teacher", student: str = "student", limit: int = 10
 ) -> dict[str, dict[str, dict[str, float]]]:
-    """{corpus: {method: {metric: value}}} on at most so many held-out clips of each corpus.
-
-    The clips are read as the student's recipe reads them, at one level.
-    """
-    file = None if student == "student" else student
-    source = voice.recipe_of("student", file, "vocoder").corpus
+    """{corpus: {method: {metric: value}}} on at most so many held-out clips of each corpus, at one level."""
+    spec = waveform_model.load(student).spec
     methods: dict[str, Maker] = {
-        "Griffin-Lim": lambda clip: from_mel_alone(clip, source.mels),
+        "Griffin-Lim": lambda clip: from_mel_alone(clip, spec.mels),
         "source and filter": copy_synthesis,
         "teacher": lambda clip: vocode(clip.audio, clip.rate, teacher).audio,
         "student": lambda clip: vocode(clip.audio, clip.rate, student).audio,
     }
     rows = {}
-    for name in [*source.names, UNSEEN]:
-        clips = corpus.read(corpus.Source(source.rate, name, mels=source.mels))
+    for name in [*CORPORA, UNSEEN]:
+        clips = corpus.read(corpus.Source(spec.rate, name, mels=spec.mels))
         held = clips if name == UNSEEN else corpus.held_out(clips, name)[1]
         which = np.linspace(0, len(held) - 1, min(limit, len(held)))
         chosen = [held[round(i)] for i in which]

@@ -1,17 +1,21 @@
 """Measure the voice that says any sentence on the sentences it was not trained on, and keep what the book shows.
 
     minigen align allison --out runs/allison.tsv
-    python training/sentences.py runs/allison.tsv
+    python training/sentences.py runs/allison.tsv [--prosody]
 
 Writes the table minigen/results/sentences.json and two sentences in each condition into book/_static/audio.
+--prosody fits the durations and contours of "allison" anew first, minigen/weights/allison_prosody.json.
 Run from the repository's root; the recordings are not in it.
 """
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
-from minigen import audio, results
-from minigen.speech.sentence_evaluation import CONDITIONS, as_text, sentence_table
+from minigen import audio, results, weights
+from minigen.speech import voice_file
+from minigen.speech.prosody import Prosody
+from minigen.speech.sentence_evaluation import CONDITIONS, as_text, clips, sentence_table
 
 AUDIO = Path(__file__).parents[1] / "book" / "_static" / "audio"
 CLIPS = ("vm-tooshort", "dir-welcome")  # which sentences the book plays
@@ -21,7 +25,13 @@ SHORT = dict(zip(CONDITIONS, ("copy", "oracle", "times", "predicted"), strict=Tr
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("phones", type=Path, help="the table of phone times")
-    measured, made = sentence_table(parser.parse_args().phones, report=print)
+    parser.add_argument("--prosody", action="store_true", help="fit the prosody first")
+    args = parser.parse_args()
+    if args.prosody:
+        train, _ = clips(args.phones, voice_file.find("allison").student.spec)
+        prosody = Prosody.fit([replace(clip, speaker="allison") for clip in train])
+        prosody.save(weights.path("allison_prosody").with_suffix(".json"))
+    measured, made = sentence_table(args.phones, report=print)
     print(as_text(measured))
     units = {"dB": "distance to the recording", "nats": "per sample, or per phone"}
     card = {"command": "python training/sentences.py runs/allison.tsv", "units": units}

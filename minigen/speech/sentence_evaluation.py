@@ -28,6 +28,7 @@ __all__ = [
     "CONDITIONS",
     "Synthesized",
     "as_text",
+    "clips",
     "figures",
     "likelihoods",
     "linear_nll",
@@ -200,10 +201,10 @@ def figures(made: Sequence[Synthesized]) -> dict[str, dict[str, float]]:
     "voicing %" and "F0 error %" hold a sound to its own plan: whether the network follows its conditioning.
     The row "another sentence" tells how far apart two recordings are that have nothing but the voice in common.
     """
-    clips = list({one.clip.name: one.clip for one in made}.values())
+    recorded = list({one.clip.name: one.clip for one in made}.values())
     rows: dict[str, dict[str, float]] = {}
-    if len(clips) > 1:
-        others = zip([*clips[1:], clips[0]], clips, strict=True)
+    if len(recorded) > 1:
+        others = zip([*recorded[1:], recorded[0]], recorded, strict=True)
         apart = [warped_distance(o.audio, c.audio, c.rate) for o, c in others]
         rows["another sentence"] = {"warped dB": float(np.mean(apart))}
     columns = defaultdict(list)
@@ -218,7 +219,7 @@ def figures(made: Sequence[Synthesized]) -> dict[str, dict[str, float]]:
     return rows | {condition: summarise(found) for condition, found in columns.items()}
 
 
-def _clips(table: Path | str, spec: VoiceSpec) -> tuple[list[Utterance], list[Utterance]]:
+def clips(table: Path | str, spec: VoiceSpec) -> tuple[list[Utterance], list[Utterance]]:
     """The recordings at one level, with the times of their phones: (to train on, held out)."""
     timed = {clip.name: clip for clip in data.allison(phones=table)}
 
@@ -249,7 +250,7 @@ def sentence_table(
     """
     voice, teacher = find(name), waveform_model.load("teacher")
     report("reading the corpus")
-    train, held = _clips(phones, voice.student.spec)
+    train, held = clips(phones, voice.student.spec)
     held = held[:limit]
     made = []
     for number, clip in enumerate(held, start=1):
