@@ -69,7 +69,8 @@ def synthesize_sentence(
         mel = conditioning.mel_bands(clip.audio, spec.rate, spec.mels)
     else:
         if condition == CONDITIONS[3]:
-            (phones,) = voice.sentences(clip.text)
+            first, *more = voice.sentences(clip.text)  # each between two pauses
+            phones = first + [phone for row in more for phone in row[1:]]
             times, f0 = voice.prosody.plan(phones=phones)
         else:
             times, _ = voice.prosody.plan(times=clip.phones)
