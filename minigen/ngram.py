@@ -16,14 +16,14 @@ from .rnn import draw
 __all__ = ["COMPRESSORS", "NGram", "compressed_bits", "count"]
 
 
-def count(wanted: Tensor, known: Tensor, counts: Tensor) -> Tensor:
-    """How often each of `wanted` was counted: `known` is sorted, `counts` stands beside it.
+def count(target: Tensor, known: Tensor, counts: Tensor) -> Tensor:
+    """How often each of `target` was counted: `known` is sorted, `counts` stands beside it.
 
     >>> count(torch.tensor([7, 2, 3]), torch.tensor([2, 7]), torch.tensor([10, 20]))
     tensor([20, 10,  0])
     """
-    place = torch.searchsorted(known, wanted).clamp(max=len(known) - 1)
-    return torch.where(known[place] == wanted, counts[place], 0)
+    place = torch.searchsorted(known, target).clamp(max=len(known) - 1)
+    return torch.where(known[place] == target, counts[place], 0)
 
 
 class NGram:
