@@ -2,7 +2,6 @@
 
 import importlib.util
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 
@@ -59,9 +58,7 @@ def test_the_vocoder_table_covers_every_corpus_and_one_that_no_recipe_has(monkey
         asked.append(given.name)
         return [c for c in data.spoken_digits("rms") if "_p1.0" in c.name]
 
-    source = SimpleNamespace(names=("spoken_digits",), rate=8000, mels=32)
-    recipe = SimpleNamespace(corpus=source)
-    monkeypatch.setattr(benchmark.voice, "recipe_of", lambda *_: recipe)
+    monkeypatch.setattr(benchmark, "CORPORA", ("spoken_digits",))
     monkeypatch.setattr(benchmark.corpus, "read", read)
     monkeypatch.setattr(benchmark.corpus, "held_out", lambda clips, name: ([], clips[:2]))
     monkeypatch.setattr(benchmark, "measure", lambda make, clips: {"log_mel": float(len(clips))})
