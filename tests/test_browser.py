@@ -149,6 +149,7 @@ IMAGES = """async () => {
   for (const i of all) {
     const name = (i.currentSrc || i.src || 'svg').slice(-60);
     const alt = i.getAttribute('alt') || i.getAttribute('aria-label')
+      || (document.getElementById(i.getAttribute('aria-labelledby')) || {}).textContent
       || (i.querySelector && i.querySelector('title') || {}).textContent || '';
     if (alt.trim().length < 8) bad.push('no alt text: ' + name + ' "' + alt + '"');
     if (i.tagName === 'IMG') {

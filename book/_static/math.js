@@ -32,7 +32,7 @@
     menu ||= MathJax.loader.load("ui/menu").then(() => {
       MathJax.startup.document.removeFromDocument(true);
       MathJax.startup.getComponents();
-      return MathJax.startup.document.render();
+      return MathJax.typesetPromise([...document.querySelectorAll(".math")]);
     });
     await menu;
     return document.querySelectorAll("mjx-container")[place];
