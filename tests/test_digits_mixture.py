@@ -22,7 +22,7 @@ SPEC.loader.exec_module(mixture)
 
 @pytest.fixture
 def teacher(monkeypatch):
-    """An untrained teacher with three components; only a few clips are kept away."""
+    """An untrained teacher with three components; only a few clips are held out."""
     kept = corpus.held_out()[1][:2]
     monkeypatch.setattr(voice, "held_out", lambda: ([], kept))
     torch.manual_seed(0)

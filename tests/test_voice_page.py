@@ -20,7 +20,7 @@ import voice as tool
 
 from minigen import conditioning, weights
 from minigen.flows.linear_prediction import Predictor
-from minigen.speech import acoustic_model, synthesis, voice, waveform_model
+from minigen.speech import acoustic_model, synthesis, voice, voice_file, waveform_model
 from minigen.speech.phones import nearest
 from minigen.speech.pronunciation import pronunciations, sentence_phones
 
@@ -56,7 +56,7 @@ def test_the_table_of_digits_is_the_corpus_one():
 
 def test_the_dictionary_is_the_library_s():
     stored = json.loads((tool.PARTS / "english.json").read_text("utf-8"))
-    inventory = voice.prosody_of("allison").inventory
+    inventory = voice_file.find("allison").prosody.inventory
     assert len(stored["lexicon"]) > 2000
     for word, phones in stored["lexicon"].items():
         assert phones.split() == [nearest(p, inventory) for p in pronunciations(word)[0]], word
@@ -144,7 +144,7 @@ def _sentence(text: str, pace: float, pitch: float, z: float):
     """-> the noise that it takes and the sound that the library makes of it, its filter in double precision."""
     net = _with(waveform_model.load(), "allison")
     bands = _with(acoustic_model.load(), "allison")
-    prosody = voice.prosody_of("allison")
+    prosody = voice_file.find("allison").prosody
     frames, phase = [], []
     for row in sentence_phones(text):
         phones = [nearest(phone, prosody.inventory) for phone in row]
@@ -170,7 +170,9 @@ def test_small_weights_are_not_heard():
     _, rounded = _digits(_with(true, "digits"), "three one four", "slt", 1, 1, 1)
     assert 10 * np.log10((exact**2).mean() / ((exact - rounded) ** 2).mean()) > 40
     true = acoustic_model.load()
-    times, f0 = voice.prosody_of("allison").plan("The train to the coast leaves in twenty minutes.")
+    times, f0 = voice_file.find("allison").prosody.plan(
+        "The train to the coast leaves in twenty minutes."
+    )
     error = _with(true, "allison").predict(times, f0) - true.predict(times, f0)
     assert np.abs(error).mean() < 0.03  # nepers
 

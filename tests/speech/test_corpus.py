@@ -118,7 +118,7 @@ def test_crops_hold_the_features_of_their_own_samples():
 
 
 def test_conditioning_that_comes_a_frame_late_or_early_costs_likelihood():
-    """The shipped teacher predicts kept-away recordings best with features in time."""
+    """The shipped teacher predicts held-out recordings best with features in time."""
     teacher, kept = voice.load("teacher"), corpus.held_out()[1]
     nll = {shift: [] for shift in (-1, 0, 1)}
     for clip in kept[::5]:
