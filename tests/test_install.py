@@ -319,7 +319,7 @@ def test_the_book_is_built_without_the_library():
     """What `make book` installs holds no torch, and all that the book's extension imports."""
     found, missing = lock.brought_by(lock.names())
     assert not missing - lock.pins().keys() and found.keys() <= lock.pins().keys()
-    assert not found.keys() & {"torch", "numpy", "numba", "scipy", "minigen-book"}
+    assert not found.keys() & {"torch", "numba", "scipy", "minigen-book"}
     settings = (ROOT / "_config.yml").read_text(encoding="utf-8")
     for extension in re.findall(r"^ {4}- ([\w.-]*sphinx[\w.-]*)", settings, re.MULTILINE):
         name = lock.normal(extension.replace("sphinxext.", "sphinxext-"))

@@ -5,6 +5,7 @@ import json
 import shutil
 import sys
 import tomllib
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,6 +18,7 @@ from torch import nn
 
 from minigen import data, results, weights
 from minigen.speech import corpus, evaluation
+from minigen.speech.acoustic_training import AcousticCrops
 from minigen.train import TrainConfig
 
 FOLDER = Path(__file__).parents[1] / "training"
@@ -200,7 +202,7 @@ def test_waveform_model(tmp_path):
     for kind, sizes in (("teacher", {"skip": 4, "cycles": 1}), ("student", {"flows": 1})):
         recipe = recipe_of(f"waveform-cpu-{kind}", model=small | sizes, **changes)
         recipe["teacher"] = str(tmp_path / "teacher.safetensors")
-        script.train(recipe, tmp_path / kind, resume=False)
+        script.trainer(recipe, script.clips_of(recipe["corpus"])[0], tmp_path / kind).run()
         script.export(tmp_path / kind, tmp_path / f"{kind}.safetensors")
         assert weights.load(tmp_path / f"{kind}.safetensors")[1]["step"] == 2
         assert card(tmp_path, kind)["stages"][0]["curve"]["step"][-1] == 2
@@ -226,10 +228,12 @@ def test_flows_quality(shipped, monkeypatch):
     assert weights.load("flows_U1_planar_8")[1]["seed"] == 0
 
 
-def test_acoustic_model(shipped, monkeypatch):
-    clips = few(monkeypatch, 4)
-    small = {"HIDDEN": 4, "BATCH": 2, "FRAMES": 20, "clips": lambda table: clips}
-    run("acoustic_model", "table.tsv", "--minutes", 0.02, monkeypatch=monkeypatch, **small)
+def test_acoustic_model(shipped, tmp_path, monkeypatch):
+    learn, kept = few(monkeypatch, 4)
+    monkeypatch.setattr(data, "allison", lambda phones: learn + kept)
+    small = {"HIDDEN": 4, "AcousticCrops": partial(AcousticCrops, batch=2, frames=20)}
+    arguments = ("table.tsv", "--out", tmp_path / "run", "--minutes", 0.02)
+    run("acoustic_model", *arguments, monkeypatch=monkeypatch, **small)
     assert weights.load("allison_acoustic")[1]["acoustic"]["hidden"] == 4
 
 
