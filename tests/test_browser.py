@@ -121,17 +121,6 @@ def _serve(folder: Path) -> tuple[http.server.ThreadingHTTPServer, str]:
     return server, f"http://127.0.0.1:{server.server_port}"
 
 
-@pytest.fixture(scope="session")
-def browser():
-    """One Chromium for all pages."""
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as p:
-        chromium = p.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield chromium
-        chromium.close()
-
-
 # What the page is asked, in the page. Each answer is a list of complaints: empty is good.
 EQUATIONS = """() => {
   const bad = [], all = [...document.querySelectorAll('.math')];

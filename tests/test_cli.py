@@ -330,7 +330,7 @@ CALLS = {
         "seed": 0,
         "temperature": 1.0,
     },
-    voice.load: {"kind": "student", "path": str(weights.path("digits_student")), "voice": "digits"},
+    voice.load: {"kind": "student", "path": str(weights.path("digits_student"))},
     corpus.Source: {"rate": 8000, "name": "spoken_digits"},
     recipe.Recipe.from_dict: {"raw": {}},
     training.export: {"checkpoint": "no.safetensors", "path": "no.wav"},

@@ -38,9 +38,7 @@ def test_the_word_is_the_corpus_one():
 @pytest.mark.browser
 @pytest.mark.skipif(not CHROMIUM, reason="needs chromium")
 @pytest.mark.parametrize(("width", "theme"), [(390, "dark"), (1440, "light")])
-def test_every_diagram_draws_and_steps(tmp_path, width, theme):
-    from playwright.sync_api import sync_playwright
-
+def test_every_diagram_draws_and_steps(browser, tmp_path, width, theme):
     figures = "".join(
         f'<figure class="minigen-diagram" data-diagram="{name}"><figcaption>{name}</figcaption></figure>'
         for name in sorted(DRAWN)
@@ -55,31 +53,25 @@ def test_every_diagram_draws_and_steps(tmp_path, width, theme):
         f'<meta name="viewport" content="width=device-width"><body>{figures}{links}',
         encoding="utf-8",
     )
-    with sync_playwright() as p:
-        browser = p.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"]
+    page = browser.new_page(viewport={"width": width, "height": 800}, reduced_motion="reduce")
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.goto(page_file.as_uri())
+    for figure in page.query_selector_all("figure"):
+        name = figure.get_attribute("data-diagram")
+        svg, says = figure.query_selector("svg"), figure.query_selector(".says")
+        first, sentence = svg.inner_html(), says.inner_text()
+        assert first.count("<") > 5 and sentence, name
+        assert "NaN" not in first and "undefined" not in first + sentence, name
+        assert "Play" not in figure.inner_text(), "nothing plays under reduced motion"
+        control = figure.query_selector("button:text('Step'), input")
+        control.focus()
+        page.keyboard.press("Enter" if control.inner_text() == "Step" else "ArrowRight")
+        assert svg.inner_html() != first or says.inner_text() != sentence, f"{name} did not move"
+        size = figure.evaluate(
+            "f => Math.min(...[...f.querySelectorAll('text')].map(t => parseFloat(getComputedStyle(t).fontSize)))"
         )
-        page = browser.new_page(viewport={"width": width, "height": 800}, reduced_motion="reduce")
-        errors: list[str] = []
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        page.goto(page_file.as_uri())
-        for figure in page.query_selector_all("figure"):
-            name = figure.get_attribute("data-diagram")
-            svg, says = figure.query_selector("svg"), figure.query_selector(".says")
-            first, sentence = svg.inner_html(), says.inner_text()
-            assert first.count("<") > 5 and sentence, name
-            assert "NaN" not in first and "undefined" not in first + sentence, name
-            assert "Play" not in figure.inner_text(), "nothing plays under reduced motion"
-            control = figure.query_selector("button:text('Step'), input")
-            control.focus()
-            page.keyboard.press("Enter" if control.inner_text() == "Step" else "ArrowRight")
-            assert svg.inner_html() != first or says.inner_text() != sentence, (
-                f"{name} did not move"
-            )
-            size = figure.evaluate(
-                "f => Math.min(...[...f.querySelectorAll('text')].map(t => parseFloat(getComputedStyle(t).fontSize)))"
-            )
-            assert size >= 11, name
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
-        browser.close()
+        assert size >= 11, name
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.close()
     assert errors == []

@@ -24,7 +24,7 @@ SPEC.loader.exec_module(mixture)
 def teacher(monkeypatch):
     """An untrained teacher with three components; only a few clips are held out."""
     kept = corpus.held_out()[1][:2]
-    monkeypatch.setattr(voice, "held_out", lambda: ([], kept))
+    monkeypatch.setattr(corpus, "held_out", lambda: ([], kept))
     torch.manual_seed(0)
     size = {"residual": 4, "skip": 4, "layers": 3, "cond_channels": 24, "lpc_order": 2}
     made = voice.TeacherVoice.build(

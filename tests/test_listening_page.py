@@ -5,11 +5,11 @@ import re
 
 import pytest
 from listening_clips import PAIRS
-from test_browser import DESK, OVERFLOW, PHONE, ROOT, _axe, _serve, browser, pytestmark
+from test_browser import DESK, OVERFLOW, PHONE, ROOT, _axe, _serve, pytestmark
 
 from minigen.metrics import wilson_interval
 
-__all__ = ["browser", "pytestmark"]  # the fixture and the marks are used by pytest
+__all__ = ["pytestmark"]  # the marks are used by pytest
 STATIC = ROOT / "book" / "_static"
 
 # Clips at sixteen times their speed. `Audio` is not in the document, so the prototype is changed.

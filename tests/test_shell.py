@@ -306,6 +306,6 @@ def test_built_pages_are_mended():
         assert '<summary><span class="toctree-toggle"' not in text, page
         assert 'role="list" class="citation-list"' not in text, page
     mathjax = SITE / "_static" / "mathjax"
-    assert (mathjax / "tex-chtml.js").is_file() and not (mathjax / "tex-svg.js").exists()
+    assert (mathjax / "book.js").is_file() and not (mathjax / "tex-svg.js").exists()
     assert list(mathjax.glob("output/chtml/fonts/**/*.woff*")), "MathJax has lost its fonts"
     assert sum(p.stat().st_size for p in mathjax.rglob("*") if p.is_file()) < 10e6

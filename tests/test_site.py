@@ -15,7 +15,7 @@ from test_browser import pages_of_book, site
 __all__ = ["site"]  # the fixture is used by pytest
 
 KB = 1000
-BEFORE_ANYTHING = 460 * KB  # fetched at once: 2.3 s at 1.6 Mbit/s, formulas before half of it
+BEFORE_ANYTHING = 480 * KB  # fetched at once: 2.3 s at 1.6 Mbit/s, formulas before half of it
 WHOLE = 800 * KB  # with every picture, before anything is played
 FONTS = ("Main-Regular", "Math-Italic", "AMS-Regular", "Size1-Regular", "Size2-Regular")
 

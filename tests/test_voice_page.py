@@ -218,19 +218,6 @@ def site(tmp_path_factory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module")
-def browser():
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as p:
-        chromium = p.chromium.launch(
-            executable_path=CHROMIUM,
-            args=["--no-sandbox", "--disable-gpu", "--autoplay-policy=no-user-gesture-required"],
-        )
-        yield chromium
-        chromium.close()
-
-
 def _ask(browser, site: Path, name: str, kernel: int, request: dict, noise: np.ndarray) -> dict:
     """The answer of the voice in the page to a request with given noise."""
     page = browser.new_page()

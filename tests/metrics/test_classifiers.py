@@ -7,7 +7,7 @@ import pytest
 
 from minigen import data
 from minigen.metrics import DigitRecogniser, PhoneClassifier, classifiers
-from minigen.speech.voice import held_out
+from minigen.speech.corpus import held_out
 
 
 def test_recogniser_names_held_out_recordings_and_not_noise():

@@ -340,7 +340,7 @@ def test_the_command(tmp_path):
     assert len(load_phones(out)) == 24
     for bad, message in (
         ([*command[:4], "esperanto", "--out", out], "no English corpus 'esperanto'"),
-        ([*command, "--out", tmp_path], "is a folder: name the file"),
+        ([*command, "--out", tmp_path], "is a folder: give the name of a file"),
         (
             [*command, "--out", out, "--workers", "0"],
             "'--workers': Input should be greater than or equal to 1",

@@ -47,7 +47,8 @@ def test_it_ends_with_a_file_that_speaks_and_a_table(made):
     f0 = found.prosody.plan("seven")[1]
     assert 80 < np.median(f0[f0 > 0]) < 150  # a man's: nothing of the shipped voice's pitch
     for row, cells in measured.items():
-        assert all(np.isfinite(value) and value > 0 for value in cells.values()), row
+        least = 0 if row == "minutes" else 1e-9  # rounded, and this is a quick one
+        assert all(np.isfinite(value) and value >= least for value in cells.values()), row
     assert any(row.startswith("listen: ") for row in said)
     clips = sorted(path.name for path in (place / "rob.run").glob("clip_*.wav"))
     assert clips[0].startswith("clip_acoustic") and clips[-1].startswith("clip_student")

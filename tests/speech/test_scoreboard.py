@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from minigen import results
+from minigen.speech.corpus import held_out
 from minigen.speech.scoreboard import ROWS, measure, measure_row
-from minigen.speech.voice import held_out
 
 KEPT = held_out()[1]
 LOWER_IS_NEARER = ("mcd", "lsd", "log_mel", "stft", "f0", "voicing")

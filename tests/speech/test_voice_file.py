@@ -59,7 +59,7 @@ def test_a_voice_is_found_by_name_or_file(mine, monkeypatch):
 def test_a_speaker_and_another_network_are_refused(mine):
     with pytest.raises(ValueError, match="no speaker 'slt'.*me"):
         synthesis.speak("no", voice=str(mine), speaker="slt")
-    with pytest.raises(ValueError, match="does not hold a waveform student"):
+    with pytest.raises(ValueError, match="holds no waveform model but a student"):
         synthesis.speak("no", voice=str(mine), model=str(weights.path("digits_student")))
 
 
