@@ -3,9 +3,9 @@
 import pytest
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser():
-    """One Chromium for all pages: Playwright cannot be started twice in a process."""
+    """One Chromium for all pages of a file. While Playwright runs, its process can start no second one, and no kernel."""
     from playwright.sync_api import sync_playwright
     from test_browser import CHROMIUM, FLAGS
 

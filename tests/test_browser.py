@@ -276,7 +276,7 @@ AXE = {
 }
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def notes(browser, site) -> dict[str, dict[str, list[str]]]:
     """What was seen on every page of the book but some exercises, plus the search page."""
     server, home = _serve(site)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import soundfile as sf
-from test_browser import ROOT, browser, pytestmark
+from test_browser import ROOT, pytestmark
 
-__all__ = ["browser", "pytestmark"]  # the fixture and the marks are used by pytest
+__all__ = ["pytestmark"]  # the marks are used by pytest
 SCRIPT = ROOT / "book" / "_static" / "reader.js"
 SOUNDING = "[...document.querySelectorAll('audio')].map(a => !a.paused)"
 
