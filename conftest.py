@@ -94,3 +94,18 @@ def pytest_runtest_call(item: pytest.Item) -> None:
             return kernel.kc.execute(source, allow_stdin=allow_stdin, stop_on_error=False)
 
         kernel.execute_cell_input = execute_cell_input
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """One Chromium for all pages of a test file.
+
+    While Playwright runs, its process can start no second one, and no notebook.
+    """
+    from playwright.sync_api import sync_playwright
+    from test_browser import CHROMIUM, FLAGS
+
+    with sync_playwright() as p:
+        chromium = p.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield chromium
+        chromium.close()
