@@ -1,4 +1,4 @@
-"""Chapter 8: sampling from a WaveNet, one sample after the other: naive and cached, compiled, on a GPU."""
+"""Chapter 8: sampling from a WaveNet, one sample after the other: naive and cached, compiled, on a GPU; and all at once."""
 
 from .cached import (
     BACKENDS,
@@ -6,5 +6,6 @@ from .cached import (
     draw_noise,
     generate,
 )
+from .parallel import ParallelStream
 
-__all__ = ["BACKENDS", "CachedWaveNet", "draw_noise", "generate"]
+__all__ = ["BACKENDS", "CachedWaveNet", "ParallelStream", "draw_noise", "generate"]

@@ -187,15 +187,6 @@ def _pitch_of(x: np.ndarray, rate: int, f0: np.ndarray) -> tuple[float, float]:
     return float(np.mean((found > 0) == (f0 > 0))), float(100 * np.median(error))
 
 
-def _pitch_of(x: np.ndarray, rate: int, f0: np.ndarray) -> tuple[float, float]:
-    """How well a sound has the F0 it was to have: voicing agreement, median |error| in %."""
-    found = pitch.f0(x, rate)[: len(f0)]
-    f0 = f0[: len(found)]
-    both = (found > 0) & (f0 > 0)
-    error = np.abs(np.log(found[both] / f0[both])) if both.any() else np.array([np.nan])
-    return float(np.mean((found > 0) == (f0 > 0))), float(100 * np.median(error))
-
-
 def figures(made: Sequence[Synthesized]) -> dict[str, dict[str, float]]:
     """What can be measured of each condition: means over sentences, of the std ratio the median.
 

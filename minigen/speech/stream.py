@@ -1,8 +1,7 @@
 """Sound piece by piece: a student is heard while it speaks, in memory that does not grow.
 
-x[t] depends on the noise and the conditioning at t and on the `receptive_field` samples before, no more. A
-piece is therefore computed from a window that begins that many samples earlier, and only its own samples are
-kept. The conditioning of a frame depends on a few frames either side, so a piece waits until those are planned.
+`generate.ParallelStream` keeps what a piece needs of those before it. The conditioning of a frame depends on a few
+frames either side, so a piece waits until those are planned.
 """
 
 from __future__ import annotations
@@ -15,9 +14,9 @@ from torch import Tensor, nn
 
 from .. import conditioning
 from ..conditioning import VoiceSpec
-from ..parallel_wavenet import Student
+from ..generate import ParallelStream
 
-__all__ = ["conditioning_pieces", "features", "pieces", "student_pieces"]
+__all__ = ["conditioning_pieces", "features", "pieces"]
 
 Part = tuple[list | np.ndarray, np.ndarray]  # phones with their times, or mel bands; F0 a frame
 CONTEXT = 3  # frames either side that a frame's conditioning depends on
@@ -65,24 +64,6 @@ def conditioning_pieces(
         done += now
 
 
-@torch.no_grad()
-def student_pieces(
-    student: Student, pairs: Iterable[tuple[Tensor, Tensor | None]]
-) -> Iterator[Tensor]:
-    """(noise (B, 1, T_i), conditioning (B, C, T_i) or None) in order -> x (B, 1, T_i).
-
-    Together the pieces are the student's one pass over all noise at once.
-    """
-    past, field = None, student.receptive_field
-    for noise, cond in pairs:
-        new = noise.shape[-1]
-        if past is not None:
-            noise = torch.cat([past[0], noise], dim=-1)
-            cond = None if cond is None else torch.cat([past[1], cond], dim=-1)
-        yield student(noise, cond)[0][..., -new:]
-        past = noise[..., -field:].clone(), None if cond is None else cond[..., -field:].clone()
-
-
 def pieces(
     voice: nn.Module,
     parts: Iterable[Part],
@@ -97,11 +78,13 @@ def pieces(
     """
     if chunk < 16 or chunk % 16:
         raise ValueError(f"chunk is a number of frames, a multiple of 16, not {chunk}")
-    student = voice.student
+    return _pieces(voice, conditioning_pieces(voice, parts, speaker, chunk), generator, temperature)
 
-    def pairs() -> Iterator[tuple[Tensor, Tensor]]:
-        for cond in conditioning_pieces(voice, parts, speaker, chunk):
-            normal = torch.randn(1, 1, cond.shape[-1], generator=generator)
-            yield temperature * student.noise(normal), cond
 
-    return (x[0, 0].clamp(-1, 1).numpy() for x in student_pieces(student, pairs()))
+def _pieces(
+    voice: nn.Module, conds: Iterable[Tensor], generator: torch.Generator, temperature: float
+) -> Iterator[np.ndarray]:
+    flows = ParallelStream(voice.student)
+    for cond in conds:
+        noise = voice.student.noise(torch.randn(1, 1, cond.shape[-1], generator=generator))
+        yield flows(temperature * noise, cond)[0, 0].clamp(-1, 1).numpy()

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from .. import conditioning
 from ..conditioning import VoiceSpec
-from ..generate import generate
+from ..generate import ParallelStream, generate
 from . import stream as streaming
 from . import voice, voice_file, waveform_model
 from .pronunciation import Lexicon
@@ -274,8 +274,8 @@ def sample(
     else:
         noise = torch.randn(cond.shape[0], 1, cond.shape[-1], generator=generator)
         z = temperature * net.student.noise(noise)
-        pairs = zip(z.split(4), cond.split(4), strict=True)  # large batches only cost memory
-        x = torch.cat([net.student(*pair)[0] for pair in pairs])
+        pairs = zip(z.split(1), cond.split(1), strict=True)
+        x = torch.cat([ParallelStream(net.student)(*pair) for pair in pairs])
     return x[:, 0].clamp(-1, 1).numpy()
 
 

@@ -25,7 +25,7 @@ from .. import conditioning, weights
 from ..conditioning import PHASE_FEATURES, QUIET, RAISED, Upsampler, VoiceSpec
 from ..distributions import GaussianHead
 from ..flows.linear_prediction import SUBFRAMES, LinearPrediction, Predictor, predictor_from_mel
-from ..generate import generate
+from ..generate import ParallelStream, generate
 from ..parallel_wavenet import Student
 from ..wavenet import WaveNet
 
@@ -186,14 +186,13 @@ class ExcitationStudent(_WaveformModel):
     ) -> Iterator[np.ndarray]:
         """Parts of speech, read as they are needed -> audio, `chunk` frames at a time, (T_i,) float32.
 
-        Together the pieces are the one pass over all parts. What is carried from piece to piece: the noise
-        and the conditioning that the flows look back on, and the last samples of x for the filter. Noise
-        drawn in multiples of 16 values is the noise that one draw of all would be.
+        Together the pieces are the one pass over all parts. What is carried from piece to piece: what the flows
+        look back on, and the last samples of x for the filter. Noise drawn in multiples of 16 values is the
+        noise that one draw of all would be.
         """
         if chunk < 16 or chunk % 16:
             raise ValueError(f"chunk is a number of frames, a multiple of 16, not {chunk}")
-        hop, field, order = self.spec.hop, self.student.receptive_field, self.spec.lpc_order
-        z, c = torch.zeros(1, 1, 0), torch.zeros(1, self.upsampler.channels, 0)
+        hop, order, flows = self.spec.hop, self.spec.lpc_order, ParallelStream(self.student)
         past = torch.zeros(1, order)
         for first, now, batch in self._windows(parts, chunk):
             cond = self.conditioning(batch)[..., first * hop : (first + now) * hop]
@@ -201,11 +200,8 @@ class ExcitationStudent(_WaveformModel):
                 value[..., first * SUBFRAMES : (first + now) * SUBFRAMES]
                 for value in self.predictor(batch)
             )
-            new = temperature * self.student.noise(
-                torch.randn(1, 1, now * hop, generator=generator)
-            )
-            z, c = torch.cat([z[..., -field:], new], -1), torch.cat([c[..., -field:], cond], -1)
-            e = self.student(z, c)[0][..., -now * hop :]
+            noise = torch.randn(1, 1, now * hop, generator=generator)
+            e = flows(temperature * self.student.noise(noise), cond)
             x = self.flow.inverse(e, Predictor(a, g), past)[0]
             past = x[:, 0, -order:]
             yield x[0, 0].clamp(-1, 1).numpy()
