@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 from .commands import Lexicon, Out, Seed, Temperature, one_thread, progress, voice
+from .commands.grade import grade
 from .commands.speak import pronounce, speak, voices
 
 __all__ = ["main"]
@@ -52,6 +53,7 @@ def _options(
 app.command()(speak)
 app.command()(pronounce)
 app.command()(voices)
+app.command()(grade)
 app.add_typer(voice.app, name="voice")
 
 

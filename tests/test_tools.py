@@ -71,6 +71,8 @@ EXERCISE = (
     + '''
 ## Exercise 7.2: double it
 
+*Difficulty 1 of 3, about 5 minutes.* Write it.
+
 ```{code-cell} ipython3
 def double(x):
     """Twice x."""

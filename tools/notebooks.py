@@ -8,6 +8,7 @@
     book/source/NN_name.md       -> book/NN_name.ipynb
     exercises/source/NN_name.md  -> exercises/solutions/NN_name.ipynb  complete
                                  -> exercises/NN_name.ipynb            ### BEGIN/END SOLUTION blanked
+                                 -> minigen/checks/exercises.json      for checks.answer and minigen grade
 
 Two runs on one machine write the same bytes: one thread, fixed hash seed and dates, cell ids from
 the cells' content, execution counts 1..n, no time stamps. "Changed" means that the cells of the
@@ -29,6 +30,7 @@ from nbclient import NotebookClient
 from nbformat import NotebookNode
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
+import exercise_table
 from address import address
 from measured import unprinted
 from plain import plain
@@ -83,9 +85,14 @@ def setup_cell() -> str:
     return SETUP.format(install=INSTALL.format(url) if url else "")
 
 
-def read_source(path: Path) -> NotebookNode:
-    """A MyST source as a notebook without outputs: set-up cell filled, directives made plain."""
+def read_source(path: Path, solutions: bool = False) -> NotebookNode:
+    """A MyST source as a notebook without outputs: set-up cell filled, directives made plain.
+
+    With `solutions`, each exercise ends with its own, folded away.
+    """
     nb = jupytext.reads(path.read_text(encoding="utf-8"), fmt="md:myst")
+    if solutions:
+        exercise_table.fold_solutions(nb.cells)
     code = [cell for cell in nb.cells if cell.cell_type == "code"]
     if not code or not code[0].source.startswith(SETUP_TITLE):
         raise NotebookError(
@@ -295,7 +302,7 @@ def expected(source: Path) -> list[NotebookNode]:
     """What the notebooks of a source must hold, outputs aside, in the order of `targets`."""
     nb = read_source(source)
     if source.parent.parent.name == "exercises":
-        without = blank(nb)
+        without = blank(read_source(source, solutions=True))
         if [c.source for c in without.cells] == [c.source for c in nb.cells]:
             raise NotebookError(f"{source}: nothing stands between {BEGIN} and {END}")
         for cell in nb.cells:  # solutions lie one folder deeper
@@ -354,6 +361,8 @@ def orphans(root: Path = ROOT) -> list[Path]:
 def check(names: list[str] | None = None, root: Path = ROOT) -> list[str]:
     """One line for each disagreement between the sources and the notebooks."""
     rows = [f"{p.relative_to(root)}: no source makes this notebook" for p in orphans(root)]
+    if not write_table(root, only_check=True):
+        rows.append(f"{exercise_table.FILE}: not what the sources say: run tools/notebooks.py")
     for source in sources(names, root):
         for wanted, path in zip(expected(source), targets(source), strict=True):
             blanked = path.parent.name == "exercises"
@@ -381,6 +390,17 @@ def write(nb: NotebookNode, path: Path) -> None:
     part.replace(path)
 
 
+def write_table(root: Path = ROOT, only_check: bool = False) -> bool:
+    """Whether the package's table of exercises was what the sources say; if not, it is written."""
+    found = [read_source(path) for path in sorted(root.glob("exercises/source/*.md"))]
+    text, path = exercise_table.text(found), root / exercise_table.FILE
+    same = not found or (path.exists() and path.read_text(encoding="utf-8") == text)
+    if not same and not only_check:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    return same
+
+
 def refresh_setup(root: Path = ROOT) -> None:
     """Write the set-up cell anew into every notebook; nothing has to run again for that."""
     for source in sources(root=root):
@@ -393,6 +413,8 @@ def refresh_setup(root: Path = ROOT) -> None:
 def build(source: Path, again: bool = False, root: Path = ROOT) -> list[Path]:
     """Run the notebooks of one source that changed (all of them with `again`); returns those."""
     made = []
+    if source.parent.parent.name == "exercises":
+        write_table(root)  # which its notebooks use
     for wanted, path in zip(expected(source), targets(source), strict=True):
         blanked = path.parent.name == "exercises"
         if not again and not problems(wanted, path, blanked):

@@ -32,6 +32,7 @@ from sphinx.util import logging
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).resolve().parents[2] / "tools")]
 from address import address, slug
+from exercise_table import fold_solutions
 from lean import lighten
 from measured import unprinted
 from plain import equations
@@ -108,6 +109,8 @@ def read_directives(app: Sphinx, docname: str, source: list[str]) -> None:
     for number in unprinted(text, nbformat.from_dict(notebook)):
         logger.warning("no cell prints %s, which {measured} says", number, location=docname)
     with_directives = jupytext.reads(text, fmt="md:myst")
+    if page.parent.name == "exercises":
+        fold_solutions(with_directives.cells)
     for plain, cell in zip(notebook["cells"], with_directives.cells, strict=True):
         if plain["cell_type"] == "markdown":
             plain["source"] = cell.source

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from .diagnosis import across_reason, input_reason, near, shape_reason, value_reason
+from .exercises import passed
 from .reader import CheckFailed, Crash, Reader, argument_name, check_crashed
 
 __all__ = [
@@ -73,6 +74,7 @@ def exercise(
                     "✗ chance: numbers are drawn from the global generator. Use what you are given, or "
                     "nobody can repeat it"
                 )
+            passed(number, functions)
             print(f"Exercise {number} ({name}) is solved.")
 
         return checked

@@ -1,0 +1,43 @@
+"""What the package knows of the exercises, without the repository."""
+
+import numpy as np
+import pytest
+
+from minigen import checks
+from minigen.checks import exercises
+
+
+def test_every_check_of_every_chapter_is_known():
+    known = [e.check for e in exercises.exercises().values()]
+    names = [f"{m}.{name}" for m in checks.CHAPTERS for name in getattr(checks, m).__all__]
+    assert sorted(known) == sorted(names)
+    for e in exercises.exercises().values():
+        assert e.find_check() is getattr(getattr(checks, e.module), e.check.split(".")[1])
+        assert 1 <= e.difficulty <= 3 and 1 <= e.minutes <= 180 and e.answers and e.title
+
+
+@pytest.mark.parametrize("number", exercises.exercises())
+def test_each_book_answer_stands_alone(number):
+    """It is made from its own lines and passes the check, whatever else was solved or not."""
+    exercises._passed.clear()
+    exercises.exercises()[number].find_check()(*exercises.reference(number))
+
+
+def test_an_answer_is_the_readers_where_it_passed(capsys):
+    exercises._passed.clear()
+    (right,) = exercises.reference("2.4")
+    mine = lambda mean, cov, z: right(mean, cov, z)
+    wrong = lambda mean, cov, z: right(mean, cov, z) + 1
+    with pytest.raises(checks.CheckFailed):
+        checks.gaussian.sampling(wrong)
+    book = checks.answer("2.4")
+    assert book is not wrong
+    assert np.allclose(book(np.ones(2), np.eye(2), np.zeros((3, 2))), 1)
+    checks.gaussian.sampling(mine)
+    assert checks.answer("2.4") is mine
+    with pytest.raises(checks.CheckFailed):
+        checks.gaussian.sampling(wrong)
+    assert checks.answer("2.4") is mine  # what passed once
+    assert len(checks.answer("1.2")) == 2
+    with pytest.raises(KeyError, match="2.99"):
+        checks.answer("2.99")
