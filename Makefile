@@ -10,7 +10,7 @@ SITE := _build/html/index.html
 WORKERS ?= 2
 PORT ?= 8000
 
-.PHONY: book test notebooks offline serve lab bench address lock clean distclean help
+.PHONY: book test notebooks offline serve lab course bench address lock clean distclean help
 .DEFAULT_GOAL := help
 
 help:
@@ -20,6 +20,7 @@ help:
 	@echo "make offline     put the built book into one zip, to be read with no network"
 	@echo "make serve       serve the built book on http://localhost:$(PORT)"
 	@echo "make lab         open the notebooks in JupyterLab"
+	@echo "make course      write the exercises for a class into _build/course: students, teacher"
 	@echo "make bench       run the measurements in benchmarks/"
 	@echo "make address     write the repository's address, from git's remote or URL=https://github.com/…"
 	@echo "make lock        pin anew what the packages named in requirements.txt bring"
@@ -55,6 +56,9 @@ offline: book
 
 lab: $(STAMP)
 	$(BIN)/jupyter lab
+
+course: $(STAMP)
+	$(BIN)/python tools/notebooks.py --course _build/course
 
 bench: $(STAMP)
 	@set -e; for script in benchmarks/*.py; do \

@@ -4,6 +4,8 @@
     python tools/notebooks.py 02_gaussian    only these (a name, or e.g. exercises/02_gaussian)
     python tools/notebooks.py --all          run again what did not change, too
     python tools/notebooks.py --check        run nothing; fail when source and notebook disagree
+    python tools/notebooks.py --course DIR   exercises to hand out: DIR/students has neither hints nor solutions,
+                                             DIR/teacher both
 
     book/source/NN_name.md       -> book/NN_name.ipynb
     exercises/source/NN_name.md  -> exercises/solutions/NN_name.ipynb  complete
@@ -322,6 +324,24 @@ def cells_of(nb: NotebookNode) -> list[tuple]:
     return rows
 
 
+def course(folder: Path, root: Path = ROOT) -> list[Path]:
+    """Write the exercises for a class, without outputs: for students no hint and no solution, for the teacher both."""
+    made = []
+    for source in sorted(root.glob("exercises/source/*.md")):
+        student, teacher = blank(read_source(source)), read_source(source)
+        for cell in student.cells:
+            if cell.cell_type == "markdown":
+                cell.source = re.sub(r"(?s)<details>.*?</details>\s*", "", cell.source).strip()
+        student.cells = [cell for cell in student.cells if cell.source]
+        for name, nb in (("students", student), ("teacher", teacher)):
+            for cell in nb.cells:  # the book lies elsewhere
+                if cell.cell_type == "markdown":
+                    cell.source = re.sub(r"\[([^\]]*)\]\(\.\./[^)]*\)", r"\1", cell.source)
+            made.append(folder / name / f"{source.stem}.ipynb")
+            write(with_ids(nb), made[-1])
+    return made
+
+
 def problems(wanted: NotebookNode, path: Path, blanked: bool = False) -> list[str]:
     """Why the notebook at `path` is not a complete run of `wanted`; empty when it is."""
     if not path.exists():
@@ -438,10 +458,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("names", nargs="*", help="e.g. 02_gaussian or exercises/02_gaussian")
     parser.add_argument("--all", action="store_true", help="also run what did not change")
     parser.add_argument("--check", action="store_true", help="run nothing, report disagreements")
+    parser.add_argument("--course", type=Path, metavar="DIR", help="exercises to hand out")
     given = parser.parse_args(arguments)
     failures = []
     try:
-        if given.check:
+        if given.course:
+            print(f"{len(course(given.course))} notebooks in {given.course}")
+        elif given.check:
             failures = check(given.names)
         else:
             for source in sources(given.names):

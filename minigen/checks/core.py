@@ -10,8 +10,16 @@ from typing import Any
 
 import numpy as np
 
-from .diagnosis import across_reason, input_reason, near, shape_reason, value_reason
+from .diagnosis import (
+    across_reason,
+    input_reason,
+    near,
+    shape_reason,
+    share_reason,
+    value_reason,
+)
 from .exercises import passed
+from .properties import output_reason, response_reason
 from .reader import CheckFailed, Crash, Reader, argument_name, check_crashed
 
 __all__ = [
@@ -142,6 +150,7 @@ def compare(
     given: str = "",
     sizes: tuple[int, ...] = (),
     as_if: Callable[[np.ndarray], str | None] = lambda got: None,
+    otherwise: Callable[[], str | None] = lambda: None,
     quiet: bool = False,
 ) -> None:
     """Compare numbers; where they differ, say which typical mistake would give exactly these.
@@ -152,7 +161,7 @@ def compare(
         tolerance: relative to 1 + |want|.
         hints: (what a mistake would give, or a predicate of `got`; what to say then).
         given: the inputs, in words. sizes: their lengths.
-        as_if: says which other inputs would give this.
+        as_if: says which other inputs would give this. otherwise: says why, where the numbers alone do not.
 
     >>> compare(-1.8379, -0.9189, "log density", 1e-3, [(-1.8379, "½ counted twice")])
     Traceback (most recent call last):
@@ -186,7 +195,12 @@ def compare(
         )
     if got.dtype.kind == "c" and want.dtype.kind != "c":
         raise CheckFailed(f"{wrong}complex numbers, but real ones are wanted")
-    reason = value_reason(got, want, tolerance, sizes)
+    reason = (
+        value_reason(got, want, tolerance, sizes)
+        or output_reason(got, want)
+        or otherwise()
+        or share_reason(got, want, tolerance)
+    )
     first = np.argwhere(~np.isclose(got, want, rtol=tolerance, atol=tolerance))
     where = f" at {first[0].tolist()}" if got.ndim and len(first) else ""
     here = tuple(first[0]) if len(first) else ()
@@ -275,8 +289,14 @@ def agree(
                     )
                 return None
 
-            told = () if number else tables.get(name, ())
-            compare(got[n], want[n], name, tolerance, told, given, _sizes(case), as_if, quiet=True)
+            def otherwise(n: int = n, case: Sequence = case) -> str | None:
+                part = lambda f: lambda *args: _array(split(f(*args))[n])
+                some = [case, *(c for c in cases if c is not case and len(c) == len(case))][:3]
+                names = [argument_name(function, k) for k in range(len(case))]
+                return response_reason(part(function), part(right), some, names)
+
+            told, sizes = () if number else tables.get(name, ()), _sizes(case)
+            compare(got[n], want[n], name, tolerance, told, given, sizes, as_if, otherwise, True)
             whole = np.ndim(want[n]) and _array(want[n]).dtype.kind in "iu"
             if whole and _array(got[n]).dtype.kind == "f":
                 raise CheckFailed(

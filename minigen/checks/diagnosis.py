@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["across_reason", "input_reason", "near", "shape_reason", "value_reason"]
+__all__ = ["across_reason", "input_reason", "near", "shape_reason", "share_reason", "value_reason"]
 
 CONSTANTS = {  # factors that have a name
     "½": 0.5,
@@ -173,7 +173,13 @@ def _partly(got: np.ndarray, want: np.ndarray, tolerance: float) -> str | None:
                 return f"the first {first} of {n} are right{along}, none after them"
             if not each[: int(np.argmax(each))].any() and each[int(np.argmax(each)) :].all():
                 return f"wrong for the first {int(np.argmax(each))} of {n}{along}, right after them"
-    return f"{good.sum()} of {good.size} are right"
+    return None
+
+
+def share_reason(got: np.ndarray, want: np.ndarray, tolerance: float) -> str | None:
+    """How many are right, where some are: the least that can be said."""
+    good = np.isclose(got, want, rtol=tolerance, atol=tolerance)
+    return f"{good.sum()} of {good.size} are right" if want.ndim and good.any() else None
 
 
 def value_reason(

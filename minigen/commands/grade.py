@@ -39,7 +39,7 @@ def grade(
     notebooks = grading.find_notebooks(places)
     with ThreadPoolExecutor(workers) as pool:
         done = pool.map(partial(grading.grade, seconds=seconds), notebooks)
-        table = list(tqdm(done, "grading", len(notebooks), leave=False, delay=2))
+        table = list(tqdm(done, "grading", len(notebooks), delay=2))
     typer.echo(grading.as_text(table))
     if out is not None:
         with audio.write_whole(out) as file:
