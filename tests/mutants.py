@@ -3,14 +3,12 @@ in which people slip."""
 
 import ast
 import copy
-import re
 from collections import Counter
 from collections.abc import Iterator
 from functools import cache
-from pathlib import Path
 
-SOURCES = Path(__file__).parent.parent / "exercises" / "source"
-CELL = re.compile(r"```\{code-cell\}.*?\n(?::tags:.*?\n\n?)?(.*?)```", re.DOTALL)
+from minigen.checks import exercises as book
+
 OTHER = {
     ast.Add: ast.Sub,
     ast.Sub: ast.Add,
@@ -62,25 +60,20 @@ NAMES = {
 
 
 class Exercise:
-    """One exercise of a source: its functions, in order, and the check that they are given to."""
+    """The solution of one exercise: its functions, in order, and the check that they are given to."""
 
-    def __init__(self, chapter: int, cell: str, before: str):
-        tree = ast.parse(cell)
-        self.before = before  # imports, and the solutions of earlier exercises
-        self.definitions = [n for n in tree.body if isinstance(n, ast.FunctionDef | ast.ClassDef)]
-        call = next(
-            n
-            for n in ast.walk(tree)
-            if isinstance(n, ast.Call) and "checks." in ast.unparse(n.func)
-        )
-        _, self.module, self.check = ast.unparse(call.func).split(".")
-        self.arguments = [ast.unparse(a) for a in call.args]
-        self.name = f"{chapter}.{self.module}.{self.check}"
+    def __init__(self, known: book.Exercise):
+        tree = ast.parse("\n".join(known.solution))
+        kinds = ast.FunctionDef | ast.ClassDef
+        self.definitions = [n for n in tree.body if isinstance(n, kinds)]
+        self.before = [n for n in tree.body if not isinstance(n, kinds)]  # imports, earlier answers
+        self.arguments, self.find_check = known.answers, known.find_check
+        self.name = f"{known.number.split('.')[0]}.{known.check}"
 
     def functions(self, definitions: list[ast.stmt]) -> list:
         """The functions that the check is given, with these definitions."""
         space = {"__name__": "answers"}
-        code = ast.Module([*ast.parse(self.before).body, *definitions], [])
+        code = ast.Module([*self.before, *definitions], [])
         exec(compile(ast.fix_missing_locations(code), f"answers to {self.name}", "exec"), space)  # noqa: S102
         return [space[name] for name in self.arguments]
 
@@ -100,21 +93,7 @@ class Exercise:
 @cache
 def exercises() -> list[Exercise]:
     """All exercises that have a check, in order."""
-    found = []
-    for path in sorted(SOURCES.glob("*.md")):
-        imports, solved = [], []
-        for cell in CELL.findall(path.read_text(encoding="utf-8")):
-            try:
-                tree = ast.parse(cell)
-            except SyntaxError:  # %pip
-                continue
-            imports += [
-                ast.unparse(n) for n in tree.body if isinstance(n, ast.Import | ast.ImportFrom)
-            ]
-            if "BEGIN SOLUTION" in cell and "checks." in cell:
-                found.append(Exercise(int(path.name[:2]), cell, "\n".join([*imports, *solved])))
-                solved += [ast.unparse(n) for n in found[-1].definitions]
-    return found
+    return [Exercise(known) for known in book.exercises().values()]
 
 
 def _mutants(definition: ast.stmt) -> Iterator[tuple[str, str, ast.stmt]]:

@@ -3,7 +3,6 @@ with a reason."""
 
 import contextlib
 import functools
-import importlib
 import io
 import re
 
@@ -252,10 +251,6 @@ def exercise_called(name):
     return exercises()[NAMES.index(name)]
 
 
-def check_of(exercise):
-    return getattr(importlib.import_module(f"minigen.checks.{exercise.module}"), exercise.check)
-
-
 def verdict(check, functions):
     """None where it passes, or the message."""
     with contextlib.redirect_stdout(io.StringIO()):
@@ -269,7 +264,7 @@ def verdict(check, functions):
 @pytest.mark.parametrize("name", NAMES)
 def test_mutants_are_refused(name):
     exercise = exercise_called(name)
-    check, refused, plain = check_of(exercise), 0, 0
+    check, refused, plain = exercise.find_check(), 0, 0
     for what, definitions in list(exercise.mutants())[::EVERY]:
         if what in EQUIVALENT.get(name, ()):
             continue
@@ -331,7 +326,7 @@ def test_right_answers_pass_in_any_form(name, variant):
     functions = exercise.functions(exercise.definitions)
     if not any(isinstance(function, type) for function in functions):
         functions = [VARIANTS[variant](function) for function in functions]
-    assert verdict(check_of(exercise), functions) is None
+    assert verdict(exercise.find_check(), functions) is None
 
 
 @pytest.mark.parametrize("name", EQUIVALENT)
@@ -339,4 +334,4 @@ def test_other_right_answers_pass(name):
     exercise = exercise_called(name)
     twins = dict(exercise.mutants())
     for what in EQUIVALENT[name]:
-        assert verdict(check_of(exercise), exercise.functions(twins[what])) is None, what
+        assert verdict(exercise.find_check(), exercise.functions(twins[what])) is None, what
