@@ -19,7 +19,7 @@ from .diagnosis import (
     value_reason,
 )
 from .exercises import passed
-from .properties import output_reason, response_reason
+from .properties import mixed_reason, output_reason, response_reason
 from .reader import CheckFailed, Crash, Reader, argument_name, check_crashed
 
 __all__ = [
@@ -31,6 +31,7 @@ __all__ = [
     "ok",
     "parts",
     "require",
+    "responds",
     "turned",
 ]
 
@@ -197,6 +198,7 @@ def compare(
         raise CheckFailed(f"{wrong}complex numbers, but real ones are wanted")
     reason = (
         value_reason(got, want, tolerance, sizes)
+        or mixed_reason(got, want, *Reader.latest)
         or output_reason(got, want)
         or otherwise()
         or share_reason(got, want, tolerance)
@@ -206,6 +208,13 @@ def compare(
     here = tuple(first[0]) if len(first) else ()
     numbers = f"expected {want[here]:.6g}, got {got[here]:.6g}{where}"
     raise CheckFailed(f"{wrong}{reason} ({numbers})" if reason else f"{wrong}{numbers}")
+
+
+def responds(function: Callable, right: Callable, *case: Any) -> Callable[[], str | None]:
+    """For `compare`'s `otherwise`: how the reader's function responds to its inputs, and the right one does not."""
+    names = [argument_name(function, k) for k in range(len(case))]
+    one, two = (lambda *args, f=f: _array(f(*args)) for f in (function, right))
+    return lambda: response_reason(one, two, [case], names)
 
 
 def turned(function: Callable, *names: str) -> Callable:
@@ -274,7 +283,12 @@ def agree(
         )
         for n, name in enumerate(names):
 
-            def as_if(values: np.ndarray, n: int = n, case: Sequence = case) -> str | None:
+            def as_if(
+                values: np.ndarray, n: int = n, case: Sequence = case, want: list = want
+            ) -> str | None:
+                for m, twin in enumerate(what if len(want) > 1 else ()):
+                    if m != n and near(values, _array(want[m]), tolerance):
+                        return f"this is what belongs at place {m + 1}: {twin}"
                 answer = lambda *args: _array(split(right(*args))[n])
                 names = [argument_name(function, k) for k in range(len(case))]
                 return input_reason(values, answer, case, names, tolerance) or in_common(n)

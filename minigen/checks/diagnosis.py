@@ -381,7 +381,8 @@ def across_reason(pairs: Sequence[tuple[np.ndarray, np.ndarray, tuple[int, ...]]
 
     def constant(values: list[np.ndarray]) -> float | None:
         every = np.concatenate(values)
-        first = float(every[0])
+        every = every[~np.isnan(every)]  # 0 / 0
+        first = float(every[0]) if every.size else 0.0
         same = np.isfinite(first) and abs(first) > 1e-9 and np.allclose(every, first, 1e-5, 1e-9)
         return first if same else None
 

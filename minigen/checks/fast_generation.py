@@ -207,39 +207,19 @@ def same_noise(draw: Callable) -> None:
     mean, log_scale = np.array([0.1, -0.2, 0.3]), np.array([-1.0, -9.0, -3.0])
     noise, floor = np.array([1.5, -0.5, 2.0]), -7.0
     scale = np.exp(np.maximum(log_scale, floor))
-    for temperature in (1.0, 0.5):
-        heat = temperature
-        compare(
-            draw(mean, log_scale, noise, heat, floor),
-            mean + heat * scale * noise,
-            f"temperature {heat}",
-            1e-9,
-            [
-                (
-                    mean + heat * np.exp(log_scale) * noise,
-                    "the floor is missing under the log-scale",
-                ),
-                (mean + heat * np.maximum(log_scale, floor) * noise, "the scale is exp(log_scale)"),
-                (heat * (mean + scale * noise), "temperature scales the noise, not the mean"),
-                (
-                    mean + heat * np.exp(np.minimum(log_scale, floor)) * noise,
-                    "the floor is a smallest value: take the larger of the two",
-                ),
-                (
-                    mean + scale**2 * heat * noise,
-                    "the scale is a standard deviation, not a variance",
-                ),
-                (mean + scale * noise, "the temperature is not used"),
-            ],
-        )
-    rng = np.random.default_rng(0)
-    agree(
-        draw,
-        lambda m, s, z, heat, floor: m + heat * np.exp(np.maximum(s, floor)) * z,
-        [
-            (*rng.normal(0, 2, (3, n)), heat, floor)
-            for n, heat, floor in ((1, 0.0, -1), (9, 1.3, 0.5))
-        ],
-        "other samples",
-        1e-9,
-    )
+    right = lambda m, s, z, heat, floor: m + heat * np.exp(np.maximum(s, floor)) * z
+    heat, rng = 0.5, np.random.default_rng(0)
+    cases = [(mean, log_scale, noise, heat, floor), (mean, log_scale, noise, 1.0, floor)]
+    cases += [(*rng.normal(0, 2, (3, n)), t, low) for n, t, low in ((1, 0.0, -1.0), (9, 1.3, 0.5))]
+    hints = [
+        (mean + heat * np.exp(log_scale) * noise, "the floor is missing under the log-scale"),
+        (mean + heat * np.maximum(log_scale, floor) * noise, "the scale is exp(log_scale)"),
+        (heat * (mean + scale * noise), "temperature scales the noise, not the mean"),
+        (
+            mean + heat * np.exp(np.minimum(log_scale, floor)) * noise,
+            "the floor is a smallest value: take the larger of the two",
+        ),
+        (mean + scale**2 * heat * noise, "the scale is a standard deviation, not a variance"),
+        (mean + scale * noise, "the temperature is not used"),
+    ]
+    agree(draw, right, cases, "samples", 1e-9, hints)

@@ -10,7 +10,7 @@ from scipy.special import logsumexp
 
 from ..gaussian import Gaussian
 from ..mixture import GaussianMixture
-from .core import CheckFailed, agree, compare, exercise, parts, require
+from .core import CheckFailed, agree, compare, exercise, parts, require, responds
 
 __all__ = [
     "best_path",
@@ -225,6 +225,7 @@ def _paths(log_b: np.ndarray, log_a: np.ndarray, log_pi: np.ndarray) -> tuple[li
 def forward(function: Callable) -> None:
     """function(log_b (N, K), log_a (K, K), log_pi (K,)) -> log p."""
     log_b, log_a, log_pi = _chain()
+    right = lambda *chain: _forward(*chain)[1]
     compare(
         function(log_b[:1], log_a, log_pi),
         logsumexp(log_pi + log_b[0]),
@@ -235,6 +236,7 @@ def forward(function: Callable) -> None:
             (logsumexp(log_pi[:, None] + log_a + log_b[0]), "no transition comes before frame 1"),
             (np.exp(logsumexp(log_pi + log_b[0])), "this is p; return its logarithm"),
         ],
+        otherwise=responds(function, right, log_b[:1], log_a, log_pi),
     )
     like = np.log(np.array([[0.8, 0.1, 0.1], [0.1, 0.8, 0.1], [0.1, 0.1, 0.8]]))
     for a, name in ((like, "all paths of a small chain"), (log_a, "a chain with a direction")):
@@ -263,9 +265,10 @@ def forward(function: Callable) -> None:
                     "the first frame's density is missing",
                 ),
             ],
+            otherwise=responds(function, right, log_b, a, log_pi),
         )
     others = [_chain(k, n, seed) for k, n, seed in ((1, 4, 3), (2, 1, 4), (5, 9, 5), (4, 2, 6))]
-    agree(function, lambda *chain: _forward(*chain)[1], others, "other chains", 1e-9)
+    agree(function, right, others, "other chains", 1e-9)
     rng = np.random.default_rng(2)
     long = rng.normal(size=(3000, 3)) - 5
     got = function(long, log_a, log_pi)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["output_reason", "response_reason"]
+__all__ = ["mixed_reason", "output_reason", "response_reason"]
 
 Function = Callable[..., np.ndarray]
 
@@ -20,7 +20,17 @@ def output_reason(got: np.ndarray, want: np.ndarray) -> str | None:
     >>> output_reason(np.array([0.5, 0.7]), np.array([0.4, 0.6]))
     'they sum to 1.2, the right ones to one'
     """
-    if got.shape != want.shape or got.size < 2 or {got.dtype.kind, want.dtype.kind} - set("fiu"):
+    if got.shape != want.shape or not got.size or {got.dtype.kind, want.dtype.kind} - set("fiu"):
+        return None
+    if np.allclose(got, want, 1e-9, 1e-12):
+        return None
+    if got.size == 1 and got * want < 0:
+        signs = ("positive", "negative") if got > 0 else ("negative", "positive")
+        return "it is {}, the right value is {}".format(*signs)
+    sizes = np.abs(got[want != 0] / want[want != 0])
+    if sizes.size and sizes.min() > 30:
+        return f"far too large, {sizes.min():.0f} times or more"
+    if got.size == 1:
         return None
     for axis in range(want.ndim):
         if want.shape[axis] > 1 and np.allclose(want.sum(axis), 1):
@@ -47,6 +57,10 @@ def output_reason(got: np.ndarray, want: np.ndarray) -> str | None:
         for turn, word in ((1, "grow"), (-1, "fall")):
             if (turn * np.diff(want) >= 0).all() and (turn * np.diff(got) < 0).any():
                 return f"the right values {word} from the first to the last, these do not"
+    ends = want.min(), want.max()
+    if want.size > 7 and all(end == round(end) for end in ends) and not np.allclose(ends, (got.min(), got.max()), 1e-6, 1e-9):  # fmt: skip
+        reach = "the right values reach from {:g} to {:g}, these from {:.4g} to {:.4g}"
+        return reach.format(*ends, got.min(), got.max())
     return _line_by_line(got, want)
 
 
@@ -96,15 +110,99 @@ def _response(before: np.ndarray, after: np.ndarray) -> str | None:
     return None
 
 
+def mixed_reason(
+    got: np.ndarray, want: np.ndarray, case: Sequence, names: Sequence[str]
+) -> str | None:
+    """Whether the right numbers and one of the inputs together make these.
+
+    >>> z, e = np.array([1.0, 2.0, 4.0, 3.0]), np.array([2.0, 0.0, 5.0, 1.0])
+    >>> mixed_reason(2 * z - e, e, (z, e), ("z", "e"))
+    'it is -1 times the right value, plus 2 × `z`'
+    """
+    if want.size < 4 or got.shape != want.shape or not np.isfinite(got).all():
+        return None
+    for value, name in zip(case, names, strict=True):
+        value = value.detach().cpu().numpy() if hasattr(value, "detach") else value
+        if np.shape(value) != want.shape or not _numbers(value):
+            continue
+        sides = np.stack([np.ravel(want), np.ravel(value)], 1).astype(float)
+        share, *_ = np.linalg.lstsq(sides, np.ravel(got).astype(float))
+        exact = np.allclose(sides @ share, np.ravel(got), 1e-8, 1e-10)
+        if exact and np.linalg.matrix_rank(sides) == 2 and abs(share[1]) > 1e-6:
+            return f"it is {share[0]:.4g} times the right value, plus {share[1]:.4g} × `{name}`"
+    return None
+
+
 def response_reason(
     yours: Function, right: Function, cases: Sequence[Sequence], names: Sequence[str]
 ) -> str | None:
     """How the reader's answer responds to a change of an input, where the right one responds otherwise."""
+    with suppress(Exception):
+        if all(np.allclose(yours(*case), right(*case), 1e-9, 1e-12) for case in cases):
+            return None
     for k, name in enumerate(names):
         with suppress(Exception):  # an input that one of them cannot take
             if reason := _of_argument(yours, right, cases, k, name):
                 return reason
-    return None
+    return _where_it_is_right(yours, right, cases, names)
+
+
+def _leaves(value: Any, name: str) -> Iterator[tuple[str, Any, Callable]]:
+    """(name, value, how to put another there) of everything numeric in an argument."""
+    if isinstance(value, dict):
+        for key in value:
+            for n, v, put in _leaves(value[key], f"{name}[{key!r}]"):
+                yield n, v, lambda new, key=key, put=put: {**value, key: put(new)}
+    elif isinstance(value, list):
+        for i in range(min(3, len(value))):
+            for n, v, put in _leaves(value[i], f"{name}[{i}]"):
+                yield n, v, lambda new, i=i, put=put: [*value[:i], put(new), *value[i + 1 :]]
+    elif _numbers(value) or type(value) is int:
+        yield name, value, lambda new: new
+
+
+def _where_it_is_right(
+    yours: Function, right: Function, cases: Sequence[Sequence], names: Sequence[str]
+) -> str | None:
+    """Which inputs come in as they should, and which do not."""
+    case = cases[0]
+    before, want = yours(*case), right(*case)
+    good, bad, times = [], [], []
+    fixed = []
+    for k, argument in enumerate(case):
+        for name, value, put in _leaves(argument, names[k]):
+            at = lambda new, k=k, put=put: [*case[:k], put(new), *case[k + 1 :]]
+            with suppress(Exception):
+                other = at(value + 1 if type(value) is int else 1.1 * value + 0.1)
+                does, due = yours(*other) - before, right(*other) - want
+                if does.shape != due.shape or not np.isfinite(due).all() or not due.any():
+                    continue
+                same = np.allclose(does, due, 1e-6, 1e-9)
+                (good if same else bad).append(name)
+                share = np.ravel(does)[np.ravel(due) != 0] / np.ravel(due)[np.ravel(due) != 0]
+                if not same and np.allclose(share, share[0], 1e-6, 0) and _plain(share[0]):
+                    times.append(f"`{name}` moves it {share[0]:.4g} times as far as it should")
+            for trial, word in ((0, "zero"), (1, "one")) if type(value) is not int else ():
+                with suppress(Exception):
+                    other = at(value * 0 + trial)
+                    due = right(*other)
+                    if (
+                        due.any()
+                        and np.isfinite(due).all()
+                        and np.allclose(yours(*other), due, 1e-8, 1e-10)
+                    ):
+                        fixed.append(f"it is right where `{name}` is {word}")
+    if good and bad:
+        listed = lambda some: " and ".join(f"`{name}`" for name in some)
+        return f"it moves with {listed(good)} as it should, but not with {listed(bad)}" + (
+            f": {times[0]}" if times else ""
+        )
+    return next(iter([*times, *fixed]), None)
+
+
+def _plain(number: float) -> bool:
+    """Whether it is a factor that a slip makes: -1, 2, ½, …"""
+    return any(np.isclose(abs(number), c, 1e-6) for c in (0.25, 1 / 3, 0.5, 1, 2, 3, 4))
 
 
 def _of_argument(

@@ -87,6 +87,8 @@ class Reader:
     forbidden: dotted names that raise while it runs, under whatever name the reader knows them.
     """
 
+    latest: tuple[list, list] = [], []  # arguments of the latest call of any, and their names
+
     def __init__(self, function: Callable, forbidden: tuple[str, ...] = ()):
         self.function, self.changed, self.global_chance = function, {}, False
         self._places = list(_places(function, forbidden))
@@ -104,6 +106,7 @@ class Reader:
                 ) from None
             except Exception as error:  # whatever the reader's code raised
                 raise crash(error, self.function) from error
+        Reader.latest = list(args), [argument_name(self.function, k) for k in range(len(args))]
         for position, (before, after) in enumerate(zip(args, given, strict=True)):
             if _changed(before, after):
                 self.changed[argument_name(self.function, position)] = True

@@ -84,8 +84,8 @@ def nearest(find: Callable) -> None:
 @exercise("11.2", "straight through")
 def straight_through(pass_on: Callable) -> None:
     """pass_on(z, e) -> the value of e, with gradient 1 to z and 0 to e."""
-    z = torch.tensor([0.3, -1.0, 2.0], dtype=torch.float64, requires_grad=True)
-    e = torch.tensor([0.5, -0.5, 2.5], dtype=torch.float64, requires_grad=True)
+    z = torch.tensor([0.3, -1.0, 2.0, 0.1], dtype=torch.float64, requires_grad=True)
+    e = torch.tensor([0.5, -0.5, 2.5, 0.7], dtype=torch.float64, requires_grad=True)
     out = pass_on(z, e)
     compare(
         out,
@@ -102,11 +102,11 @@ def straight_through(pass_on: Callable) -> None:
         raise CheckFailed(
             "✗ the gradient: nothing flows back, everything is detached. The encoder will never learn"
         )
-    weight = torch.tensor([1.0, 2.0, -3.0], dtype=torch.float64)
+    weight = torch.tensor([1.0, 2.0, -3.0, 0.5], dtype=torch.float64)
     to_z, to_e = torch.autograd.grad((weight * out).sum(), (z, e), allow_unused=True)
-    to_z = torch.zeros(3) if to_z is None else to_z
-    to_e = torch.zeros(3) if to_e is None else to_e
-    if torch.equal(to_z.double(), torch.zeros(3).double()):
+    to_z = torch.zeros(4) if to_z is None else to_z
+    to_e = torch.zeros(4) if to_e is None else to_e
+    if torch.equal(to_z.double(), torch.zeros(4).double()):
         raise CheckFailed(
             "✗ the gradient: z gets none, so the encoder will never learn. "
             "Detach the difference as a whole"

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from .core import CheckFailed, agree, compare, exercise, ok, require
+from .core import CheckFailed, agree, compare, exercise, ok, require, responds
 
 __all__ = [
     "causal_convolution",
@@ -173,6 +173,7 @@ def level_probabilities(log_prob: Callable) -> None:
                 (np.exp(right), "return the logarithm of the probability"),
                 (narrow / narrow.sum(), "normalising by force hides that the edges are missing"),
             ],
+            otherwise=responds(log_prob, _log_level, code, mean, log_scale, levels),
         )
         total = np.exp(log_prob(code, mean, log_scale, levels)).sum()
         require(abs(total - 1) < 1e-9, "all levels add up to one", f"they add up to {total:.4f}")
