@@ -112,7 +112,10 @@ def _allison() -> dict:
     known = json.loads((WEIGHTS / "allison_prosody.json").read_text(encoding="utf-8"))
     means = {
         name: {context: values[0] for context, values in known[name].items()}
-        for name in ("durations", "offset", "voicing")
+        for name in ("offset", "voicing")
+    }
+    durations = {
+        context: mean + 0.5 * std**2 for context, (mean, std, _) in known["durations"].items()
     }
     english = tomllib.loads((ROOT / "minigen/data/english.toml").read_text(encoding="utf-8"))
     return {
@@ -125,6 +128,7 @@ def _allison() -> dict:
             "phones": acoustic["phones"],
             "dilations": acoustic.get("dilations", [1, 2, 4, 1, 2, 4]),
         },
+        "durations": durations,  # log of the mean duration
         **means,
         "level": known["level"],
         "rules": english["letter_to_sound"]["rules"],

@@ -197,16 +197,18 @@ class Durations:
         """Seconds of each phone, (P,).
 
         Args:
-            seed: None for the median, exp µ, of each; else durations are drawn.
+            seed: None for the mean of each, exp(µ + σ²/2), so that a sentence takes as long as on average (the
+                median, exp µ, is shorter); else durations are drawn.
             temperature: scales σ when drawing.
             total: if given, all are stretched alike until they sum to it.
         """
         keys = contexts(phones)
-        log_d = self.model.means(keys)
-        if seed is not None:
+        mean, scale = self.model.means(keys), self.model.scales(keys)
+        if seed is None:
+            d = np.exp(mean + 0.5 * scale**2)
+        else:
             noise = np.random.default_rng(seed).standard_normal(len(keys))
-            log_d = log_d + temperature * self.model.scales(keys) * noise
-        d = np.exp(log_d)
+            d = np.exp(mean + temperature * scale * noise)
         return d if total is None else d * (total / d.sum())
 
     def log_prob(self, times: Times) -> np.ndarray:
