@@ -58,7 +58,7 @@ def output_reason(got: np.ndarray, want: np.ndarray) -> str | None:
             if (turn * np.diff(want) >= 0).all() and (turn * np.diff(got) < 0).any():
                 return f"the right values {word} from the first to the last, these do not"
     ends = want.min(), want.max()
-    if want.size > 7 and all(end == round(end) for end in ends) and not np.allclose(ends, (got.min(), got.max()), 1e-6, 1e-9):  # fmt: skip
+    if want.size > 7 and want.dtype.kind == "f" and all(end == round(end) for end in ends) and not np.allclose(ends, (got.min(), got.max()), 1e-6, 1e-9):  # fmt: skip
         reach = "the right values reach from {:g} to {:g}, these from {:.4g} to {:.4g}"
         return reach.format(*ends, got.min(), got.max())
     return _line_by_line(got, want)
@@ -129,7 +129,8 @@ def mixed_reason(
         share, *_ = np.linalg.lstsq(sides, np.ravel(got).astype(float))
         exact = np.allclose(sides @ share, np.ravel(got), 1e-8, 1e-10)
         if exact and np.linalg.matrix_rank(sides) == 2 and abs(share[1]) > 1e-6:
-            return f"it is {share[0]:.4g} times the right value, plus {share[1]:.4g} × `{name}`"
+            right = f"{share[0]:.4g} times the right value, plus " if abs(share[0]) > 1e-6 else ""
+            return f"it is {right}{share[1]:.4g} × `{name}`"
     return None
 
 
@@ -186,8 +187,10 @@ def _where_it_is_right(
                 with suppress(Exception):
                     other = at(value * 0 + trial)
                     due = right(*other)
+                    says = np.ptp(due) > 0 or due.size == 1  # all alike, they would say little
                     if (
-                        due.any()
+                        says
+                        and due.any()
                         and np.isfinite(due).all()
                         and np.allclose(yours(*other), due, 1e-8, 1e-10)
                     ):
