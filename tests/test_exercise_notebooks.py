@@ -34,7 +34,7 @@ def by_exercise(notebook) -> dict[str, list]:
             pieces = re.split(r"(?m)^(?=## )", cell.source)
         for piece in pieces:
             if cell.cell_type == "markdown" and piece.startswith("## "):
-                heading = re.match(r"## Exercise (\d+\.\d+): ", piece)
+                heading = re.match(r"## Exercise (\w+\.\d+): ", piece)
                 number = heading[1] if heading else None
             if number:
                 found.setdefault(number, []).append((cell, piece))
@@ -92,7 +92,7 @@ def test_a_failed_exercise_blocks_nothing(name):
     number = None
     for cell in PAGES[name].cells:
         if cell.cell_type != "code":
-            number = (re.findall(r"## Exercise (\d+\.\d+)", cell.source) or [number])[-1]
+            number = (re.findall(r"## Exercise (\w+\.\d+)", cell.source) or [number])[-1]
             continue
         call = re.search(r"(?m)^checks\.\w+\.\w+\(", cell.source)
         failed = any(out.output_type == "error" for out in cell.outputs)

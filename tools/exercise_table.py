@@ -13,7 +13,7 @@ from nbformat import NotebookNode
 __all__ = ["FILE", "fold_solutions", "table", "text"]
 
 FILE = Path("minigen/checks/exercises.json")  # from the root of the repository
-HEADING = re.compile(r"^## Exercise (\d+\.\d+): (.+)$", re.MULTILINE)
+HEADING = re.compile(r"^## Exercise (\w+\.\d+): (.+)$", re.MULTILINE)
 EFFORT = re.compile(r"^\*Difficulty (\d) of 3, about (\d+) minutes\.\*", re.MULTILINE)
 NEXT = re.compile(r"^## ", re.MULTILINE)
 MARK = re.compile(r"^ *### (BEGIN|END) SOLUTION\n", re.MULTILINE)

@@ -141,7 +141,7 @@ def blank(solution: NotebookNode) -> NotebookNode:
     number = None
     for cell in nb.cells:
         if cell.cell_type != "code":
-            headings = re.findall(r"^#+ .*?\bExercise (\d+\.\d+)", cell.source, re.MULTILINE)
+            headings = re.findall(r"^#+ .*?\bExercise (\w+\.\d+)", cell.source, re.MULTILINE)
             number = headings[-1] if headings else number
             if BEGIN in cell.source or END in cell.source:
                 raise NotebookError(f"{BEGIN}/{END} stand in a text cell; only code can be blanked")
@@ -248,7 +248,7 @@ def judge(cell: NotebookNode, allow_blanks: bool) -> None:
         if out.output_type == "error":
             expected = BLANK_TAG in cell.metadata.get("tags", [])
             is_blank = out.ename in ("NotImplementedError", "CheckFailed") and re.search(
-                r"Exercise \d+\.\d+", out.evalue
+                r"Exercise \w+\.\d+", out.evalue
             )
             if allow_blanks and is_blank:
                 tags = cell.metadata.setdefault("tags", [])

@@ -76,7 +76,7 @@ def read_cells(path: Path) -> list[tuple[str, str]]:
 def which(cells: Iterable[tuple[str, str]]) -> list[Exercise]:
     """All exercises of the chapters that a notebook is about."""
     text = "\n".join(text for _, text in cells)
-    chapters = set(re.findall(r"\bExercise (\d+)\.\d+\b", text))
+    chapters = set(re.findall(r"\bExercise (\w+)\.\d+\b", text))
     called = set(re.findall(r"\bchecks\.(\w+)\.\w+\(", text))
     modules = {e.module for e in exercises().values() if e.number.split(".")[0] in chapters}
     return [e for e in exercises().values() if e.module in modules | called]

@@ -23,7 +23,7 @@ from .reader import CheckFailed
 
 __all__ = ["judge", "serve", "statements"]
 
-HEADING = re.compile(r"\bExercise (\d+\.\d+)\b")
+HEADING = re.compile(r"\bExercise (\w+\.\d+)\b")
 MAGIC = re.compile(r"^(\s*)[%!?].*", re.MULTILINE)
 MEMORY = 8 << 30  # bytes that a grading process may have
 
