@@ -16,23 +16,23 @@ import numpy as np
 
 from minigen import audio, metrics, results
 from minigen.audio.source_filter import copy_synthesis
-from minigen.conditioning import mel_bands
 from minigen.data import Utterance
 from minigen.speech import corpus, waveform_model
+from minigen.speech.scoreboard import from_mel_alone
 from minigen.speech.vocoder import vocode
 
 CORPORA = ("allison", "spoken_digits", "fsdd")  # of training/waveform-cpu-*.toml
 UNSEEN = "ljspeech"  # in no recipe that was run
-UNITS = {"log_mel": "dB", "mcd": "dB", "f0": "cents", "voicing": "%", "stoi": "", "std_ratio": ""}
+UNITS = {
+    "log_mel": "dB",
+    "mcd": "dB",
+    "f0": "median |error|, cents",
+    "gross": "% of frames more than 600 cents off",
+    "voicing": "%",
+    "stoi": "",
+    "std_ratio": "",
+}
 Maker = Callable[[Utterance], np.ndarray]
-
-
-def from_mel_alone(clip: Utterance, mels: int = 32) -> np.ndarray:
-    """Griffin-Lim: the mel bands spread back to a spectrum by least squares, and phases that suit it."""
-    hop, n_fft = clip.rate // 100, audio.frame_length(clip.rate)
-    bank = audio.mel_filterbank(clip.rate, n_fft, mels)  # (M, F)
-    magnitude = np.maximum(np.linalg.pinv(bank) @ np.exp(mel_bands(clip.audio, clip.rate, mels)), 0)
-    return np.pad(audio.griffin_lim(magnitude, hop), (hop // 2, 0))  # frames lie around (n + ½) hop
 
 
 def measure(make: Maker, clips: list[Utterance]) -> dict[str, float]:

@@ -73,6 +73,7 @@ def test_the_scoreboard_prints_rows_and_writes_only_whole_tables(capsys, monkeyp
     board, written = load("scoreboard"), {}
     row = {name: 1.0 for name in board.UNITS}
     monkeypatch.setattr(board, "measure_row", lambda name: row)
+    monkeypatch.setattr(board, "costs", dict)
     monkeypatch.setattr(board.results, "write", lambda *what: written.update([what]))
     board.main(["µ-law"])
     assert "µ-law" in capsys.readouterr().out and not written

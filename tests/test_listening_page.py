@@ -2,6 +2,7 @@
 
 import json
 import re
+from os.path import normpath
 
 import pytest
 from listening_clips import PAIRS
@@ -132,7 +133,7 @@ def test_the_interval_is_wilsons(browser, home):
 
 
 def test_stopping_early_counts_what_was_answered(browser, home):
-    listener = Listener(browser, f"{home}/ab.html")
+    listener = Listener(browser, f"{home}/ab.html?seed=7")
     listener.page.click("#begin")
     assert listener.page.is_hidden("#stop")  # nothing to score yet
     answers = [listener.answer(lambda a, b: "b") for _ in range(4)]
@@ -156,8 +157,11 @@ def test_no_answer_before_both_were_heard_and_keys_can_be_switched_off(browser, 
     assert page.inner_text("#trial-title") == "Pair 1 of 30"
     assert "Play A and B" in page.inner_text("#status")
     assert page.get_attribute("#choose-a", "aria-disabled") == "true"
-    listener.play("b")
+    page.evaluate("play('b'); choose('a')")  # too early once more, while B sounds
+    assert "Play A and B" in page.inner_text("#status")
+    page.wait_for_selector("button.playing", state="detached")
     assert page.get_attribute("#choose-a", "aria-disabled") is None
+    assert page.inner_text("#status") == ""  # what it asked for is done
     page.click("#choose-a")
     assert page.inner_text("#trial-title") == "Pair 2 of 30"
     listener.context.close()
@@ -215,6 +219,9 @@ def test_it_works_from_a_disk(browser):
     listener.page.click("#stop")
     assert listener.rows() == expected(answers)
     assert not listener.errors
+    back = listener.page.get_attribute("#back a", "href")
+    assert (ROOT / normpath(f"_static/{back}")).with_suffix(".ipynb").exists()  # the site's _static
+    assert listener.page.is_visible("#back")
     listener.context.close()
 
 
@@ -228,6 +235,7 @@ def test_in_a_chapter_it_follows_the_switch(browser, home, tmp_path):
     )
     frame = page.wait_for_selector("iframe").content_frame()
     frame.wait_for_selector("#begin")
+    assert frame.is_hidden("#back")
     ground = "getComputedStyle(document.body).backgroundColor"
     assert frame.evaluate(ground) == "rgb(20, 24, 30)"
     page.evaluate("document.documentElement.dataset.theme = 'light'")

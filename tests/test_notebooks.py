@@ -62,6 +62,13 @@ def test_outputs_name_no_place_on_this_machine(path):
     assert not leaked
 
 
+@pytest.mark.parametrize("path", [p for p in PAGES if p.parent.name == "book"], ids=name)
+def test_no_line_of_code_scrolls_sideways(path):
+    shown = code_cells(path)[1:]  # the set-up is folded away
+    lines = [line for cell in shown for line in cell["source"].split("\n")]
+    assert not [line for line in lines if len(line) > 84]
+
+
 def test_every_page_is_in_the_table_of_contents():
     """A notebook that no menu leads to would never be read (solutions are linked from pages)."""
     toc = (ROOT / "_toc.yml").read_text(encoding="utf-8")

@@ -102,7 +102,7 @@ def loose(text: str) -> list[tuple[str, str]]:
     defined = {_value(number) for number in re.findall(rf"(?<![\w.]){NUMBER}", own)}
     prose = re.sub(r"\A---.*?^---$", "", text, flags=re.MULTILINE | re.DOTALL)
     prose = re.sub(r"^(`{3,}|:{3,}).*?^\1[ ]*$", "\n\n", prose, flags=re.MULTILINE | re.DOTALL)
-    prose = re.sub(r"\$\$.*?\$\$", " ", prose, flags=re.DOTALL)
+    prose = re.sub(r"\$\$.*?\$\$|^<[^>]*>", " ", prose, flags=re.MULTILINE | re.DOTALL)
     found = []
     for sentence in SENTENCE.split(prose):
         if "{cite" in sentence:

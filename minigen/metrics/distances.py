@@ -232,8 +232,8 @@ def voicing_error(generated: ArrayLike, recorded: ArrayLike) -> float:
 
 def pitch_errors(
     generated: ArrayLike, recorded: ArrayLike, rate: int, warp: bool = False, **tracker: float
-) -> tuple[float, float]:
-    """`f0_rmse` in cents and `voicing_error` of two waveforms, both tracked by `pitch.f0` each 5 ms.
+) -> tuple[float, float, float]:
+    """`f0_error` (median cents, gross share) and `voicing_error` of two waveforms, tracked by `pitch.f0` each 5 ms.
 
     Args:
         generated, recorded: (T,), (T',); of the same length unless `warp`.
@@ -248,7 +248,7 @@ def pitch_errors(
     if warp:
         i, j = warping_path(mel_cepstra(generated, rate), mel_cepstra(recorded, rate))
         a, b = a[np.minimum(i, len(a) - 1)], b[np.minimum(j, len(b) - 1)]
-    return f0_rmse(a, b), voicing_error(a, b)
+    return *f0_error(a, b), voicing_error(a, b)
 
 
 # ---------------------------------------------------------------- listeners, imitated
@@ -462,7 +462,8 @@ def compare(
     cut or filled up to its recording's length. F0 where both have one; NaN if there is no such frame.
 
     Returns:
-        "mcd", "lsd", "log_mel" in dB, "stft", "f0" in cents, "voicing" in %, "std_ratio".
+        "mcd", "lsd", "log_mel" in dB, "stft", "f0" (median |error| in cents), "gross" (% of frames more than
+        600 cents off), "voicing" in %, "std_ratio".
 
     What it cannot hear: what none of its distances can.
     """
@@ -470,7 +471,7 @@ def compare(
     for made, real in zip(generated, recorded, strict=True):
         made, real = np.asarray(made, dtype=float), np.asarray(real, dtype=float)
         cut = fit_length(made, len(real))
-        cents, unvoiced = pitch_errors(made if warp else cut, real, rate, warp)
+        cents, gross, unvoiced = pitch_errors(made if warp else cut, real, rate, warp)
         rows.append(
             {
                 "mcd": mel_cepstral_distortion(made if warp else cut, real, rate),
@@ -478,6 +479,7 @@ def compare(
                 "log_mel": log_mel_distance(cut, real, rate),
                 "stft": stft_distance(cut, real, rate),
                 "f0": cents,
+                "gross": 100 * gross,
                 "voicing": 100 * unvoiced,
                 "std_ratio": std_ratio(made if warp else cut, real),
             }

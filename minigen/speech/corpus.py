@@ -225,9 +225,14 @@ def ready(clip: Utterance, rate: int) -> Utterance:
     return replace(clip, audio=x, rate=rate, f0=f0, phones=phones)
 
 
-def as_batch(clip: Utterance, dither: float = 0.0, spec: VoiceSpec = DIGITS) -> dict[str, Tensor]:
-    """One clip with phones and F0 as a batch of one, dithered: what `forward` and `conditioning` take."""
-    frames, phase = conditioning.features(clip, spec=spec)
+def as_batch(
+    clip: Utterance, dither: float = 0.0, spec: VoiceSpec = DIGITS, follow_audio: bool = True
+) -> dict[str, Tensor]:
+    """One clip with phones and F0 as a batch of one, dithered: what `forward` and `conditioning` take.
+
+    `follow_audio` as in `conditioning.features`: whether the phase is the recording's own, or the sum of F0.
+    """
+    frames, phase = conditioning.features(clip, follow_audio, spec)
     noise = np.random.default_rng(0).normal(0, 1, len(clip.audio))
     audio = clip.audio + (dither * noise).astype(np.float32)
     return {

@@ -14,14 +14,22 @@ from functools import cache
 import numpy as np
 
 from .. import metrics
-from ..audio import fit_length, mu_law_decode, mu_law_encode
+from ..audio import (
+    fit_length,
+    frame_length,
+    griffin_lim,
+    mel_filterbank,
+    mu_law_decode,
+    mu_law_encode,
+)
 from ..audio.source_filter import copy_synthesis
+from ..conditioning import mel_bands
 from ..data import Utterance, spoken_digits
 from ..timeseries import lpc_analysis, lpc_excitation, lpc_synthesis
 from .corpus import held_out
 from .hmm_synthesis import HMMSynthesizer
 
-__all__ = ["ROWS", "Row", "measure", "measure_row"]
+__all__ = ["ROWS", "Row", "from_mel_alone", "measure", "measure_row"]
 
 
 @dataclass(frozen=True)
@@ -76,12 +84,30 @@ def _mu_law(clips: Sequence[Utterance]) -> list[np.ndarray]:
     return [mu_law_decode(mu_law_encode(x)) for x in _recording(clips)]
 
 
+def from_mel_alone(clip: Utterance, mels: int = 32) -> np.ndarray:
+    """Griffin-Lim: the mel bands spread back to a spectrum by least squares, and phases that suit it."""
+    hop, n_fft = clip.rate // 100, frame_length(clip.rate)
+    bank = mel_filterbank(clip.rate, n_fft, mels)  # (M, F)
+    magnitude = np.maximum(np.linalg.pinv(bank) @ np.exp(mel_bands(clip.audio, clip.rate, mels)), 0)
+    waveform = np.pad(griffin_lim(magnitude, hop), (hop // 2, 0))  # frames lie around (n + ½) hop
+    return fit_length(waveform, len(clip.audio))
+
+
+def _griffin_lim(clips: Sequence[Utterance]) -> list[np.ndarray]:
+    return [from_mel_alone(clip) for clip in clips]
+
+
 def _vocoder(clips: Sequence[Utterance]) -> list[np.ndarray]:
     return [copy_synthesis(clip) for clip in clips]
 
 
+@cache
+def _hmm_voice() -> HMMSynthesizer:
+    return HMMSynthesizer.fit(held_out()[0])
+
+
 def _hmm(clips: Sequence[Utterance]) -> list[np.ndarray]:
-    voice = HMMSynthesizer.fit(held_out()[0])
+    voice = _hmm_voice()
     return [voice.speak(clip.text, clip.speaker).astype(float) for clip in clips]
 
 
@@ -110,15 +136,18 @@ def _codes(clips: Sequence[Utterance]) -> list[np.ndarray]:
     return [made.audio.astype(float) for made in said]
 
 
-def _mel_bands(clips: Sequence[Utterance]) -> list[np.ndarray]:
-    from .vocoder import vocode
+def _mel_bands(model: str) -> Callable:
+    def make(clips: Sequence[Utterance]) -> list[np.ndarray]:
+        from .vocoder import vocode
 
-    return [vocode(clip.audio, clip.rate).audio.astype(float) for clip in clips]
+        return [vocode(clip.audio, clip.rate, model).audio.astype(float) for clip in clips]
+
+    return make
 
 
 def _neural(name: str, temperature: float = 1.0) -> Callable:
     def make(clips: Sequence[Utterance]) -> list[np.ndarray]:
-        from . import corpus, evaluation, unconditional, voice
+        from . import corpus, evaluation, synthesis, unconditional, voice
 
         if "checkpoint" in name:
             steps = [row["step"] for row in unconditional.card("checkpoints")["checkpoints"]]
@@ -126,8 +155,8 @@ def _neural(name: str, temperature: float = 1.0) -> Callable:
         else:
             model = voice.load(name)
         conds = [model.conditioning(corpus.as_batch(clip)) for clip in clips]
-        waves = evaluation.synthesize_all(model, conds, temperature=temperature)
-        return [wave.astype(float) for wave in waves]
+        sample = lambda cond, seed: synthesis.sample(model, cond, seed, temperature, "numba")
+        return [wave.astype(float) for wave in evaluation.in_batches(sample, conds)]
 
     return make
 
@@ -140,7 +169,8 @@ ROWS = [
     Row("recording, another tempo", None, "the same word and voice, 1.2 times as fast", _other_tempo),
     Row("whisper", None, "the vocoder of chapter 3 with noise for pulses", _whisper),
     Row("µ-law", 1, "the recording at 8 bits", _mu_law),
-    Row("vocoder", 3, "cepstra and F0 of the recording", _vocoder),
+    Row("Griffin-Lim", 1, "mel bands of the recording", _griffin_lim),
+    Row("pulses and filters", 3, "cepstra and F0 of the recording", _vocoder),
     Row("HMM synthesis", 3, "the word and the speaker", _hmm),
     Row("linear prediction", 5, "filters and F0 of the recording", _linear_prediction),
     Row("WaveNet, checkpoint before", 7, "phones, times, F0, speaker", _neural("checkpoint before")),
@@ -150,7 +180,8 @@ ROWS = [
     Row("teacher", 14, "phones, times, F0, speaker", _neural("teacher")),
     Row("teacher, noise × 0.7", 14, "phones, times, F0, speaker", _neural("teacher", 0.7)),
     Row("student", 14, "phones, times, F0, speaker", _neural("student")),
-    Row("student, mel bands", 14, "mel bands and F0 of the recording", _mel_bands),
+    Row("teacher, mel bands", 14, "mel bands and F0 of the recording", _mel_bands("teacher")),
+    Row("student, mel bands", 14, "mel bands and F0 of the recording", _mel_bands("student")),
 ]  # fmt: skip
 
 

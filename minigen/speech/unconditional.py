@@ -57,11 +57,19 @@ def split() -> tuple[list[Utterance], list[Utterance], list[Utterance]]:
 
 
 @torch.no_grad()
-def nats(net: WaveNet | TeacherVoice, clips: list[Utterance], dither: float = DITHER) -> float:
-    """Mean log-density of a sample of dithered clips, in nats for a unit of amplitude."""
+def nats(
+    net: WaveNet | TeacherVoice,
+    clips: list[Utterance],
+    dither: float = DITHER,
+    follow_audio: bool = True,
+) -> float:
+    """Mean log-density of a sample of dithered clips, in nats for a unit of amplitude.
+
+    A TeacherVoice is given each recording's own phase with `follow_audio`, without it the sum of F0, as in speaking.
+    """
     total, count = 0.0, 0
     for clip in clips:
-        batch = as_batch(clip, dither)
+        batch = as_batch(clip, dither, follow_audio=follow_audio)
         params = net(batch) if isinstance(net, TeacherVoice) else net(batch["audio"])
         head = net.wavenet.head if isinstance(net, TeacherVoice) else net.head
         total += head.log_density(params, batch["audio"]).sum().item()
