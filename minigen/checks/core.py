@@ -28,8 +28,10 @@ __all__ = [
     "agree",
     "compare",
     "exercise",
+    "finds_bugs",
     "ok",
     "parts",
+    "predicts",
     "require",
     "responds",
     "turned",
@@ -319,3 +321,69 @@ def agree(
     count = f", for {len(cases)} inputs" if len(cases) > 1 else ""
     for name in names:
         ok(f"{name} is right{count}")
+
+
+def finds_bugs(
+    is_right: Callable,
+    right: Iterable[tuple[Sequence, str]],
+    bugs: Iterable[tuple[Sequence, str]],
+    contract: str,
+) -> None:
+    """A reader's test passes what is right and refuses what has a planted bug.
+
+    Args:
+        is_right: the reader's test, which returns True or False.
+        right: (the test's arguments, what they are in words), of things that are right.
+        bugs: (the test's arguments, what is wrong with them).
+        contract: what a right one does, said to a reader whose test refuses it.
+
+    >>> halves = [((lambda x: x / 2,), "a half")], [((lambda x: x - 2,), "it subtracts")], "f(x) = x / 2"
+    >>> finds_bugs(lambda f: f(6) == 3, *halves)
+    ✓ your test passes a half
+    ✓ it finds 1 planted bug
+    >>> finds_bugs(lambda f: f(4) == 2, *halves)
+    Traceback (most recent call last):
+        ...
+    minigen.checks.reader.CheckFailed: ✗ your test passes one with a bug: it subtracts
+    """
+    bugs = list(bugs)
+    for arguments, words in right:
+        passes = bool(is_right(*arguments))
+        require(passes, f"your test passes {words}", f"your test refuses {words}: {contract}")
+    for arguments, wrong in bugs:
+        if bool(is_right(*arguments)):
+            raise CheckFailed(f"✗ your test passes one with a bug: {wrong}")
+    ok(f"it finds {len(bugs)} planted bug{'s' * (len(bugs) > 1)}")
+
+
+def predicts(prediction: Callable, questions: Mapping[str, tuple[float | str, float, str]]) -> None:
+    """A reader's prediction, made before the run, against what the run gives.
+
+    Args:
+        prediction: the reader's; without arguments, it returns {question: number or word}.
+        questions: {question: (what the run gives, relative tolerance, why it does)}. A word has no tolerance.
+
+    >>> questions = {"dB": (6.02, 0.01, "a factor of two in amplitude is four in power")}
+    >>> predicts(lambda: {"dB": 6}, questions)
+    ✓ dB: you predicted 6, and the run gives 6.02
+    >>> predicts(lambda: {"dB": 3}, questions)
+    Traceback (most recent call last):
+        ...
+    minigen.checks.reader.CheckFailed: ✗ dB: the run does not give 3. Think again: a factor of two in amplitude is four in power
+    """
+    given = prediction()
+    if not isinstance(given, Mapping) or set(given) != set(questions):
+        raise CheckFailed(f"✗ the prediction: return one answer for each of {', '.join(questions)}")
+    for question, (truth, tolerance, why) in questions.items():
+        guess = given[question]
+        word = isinstance(truth, str)
+        if word != isinstance(guess, str):
+            kind = "a word" if word else "a number"
+            raise CheckFailed(f"✗ {question}: expected {kind}, got {guess!r}")
+        close = guess == truth if word else abs(guess - truth) <= tolerance * abs(truth)
+        run = truth if word else f"{truth:.4g}"
+        require(
+            close,
+            f"{question}: you predicted {guess}, and the run gives {run}",
+            f"{question}: the run does not give {guess}. Think again: {why}",
+        )

@@ -113,14 +113,14 @@ MISTAKES = [
     ("level_probabilities", density, "density times the width"),
     ("level_probabilities", edges(log=False), "return the logarithm"),
     ("causality_test", lambda net, field, length: True, "sees x.t. itself"),
-    ("causality_test", lambda net, field, length: False, "refuses a right network"),
+    ("causality_test", lambda net, field, length: False, "refuses a network"),
     ("causality_test", only_the_future, "sees x.t. itself"),
     ("causality_test", tests_causality(batch=1), "another one in the batch"),
     ("causality_test", tests_causality(part=1), "mean of the whole waveform"),
     (
         "causality_test",
         tests_causality(sees=lambda t, f: (max(0, t - f), t + 1)),
-        "refuses a right",
+        "refuses a network",
     ),
     ("causality_test", tests_causality(times=lambda n: range(2)), "one sample fewer"),
 ]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from minigen import checks
-from minigen.checks.core import CheckFailed, agree, compare, exercise, require
+from minigen.checks.core import CheckFailed, agree, compare, exercise, predicts, require
 
 
 @exercise("9.9", "half")
@@ -116,3 +116,19 @@ def test_require():
 def test_unknown_chapter():
     with pytest.raises(AttributeError, match="gaussian"):
         _ = checks.chapter_99
+
+
+def test_a_prediction_is_held_against_the_run(capsys):
+    questions = {"width": (2.0, 0.1, "it doubles"), "which": ("left", 0, "it leans")}
+    predicts(lambda: {"which": "left", "width": 2.15}, questions)
+    assert "predicted 2.15, and the run gives 2" in capsys.readouterr().out
+    for guess, why in [
+        ({"width": 2.0}, "one answer for each of width, which"),
+        ([2.0, "left"], "one answer for each"),
+        ({"width": "2", "which": "left"}, "expected a number"),
+        ({"width": 2, "which": 1}, "expected a word"),
+        ({"width": 3, "which": "left"}, "not give 3. Think again: it doubles"),
+        ({"width": 2, "which": "right"}, "not give right. Think again: it leans"),
+    ]:
+        with pytest.raises(CheckFailed, match=why):
+            predicts(lambda guess=guess: guess, questions)
