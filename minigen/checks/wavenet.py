@@ -41,7 +41,7 @@ def receptive_field(field: Callable) -> None:
             ),
             (
                 [1 + (k - 1) * (2**n - 1) for n, _, k in cases],
-                "the ladder is climbed `cycles` times",
+                "the dilations are repeated `cycles` times",
             ),
             (
                 [1 + (k - 1) * (2 ** (n * c) - 1) for n, c, k in cases],
