@@ -372,13 +372,16 @@ def _halver(taps: int, window: Callable = np.hanning, bug: str = "") -> Callable
     k = np.arange(-taps, taps + 1)
     cut = 0.25 if bug == "dull" else 0.5  # in units of half of the old rate
     h = cut * np.sinc(cut * k) * window(2 * taps + 3)[1:-1]
-    h = h / h.sum() * (0.5 if bug == "soft" else 1.0)
+    h = h / h.sum()
 
     def halve(x: np.ndarray) -> np.ndarray:
         if bug == "drop":
             return x[::2]
         if bug == "after":
             return np.convolve(x[::2], h, "same")
+        if bug == "blocks":
+            pieces = [np.convolve(x[n : n + 512], h)[taps:-taps] for n in range(0, len(x), 512)]
+            return np.concatenate(pieces)[::2]
         y = np.convolve(x, h, "same")
         return np.append(0.0, y)[::2][: -(-len(x) // 2)] if bug == "late" else y[::2]
 
@@ -397,7 +400,7 @@ HALVING_BUGS = {
     "drop": "every second sample and nothing filtered out: a tone of 3,000 Hz is heard at 1,000",
     "after": "it filters after every second sample was dropped, when the folding has happened",
     "late": "it is one sample late: sample n of the result belongs to sample 2n - 1",
-    "soft": "all tones come out at half of their amplitude: the filter's taps do not add up to one",
+    "blocks": "it filters blocks of 512 samples, each as if silence lay around it: a rattle at their edges",
     "dull": "it cuts at 1,000 Hz: what the new rate could hold is lost",
 }
 
