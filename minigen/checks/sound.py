@@ -348,20 +348,26 @@ def sums_of_sounds(prediction: Callable) -> None:
             "twice": (
                 louder(word + word, word),
                 0.02,
-                "the two swing together, so every sample changes by the same factor; "
-                "20 log10 of it. Or by its square in power, and 10 log10",
+                (
+                    "the two swing together, so every sample changes by the same factor; "
+                    "20 log10 of it. Or by its square in power, and 10 log10"
+                ),
             ),
             "noise": (
                 louder(word + noises[0], word),
                 0.02,
-                "they do not swing together: the mean of (a + b)² is that of a², of b², and of 2ab, "
-                "and the last is nothing. So powers add, not amplitudes",
+                (
+                    "they do not swing together: the mean of (a + b)² is that of a², of b², and of 2ab, "
+                    "and the last is nothing. So powers add, not amplitudes"
+                ),
             ),
             "average": (
                 louder(noises.mean(0), noises[0]),
                 0.02,
-                "the sum of independent noises has the sum of their powers; dividing by how many there "
-                "are divides the power by the square of that. It is softer, so the number is negative",
+                (
+                    "the sum of independent noises has the sum of their powers; dividing by how many there "
+                    "are divides the power by the square of that. It is softer, so the number is negative"
+                ),
             ),
         },
     )
