@@ -37,6 +37,18 @@ EQUIVALENT = {  # what is changed makes no difference, so they are right
     "1.sound.aliasing": [
         "alias: np.minimum(rest, rate - rest) -> np.minimum(rate - rest, rest)",
     ],
+    "1.sound.halving_test": [
+        "is_right: 8000 -> 8001",
+        "is_right: np.cos(2 * np.pi * hz * t + 1) -> np.sin(2 * np.pi * hz * t + 1)",
+        "is_right: 2001 -> 2002",
+        "is_right: range(2400, 4000, 100) -> range(2400, 4000, 100 - 1)",
+        "is_right: 1601 -> 1602",
+        "is_right: 2400 -> 2401",
+        "is_right: 4000 -> 3999",
+        "is_right: 100 -> 101 (2)",
+        "is_right: 2000 -> 1999",
+        "is_right: 200 -> 199",
+    ],
     "2.gaussian.pooled_covariance": [
         "pooled: g - g.mean(axis=0) -> g + g.mean(axis=0)",
         "pooled: g - g.mean(axis=0) -> g",
