@@ -188,6 +188,10 @@ def maximum_likelihood(fit: Callable) -> None:
         1e-9,
         [
             (spread(np.ones(n), right_mean) / n, "each product counts once: it counts w_n times"),
+            (
+                spread(np.ones(n), right_mean) / total,
+                "the weights are in the divisor alone: each product counts w_n times",
+            ),
             (spread(w, x.mean(0)) / total, "taken around the plain mean: it is the weighted one"),
             (
                 spread(w**2, right_mean) / total,
@@ -426,6 +430,7 @@ def shrinkage(curve: Callable) -> None:
             [Gaussian(centre, (1 - b) * cov + b * target).log_prob(x).mean() for b in a]
         )
 
+    nats = lambda covs: np.array([Gaussian(mean, c).log_prob(held_out).mean() for c in covs])
     ball = np.trace(S) / d * np.eye(d)
     want = scores(S, ball, held_out, mean, amounts)
     others = [(_problem(n, d)[0], _problem(m, d)[0], a) for n, m, d, a in (
@@ -463,6 +468,12 @@ def shrinkage(curve: Callable) -> None:
                 scores(S, np.diag(np.diag(S)), held_out, mean, amounts),
                 "shrunk towards the diagonal of S; here the target is tr(S)/D · I",
             ),
+            (
+                nats([S + a * ball for a in amounts]),
+                "S is not multiplied by 1 - a: the power grows",
+            ),
+            (nats([(1 - a) * S + ball for a in amounts]), "the round part is not multiplied by a"),
+            (nats([a * ball for a in amounts]), "(1 - a) S is missing"),
             (want * len(held_out), "summed over the held-out frames: average them"),
             (want / d, "divided by D: nats a frame are wanted"),
             (-want, "the sign is turned round: higher must be better"),
@@ -619,7 +630,8 @@ def where_draws_lie(prediction: Callable) -> None:
 
 def _halves(d: int, scale: float, bug: str = "") -> tuple[Callable, Callable]:
     """log_prob and sample of one Gaussian, or with a planted bug."""
-    _, mean, cov = _problem(1, d, scale)
+    L = scale * (np.tril(np.ones((d, d)), -1) + np.diag(np.linspace(0.5, 1.2, d)))
+    mean, cov = scale * np.arange(1.0, d + 1), L @ L.T
     model = Gaussian(mean, cov)
     root = np.diag(np.sqrt(np.diag(cov))) if bug == "alone" else model.cholesky
 

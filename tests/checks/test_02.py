@@ -157,7 +157,7 @@ def predicted(**change):
     return lambda: {"likelier": 80, "away": 160**0.5, "left": (1 - 0.95**2) ** 0.5} | change
 
 
-def halves_trial(n=40_000, gap=0.05, by=lambda gap: np.abs(gap).mean(), cov=lambda x: np.cov(x.T)):
+def halves_trial(n=4000, gap=0.2, by=lambda gap: np.abs(gap).mean(), cov=lambda x: np.cov(x.T)):
     """The right test, or one that looks at less."""
 
     def is_right(log_prob, sample):
@@ -170,7 +170,7 @@ def halves_trial(n=40_000, gap=0.05, by=lambda gap: np.abs(gap).mean(), cov=lamb
 
 def only_moments(log_prob, sample):
     """That the centre of the draws is the highest point."""
-    x = sample(40_000, 0)
+    x = sample(4000, 0)
     return log_prob(x.mean(0)[None])[0] >= log_prob(x).max() - 0.01
 
 
@@ -369,9 +369,10 @@ MISTAKES = [
     ("two_halves_test", lambda log_prob, sample: True, "the wrong way round"),
     ("two_halves_test", lambda log_prob, sample: False, "refuses a Gaussian of 2 numbers"),
     ("two_halves_test", halves_trial(n=60), "refuses a Gaussian"),
-    ("two_halves_test", halves_trial(by=lambda gap: abs(gap.mean())), "the wrong way round"),
+    ("two_halves_test", halves_trial(by=lambda gap: gap.mean()), "½ log 2π once"),
     ("two_halves_test", halves_trial(by=np.std), "½ log 2π once"),
     ("two_halves_test", halves_trial(cov=lambda x: np.diag(x.var(0))), "refuses a Gaussian"),
+    ("two_halves_test", lambda log_prob, sample: log_prob(sample(9, 0)) < 0, "not 9 values"),
     ("two_halves_test", only_moments, "the wrong way round"),
 ]
 

@@ -60,14 +60,22 @@ EQUIVALENT = {  # what is changed makes no difference, so they are right
         "pooled: g.mean(axis=0) -> g.mean() (2)",
     ],
     "2.gaussian.sampling": [
-        "sample: mean + z @ np.linalg.cholesky(cov).T -> mean - z @ np.linalg.cholesky(cov).T",
+        "sample: mean + z @ root.T -> mean - z @ root.T",
+        "sample: np.maximum(values, 0) -> np.maximum(0, values)",
     ],
     "2.gaussian.shrinkage": [
-        "curve: np.array([my_log_density(held_out, mean, (1 - a) * S + a * target).mean() for a in amounts]) -> [my_log_density(held_out, mean, (1 - a) * S + a * target).mean() for a in amounts]",
+        "curve: np.array(scores) -> scores",
     ],
     "2.gaussian.conditional": [
         "predict: (:k, :k) -> (:k, :k)",
         "predict: (k:, k:) -> (k:, k:)",
+    ],
+    "2.gaussian.two_halves_test": [
+        "is_right: np.abs(own - log_prob(x)).mean() < 0.2 -> np.abs(own - log_prob(x)).mean() <= 0.2",
+        "is_right: 4000 -> 4001",
+        "is_right: 0 -> 1",
+        "is_right: 0.2 -> 0.4",
+        "is_right: np.abs(own - log_prob(x)) -> np.square(own - log_prob(x))",
     ],
     "3.mixtures.log_sum_exp": [
         "log_sum_exp: 0 -> -1",
