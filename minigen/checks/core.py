@@ -323,14 +323,6 @@ def agree(
         ok(f"{name} is right{count}")
 
 
-def _verdict(answer: Any) -> bool:
-    """A reader's test's answer as True or False."""
-    try:
-        return bool(answer)
-    except (RuntimeError, ValueError):  # of an array that has several entries
-        raise CheckFailed(f"✗ your test: return True or False, not a {_kind(answer)}") from None
-
-
 def finds_bugs(
     is_right: Callable,
     right: Iterable[tuple[Sequence, str]],
@@ -355,11 +347,20 @@ def finds_bugs(
     minigen.checks.reader.CheckFailed: ✗ your test passes one with a bug: it subtracts
     """
     bugs = list(bugs)
+
+    def verdict(arguments: Sequence) -> bool:
+        answer = is_right(*arguments)
+        if np.size(answer) != 1:
+            raise CheckFailed(
+                f"✗ your test: return one True or False, not {np.size(answer)} values"
+            )
+        return bool(answer)
+
     for arguments, words in right:
-        passes = _verdict(is_right(*arguments))
+        passes = verdict(arguments)
         require(passes, f"your test passes {words}", f"your test refuses {words}: {contract}")
     for arguments, wrong in bugs:
-        if _verdict(is_right(*arguments)):
+        if verdict(arguments):
             raise CheckFailed(f"✗ your test passes one with a bug: {wrong}")
     ok(f"it finds {len(bugs)} planted bug{'s' * (len(bugs) > 1)}")
 

@@ -207,7 +207,7 @@ MISTAKES = [
     ("draws_what_it_scores", looks(added=False), "all its probabilities are doubled"),
     ("draws_what_it_scores", looks(only=0), "as if those before them were 0"),
     ("draws_what_it_scores", looks(n=200), "refuses"),
-    ("draws_what_it_scores", lambda log_prob, sample, D: np.ones(3), "True or False"),
+    ("draws_what_it_scores", lambda log_prob, sample, D: np.ones(3), "one True or False"),
 ]
 
 
