@@ -178,8 +178,21 @@ EQUIVALENT = {  # what is changed makes no difference, so they are right
         "inverse: -1 -> 1",
         "inverse: -1 -> 1 (2)",
     ],
-    "12.flows.kl_to_energy": [
-        "estimate: (log_q + energy(z)).mean().item() -> (log_q + energy(z)).mean()",
+    "12.flows.normaliser": [
+        "estimate: log_z.item() -> log_z",
+        "estimate: (log_z - log_ratio.mean()).item() -> log_z - log_ratio.mean()",
+        "estimate: 0 -> -1",
+    ],
+    "12.flows.dimensions_prediction": [
+        "prediction: 50 -> 51",
+        "prediction: 100 -> 101",
+    ],
+    "12.flows.transform_test": [
+        "is_right: ((transform.forward, x, there), (transform.inverse, z, back)) -> ((transform.inverse, z, back), (transform.forward, x, there))",
+        "is_right: 4 -> 3",
+        "is_right: 0 -> -1",
+        "is_right: 0 -> -1 (2)",
+        "is_right: 1e-06 -> 2e-06 (2)",
     ],
     "13.iaf.log_density": [
         "log_density: -1 -> 1",
