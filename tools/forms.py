@@ -49,6 +49,25 @@ OUTSIDE = re.compile(r"(?:[a-z]+:|//)", re.IGNORECASE)
 READY = """async () => {
   await window.MathJax?.startup?.promise;
   for (const d of document.querySelectorAll("details:not(.hide)")) d.open = true;
+  for (const article of document.querySelectorAll("article.bd-article")) { // answers come after all questions
+    const answers = [...article.querySelectorAll(".minigen-quiz details")];
+    if (!answers.length) continue;
+    const end = article.appendChild(document.createElement("section"));
+    end.append(Object.assign(document.createElement("h2"), { textContent: "Answers to the questions" }));
+    article.querySelectorAll(".minigen-quiz").forEach((quiz, n) => {
+      quiz.prepend(Object.assign(document.createElement("strong"), { textContent: "Question " + (n + 1) }));
+      end.append(Object.assign(document.createElement("h3"), { textContent: "Question " + (n + 1) }));
+      for (const d of quiz.querySelectorAll("details")) {
+        const answer = document.createElement("p"), [summary, ...reason] = d.childNodes;
+        const letter = Object.assign(document.createElement("strong"), { textContent: summary.textContent.trim()[0] + ". " });
+        answer.append(...summary.childNodes);
+        d.replaceWith(answer);
+        const why = reason.find((r) => r.tagName === "P");
+        why.prepend(letter);
+        end.append(why);
+      }
+    });
+  }
   for (const article of document.querySelectorAll("article.bd-article")) { // solutions come after all exercises
     const solutions = [...article.querySelectorAll("details.sd-dropdown")]
       .filter((d) => d.querySelector(".sd-summary-text")?.textContent.trim() === "Solution");
@@ -69,6 +88,21 @@ READY = """async () => {
   await document.fonts.ready;
   const raw = [...document.querySelectorAll(".bd-article .math")].filter((m) => !m.querySelector("mjx-container"));
   if (window.MathJax && raw.length) throw new Error(raw.length + " formulas not set: " + raw[0].textContent);
+}"""
+
+# A formula that is wider than the paper is set smaller.
+FIT = """() => {
+  let worst = 1;
+  for (const m of document.querySelectorAll('.bd-article mjx-container[display="true"]')) {
+    const block = m.closest("div.math"), number = block?.querySelector(".eqno");
+    if (!block) continue;
+    const room = block.clientWidth - (number ? number.getBoundingClientRect().width + 12 : 0);
+    const share = room / m.querySelector("mjx-math").getBoundingClientRect().width;
+    const now = parseFloat(m.style.fontSize) || 100; // MathJax's own, in percent
+    if (share < 1) m.style.setProperty("font-size", 0.98 * share * now + "%", "important");
+    worst = Math.min(worst, share);
+  }
+  return worst;
 }"""
 
 # One page as XHTML: formulas as MathML, what only a screen can do left out.
@@ -93,6 +127,7 @@ XHTML = """() => {
   return new XMLSerializer().serializeToString(article);
 }"""
 
+PAPER = 658  # pixels across A4 between margins of 18 mm
 PRINT_CSS = """
 @page { size: A4; margin: 20mm 18mm 18mm; @bottom-center { content: counter(page); font: 9pt sans-serif; } }
 @page cover { @bottom-center { content: none; } }
@@ -100,9 +135,9 @@ html, body { background: #fff !important; font-size: 10.5pt; }
 body { display: block; margin: 0; padding: 0; }
 .bd-article { display: block; max-width: none; padding: 0 !important; break-before: page; overflow: visible; }
 .bd-article.cover { page: cover; break-before: auto; }
-.cover h1 { margin-top: 35mm; font-size: 40pt; } .cover .subtitle { font-size: 16pt; }
+.cover h1 { padding-top: 35mm; font-size: 40pt !important; } .cover .subtitle { font-size: 16pt; }
 .cover ol { list-style: none; padding: 0; columns: 2; font-size: 10pt; } .cover li { margin: 0.25em 0; }
-.bd-article h1 { font-size: 22pt; } .bd-article h2 { font-size: 15pt; } .bd-article h3 { font-size: 12pt; }
+.bd-article h1 { margin-top: 1px !important; font-size: 22pt; } /* a margin puts it into the outline twice */ .bd-article h2 { font-size: 15pt; } .bd-article h3 { font-size: 12pt; }
 .bd-article pre { font-size: 7.6pt !important; line-height: 1.35; }
 .bd-content .cell_output pre { font-size: 7.2pt !important; }
 .bd-article table { font-size: 8.5pt !important; width: 100%; }
@@ -189,7 +224,7 @@ def article(site: Path, page: str, pages: list[str]) -> str:
             return f'{match[1]}href="#{slug(target)}{"--" + anchor if anchor else ""}"'
         return match[1].rstrip()  # a file of the site, which paper has not
 
-    text = ID.sub(named, text)
+    text = ID.sub(named, re.sub(r'<a class="headerlink".*?</a>', "", text))
     return f'<article class="bd-article" id="{slug(page)}">{LINK.sub(led, text)}</article>'
 
 
@@ -232,11 +267,12 @@ def make_pdf(site: Path, out: Path, browser) -> None:
         encoding="utf-8",
     )
     try:
-        tab = browser.new_page(color_scheme="light")
+        tab = browser.new_page(color_scheme="light", viewport={"width": PAPER, "height": 980})
         tab.set_default_timeout(600_000)
         tab.goto(whole.as_uri(), wait_until="load")
         tab.emulate_media(media="print")
         tab.evaluate(READY)
+        tab.evaluate(FIT)
         tab.pdf(
             path=str(out),
             prefer_css_page_size=True,
