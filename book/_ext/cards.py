@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from docutils import nodes
+from lean import samples_of
 from PIL import Image, ImageDraw, ImageFont
 from sphinx.application import Sphinx
-
-from lean import samples_of
 
 __all__ = ["card", "setup"]
 
