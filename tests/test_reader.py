@@ -84,18 +84,26 @@ def test_clips_stand_on_one_time_axis(page):
         max(float(pair.split(",")[0]) for pair in d[1:-1].split("L"))
         for d in lanes.evaluate_all("paths => paths.map(p => p.getAttribute('d'))")
     ]
-    assert ends == pytest.approx([1000, 1000, 500], abs=1), "a clip of half the length is half as wide"
-    assert "one time axis, 0 to 2.00 s" in page.locator(".minigen-compare > span").first.inner_text()
+    assert ends == pytest.approx([1000, 1000, 500], abs=1), (
+        "a clip of half the length is half as wide"
+    )
+    assert (
+        "one time axis, 0 to 2.00 s" in page.locator(".minigen-compare > span").first.inner_text()
+    )
     page.locator(".minigen-compare button").first.click()
     page.wait_for_function("document.querySelectorAll('audio')[0].currentTime > 0.2")
     lines = page.locator(".minigen-lane > i")
     left = lines.evaluate_all("all => all.map(i => parseFloat(i.style.left))")
     now = page.evaluate("document.querySelectorAll('audio')[0].currentTime")
-    assert left[0] == left[1] == left[2] and 10 < left[0] <= 50 * now + 1, "one playhead through all lanes"
+    assert left[0] == left[1] == left[2] and 10 < left[0] <= 50 * now + 1, (
+        "one playhead through all lanes"
+    )
     box = page.locator(".minigen-lane").nth(1).bounding_box()
     page.mouse.click(box["x"] + box["width"] * 0.6, box["y"] + 10)
     page.wait_for_function("!document.querySelectorAll('audio')[1].paused")
-    assert page.evaluate("document.querySelectorAll('audio')[1].currentTime") == pytest.approx(1.2, abs=0.3)
+    assert page.evaluate("document.querySelectorAll('audio')[1].currentTime") == pytest.approx(
+        1.2, abs=0.3
+    )
     assert page.errors == []
 
 

@@ -128,7 +128,9 @@ def test_text_in_figures_is_large_enough_on_a_phone():
         sizes = [float(s) for s in re.findall(r"fontsize=([\d.]+)", text)]
         assert all(size >= 10 for size in sizes), (source.name, sizes)
     css = (ROOT / "book" / "_static" / "custom.css").read_text(encoding="utf-8")
-    assert "width: max(100%, 660px)" in css and "width: 400px" in css  # a clip's picture: 5 in, 10 pt
+    assert (
+        "width: max(100%, 660px)" in css and "width: 400px" in css
+    )  # a clip's picture: 5 in, 10 pt
 
 
 def test_no_table_has_an_empty_header(pages):
