@@ -90,6 +90,7 @@ def masked_network(network: Callable) -> None:
         seen = lambda a, b: (a >= b) | (a < b)
         hints = [
             (_variant(weights, x, last=seen, first=seen), "no mask is applied: every output sees every input"),
+            (_variant(weights, x, last=seen), "the last layer has no mask: every output sees every input"),
             (_variant(weights, x, last=lambda a, b: a >= b), "`>=` in the last mask: output t sees x_t itself"),
             (_variant(weights, x, first=lambda a, b: a > b), "`>` in a hidden layer: a unit of degree d may see degree d"),
             (_variant(weights, x, last=lambda a, b: a < b, first=lambda a, b: a <= b), "the masks are turned round: output t sees what comes after it"),
@@ -283,11 +284,11 @@ def process(batch: int, seed: int, noise: Tensor | None = None) -> Tensor:
     """Frames of D samples, from rest: x_t = 1.6 sin x_{t-1} - 0.8 x_{t-2} + e^(0.5 tanh x_{t-1} - 1.5) z_t."""
     if noise is None:
         noise = torch.randn(batch, DIM, generator=torch.Generator().manual_seed(seed))
-    x = noise.new_zeros(len(noise), DIM + 2)
+    x = [noise.new_zeros(len(noise))] * 2
     for t in range(DIM):
-        mean, log_scale = _law(x[:, t + 1], x[:, t])
-        x[:, t + 2] = mean + log_scale.exp() * noise[:, t]
-    return x[:, 2:]
+        mean, log_scale = _law(x[-1], x[-2])
+        x.append(mean + log_scale.exp() * noise[:, t])
+    return torch.stack(x[2:], -1)
 
 
 def true_log_prob(x: Tensor) -> Tensor:

@@ -118,13 +118,9 @@ def gaussian(frames):
     return [*weights, (torch.zeros(2 * D, 2), torch.cat([frames.mean(0), frames.std(0).log()]))]
 
 
-def leaking(weights, x):
-    return checks._variant(weights, x, last=lambda a, b: a >= b)
-
-
 STEPS = "v[:, t] = m[:, t] + torch.exp(s[:, t]) * u[:, t]"
 MISTAKES = [
-    ("masked_network", masks("W * (above[:, None] > below)", "W"), "mask|sees"),
+    ("masked_network", masks("W * (above[:, None] > below)", "W"), "last layer has no mask"),
     ("masked_network", (lambda w, x: checks._variant(w, x, first=lambda a, b: a > -b, last=lambda a, b: a > -b),), "no mask"),
     ("masked_network", masks("above[:, None] > below", "above[:, None] >= below"), "sees x_t itself"),
     ("masked_network", masks("above[:, None] >= below", "above[:, None] > below"), "may see degree d"),
@@ -167,7 +163,7 @@ MISTAKES = [
     ("learned", (gaussian, *SOLUTIONS["learned"][1:]), "hardly trained"),
     ("learned", (lambda frames: [1], *SOLUTIONS["learned"][1:]), "list of .W, b."),
     ("learned", (lambda frames: [(torch.zeros(4, 32), torch.zeros(4)), (torch.zeros(32, 4), torch.zeros(32))], *SOLUTIONS["learned"][1:]), "need 64"),
-    ("learned", (SOLUTIONS["learned"][0], leaking, *SOLUTIONS["learned"][2:]), "your own log p"),
+    ("learned", (SOLUTIONS["learned"][0], linear, *SOLUTIONS["learned"][2:]), "your own log p"),
     ("learned", (*SOLUTIONS["learned"][:3], lambda net, z, kind: (z, z.sum(-1))), "log-density"),
 ]  # fmt: skip
 
