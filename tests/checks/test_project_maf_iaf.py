@@ -140,7 +140,7 @@ MISTAKES = [
     ("both_ways", ways(("-s.sum(-1)", "-s.mean(-1)")), "averaged"),
     ("both_ways", ways(("m, s = net(v)  # column t", "m, s = net(u)  # column t")), "fed u"),
     ("both_ways", (ONE_PASS, lambda net, u: (net(0 * u)[0] + net(0 * u)[1].exp() * u, net(0 * u)[1].sum(-1)), LOG_PROB, SAMPLE), "from zeros"),
-    ("both_ways", ways(("log_det + s[:, t]", "log_det - s[:, t]")), "sign"),
+    ("both_ways", ways(("return v, s.sum", "return v, -s.sum")), "sign"),
     ("both_ways", (twice, IN_STEPS, LOG_PROB, SAMPLE), "takes 2 passes"),
     ("both_ways", (ONE_PASS, until_it_rests, LOG_PROB, SAMPLE), "one for each column is enough"),
     ("both_ways", (ONE_PASS, IN_STEPS, LOG_PROB, density_by_inverting), "takes"),
