@@ -30,6 +30,7 @@ __all__ = [
     "mixtures",
     "neural_autoregression",
     "parallel_wavenet",
+    "project_maf_iaf",
     "project_vocoder",
     "project_wavenet",
     "sound",
@@ -56,6 +57,7 @@ CHAPTERS = (
     "evaluation",
     "project_vocoder",
     "project_wavenet",
+    "project_maf_iaf",
 )
 
 
