@@ -240,20 +240,29 @@ EQUIVALENT = {  # what is changed makes no difference, so they are right
     "13.iaf.sample": [
         "sample: torch.zeros_like(z) -> torch.ones_like(z)",
     ],
-    "13.iaf.masks": [
-        "masks: (hidden[:, None] >= first).float() -> hidden[:, None] >= first",
-        "masks: (first[:, None] > hidden).float() -> first[:, None] > hidden",
-    ],
-    "13.iaf.impulse_response": [
-        "impulse_response: np.zeros(n) -> np.ones(n)",
-        "impulse_response: min(len(a), t) -> min(t, len(a))",
-    ],
     "13.iaf.leaks": [
         "find: int(t) -> t",
         "find: int(u) -> u",
     ],
+    "13.iaf.masks": [
+        "masks: (into[:, None] >= source).float() -> into[:, None] >= source",
+        "masks: (first[:, None] > layers[-1]).float() -> first[:, None] > layers[-1]",
+    ],
+    "13.iaf.impulse_responses": [
+        "impulse_responses: min(a.shape[1], t) -> min(t, a.shape[1])",
+    ],
     "13.iaf.entropy": [
-        "entropy: log_q.mean().item() -> log_q.mean()",
+        "entropy: log_q.std().item() -> log_q.std()",
+    ],
+    "13.iaf.sweeps_prediction": [
+        "prediction: 11 -> 12",
+        "prediction: 11 -> 10",
+        "prediction: 22 -> 23",
+    ],
+    "13.iaf.flow_test": [
+        "is_right: torch.randn(2, length, generator=draw, dtype=torch.float64) -> torch.randn(2, length, dtype=torch.float64)",
+        "is_right: range(2) -> range(2 - 1)",
+        "is_right: 0 -> -1",
     ],
     "14.parallel_wavenet.inverse_flow": [
         "sample_and_invert: torch.zeros_like(x) -> torch.ones_like(x)",
