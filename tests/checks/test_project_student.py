@@ -6,7 +6,7 @@ from exercise_checks import ExerciseChecks
 
 from minigen.checks import project_student as checks
 from minigen.checks.exercises import exercises, reference
-from minigen.parallel_wavenet import Student, gaussian_kl
+from minigen.parallel_wavenet import Student
 
 NUMBERS = {"one_pass": "E.1", "resonance": "E.2", "digits": "E.3"}
 
@@ -60,7 +60,10 @@ def in_steps(nets, z, c):
     """As a teacher must: a call for every sample."""
     (student, _) = reference("E.1")
     parts = [
-        [v[..., -1:] for v in student(nets, z[..., : t + 1], None if c is None else c[..., : t + 1])]
+        [
+            v[..., -1:]
+            for v in student(nets, z[..., : t + 1], None if c is None else c[..., : t + 1])
+        ]
         for t in range(z.shape[-1])
     ]
     return tuple(torch.cat(row, dim=-1) for row in zip(*parts, strict=True))
@@ -92,7 +95,9 @@ def moves_the_teacher(teacher):
         x = log_scale.exp() * torch.randn(8, 1, 200)
         m, s = teacher(x, None).chunk(2, dim=1)
         optimizer.zero_grad()
-        gaussian_kl(0 * x, log_scale + 0 * x, m, s).mean().backward()
+        (
+            s - log_scale + 0.5 * (2 * (log_scale - s)).exp() + 0.5 * (m / s.exp()) ** 2
+        ).mean().backward()
         optimizer.step()
     return lambda z: (log_scale.exp() * z, 0 * z, log_scale + 0 * z)
 
@@ -121,17 +126,17 @@ MISTAKES = [
     ("one_pass", one("in nets:", "in nets[::-1]:"), "reverse order"),
     ("one_pass", one("mean = mean * torch.exp(s) + m", "mean = mean + m"), "only added"),
     ("one_pass", one("log_scale = log_scale + s", "log_scale = s"), "last flow's alone"),
-    ("one_pass", one("x = x * torch.exp(s)", "x = x * s"), "flows: x"),
+    ("one_pass", one("x = x * torch.exp(s)", "x = x * s"), "multiply by e.s"),
     ("one_pass", (in_steps, reference("E.1")[1]), "were called 600 times|networks were called"),
-    ("one_pass", one("return x, mean, log_scale", "return x"), "return 3 things"),
+    ("one_pass", one("return x, mean, log_scale", "return x"), "return three things"),
     ("one_pass", one("teacher.requires_grad_(False)", "pass"), "frozen teacher"),
     ("one_pass", one("= teacher(x, c)", "= teacher(x.detach(), c)"), "not flow through the teacher"),
     ("one_pass", one("= teacher(x, c)", "= teacher(mean, c)"), "must read the samples"),
     ("one_pass", one("0.5 * (ratio", "0.5 * (torch.exp(log_scale - s)"), "squared, as a variance"),
-    ("one_pass", one(" - 0.5\n", "\n"), "KL.q‖q. must be zero|½ is missing"),
+    ("one_pass", one(" - 0.5", ""), "KL.q‖q. must be zero|½ is missing"),
     ("one_pass", one("s - log_scale +", "log_scale - s +"), "wrong sign"),
     ("one_pass", one("(mean - m)", "(x - m)"), "student's mean"),
-    ("one_pass", one("- 0.5\n", "- 0.5 + 0 * teacher(x, c)[:, :1]\n"), "teacher was called 2 times"),
+    ("one_pass", one(" - 0.5", " - 0.5 + 0 * teacher(x, c)[:, :1]"), "teacher was called 2 times"),
     ("resonance", distil(("lpc_order=24", "lpc_order=0"), ("layers=4", "layers=1"), ("range(2)", "range(1)")),
      "sees 2 past samples"),
     ("resonance", distil(("steps = torch.Generator().manual_seed(0), 2e-2, 200",
@@ -139,9 +144,9 @@ MISTAKES = [
     ("resonance", distil(("    optimizer.step()", "    pass")), "sees 0 past samples|too quiet"),
     ("resonance", distil(("[0, 1, 0].item()", "[0, 1, 0].item() + 6"), ("2e-2, 200", "2e-2, 10")),
      "above the teacher's on average"),
-    ("resonance", distil(("kl.mean()", "(-made[2]).mean()")), "above the teacher's|diverged"),
-    ("resonance", distil((RESPONSE, "lambda z: student(nets, z, None)[0]")), "return 3 things"),
-    ("resonance", distil((RESPONSE, "nets")), "student"),
+    ("resonance", distil(("kl.mean()", "(-made[2]).mean()")), "diverged"),
+    ("resonance", distil((RESPONSE, "lambda z: student(nets, z, None)[0]")), "return three things"),
+    ("resonance", distil((RESPONSE, "nets")), "forward"),
     ("resonance", moves_the_teacher, "its weights have moved"),
     ("resonance", boasts, "what it says of itself is not so"),
     ("resonance", sees_the_present, "see z.t. or later"),
@@ -150,7 +155,7 @@ MISTAKES = [
     ("digits", speak(("= -5 / len", "= 0 / len")), "start lower|too loud"),
     ("digits", speak(("        optimizer.step()", "        pass")), "whispers"),
     ("digits", lambda teacher, clips: lambda z, c: (0.1 * z, 0 * z, -2.3026 + 0 * z), "above the teacher's|unlikely"),
-    ("digits", speak(("student(nets, z, c)\n", "student(nets, z, 0 * c)\n")), "whispers|more steps|conditioning"),
+    ("digits", speak(("z, c: student(nets, z, c)", "z, c: student(nets, z, 0 * c)")), "whispers|more steps|conditioning"),
 ]  # fmt: skip
 SOLUTIONS = {name: reference(number) for name, number in NUMBERS.items()}
 
