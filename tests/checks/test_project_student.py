@@ -120,7 +120,7 @@ def sees_the_present(teacher):
 
 
 RESPONSE = "lambda z: student(nets, z, None)"
-LOSS = "loss = loss + stft(made[0], y) + power(made[0], y)"
+LOSS = "loss = loss + 2 * (stft(made[0], y) + power(made[0], y))"
 MISTAKES = [
     ("one_pass", one("net(x, c)", "net(z, c)"), "every network reads z"),
     ("one_pass", one("in nets:", "in nets[::-1]:"), "reverse order"),
@@ -152,9 +152,9 @@ MISTAKES = [
     ("resonance", sees_the_present, "see z.t. or later"),
     ("digits", speak((LOSS, "pass")), "whispers"),
     ("digits", speak((LOSS, "loss = stft(made[0], y) + power(made[0], y)")), "is the KL in the loss|std ratio|KL"),
-    ("digits", speak(("= -5 / len", "= 0 / len")), "start lower|too loud"),
+    ("digits", speak(("= -5 / len", "= 0 / len")), "Start lower"),
     ("digits", speak(("        optimizer.step()", "        pass")), "whispers"),
-    ("digits", lambda teacher, clips: lambda z, c: (0.1 * z, 0 * z, -2.3026 + 0 * z), "above the teacher's|unlikely"),
+    ("digits", lambda teacher, clips: lambda z, c: (0.1 * z, 0 * z, -2.3026 + 0 * z), "above the teacher's"),
     ("digits", speak(("z, c: student(nets, z, c)", "z, c: student(nets, z, 0 * c)")), "whispers|more steps|conditioning"),
 ]  # fmt: skip
 SOLUTIONS = {name: reference(number) for name, number in NUMBERS.items()}
