@@ -29,7 +29,6 @@ WITHOUT = (
     "minigen.distillation.DistillationLoss",
     "minigen.speech.voice.load",
 )
-NO_FLOOR = -math.inf
 PROCESSES = (((1.6, -0.8), 0.05), ((1.0, -0.85), 0.1))  # coefficients and σ of two resonances
 KL, LOUDNESS = 0.01, 0.05  # of a resonance: nats per sample; how far the std ratio may be from 1
 VOICE_KL, VOICE_RATIO, VOICE_DB = 1.0, (0.6, 1.5), 9.5  # of the digits, on held-out words
@@ -41,10 +40,10 @@ class Teacher(nn.Module):
 
     def __init__(self, wavenet: WaveNet):
         super().__init__()
-        self.wavenet, self.calls, self.read = wavenet, 0, None
+        self.wavenet, self.calls = wavenet, 0
 
     def forward(self, x: Tensor, c: Tensor | None = None) -> Tensor:
-        self.calls, self.read = self.calls + 1, x
+        self.calls += 1
         return torch.cat(self.wavenet.head.split(self.wavenet(x, c)), dim=1)
 
 
@@ -411,6 +410,19 @@ def ready(clips: list[Utterance]) -> list[tuple[Tensor, Tensor]]:
     """Clips -> [(recording (1, 1, T), the teacher's conditioning (1, C, T))]."""
     batches = [corpus.as_batch(clip) for clip in clips]
     return [(batch["audio"], _shipped().conditioning(batch)) for batch in batches]
+
+
+def crops(
+    clips: list[tuple[Tensor, Tensor]], count: int, length: int, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Random pieces of `ready` clips: recordings (count, 1, length), conditionings (count, C, length)."""
+    recordings, conditionings = [], []
+    for i in torch.randint(len(clips), (count,), generator=generator).tolist():
+        y, c = clips[i]
+        t = int(torch.randint(y.shape[-1] - length + 1, (), generator=generator))
+        recordings.append(y[..., t : t + length])
+        conditionings.append(c[..., t : t + length])
+    return torch.cat(recordings), torch.cat(conditionings)
 
 
 _students: dict[Callable, Callable] = {}  # what was trained in this process

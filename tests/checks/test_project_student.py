@@ -34,7 +34,7 @@ def distil(*changes):
 
 def speak(*changes):
     """With a tenth of the steps, for what shows early."""
-    return but("digits", ("300, 2000", "30, 2000"), *changes)
+    return but("digits", ("0), 300", "0), 30"), *changes)
 
 
 def the_other_way(nets, z, c):
@@ -120,7 +120,7 @@ def sees_the_present(teacher):
 
 
 RESPONSE = "lambda z: student(nets, z, None)"
-LOSS = "loss = loss + 2 * (stft(made[0], y) + power(made[0], y))"
+LOSS = "loss = kl.mean() + 2 * (stft(made[0], y) + power(made[0], y))"
 MISTAKES = [
     ("one_pass", one("net(x, c)", "net(z, c)"), "every network reads z"),
     ("one_pass", one("in nets:", "in nets[::-1]:"), "reverse order"),
@@ -150,7 +150,7 @@ MISTAKES = [
     ("resonance", moves_the_teacher, "its weights have moved"),
     ("resonance", boasts, "what it says of itself is not so"),
     ("resonance", sees_the_present, "see z.t. or later"),
-    ("digits", speak((LOSS, "pass")), "whispers"),
+    ("digits", speak((LOSS, "loss = kl.mean()")), "whispers"),
     ("digits", speak((LOSS, "loss = stft(made[0], y) + power(made[0], y)")), "is the KL in the loss|std ratio|KL"),
     ("digits", speak(("= -5 / len", "= 0 / len")), "Start lower"),
     ("digits", speak(("        optimizer.step()", "        pass")), "whispers"),
