@@ -151,9 +151,9 @@ MISTAKES = [
     ("resonance", boasts, "what it says of itself is not so"),
     ("resonance", sees_the_present, "see z.t. or later"),
     ("digits", speak((LOSS, "loss = kl.mean()")), "whispers"),
-    ("digits", speak((LOSS, "loss = stft(made[0], y) + power(made[0], y)")), "is the KL in the loss|std ratio|KL"),
-    ("digits", speak(("= -5 / len", "= 0 / len")), "Start lower"),
-    ("digits", speak(("        optimizer.step()", "        pass")), "whispers"),
+    ("digits", speak((LOSS, "loss = stft(made[0], y) + power(made[0], y)")), "Is the KL in the loss"),
+    ("digits", speak(("= -5 / len", "= 0 / len")), "Does it start near -5"),
+    ("digits", speak(("        optimizer.step()", "        pass")), "far from its teacher"),
     ("digits", lambda teacher, clips: lambda z, c: (0.1 * z, 0 * z, -2.3026 + 0 * z), "above the teacher's"),
     ("digits", speak(("z, c: student(nets, z, c)", "z, c: student(nets, z, 0 * c)")), "whispers|more steps|conditioning"),
 ]  # fmt: skip
