@@ -114,7 +114,7 @@ def test_a_class_gets_neither_hints_nor_solutions_and_the_teacher_both(tmp_path,
         teacher = (tmp_path / "teacher" / f"{name}.ipynb").read_text(encoding="utf-8")
         assert "First hint" in teacher and "NotImplementedError(" not in teacher
     rows = grading.grade(tmp_path / "teacher" / "02_gaussian.ipynb")
-    assert {row.result for row in rows} == {"passed"} and len(rows) == 6
+    assert {row.result for row in rows} == {"passed"} and len(rows) == 8
     rows = grading.grade(tmp_path / "students" / "02_gaussian.ipynb")
     assert {row.result for row in rows} == {"blank"}
 

@@ -347,11 +347,20 @@ def finds_bugs(
     minigen.checks.reader.CheckFailed: ✗ your test passes one with a bug: it subtracts
     """
     bugs = list(bugs)
+
+    def verdict(arguments: Sequence) -> bool:
+        answer = is_right(*arguments)
+        if np.size(answer) != 1:
+            raise CheckFailed(
+                f"✗ your test: return one True or False, not {np.size(answer)} values"
+            )
+        return bool(answer)
+
     for arguments, words in right:
-        passes = bool(is_right(*arguments))
+        passes = verdict(arguments)
         require(passes, f"your test passes {words}", f"your test refuses {words}: {contract}")
     for arguments, wrong in bugs:
-        if bool(is_right(*arguments)):
+        if verdict(arguments):
             raise CheckFailed(f"✗ your test passes one with a bug: {wrong}")
     ok(f"it finds {len(bugs)} planted bug{'s' * (len(bugs) > 1)}")
 

@@ -6,8 +6,20 @@ from collections.abc import Callable
 
 import numpy as np
 
+from .. import data
 from ..gaussian import LOG_2PI, Gaussian
-from .core import CheckFailed, agree, compare, exercise, parts, require
+from .core import (
+    CheckFailed,
+    Crash,
+    agree,
+    compare,
+    exercise,
+    finds_bugs,
+    ok,
+    parts,
+    predicts,
+    require,
+)
 
 __all__ = [
     "conditional",
@@ -16,6 +28,8 @@ __all__ = [
     "pooled_covariance",
     "sampling",
     "shrinkage",
+    "two_halves_test",
+    "where_draws_lie",
 ]
 
 LIBRARY = ("minigen.gaussian.Gaussian",)  # the exercises ask for NumPy and SciPy alone
@@ -31,28 +45,44 @@ def _problem(n: int, d: int, scale: float = 1.0) -> tuple[np.ndarray, np.ndarray
     return mean + rng.normal(size=(n, d)) @ root.T, mean, root @ root.T
 
 
-@exercise("2.1", "log-density", forbid=LIBRARY)
+@exercise("2.1", "log-density from the precision", forbid=LIBRARY)
 def log_density(my_log_density: Callable) -> None:
-    """my_log_density(x (n, D), mean (D,), cov (D, D)) -> (n,), in nats."""
+    """my_log_density(x (n, D), mean (D,), precision (D, D)) -> (n,), in nats."""
     x = np.random.default_rng(0).normal(size=(5, 3)) + MEAN
-    d = len(MEAN)
+    d, precision = len(MEAN), np.linalg.inv(COV)
     want = Gaussian(MEAN, COV).log_prob(x)
-    half_det = 0.5 * np.linalg.slogdet(COV)[1]
+    half_det = -0.5 * np.linalg.slogdet(COV)[1]  # ½ log|Λ|
     constant = -0.5 * d * LOG_2PI
-    half_square = half_det - constant + want  # -½ (x - µ)ᵀ Σ⁻¹ (x - µ)
+    half_square = want - half_det - constant  # -½ (x - µ)ᵀ Λ (x - µ)
     centred = x - MEAN
-    turned = np.linalg.solve(np.linalg.cholesky(COV).T, centred.T)  # L⁻ᵀ (x - µ)
-    variances = np.diag(COV)
-    answer = my_log_density(x, MEAN, COV)
+    turned = centred @ np.linalg.cholesky(precision).T  # rows (M (x - µ))ᵀ
+    answer = my_log_density(x, MEAN, precision)
     if np.ndim(answer) == 0:
         raise CheckFailed(
             "✗ log-density: a single number. The rows are different observations: return one value "
             "for each"
         )
+
+    def problem(n: int, d: int, scale: float = 1.0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        x, mean, cov = _problem(n, d, scale)
+        inverse = np.linalg.inv(cov)
+        return x, mean, (inverse + inverse.T) / 2
+
+    def right(x: np.ndarray, mean: np.ndarray, precision: np.ndarray) -> np.ndarray:
+        centred = x - mean
+        square = np.sum(centred @ precision * centred, axis=1)
+        return 0.5 * (np.linalg.slogdet(precision)[1] - square - x.shape[1] * LOG_2PI)
+
     agree(
         my_log_density,
-        lambda x, mean, cov: Gaussian(mean, cov).log_prob(x),
-        [(x, MEAN, COV), _problem(3, 1), _problem(9, 6), _problem(4, 2, 1e-4), _problem(3, 4, 1e3)],
+        right,
+        [
+            (x, MEAN, precision),
+            problem(3, 1),
+            problem(9, 6),
+            problem(4, 2, 1e-4),
+            problem(3, 4, 1e3),
+        ],
         "log-density",
         1e-9,
         [
@@ -64,12 +94,15 @@ def log_density(my_log_density: Callable) -> None:
                 want - constant - 0.5 * LOG_2PI,
                 "½ log 2π is there once, but is due once a dimension, D times",
             ),
-            (want + half_det, "½ log|Σ| is missing: what the map does to volume"),
-            (want - half_det, "log|Σ| is there without its ½"),
-            (want + 2 * half_det, "½ log|Σ| has the wrong sign: stretching thins probability out"),
+            (want - half_det, "½ log|Λ| is missing: what the map does to volume"),
+            (want + half_det, "log|Λ| is there without its ½"),
             (
-                want + 0.5 * half_det,
-                "log|Σ| is twice Σ_i log L_ii, because Σ = L Lᵀ: the 2 is missing",
+                want - 2 * half_det,
+                "½ log|Λ| has the wrong sign: log|Σ| is subtracted, and log|Λ| = -log|Σ|",
+            ),
+            (
+                want - 0.5 * half_det,
+                "log|Λ| is twice Σ_i log M_ii, because Λ = M Mᵀ: the 2 is missing",
             ),
             (want + half_square, "the quadratic form is there without its ½"),
             (want - 2 * half_square, "the quadratic form has the wrong sign: far away is unlikely"),
@@ -77,95 +110,128 @@ def log_density(my_log_density: Callable) -> None:
             (-want, "this is the negative log-density (a loss)"),
             (
                 want - half_square - 0.5 * np.sum(centred @ COV * centred, axis=1),
-                "the quadratic form has Σ where Σ⁻¹ is due",
+                "the quadratic form has Λ⁻¹ where Λ itself is due",
             ),
             (
-                want - half_square - 0.5 * (turned**2).sum(0),
-                "the noise is L⁻¹ (x - µ); this is L⁻ᵀ (x - µ). Is your factor the upper one?",
+                want - half_square - 0.5 * (turned**2).sum(1),
+                "this is the length of M (x - µ), but (x - µ)ᵀ M Mᵀ (x - µ) is that of Mᵀ (x - µ)",
             ),
             (
-                Gaussian(MEAN, np.diag(variances)).log_prob(x),
-                "only the diagonal of Σ is used: the coordinates are not independent",
+                Gaussian(MEAN, precision).log_prob(x),
+                "Λ is taken for the covariance, but it is its inverse",
+            ),
+            (
+                Gaussian(MEAN, np.diag(1 / np.diag(precision))).log_prob(x),
+                "only the diagonal of Λ is used: the coordinates are not independent",
             ),
             (Gaussian(np.zeros(d), COV).log_prob(x), "the mean is not subtracted"),
         ],
     )
     axis = np.linspace(-7, 7, 281)
     plane = np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 2)
-    mass = np.exp(my_log_density(plane, np.zeros(2), COV[:2, :2])).sum() * (axis[1] - axis[0]) ** 2
+    values = my_log_density(plane, np.zeros(2), np.linalg.inv(COV[:2, :2]))
+    mass = np.exp(values).sum() * (axis[1] - axis[0]) ** 2
     require(abs(mass - 1) < 1e-3, "it integrates to one", f"it integrates to {mass:.4f}, not to 1")
     many = 400
     small = 1e-4 * (np.eye(many) + 0.5)
     got = np.asarray(my_log_density(np.zeros((1, many)), np.zeros(many), small))
-    want = Gaussian(np.zeros(many), small).log_prob(np.zeros((1, many)))
+    want = right(np.zeros((1, many)), np.zeros(many), small)
     require(
         np.allclose(got, want, rtol=1e-6),
         "400 dimensions do not underflow",
         f"in 400 dimensions you give {got.ravel()[0]:.6g}, not {want[0]:.6g}: the determinant is "
-        "smaller than any float. Sum the logarithms of L's diagonal instead",
+        "smaller than any float. Sum the logarithms of the factor's diagonal instead",
     )
 
 
-@exercise("2.2", "maximum likelihood", forbid=LIBRARY)
+def _weighted(x: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    mean = np.average(x, axis=0, weights=w)
+    return mean, np.einsum("n,ni,nj->ij", w, x - mean, x - mean) / w.sum()
+
+
+@exercise("2.2", "frames that do not count the same", forbid=LIBRARY)
 def maximum_likelihood(fit: Callable) -> None:
-    """fit(x (N, D)) -> mean (D,), cov (D, D)."""
+    """fit(x (N, D), w (N,)) -> mean (D,), cov (D, D)."""
     rng = np.random.default_rng(1)
     x = rng.normal(size=(7, 3)) @ np.linalg.cholesky(COV).T + MEAN
-    n = len(x)
-    mean, cov = map(np.asarray, parts(fit(x), "the mean", "the covariance"))
+    w = rng.uniform(0.2, 3, 7)
+    n, total = len(x), w.sum()
+    mean, cov = map(np.asarray, parts(fit(x, w), "the mean", "the covariance"))
     if mean.shape == (n,):
         raise CheckFailed("✗ mean: one number a frame; average over the frames, axis 0")
     if cov.shape == (n, n):
         raise CheckFailed(
             f"✗ covariance: shape ({n}, {n}), frames by frames; it is D by D, the transpose comes first"
         )
+    right_mean, want = _weighted(x, w)
     compare(
         mean,
-        x.mean(0),
+        right_mean,
         "mean",
         1e-9,
         [
-            (x.sum(0), "this is the sum; divide by N"),
-            (np.median(x, axis=0), "this is the median"),
-            (x.sum(0) / (n - 1), "divided by N - 1; that belongs to the unbiased covariance"),
+            (x.mean(0), "the weights are not used: frame n counts w_n times"),
+            (w @ x, "this is the weighted sum; divide by how many frames there are, the sum of w"),
+            (w @ x / n, "divided by N: counted by weight there are Σ w_n frames"),
+            (w @ x / (total - 1), "divided by Σ w_n - 1; that belongs to the unbiased covariance"),
+            (w**2 @ x / (w**2).sum(), "the weights are squared"),
         ],
     )
-    centred = x - x.mean(0)
-    want = centred.T @ centred / n
+
+    def spread(w: np.ndarray, centre: np.ndarray) -> np.ndarray:
+        return np.einsum("n,ni,nj->ij", w, x - centre, x - centre)
+
     compare(
         cov,
         want,
         "covariance",
         1e-9,
         [
+            (spread(np.ones(n), right_mean) / n, "each product counts once: it counts w_n times"),
             (
-                want * n / (n - 1),
-                "divided by N - 1: that is the unbiased estimate; the most likely one divides by N",
+                spread(np.ones(n), right_mean) / total,
+                "the weights are in the divisor alone: each product counts w_n times",
             ),
-            (x.T @ x / n, "the mean is not subtracted from the frames first"),
-            (want * n, "this is the sum over the frames; divide by N"),
-            (np.corrcoef(x.T), "these are correlations, with 1 on the diagonal"),
+            (spread(w, x.mean(0)) / total, "taken around the plain mean: it is the weighted one"),
+            (
+                spread(w**2, right_mean) / total,
+                "the weights are squared: one of the two factors has them",
+            ),
+            (spread(w**2, right_mean) / (w**2).sum(), "the weights are squared"),
+            (want * total / n, "divided by N: counted by weight there are Σ w_n frames"),
+            (
+                want * total / (total - 1),
+                "divided by Σ w_n - 1: that is unbiased; the most likely one divides by Σ w_n",
+            ),
+            (spread(w, 0 * MEAN) / total, "the mean is not subtracted from the frames first"),
+            (want * total, "this is the sum over the frames; divide by Σ w_n"),
             (np.diag(np.diag(want)), "only variances: the products of different coordinates count"),
             (np.linalg.cholesky(want), "this is its Cholesky factor"),
         ],
     )
-    best = Gaussian(mean, cov).log_prob(x).sum()
+    best = w @ Gaussian(mean, cov).log_prob(x)
     moves = [(0.05 * rng.normal(size=3), 0.02 * rng.normal(size=(3, 3))) for _ in range(20)]
-    others = [Gaussian(mean + m, cov + b @ b.T - 1e-3 * cov).log_prob(x).sum() for m, b in moves]
+    others = [w @ Gaussian(mean + m, cov + b @ b.T - 1e-3 * cov).log_prob(x) for m, b in moves]
     require(max(others) < best, "20 neighbours are all less likely", "a neighbour is more likely")
+    times = np.array([3, 1, 0, 2, 5, 1, 1])
+    got, same = np.asarray(fit(x, times.astype(float))[1]), np.cov(np.repeat(x, times, 0).T, ddof=0)
+    require(
+        np.allclose(got, same),
+        "a frame of weight 3 is as good as three frames, one of weight 0 is none",
+        "with whole weights it must be the covariance of frames that are repeated as often",
+    )
     far = rng.normal(size=(1000, 2)) + 1e8
-    got, want = np.asarray(fit(far)[1]), np.cov(far.T, ddof=0)
+    got, want = np.asarray(fit(far, np.ones(1000))[1]), np.cov(far.T, ddof=0)
     require(
         np.allclose(got, want, atol=1e-4),
         "a mean of 100,000,000 does no harm",
         f"with a mean of 1e8 your variance is {got[0, 0]:.4g}, not {want[0, 0]:.4g}: the average of "
         "x xᵀ less mean meanᵀ takes one huge number from another. Subtract the mean first",
     )
-    twice = np.repeat(_problem(4, 2)[0], 3, axis=0)
     agree(
         fit,
-        lambda x: (x.mean(0), np.cov(x.T, ddof=0).reshape(x.shape[1], -1)),
-        [(_problem(n, d)[0],) for n, d in ((2, 2), (5, 8), (30, 4))] + [(twice,)],
+        _weighted,
+        [(_problem(n, d)[0], rng.uniform(0, 9, n)) for n, d in ((2, 2), (5, 8), (30, 4), (4, 4))],
         ("mean", "covariance"),
         1e-9,
     )
@@ -262,13 +328,22 @@ def sampling(sample: Callable) -> None:
         ],
     )
     rows = np.asarray(sample(MEAN, COV, np.eye(d))) - MEAN  # row i is A e_i, so x = µ + A z
-    L = np.linalg.cholesky(COV)
+    L, (values, V) = np.linalg.cholesky(COV), np.linalg.eigh(COV)
     compare(
         rows.T @ rows,  # A Aᵀ
         COV,
         "covariance of what is made",
         1e-9,
         [
+            (
+                np.diag(np.linalg.eigvalsh(COV)),
+                "the factor is the wrong way round: A = V diag(√λ), and rows need z @ A.T",
+            ),
+            (
+                V.T @ np.diag(values) @ V,
+                "V is transposed: the eigenvectors are its columns, Σ = V diag(λ) Vᵀ",
+            ),
+            (np.linalg.eigh(COV)[1] @ np.diag(values**0.5) @ V.T, "this is √Σ: take the root once"),
             (
                 L.T @ L,
                 (
@@ -310,6 +385,30 @@ def sampling(sample: Callable) -> None:
         "20,000 samples are as surprising as the entropy says",
         f"the mean of -log p over samples is {off:.0f} standard errors from the entropy",
     )
+    _problem_without_inverse(sample)
+
+
+def _problem_without_inverse(sample: Callable) -> None:
+    """Covariances of rank 2 in 5 dimensions, and of rank 3 in 4, are drawn from."""
+    for rank, d in ((2, 5), (3, 4)):
+        frames = np.random.default_rng(d).normal(size=(rank + 1, d))
+        cov = np.cov(frames.T, ddof=0)
+        try:
+            rows = np.asarray(sample(np.zeros(d), cov, np.eye(d)))
+        except Crash as crash:
+            if not isinstance(crash.error, np.linalg.LinAlgError):
+                raise
+            raise CheckFailed(
+                "✗ a covariance without an inverse: Cholesky's algorithm stops where a direction has no "
+                "variance. Take the eigenvalues, which may be zero"
+            ) from crash.error
+        if not np.isfinite(rows).all():
+            raise CheckFailed(
+                "✗ a covariance without an inverse: NaN. Rounding makes an eigenvalue of zero a little "
+                "negative: raise it to zero before the root"
+            )
+        compare(rows.T @ rows, cov, "", 1e-9, quiet=True)
+    ok("a covariance without an inverse is no trouble")
 
 
 @exercise("2.5", "how much to shrink", forbid=LIBRARY)
@@ -331,6 +430,7 @@ def shrinkage(curve: Callable) -> None:
             [Gaussian(centre, (1 - b) * cov + b * target).log_prob(x).mean() for b in a]
         )
 
+    nats = lambda covs: np.array([Gaussian(mean, c).log_prob(held_out).mean() for c in covs])
     ball = np.trace(S) / d * np.eye(d)
     want = scores(S, ball, held_out, mean, amounts)
     others = [(_problem(n, d)[0], _problem(m, d)[0], a) for n, m, d, a in (
@@ -368,6 +468,12 @@ def shrinkage(curve: Callable) -> None:
                 scores(S, np.diag(np.diag(S)), held_out, mean, amounts),
                 "shrunk towards the diagonal of S; here the target is tr(S)/D · I",
             ),
+            (
+                nats([S + a * ball for a in amounts]),
+                "S is not multiplied by 1 - a: the power grows",
+            ),
+            (nats([(1 - a) * S + ball for a in amounts]), "the round part is not multiplied by a"),
+            (nats([a * ball for a in amounts]), "(1 - a) S is missing"),
             (want * len(held_out), "summed over the held-out frames: average them"),
             (want / d, "divided by D: nats a frame are wanted"),
             (-want, "the sign is turned round: higher must be better"),
@@ -479,4 +585,87 @@ def conditional(predict: Callable) -> None:
         others,
         ("mean", "covariance"),
         1e-9,
+    )
+
+
+@exercise("2.7", "predict, then run: where draws lie")
+def where_draws_lie(prediction: Callable) -> None:
+    """prediction() -> {"likelier": nats, "away": a length, "left": a standard deviation}."""
+    word = data.example().audio.astype(float)
+    frames = np.lib.stride_tricks.sliding_window_view(word, 160)[::80]
+    model = Gaussian.fit(frames, shrinkage="ledoit-wolf")
+    middle = float(model.log_prob(model.mean))
+    noise = Gaussian(np.zeros(160), np.eye(160)).sample(4000)
+    pair = Gaussian(np.zeros(2), [[1, 0.95], [0.95, 1]])
+    predicts(
+        prediction,
+        {
+            "likelier": (
+                middle - model.log_prob(model.sample(4000)).mean(),
+                0.01,
+                (
+                    "of the three terms of log p only -½ zᵀz differs, with z the noise behind x. It is 0 in the "
+                    "middle; what is the expectation of the square of each of the 160 numbers of z?"
+                ),
+            ),
+            "away": (
+                np.linalg.norm(noise, axis=1).mean(),
+                0.01,
+                (
+                    "a squared length is a sum of 160 squares, each 1 on average, so that the sum hardly "
+                    "varies. Take its root"
+                ),
+            ),
+            "left": (
+                float(np.sqrt(pair.condition([0], [1.3]).cov[0, 0])),
+                0.01,
+                (
+                    "Σ_aa - Σ_ab Σ_bb⁻¹ Σ_ba is 1 less the square of the correlation; that is a variance, and "
+                    "whatever was seen has no part in it"
+                ),
+            ),
+        },
+    )
+
+
+def _halves(d: int, scale: float, bug: str = "") -> tuple[Callable, Callable]:
+    """log_prob and sample of one Gaussian, or with a planted bug."""
+    L = scale * (np.tril(np.ones((d, d)), -1) + np.diag(np.linspace(0.5, 1.2, d)))
+    mean, cov = scale * np.arange(1.0, d + 1), L @ L.T
+    model = Gaussian(mean, cov)
+    root = np.diag(np.sqrt(np.diag(cov))) if bug == "alone" else model.cholesky
+
+    def log_prob(x: np.ndarray) -> np.ndarray:
+        if bug == "mean":
+            return Gaussian(0 * mean, cov).log_prob(x)
+        value = model.log_prob(x)
+        if bug == "constant":
+            return value + 0.5 * (d - 1) * LOG_2PI
+        return value - 0.5 * np.linalg.slogdet(cov)[1] if bug == "half" else value
+
+    def sample(n: int, seed: int = 0) -> np.ndarray:
+        z = np.random.default_rng(seed).normal(size=(n, d))
+        return mean + z @ (root if bug == "turned" else root.T)
+
+    return log_prob, sample
+
+
+HALVES_BUGS = {
+    "turned": "the samples are µ + Lᵀ z, with the factor the wrong way round: another covariance",
+    "constant": "log_prob has ½ log 2π once, not once a dimension: it does not integrate to one",
+    "half": "log_prob subtracts log|Σ| without its ½: it does not integrate to one",
+    "mean": "log_prob forgets to subtract the mean, which the samples have",
+    "alone": "the samples have the right variances, but their coordinates are independent",
+}
+
+
+@exercise("2.8", "the test that finds the planted bug")
+def two_halves_test(is_right: Callable) -> None:
+    """is_right(log_prob, sample) -> bool, for log_prob(x (n, D)) -> (n,) and sample(n, seed) -> (n, D)."""
+    sizes = ((2, 1.0), (3, 0.1), (5, 0.5), (4, 30.0))
+    finds_bugs(
+        is_right,
+        [(_halves(*size), f"a Gaussian of {size[0]} numbers, scale {size[1]}") for size in sizes],
+        [(_halves(*size, b), words) for size in sizes[1:] for b, words in HALVES_BUGS.items()],
+        "draws of one normal density, and the logarithm of the same density, which integrates to one",
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from bisect import bisect_right
 from collections.abc import Callable
 
 import numpy as np
@@ -10,7 +11,17 @@ from scipy.special import logsumexp
 
 from ..gaussian import Gaussian
 from ..mixture import GaussianMixture
-from .core import CheckFailed, agree, compare, exercise, parts, require, responds
+from .core import (
+    CheckFailed,
+    agree,
+    compare,
+    exercise,
+    finds_bugs,
+    parts,
+    predicts,
+    require,
+    responds,
+)
 
 __all__ = [
     "best_path",
@@ -18,6 +29,8 @@ __all__ = [
     "log_sum_exp",
     "m_step",
     "responsibilities",
+    "sampler_test",
+    "stays_and_humps",
     "trajectory",
 ]
 
@@ -64,33 +77,60 @@ def log_sum_exp(function: Callable) -> None:
     )
 
 
-@exercise("3.2", "the E step")
+@exercise("3.2", "the E step for whole recordings")
 def responsibilities(function: Callable) -> None:
-    """function(log_w (K,), log_n (N, K)) -> r (N, K)."""
+    """function(log_w (K,), log_n (R, N, K)) -> r (R, K)."""
     log_w = np.log([0.7, 0.2, 0.1])
-    log_n = np.array([[-1.0, -2.0, 0.5], [-3.0, -0.3, -0.2], [0.0, 0.0, 0.0], [-2.0, -5.0, -1.0]])
-    joint = log_w + log_n
+    log_n = np.random.default_rng(1).normal(-1, 1, (4, 3, 3))
+    frames = log_n.sum(axis=1)
+    joint = log_w + frames
 
-    def normalised(values: np.ndarray, axis: int = 1) -> np.ndarray:
+    def normalised(values: np.ndarray, axis: int = -1) -> np.ndarray:
         return np.exp(values - logsumexp(values, axis=axis, keepdims=True))
 
+    answer = np.asarray(function(log_w, log_n))
+    if answer.shape == log_n.shape:
+        raise CheckFailed(
+            "✗ responsibilities: one for each frame. The speaker of a recording is one and the same for "
+            "all its frames: (R, K)"
+        )
     rng = np.random.default_rng(0)
     others = [
-        (np.log(rng.dirichlet(np.ones(k))), rng.normal(0, 4, (n, k)))
-        for n, k in ((1, 1), (2, 5), (7, 2), (3, 3))
+        (np.log(rng.dirichlet(np.ones(k))), rng.normal(0, 2, (r, n, k)))
+        for r, n, k in ((1, 2, 1), (2, 1, 5), (7, 4, 2), (3, 3, 3))
     ]
     agree(
         function,
-        lambda w, n: normalised(w + n),
+        lambda w, n: normalised(w + n.sum(axis=1)),
         [(log_w, log_n), *others],
         "responsibilities",
         1e-10,
         [
-            (normalised(log_n), "the weights are missing: p(x, k) = w_k N(x | µ_k, Σ_k)"),
-            (normalised(joint, 0), "normalised over the frames: for each frame they sum to one"),
+            (normalised(frames), "the weights are missing: p(x, k) = w_k Π_n N(x_n | µ_k, Σ_k)"),
+            (
+                normalised(3 * log_w + frames),
+                "w_k counts once for every frame: the speaker is drawn once for a recording",
+            ),
+            (
+                normalised(log_w + log_n).mean(1),
+                "an average over the frames, each judged by itself",
+            ),
+            (
+                normalised(log_w + frames / 3),
+                "averaged over the frames: densities multiply, so sum",
+            ),
+            (
+                normalised(log_w + logsumexp(log_n, axis=1)),
+                "the frames' densities are added: all frames were seen, so they are multiplied",
+            ),
+            (normalised(log_w + log_n[:, 0]), "only the first frame is used"),
+            (normalised(joint, 0), "normalised over the recordings: for each one they sum to one"),
             (np.log(normalised(joint)), "these are the logarithms; take the exponential"),
             (np.exp(joint), "this is p(x, k): divide by p(x), the sum over k"),
-            (normalised(log_n * np.exp(log_w)), "w_k multiplies the density, not its logarithm"),
+            (
+                normalised(frames * np.exp(log_w)),
+                "w_k multiplies the density, not its logarithm",
+            ),
             (
                 np.eye(3)[joint.argmax(axis=1)],
                 "0 or 1: this is k-means, EM keeps the probabilities",
@@ -100,7 +140,7 @@ def responsibilities(function: Callable) -> None:
     got = np.asarray(function(log_w, log_n - 900.0))
     require(
         np.allclose(got, normalised(joint)),
-        "frames far from every mean are no trouble",
+        "recordings far from every mean are no trouble",
         "for log-densities near -900 they are wrong or NaN: 0 / 0. Subtract log p(x) before you "
         "take the exponential",
     )
@@ -111,21 +151,22 @@ def responsibilities(function: Callable) -> None:
     )
 
 
-@exercise("3.3", "the M step")
+@exercise("3.3", "the M step, one covariance for all")
 def m_step(function: Callable) -> None:
-    """function(x (N, D), r (N, K)) -> w (K,), means (K, D), covs (K, D, D)."""
+    """function(x (N, D), r (N, K)) -> w (K,), means (K, D), one covariance (D, D)."""
     rng = np.random.default_rng(0)
     x = np.concatenate([rng.normal(-2, 1.0, (40, 2)), rng.normal(3, 0.5, (20, 2)) + [0, 2]])
     r = rng.dirichlet([1.0, 2.0, 0.5], size=len(x))
     count = r.sum(axis=0)
     means = r.T @ x / count[:, None]
 
-    def spread(centre: np.ndarray, below: np.ndarray) -> np.ndarray:
+    def scatter(centre: np.ndarray) -> np.ndarray:
+        """Sums of products, one matrix a component, (K, D, D)."""
         off = x[:, None] - centre
-        return np.einsum("nk,nki,nkj->kij", r, off, off) / below[:, None, None]
+        return np.einsum("nk,nki,nkj->kij", r, off, off)
 
     answer = function(x, r)
-    answer = parts(answer, "weights", "means", "covariances")
+    answer = parts(answer, "weights", "means", "the covariance")
     compare(
         answer[0],
         count / len(x),
@@ -151,41 +192,52 @@ def m_step(function: Callable) -> None:
             ),
         ],
     )
+    around, cov = scatter(means), scatter(means).sum(0) / len(x)
+    each = around / count[:, None, None]
     compare(
         answer[2],
-        spread(means, count),
-        "covariances",
+        cov,
+        "the covariance",
         1e-10,
         [
-            (spread(x.mean(axis=0), count), "taken about the mean of all frames, not about µ_k"),
-            (spread(means * 0, count), "the mean is not subtracted: this is Σ r x xᵀ / N_k"),
-            (spread(means, np.full(3, len(x))), "divided by N: it must be N_k"),
-            (spread(means, count - 1), "divided by N_k - 1: the maximum divides by N_k"),
             (
-                spread(means, count) * np.eye(2),
-                "only the diagonal is kept; this exercise wants full covariances",
+                lambda got: got.shape == (3, 2, 2),
+                "there are three, one a component: here all share one, (D, D)",
             ),
+            (
+                each.mean(0),
+                "the components' covariances are averaged as if all had as many frames: N_k differ",
+            ),
+            (each.sum(0), "the components' covariances are added: weight them by N_k / N"),
+            (around.sum(0), "this is the sum over all frames: divide by N"),
+            (around.sum(0) / (len(x) - 3), "divided by N - K: the maximum divides by N"),
+            (
+                scatter(x.mean(axis=0)).sum(0) / len(x),
+                "taken about the mean of all frames, not µ_k",
+            ),
+            (scatter(means * 0).sum(0) / len(x), "the mean is not subtracted: this is Σ x xᵀ / N"),
+            (
+                np.einsum("nki,nkj->ij", x[:, None] - means, x[:, None] - means) / len(x),
+                "r is not used: frame n counts r_nk times for component k",
+            ),
+            (cov * np.eye(2), "only the diagonal is kept; this exercise wants the full matrix"),
         ],
     )
 
     def right(x: np.ndarray, r: np.ndarray) -> tuple:
         n = r.sum(0)
         off = x[:, None] - (r.T @ x / n[:, None])
-        return (
-            n / len(x),
-            r.T @ x / n[:, None],
-            np.einsum("nk,nki,nkj->kij", r, off, off) / n[:, None, None],
-        )
+        return n / len(x), r.T @ x / n[:, None], np.einsum("nk,nki,nkj->ij", r, off, off) / len(x)
 
     shapes = ((5, 1, 1), (4, 3, 2), (20, 2, 5))
     others = [(rng.normal(5, 2, (n, d)), rng.dirichlet(np.ones(k), n)) for n, d, k in shapes]
-    agree(function, right, others, ("weights", "means", "covariances"), 1e-9)
+    agree(function, right, others, ("weights", "means", "covariance"), 1e-9)
     start = GaussianMixture.from_parameters(
-        np.ones(2) / 2, [[-1, 0], [1, 0]], np.stack([4 * np.eye(2)] * 2)
+        np.ones(2) / 2, [[-1, 0], [1, 0]], 4 * np.eye(2), "tied"
     )
     theta, history = (start.weights, start.means, start.covs), []
     for _ in range(20):
-        each = [Gaussian(m, c).log_prob(x) for m, c in zip(theta[1], theta[2], strict=True)]
+        each = [Gaussian(m, theta[2]).log_prob(x) for m in theta[1]]
         joint = np.log(theta[0]) + np.stack(each, axis=1)
         log_p = logsumexp(joint, axis=1)
         history.append(log_p.mean())
@@ -195,7 +247,7 @@ def m_step(function: Callable) -> None:
         "twenty rounds never lower the likelihood",
         "the likelihood fell in one of twenty rounds: some estimate is not the maximum",
     )
-    library = GaussianMixture(2, tol=1e-12, max_iter=2000).fit(x, init_from=start)
+    library = GaussianMixture(2, "tied", tol=1e-12, max_iter=2000).fit(x, init_from=start)
     require(
         abs(history[-1] - library.history[-1]) < 1e-4,
         "they end where the library ends",
@@ -409,4 +461,94 @@ def trajectory(function: Callable) -> None:
         np.allclose(got, line),
         "a straight line that both agree on is kept",
         f"means on a line with slope 0.5, and slopes of 0.5, must give the line; you give {got.round(3)}",
+    )
+
+
+@exercise("3.7", "predict, then run: stays and humps")
+def stays_and_humps(prediction: Callable) -> None:
+    """prediction() -> {"commonest": frames, "longer": a share, "humps": how many}."""
+    from ..hmm import GaussianHMM
+
+    chain = GaussianHMM.from_parameters(
+        [0.5, 0.5], [[0.9, 0.1], [0.1, 0.9]], [[0.0], [1.0]], [1.0, 1.0], covariance="spherical"
+    )
+    states = chain.sample(60_000)[1]
+    stays = np.diff(np.flatnonzero(np.diff(states)))
+    two = GaussianMixture.from_parameters([0.5, 0.5], [[-0.9], [0.9]], [1.0, 1.0], "spherical")
+    p = two.log_prob(np.linspace(-4, 4, 801)[:, None])
+    predicts(
+        prediction,
+        {
+            "commonest": (
+                int(np.bincount(stays).argmax()),
+                0.0,
+                (
+                    "a stay of n frames was kept n - 1 times and then left, with probability 0.9^(n-1) 0.1: "
+                    "for which n is that largest? The average is drawn up by a few long stays"
+                ),
+            ),
+            "longer": (
+                float(np.mean(stays > 10)),
+                0.07,
+                (
+                    "such a stay was kept after its 1st frame, after its 2nd, …, after its 10th. The "
+                    "mean is not the middle: fewer than half of the stays are longer"
+                ),
+            ),
+            "humps": (
+                int(np.sum((p[1:-1] > p[:-2]) & (p[1:-1] > p[2:]))),
+                0.0,
+                (
+                    "in the middle each Gaussian bends downwards as long as its mean is less than one standard "
+                    "deviation away, and then so does their sum"
+                ),
+            ),
+        },
+    )
+
+
+def _sampler(K: int, bug: str = "") -> tuple:
+    """sample(n, seed) -> states (n,), frames (n,), and its pi, a, means, stds; or with a planted bug."""
+    rng = np.random.default_rng(K)
+    a = 0.4 * np.eye(K) + 0.4 * np.roll(np.eye(K), 1, axis=1) + 0.2 * rng.dirichlet(np.ones(K), K)
+    if K == 4:  # a ring: to stay or to go on
+        a = 0.6 * np.eye(4) + 0.4 * np.roll(np.eye(4), 1, axis=1)
+    pi = 0.7 * np.eye(K)[K - 1] + 0.3 * rng.dirichlet(np.ones(K))
+    means, stds = 3.0 * rng.permutation(K), np.linspace(0.3, 2.5, K)
+    step = a.T / a.sum(0)[:, None] if bug == "columns" else a
+    if bug == "forget":
+        step = np.tile(np.linalg.matrix_power(a, 200)[0], (K, 1))
+    rows = np.cumsum(step, axis=1)[:, :-1].tolist()
+    start = np.cumsum(np.full(K, 1 / K) if bug == "start" else pi)[:-1].tolist()
+
+    def sample(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+        rng = np.random.default_rng(seed)
+        u, z = rng.random(n).tolist(), rng.normal(size=n)
+        states = [bisect_right(start, u[0])]
+        for value in u[1:]:
+            states.append(bisect_right(rows[states[-1]], value))
+        k = np.array(states)
+        made = np.append(k[:1], k[:-1]) if bug == "late" else k
+        return k, means[made] + z * (stds[made] ** 2 if bug == "variance" else stds[made])
+
+    return sample, pi, a, means, stds
+
+
+SAMPLER_BUGS = {
+    "columns": "the transition matrix is read by columns: from j to i",
+    "forget": "each state is drawn anew, whatever the one before: a mixture, not a chain",
+    "start": "it starts in every state equally often, not with the probabilities π",
+    "late": "each frame is drawn from the state of the frame before",
+    "variance": "the noise is multiplied by the variance, not by the standard deviation",
+}
+
+
+@exercise("3.8", "the test that finds the planted bug")
+def sampler_test(is_right: Callable) -> None:
+    """is_right(sample, pi, a, means, stds) -> bool, for sample(n, seed) -> states (n,), frames (n,)."""
+    finds_bugs(
+        is_right,
+        [(_sampler(K), f"a chain of {K} states") for K in (2, 3, 4, 5)],
+        [(_sampler(K, bug), words) for K in (3, 5) for bug, words in SAMPLER_BUGS.items()],
+        "start, steps and frames as pi, a, means and stds say, up to the chance of a draw",
     )

@@ -7,10 +7,18 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .. import data
-from .core import CheckFailed, Crash, agree, compare, exercise, ok, require
+from .. import audio, data
+from .core import CheckFailed, Crash, agree, compare, exercise, finds_bugs, ok, predicts, require
 
-__all__ = ["aliasing", "counting", "frame_spectrum", "mu_law", "pitch"]
+__all__ = [
+    "aliasing",
+    "counting",
+    "frame_spectrum",
+    "halving_test",
+    "mu_law",
+    "pitch",
+    "sums_of_sounds",
+]
 
 
 @exercise("1.1", "counting")
@@ -325,4 +333,97 @@ def aliasing(alias: Callable) -> None:
         same and heard.min() >= 0 and heard.max() <= 4000,
         "200 tones and their aliases have the same samples",
         "at another rate a tone and its alias do not have the same samples",
+    )
+
+
+@exercise("1.6", "predict, then run: sums of sounds")
+def sums_of_sounds(prediction: Callable) -> None:
+    """prediction() -> {"twice": dB, "noise": dB, "average": dB}."""
+    word = data.example().audio.astype(float)
+    noises = np.random.default_rng(0).normal(0, word.std(), (16, len(word)))
+    louder = lambda sound, one: 20 * np.log10(sound.std() / one.std())
+    predicts(
+        prediction,
+        {
+            "twice": (
+                louder(word + word, word),
+                0.02,
+                (
+                    "the two swing together, so every sample changes by the same factor; "
+                    "20 log10 of it. Or by its square in power, and 10 log10"
+                ),
+            ),
+            "noise": (
+                louder(word + noises[0], word),
+                0.02,
+                (
+                    "they do not swing together: the mean of (a + b)² is that of a², of b², and of 2ab, "
+                    "and the last is nothing. So powers add, not amplitudes"
+                ),
+            ),
+            "average": (
+                louder(noises.mean(0), noises[0]),
+                0.02,
+                (
+                    "the sum of independent noises has the sum of their powers; dividing by how many there "
+                    "are divides the power by the square of that. It is softer, so the number is negative"
+                ),
+            ),
+        },
+    )
+
+
+def _halver(taps: int, window: Callable = np.hanning, bug: str = "") -> Callable:
+    """Low-pass and every second sample, y[n] = Σ_k h[k] x[2n - k]; or one with a planted bug."""
+    k = np.arange(-taps, taps + 1)
+    cut = 0.25 if bug == "dull" else 0.5  # in units of half of the old rate
+    h = cut * np.sinc(cut * k) * window(2 * taps + 3)[1:-1]
+    h = h / h.sum()
+
+    def halve(x: np.ndarray) -> np.ndarray:
+        if bug == "drop":
+            return x[::2]
+        if bug == "after":
+            return np.convolve(x[::2], h, "same")
+        if bug == "blocks":
+            pieces = [np.convolve(x[n : n + 512], h)[taps:-taps] for n in range(0, len(x), 512)]
+            return np.concatenate(pieces)[::2]
+        y = np.convolve(x, h, "same")
+        return np.append(0.0, y)[::2][: -(-len(x) // 2)] if bug == "late" else y[::2]
+
+    return halve
+
+
+def _by_frequencies(x: np.ndarray) -> np.ndarray:
+    """The same with a filter that is given in the frequencies: whole to 1,700 Hz, nothing from 2,300 on."""
+    padded = np.pad(x, 1000)
+    hz = np.fft.rfftfreq(len(padded), 1 / 8000)
+    fade = 0.5 + 0.5 * np.cos(np.pi * np.clip((hz - 1700) / 600, 0, 1))
+    return np.fft.irfft(fade * np.fft.rfft(padded), len(padded))[1000 : 1000 + len(x) : 2]
+
+
+HALVING_BUGS = {
+    "drop": "every second sample and nothing filtered out: a tone of 3,000 Hz is heard at 1,000",
+    "after": "it filters after every second sample was dropped, when the folding has happened",
+    "late": "it is one sample late: sample n of the result belongs to sample 2n - 1",
+    "blocks": "it filters blocks of 512 samples, each as if silence lay around it: a rattle at their edges",
+    "dull": "it cuts at 1,000 Hz: what the new rate could hold is lost",
+}
+
+
+@exercise("1.7", "the test that finds the planted bug")
+def halving_test(is_right: Callable) -> None:
+    """is_right(halve) -> bool, for halve(x (T,) at 8,000 Hz) -> (ceil(T / 2),) at 4,000 Hz."""
+    good = {
+        "a filter of 61 taps": _halver(30),
+        "one of 151, with another window": _halver(75, np.blackman),
+        "one made of frequencies": _by_frequencies,
+        "the library's": lambda x: audio.resample(x, 8000, 4000),
+    }
+    finds_bugs(
+        is_right,
+        [((halve,), words) for words, halve in good.items()],
+        [((_halver(n, bug=b),), words) for n in (30, 50) for b, words in HALVING_BUGS.items()],
+        "tones up to 1,600 Hz unchanged to 0.02, those from 2,400 Hz on gone to 0.02, half as many samples "
+        "rounded up, the first and last 200 of the result apart",
     )

@@ -6,52 +6,94 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 
-from .core import CheckFailed, agree, compare, exercise, finds_bugs, require, responds
+from .. import data, distributions, wavenet
+from ..speech import unconditional
+from .core import CheckFailed, agree, compare, exercise, finds_bugs, predicts, require, responds
 
 __all__ = [
+    "backwards",
     "causal_convolution",
     "causality_test",
-    "gated_unit",
+    "gate_slopes",
     "level_probabilities",
+    "mixture_draw",
+    "one_hot_input",
     "receptive_field",
+    "residual_shares",
 ]
 
 
-@exercise("7.1", "the receptive field")
-def receptive_field(field: Callable) -> None:
-    """field(layers, cycles, kernel) -> how many past samples params[t] can see."""
-    cases = [(10, 3, 2), (4, 1, 3), (1, 1, 2), (6, 2, 4), (1, 5, 3), (7, 4, 1), (3, 10, 2)]
-    want = [1 + c * (k - 1) * (2**n - 1) for n, c, k in cases]
+@exercise("7.1", "layers for a past")
+def receptive_field(layers_for: Callable) -> None:
+    """layers_for(ms, rate, cycles, kernel) -> layers in each cycle, as few as see that far."""
+    cases = [(16, 8000, 1, 2), (80, 8000, 2, 2), (12.125, 8000, 3, 3), (1, 8000, 5, 2)]
+    cases += [(0.1, 8000, 1, 2), (100, 16_000, 2, 4), (38.375, 8000, 3, 2), (25, 44_100, 4, 2)]
+    cases += [
+        (23, 1000, 2, 2),
+        (46.375, 8000, 1, 7),
+        (16.125, 8000, 1, 2),
+        (16.01, 8000, 1, 2),
+        (15.9375, 8000, 1, 2),
+    ]
+
+    def fewest(
+        sees: Callable = lambda n, c, k: 1 + c * (k - 1) * (2**n - 1),
+        enough: Callable = lambda sees, wanted: sees >= wanted,
+        thousand: float = 1000,
+    ) -> list[int]:
+        return [
+            next(n for n in range(1, 3000) if enough(sees(n, c, k), ms * rate / thousand))
+            for ms, rate, c, k in cases
+        ]
+
+    right = fewest()
     compare(
-        [float(field(*case)) for case in cases],
-        want,
-        "the receptive field",
+        [float(layers_for(*case)) for case in cases],
+        right,
+        "the number of layers",
         1e-9,
         [
-            ([w - 1 for w in want], "the delay of one sample counts, too"),
-            ([w + 1 for w in want], "x[t] itself is not seen: only x[t - r] … x[t - 1]"),
+            (fewest(lambda n, c, k: c * (k - 1) * (2**n - 1)), "the delay counts, too"),
             (
-                [1 + c * k * (2**n - 1) for n, c, k in cases],
-                "K taps reach K - 1 dilations back, not K",
+                fewest(lambda n, c, k: 2 + c * (k - 1) * (2**n - 1)),
+                "x[t] itself is not seen: only x[t - r] … x[t - 1]",
             ),
             (
-                [1 + c * (k - 1) * 2**n for n, c, k in cases],
+                fewest(lambda n, c, k: 1 + c * k * (2**n - 1)),
+                "a kernel of K looks K - 1 dilations back, not K",
+            ),
+            (
+                fewest(lambda n, c, k: 1 + c * (k - 1) * 2**n),
                 "1 + 2 + … + 2^(layers - 1) is 2^layers - 1",
             ),
             (
-                [1 + (k - 1) * (2**n - 1) for n, _, k in cases],
-                "the ladder is climbed `cycles` times",
+                fewest(lambda n, c, k: 1 + (k - 1) * (2**n - 1)),
+                "the dilations are gone through `cycles` times",
             ),
             (
-                [1 + (k - 1) * (2 ** (n * c) - 1) for n, c, k in cases],
+                fewest(lambda n, c, k: 1 + (k - 1) * (2 ** (n * c) - 1)),
                 "dilations start again at 1 in each cycle",
+            ),
+            (
+                fewest(lambda n, c, k: 1 + c * (k - 1) * n),
+                "each layer of a cycle has twice the dilation of the one before",
+            ),
+            (fewest(enough=lambda a, b: a > b), "exactly as far is far enough: at least"),
+            (fewest(thousand=1), "ms are thousandths of a second"),
+            (fewest(thousand=1e-3), "ms are thousandths of a second: divide by 1,000"),
+            ([n - 1 for n in right], "one layer too few: the past must be covered"),
+            ([n + 1 for n in right], "one layer too many: as few as will do"),
+            (
+                [n * case[2] for n, case in zip(right, cases, strict=True)],
+                "of one cycle, not of all",
             ),
         ],
     )
 
 
-@exercise("7.2", "a causal convolution")
+@exercise("7.2", "a causal convolution", forbid=("torch.conv1d", "torch.nn.Conv1d"))
 def causal_convolution(convolve: Callable) -> None:
     """convolve(h (B, C, T), weight (O, C, K), dilation) -> (B, O, T), newest tap last."""
     generator = torch.Generator().manual_seed(0)
@@ -61,14 +103,24 @@ def causal_convolution(convolve: Callable) -> None:
         past = (K - 1) * d
 
         def conv(left, right=0, w=w, d=d):
-            return torch.nn.functional.conv1d(
-                torch.nn.functional.pad(h, (left, right)), w, dilation=d
-            )
+            return F.conv1d(F.pad(h, (left, right)), w, dilation=d)
 
         hints = [
             (conv(past, w=w.flip(-1)), "the taps are turned round: the last one meets the newest"),
             (conv(0, past), "the zeros are on the right: this looks into the future"),
             (conv(past + 1)[..., :-1], "one sample late: z[t] may see h[t]"),
+            (
+                torch.einsum("ock,bct->bot", w, h),
+                "nothing is delayed: place k of the kernel looks (K - 1 - k)·d samples back",
+            ),
+            (
+                conv(past, w=torch.cat([w[..., :-1], 0 * w[..., -1:]], -1)),
+                "the newest place of the kernel is left out",
+            ),
+            (
+                lambda got: np.shape(got) == (2, 4, 20) and not np.any(got[..., 0]),
+                "the first output is zero: the newest place of the kernel sees h[t] itself",
+            ),
         ]
         if past % 2 == 0:
             hints.append(
@@ -91,8 +143,8 @@ def causal_convolution(convolve: Callable) -> None:
     )
 
     def right(h: torch.Tensor, w: torch.Tensor, d: int) -> torch.Tensor:
-        padded = torch.nn.functional.pad(h, ((w.shape[-1] - 1) * d, 0))
-        return torch.nn.functional.conv1d(padded, w, dilation=d)
+        padded = F.pad(h, ((w.shape[-1] - 1) * d, 0))
+        return F.conv1d(padded, w, dilation=d)
 
     shapes = [(1, 1, 5, 1, 1, 3), (3, 2, 6, 2, 2, 8), (1, 4, 40, 3, 5, 2), (2, 3, 3, 1, 4, 1)]
     others = [
@@ -106,29 +158,49 @@ def causal_convolution(convolve: Callable) -> None:
     agree(convolve, right, others, "other sizes, also shorter than the past,", 1e-9)
 
 
-@exercise("7.3", "a gated unit")
-def gated_unit(gate: Callable) -> None:
-    """gate(z (B, 2R, T)) -> a (B, R, T)."""
-    z = torch.randn(2, 6, 5, generator=torch.Generator().manual_seed(1)).double() * 2
-    f, g = z[:, :3], z[:, 3:]
-    generator = torch.Generator().manual_seed(2)
-    shapes = ((1, 2, 1), (3, 8, 2), (1, 4, 4))
-    agree(
-        gate,
-        lambda z: torch.tanh(z.chunk(2, 1)[0]) * torch.sigmoid(z.chunk(2, 1)[1]),
-        [(z,), *((3 * torch.randn(s, generator=generator).double(),) for s in shapes)],
-        "a",
-        1e-9,
-        [
-            (torch.tanh(g) * torch.sigmoid(f), "filter and gate are exchanged"),
-            (torch.tanh(f) * torch.tanh(g), "the gate is a sigmoid: it opens and closes"),
-            (torch.tanh(f) + torch.sigmoid(g), "the two are multiplied, not added"),
-            (f * torch.sigmoid(g), "tanh is missing around the filter"),
-            (
-                torch.tanh(z[:, ::2]) * torch.sigmoid(z[:, 1::2]),
-                "the filter is the first half of the channels, not every other one",
-            ),
+@exercise("7.3", "the slopes of a gate")
+def gate_slopes(slopes: Callable) -> None:
+    """slopes(f (B, R, T), g (B, R, T)) -> ∂a/∂f, ∂a/∂g of a = tanh f · sigmoid g, each (B, R, T)."""
+    generator = torch.Generator().manual_seed(1)
+    f, g = 1.5 * torch.randn(2, 2, 3, 5, generator=generator, dtype=torch.float64)
+    t, s = torch.tanh(f), torch.sigmoid(g)
+    hints = {
+        "∂a/∂f": [
+            (1 - t**2, "the gate is missing: it multiplies the slope of the filter, too"),
+            (t * s, "this is a itself, not a slope"),
+            ((1 - torch.tanh(g) ** 2) * torch.sigmoid(f), "filter and gate are exchanged"),
+            (s, "the slope of tanh is missing: 1 - tanh²"),
+            ((1 - t) * s, "the slope of tanh is 1 - tanh², with the square"),
+            ((1 - f**2) * s, "1 - tanh², not 1 - f²: tanh f comes first"),
+            ((1 - t**2) / s, "divided by the gate: it multiplies"),
+            ((1 - t**2) * g, "the gate passes through the sigmoid before it multiplies"),
         ],
+        "∂a/∂g": [
+            (s * (1 - s), "the filter is missing: tanh f multiplies the slope of the gate"),
+            (t * s, "this is a itself, not a slope"),
+            (t * (1 - s**2), "that is the slope of a tanh: the gate is a sigmoid, σ(1 - σ)"),
+            (t * (1 - s), "half of the slope of the sigmoid: σ(1 - σ)"),
+            (f * s * (1 - s), "tanh is missing around the filter"),
+            (t * g * (1 - g), "σ(1 - σ) is made of σ = sigmoid g, not of g"),
+        ],
+    }
+
+    def right(f: torch.Tensor, g: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        t, s = torch.tanh(f), torch.sigmoid(g)
+        return (1 - t**2) * s, t * s * (1 - s)
+
+    others = [
+        tuple(2 * torch.randn(2, *shape, generator=generator, dtype=torch.float64))
+        for shape in ((1, 1, 1), (3, 4, 2), (1, 2, 7))
+    ]
+    agree(slopes, right, [(f, g), *others], tuple(hints), 1e-9, hints)
+    f.requires_grad_(), g.requires_grad_()
+    by_torch = torch.autograd.grad((torch.tanh(f) * torch.sigmoid(g)).sum(), (f, g))
+    mine = slopes(f.detach(), g.detach())
+    require(
+        all(torch.allclose(torch.as_tensor(a), b) for a, b in zip(mine, by_torch, strict=True)),
+        "automatic differentiation finds the same",
+        "automatic differentiation finds other slopes",
     )
 
 
@@ -208,13 +280,11 @@ def _network(field: int, bug: str = "") -> Callable:
 
     def net(x: torch.Tensor) -> torch.Tensor:
         first = 0 if bug == "now" else 1
-        late = [
-            torch.nn.functional.pad(x, (first + k, 0))[:, : x.shape[1]] for k in range(len(weights))
-        ]
+        late = [F.pad(x, (first + k, 0))[:, : x.shape[1]] for k in range(len(weights))]
         past = sum(w * v for w, v in zip(weights, late, strict=True))
         scale = past
         if bug == "future":  # padded on both sides: the next sample as well
-            past = past + 0.1 * torch.nn.functional.pad(x, (0, 1))[:, 1:]
+            past = past + 0.1 * F.pad(x, (0, 1))[:, 1:]
         if bug == "batch":
             past = past + 0.1 * past.roll(1, 0)
         if bug == "mean":  # in the second parameter alone
@@ -242,4 +312,278 @@ def causality_test(is_right: Callable) -> None:
         [((_network(f), f, n), f"a network with a receptive field of {f}") for f, n in sizes],
         [((_network(f, bug), f, n), what) for f, n in sizes[:2] for bug, what in BUGS.items()],
         "params[t] sees x[t - field] … x[t - 1], as many of them as there are",
+    )
+
+
+@exercise("7.6", "what is left of each layer")
+def residual_shares(shares: Callable) -> None:
+    """shares(variances (L + 1,)) -> shares (L + 1,) of the variance of h after L layers."""
+    rng = np.random.default_rng(0)
+
+    def right(
+        v: np.ndarray, halved: Callable = lambda L: np.r_[L, np.arange(L, 0, -1)]
+    ) -> np.ndarray:
+        left = v / 2.0 ** halved(len(v) - 1)
+        return left / left.sum()
+
+    v = np.array([1.0, 0.4, 2.0, 0.7, 1.5])
+    L = len(v) - 1
+    left = v / 2.0 ** np.r_[L, np.arange(L, 0, -1)]
+    root = v / np.sqrt(2.0) ** np.r_[L, np.arange(L, 0, -1)]
+    twice = v / 4.0 ** np.r_[L, np.arange(L, 0, -1)]
+    sharp = v**2 / 2.0 ** np.r_[L, np.arange(L, 0, -1)]
+    agree(
+        shares,
+        right,
+        [
+            (v,),
+            *((rng.exponential(1, n + 1),) for n in (1, 2, 9, 30)),
+            (np.ones(15),),
+            (np.ones(1),),
+        ],
+        "each share",
+        1e-9,
+        [
+            (left, "these are variances: divide by their sum"),
+            (v / v.sum(), "every layer divides by √2 all that came before it"),
+            (
+                right(v, lambda L: np.arange(L, -1, -1)),
+                "the input is divided as often as the first result, the last result once: (h + r) / √2",
+            ),
+            (
+                right(v, lambda L: np.r_[np.arange(1, L + 1), L]),
+                "the wrong way round: early results are halved most",
+            ),
+            (
+                right(v, lambda L: np.arange(L + 1)),
+                "the wrong way round: early results are halved most",
+            ),
+            (
+                right(v, lambda L: np.r_[L, np.arange(1, L + 1)]),
+                "the wrong way round: early results are halved most",
+            ),
+            (
+                right(v, lambda L: -np.r_[L, np.arange(L, 0, -1)]),
+                "each layer halves, it does not double",
+            ),
+            (
+                v * np.r_[L, np.arange(L, 0, -1)] / (v @ np.r_[L, np.arange(L, 0, -1)]),
+                "halved again in every layer: a power of ½, not a multiple",
+            ),
+            (root / root.sum(), "a factor of 1/√2 in h is a factor of ½ in its variance"),
+            (twice / twice.sum(), "a factor of 1/√2 in h is a factor of ½ in its variance, not ¼"),
+            (sharp / sharp.sum(), "these are variances already: do not square them"),
+        ],
+    )
+
+
+@exercise("7.7", "a one-hot input")
+def one_hot_input(enter: Callable, table: Callable) -> None:
+    """enter(codes (B, T), W (R, levels), b (R,)) -> h (B, R, T);   table(w (R,), levels) -> W (R, levels)."""
+    generator = torch.Generator().manual_seed(3)
+
+    def case(B: int, T: int, R: int, levels: int) -> tuple:
+        codes = torch.randint(levels, (B, T), generator=generator)
+        return codes, *(torch.randn(*s, generator=generator).double() for s in ((R, levels), (R,)))
+
+    def right(codes: torch.Tensor, W: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+        columns = W[:, codes].permute(1, 0, 2)  # (B, R, T)
+        return F.pad(columns, (1, 0))[..., :-1] + b[:, None]
+
+    codes, W, b = first = case(2, 6, 2, 6)
+    now, start = W[:, codes].permute(1, 0, 2), W[:, :1]  # (B, R, T), (R, 1)
+    silence = torch.cat([start.expand(2, -1, -1), now[..., :-1]], -1) + b[:, None]
+    agree(
+        enter,
+        right,
+        [first, case(1, 1, 1, 2), case(3, 9, 5, 16), case(4, 2, 3, 256)],
+        "h",
+        1e-9,
+        [
+            (now + b[:, None], "the delay is missing: h[t] is made of the level at t - 1"),
+            (
+                silence,
+                "before the start there is no level: the vector is zero, not the one-hot of 0",
+            ),
+            (F.pad(now, (1, 0))[..., :-1], "the bias is missing"),
+            (F.pad(now + b[:, None], (1, 0))[..., :-1], "the bias is there before the start, too"),
+            (
+                F.pad(now[..., 1:], (0, 1)) + b[:, None],
+                "delayed the wrong way: h[t] is made of the level at t - 1, not at t + 1",
+            ),
+            (
+                now.roll(1, -1) + b[:, None],
+                "the last level comes round to the start: put zeros there",
+            ),
+        ],
+    )
+
+    def columns(w: torch.Tensor, levels: int) -> torch.Tensor:
+        return w[:, None] * (2 * torch.arange(levels, dtype=w.dtype) / (levels - 1) - 1)
+
+    w, code = torch.tensor([0.7, -1.2, 0.3]).double(), torch.arange(5).double()
+    agree(
+        table,
+        columns,
+        [(w, 5), (w[:1], 2), (torch.randn(4, generator=generator).double(), 256)],
+        "the table",
+        1e-9,
+        [
+            (w[:, None] * code, "code is a whole number: y goes from -1 to 1"),
+            (w[:, None] * (2 * code / 5 - 1), "y = 1 at the last code, which is levels - 1"),
+            (w[:, None] * code / 4, "y goes from -1 to 1, not from 0 to 1"),
+            (columns(w, 5).T, "turned round: a row for each channel, a column for each level"),
+            (
+                w[:, None] + (2 * code / 4 - 1),
+                "the number is multiplied by w, not added to it",
+            ),
+        ],
+    )
+    head = distributions.Categorical(16)
+    codes, _, b = case(2, 30, 3, 16)
+    w = torch.randn(3, generator=generator).double()
+    y = wavenet.shift_right(head.compand(head.decode(codes, torch.float64)))[:, None]  # (B, 1, T)
+    same = torch.as_tensor(enter(codes, torch.as_tensor(table(w, 16)), b))[..., 1:]
+    require(
+        torch.allclose(same, (w[:, None] * y + b[:, None])[..., 1:]),
+        "with this table a one-hot input is the library's µ-law number",
+        "with this table a one-hot input is not the library's µ-law number times w",
+    )
+
+
+def _logistic_mixture(
+    means: np.ndarray, log_scales: np.ndarray, logits: np.ndarray, u: np.ndarray
+) -> np.ndarray:
+    """The check's own draw, (n,)."""
+    p = np.exp(logits - logits.max(1, keepdims=True))
+    below = p.cumsum(1) / p.sum(1, keepdims=True)
+    j = (u[:, :1] >= below).sum(1)[:, None]
+    mean, log_scale = (np.take_along_axis(v, j, 1)[:, 0] for v in (means, log_scales))
+    return np.clip(mean + np.exp(log_scale) * np.log(u[:, 1] / (1 - u[:, 1])), -1, 1)
+
+
+@exercise("7.8", "draw from a mixture", own_chance=True)
+def mixture_draw(draw: Callable) -> None:
+    """draw(means, log_scales, logits, each (n, k), u (n, 2)) -> x (n,)."""
+    rng = np.random.default_rng(5)
+
+    def case(n: int, k: int, spread: float = 0.3) -> tuple:
+        means = rng.normal(0, spread, (n, k))
+        return means, rng.normal(-3, 1, (n, k)), rng.normal(0, 2, (n, k)), rng.uniform(0, 1, (n, 2))
+
+    means, log_scales, logits, u = first = case(200, 3)
+    p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    swapped, ends = u[:, ::-1], lambda values: np.clip(values, -1, 1)
+    logistic = np.log(u[:, 1] / (1 - u[:, 1]))
+    heaviest = np.where(p == p.max(1, keepdims=True), 50.0, 0.0)
+    blended = ends((p * means).sum(1) + (p * np.exp(log_scales)).sum(1) * logistic)
+    turned, like = u * [1, -1] + [0, 1], _logistic_mixture
+    agree(
+        draw,
+        like,
+        [first, case(1, 1), case(50, 10), case(40, 2, 2.0), (means, log_scales, 3000 * logits, u)],
+        "samples",
+        1e-9,
+        [
+            (
+                like(means, log_scales, logits, swapped),
+                "the first number chooses, the second draws",
+            ),
+            (
+                like(means, log_scales, heaviest, u),
+                "always the heaviest component: the first number chooses among all of them",
+            ),
+            (
+                like(means, log_scales, 0 * logits, u),
+                "the components do not come equally often: their weights are softmax(logits)",
+            ),
+            (
+                blended,
+                "a mean of the components is no draw from their mixture: choose one of them",
+            ),
+            (
+                like(means, log_scales, logits, turned),
+                "turned round: the quantile rises with u, log(u / (1 - u))",
+            ),
+            (
+                like(means, 2 * log_scales, logits, u),
+                "s is a scale, not its square: exp(log_scale)",
+            ),
+            (like(means, 0 * log_scales, logits, u), "the scale is not used"),
+            (
+                like(means, np.log(np.abs(log_scales)), logits, u),
+                "the scale is exp(log_scale), and never negative",
+            ),
+            (
+                like(means, log_scales, logits, np.stack([u[:, 0], u[:, 0]], 1)),
+                "one number both chooses and draws: then each component is drawn from in part only",
+            ),
+        ],
+    )
+    n, k, head = 40_000, 2, distributions.DiscretizedLogisticMixture(k=2, levels=9)
+    row = np.array([0.8, -0.3, -1.5, -1.0, 0.4, -0.2])  # means, log-scales, logits
+    u = np.random.default_rng(6).uniform(0, 1, (n, 2))
+    x = np.asarray(draw(*(np.tile(part, (n, 1)) for part in row.reshape(3, k)), u))
+    levels = np.bincount(np.rint((x + 1) * 4).astype(int), minlength=9) / n
+    params = torch.tensor(row)[None, :, None].expand(-1, -1, 9)
+    want = head.log_prob(params, torch.linspace(-1, 1, 9).double()[None, None])[0].exp().numpy()
+    require(
+        np.abs(levels - want).max() < 0.01,
+        "40,000 draws fall on nine levels as often as the library's log_prob says",
+        f"on nine levels the draws come as often as {np.round(levels, 3)}, log_prob says {np.round(want, 3)}",
+    )
+
+
+def _nats(net: wavenet.WaveNet, x: torch.Tensor) -> float:
+    """Nats per sample at unit amplitude."""
+    with torch.no_grad():
+        return net.head.log_density(net(x), x).mean().item()
+
+
+def _against(change: float) -> str:
+    return "same" if abs(change) < 0.01 else "higher" if change > 0 else "lower"
+
+
+@exercise("7.9", "the same word, changed")
+def backwards(prediction: Callable) -> None:
+    """prediction() -> {"half": nats, "linear": word, "network": word}."""
+    audio = data.example().audio.astype(float)
+    noise = unconditional.DITHER * np.random.default_rng(0).standard_normal(len(audio))
+    x = torch.tensor(audio + noise)[None, None]  # (1, 1, T)
+
+    def linear(x: torch.Tensor) -> wavenet.WaveNet:
+        one = wavenet.WaveNet(distributions.GaussianHead(-12.0), 1, 1, 1, 1, lpc_order=16)
+        return one.double().init_from_data(x)
+
+    network = unconditional.load_head("gaussian").double()
+    plain = _nats(linear(x), x)
+    predicts(
+        prediction,
+        {
+            "half": (
+                _nats(linear(x / 2), x / 2) - plain,
+                0.02,
+                (
+                    "a density is a probability per unit of amplitude. When every sample is halved, and mean "
+                    "and scale with it, the same probability lies on half the width: what does that do to "
+                    "the density, and what to its logarithm?"
+                ),
+            ),
+            "linear": (
+                _against(_nats(linear(x.flip(-1)), x.flip(-1)) - plain),
+                0,
+                (
+                    "least squares looks at products of samples k apart. Which of them change when "
+                    "the order of time is turned round?"
+                ),
+            ),
+            "network": (
+                _against(_nats(network, x.flip(-1)) - _nats(network, x)),
+                0,
+                (
+                    "this network was trained on words that run forwards, and it is no linear filter. A period "
+                    "of a voice starts with a pulse and dies away: which is easier to foresee?"
+                ),
+            ),
+        },
     )

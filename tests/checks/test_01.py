@@ -89,12 +89,46 @@ def fold(hz, rate):
     return np.minimum(hz % rate, rate - hz % rate)
 
 
+DB = 20 * math.log10(2)
+
+
+def sums(**change):
+    """The right prediction with some answers replaced."""
+    return lambda: {"twice": DB, "noise": DB / 2, "average": -2 * DB} | change
+
+
+def halving_trial(low=range(0, 1601, 100), high=range(2400, 4000, 100), phase=1.0, n=2001, by=None):
+    """The right test, or one that looks at less."""
+
+    def is_right(halve):
+        t = np.arange(n) / 8000
+        for hz in (*low, *high):
+            tone = np.cos(2 * np.pi * hz * t + phase)
+            half, want = halve(tone), tone[::2] if hz < 2000 else 0 * tone[::2]
+            if len(half) != len(want):
+                return False
+            wrong = by(half) - by(want) if by else (half - want)[200:-200]
+            if np.abs(wrong).max() > 0.02:
+                return False
+        return True
+
+    return is_right
+
+
+def loudest(y):
+    """Size and place of the largest of the frequencies: deaf to a shift in time."""
+    size = np.abs(np.fft.rfft(y[200:-200] * np.hanning(len(y) - 400)))
+    return np.array([4 * size.max() / len(y), size.argmax() if size.max() > 5 else 0])
+
+
 SOLUTIONS = {
     "counting": (count,),
     "mu_law": (encode, decode),
     "pitch": (pitch,),
     "frame_spectrum": (frame_db,),
     "aliasing": (fold,),
+    "sums_of_sounds": (sums(),),
+    "halving_test": (halving_trial(),),
 }
 
 
@@ -178,6 +212,21 @@ MISTAKES = [
     ("aliasing", lambda hz, rate: np.where(hz > rate / 2, rate - hz, hz), "become negative"),
     ("aliasing", lambda hz, rate: np.where(hz > rate / 2, abs(rate - hz), hz), "folded again"),
     ("aliasing", lambda hz, rate: fold(hz, 2000), "right for the inputs before"),
+    ("sums_of_sounds", sums(twice=DB / 2), "every sample changes by the same factor"),
+    ("sums_of_sounds", sums(noise=DB), "powers add, not amplitudes"),
+    ("sums_of_sounds", sums(noise=0), "powers add, not amplitudes"),
+    ("sums_of_sounds", sums(average=2 * DB), "so the number is negative"),
+    ("sums_of_sounds", sums(average=-4 * DB), "divides the power by the square"),
+    ("sums_of_sounds", sums(average="softer"), "expected a number, got 'softer'"),
+    ("sums_of_sounds", lambda: {"twice": DB}, "one answer for each of twice, noise, average"),
+    ("halving_test", lambda halve: True, "nothing filtered out"),
+    ("halving_test", lambda halve: False, "refuses a filter of 61 taps"),
+    ("halving_test", halving_trial(high=()), "nothing filtered out"),
+    ("halving_test", halving_trial(low=(0, 100, 500), high=(2400, 3900)), "it cuts at 1,000"),
+    ("halving_test", halving_trial(low=(), high=(2400, 2500)), "it filters after"),
+    ("halving_test", halving_trial(by=loudest), "one sample late"),
+    ("halving_test", halving_trial(low=range(0, 2001, 100)), "refuses a filter of 61 taps"),
+    ("halving_test", lambda halve: len(halve(np.zeros(9))) == 4, "refuses a filter"),
 ]
 
 

@@ -8,17 +8,17 @@ from minigen.checks import mixtures as checks
 
 
 def e_step(log_w, log_n):
-    joint = log_w + log_n
+    joint = log_w + log_n.sum(axis=1)
     return np.exp(joint - logsumexp(joint, axis=1, keepdims=True))
 
 
-def m_step(x, r, below=None, centre=None, weights=lambda count, n: count / n):
+def m_step(x, r, divide=None, centre=None, weights=lambda count, n: count / n):
     count = r.sum(axis=0)
-    below = count if below is None else below(count, len(x))
     means = r.T @ x / count[:, None]
     off = x[:, None] - (means if centre is None else centre(x))
-    covs = np.einsum("nk,nki,nkj->kij", r, off, off) / below[:, None, None]
-    return weights(count, len(x)), means, covs
+    covs = np.einsum("nk,nki,nkj->kij", r, off, off)
+    cov = covs.sum(0) / len(x) if divide is None else divide(covs, count)
+    return weights(count, len(x)), means, cov
 
 
 def forward(log_b, log_a, log_pi, total=logsumexp):
@@ -79,6 +79,35 @@ def trajectory(m, v, s, u, half=0.5, weight=lambda variance: 1 / variance):
     return np.linalg.solve((w.T * precision) @ w, (w.T * precision) @ np.concatenate([m, s]))
 
 
+def predicted(**change):
+    """The right prediction with some answers replaced."""
+    return lambda: {"commonest": 1, "longer": 0.349, "humps": 1} | change
+
+
+def sampler_trial(*parts, n=20_000, gap=0.12, bins=None):
+    """The right test, or one that looks at some of its parts only."""
+
+    def is_right(sample, pi, a, means, stds):
+        first = np.array([sample(1, seed)[0][0] for seed in range(1000)])
+        k, x = sample(n, 0)
+        states = range(len(pi))
+        z = (x - means[k]) / stds[k]
+        follow = [np.bincount(k[1:][k[:-1] == i], minlength=len(pi)) for i in states]
+        shares = np.array([row / row.sum() for row in follow])
+        wrong = {
+            "start": np.bincount(first, minlength=len(pi)) / 1000 - pi,
+            "steps": shares - a,
+            "turned": shares - a.T,
+            "centre": [z[k == j].mean() for j in states],
+            "width": [z[k == j].std() - 1 for j in states],
+            "all frames": [z.mean(), z.std() - 1],
+        }
+        parts_ = parts or ("start", "steps", "centre", "width")
+        return all(np.abs(wrong[part]).max() < gap for part in parts_)
+
+    return is_right
+
+
 SOLUTIONS = {
     "log_sum_exp": lambda a: logsumexp(a, axis=1),
     "responsibilities": e_step,
@@ -86,6 +115,8 @@ SOLUTIONS = {
     "forward": forward,
     "best_path": viterbi,
     "trajectory": trajectory,
+    "stays_and_humps": predicted(),
+    "sampler_test": sampler_trial(),
 }
 
 
@@ -117,22 +148,26 @@ MISTAKES = [
         lambda a: a.min(1) + logsumexp(a - a.min(1, keepdims=True), axis=1),
         "rows with -inf",
     ),
-    ("responsibilities", lambda w, n: softmax(n), "weights are missing"),
-    ("responsibilities", lambda w, n: softmax(w + n, 0), "over the frames"),
-    ("responsibilities", lambda w, n: np.log(softmax(w + n)), "take the exponential"),
-    ("responsibilities", lambda w, n: np.exp(w + n), "divide by p"),
-    ("responsibilities", lambda w, n: softmax(np.exp(w) * n), "not its logarithm"),
-    ("responsibilities", lambda w, n: np.eye(3)[(w + n).argmax(1)], "k-means"),
+    ("responsibilities", lambda w, n: softmax(n.sum(1)), "weights are missing"),
+    ("responsibilities", lambda w, n: softmax((w + n).sum(1)), "drawn once for a recording"),
+    ("responsibilities", lambda w, n: softmax(w + n, -1), "one for each frame"),
+    ("responsibilities", lambda w, n: softmax(w + n, -1).mean(1), "judged by itself"),
+    ("responsibilities", lambda w, n: softmax(w + n.mean(1)), "densities multiply"),
+    ("responsibilities", lambda w, n: softmax(w + logsumexp(n, 1)), "they are multiplied"),
+    ("responsibilities", lambda w, n: softmax(w + n[:, 0]), "only the first frame"),
+    ("responsibilities", lambda w, n: softmax(w + n.sum(1), 0), "over the recordings"),
+    ("responsibilities", lambda w, n: np.log(e_step(w, n)), "take the exponential"),
+    ("responsibilities", lambda w, n: np.exp(w + n.sum(1)), "divide by p"),
+    ("responsibilities", lambda w, n: softmax(np.exp(w) * n.sum(1)), "not its logarithm"),
+    ("responsibilities", lambda w, n: np.eye(len(w))[(w + n.sum(1)).argmax(1)], "k-means"),
     (
         "responsibilities",
-        lambda w, n: np.exp(w + n) / np.exp(w + n).sum(1, keepdims=True),
+        lambda w, n: np.exp(w + n.sum(1)) / np.exp(w + n.sum(1)).sum(1, keepdims=True),
         "near -900",
     ),
     (
         "responsibilities",
-        lambda w, n: np.exp(
-            np.minimum(w + n, 700) - logsumexp(np.minimum(w + n, 700), 1, keepdims=True)
-        ),
+        lambda w, n: softmax(np.minimum(w + n.sum(1), 700)),
         "near .900",
     ),
     ("m_step", lambda x, r: m_step(x, r)[1:], "three things"),
@@ -141,10 +176,17 @@ MISTAKES = [
     ("m_step", lambda x, r: (m_step(x, r)[0], r.T @ x / len(x), 0), "divided by N"),
     ("m_step", lambda x, r: (m_step(x, r)[0], r.T @ x, 0), "divide by N_k"),
     ("m_step", hard, "k-means"),
+    ("m_step", lambda x, r: m_step(x, r, lambda s, c: s / c[:, None, None]), "all share one"),
+    (
+        "m_step",
+        lambda x, r: m_step(x, r, lambda s, c: (s / c[:, None, None]).mean(0)),
+        "as if all had as many",
+    ),
+    ("m_step", lambda x, r: m_step(x, r, lambda s, c: (s / c[:, None, None]).sum(0)), "are added"),
+    ("m_step", lambda x, r: m_step(x, r, lambda s, c: s.sum(0)), "sum over all frames"),
+    ("m_step", lambda x, r: m_step(x, r, lambda s, c: s.sum(0) / (c.sum() - 3)), "N - K"),
     ("m_step", lambda x, r: m_step(x, r, centre=lambda x: x.mean(0)), "mean of all frames"),
     ("m_step", lambda x, r: m_step(x, r, centre=lambda x: 0), "not subtracted"),
-    ("m_step", lambda x, r: m_step(x, r, below=lambda c, n: c * 0 + n), "divided by N: it must"),
-    ("m_step", lambda x, r: m_step(x, r, below=lambda c, n: c - 1), "N_k - 1"),
     ("m_step", lambda x, r: (*m_step(x, r)[:2], m_step(x, r)[2] * np.eye(2)), "diagonal"),
     ("forward", lambda b, a, pi: forward(b, a, pi * 0), "π are missing"),
     (
@@ -210,6 +252,19 @@ MISTAKES = [
         "1 / deviation",
     ),
     ("trajectory", lambda m, v, s, u: trajectory(m, v, s * 0, u), "means s"),
+    ("stays_and_humps", predicted(commonest=10), "drawn up by a few long stays"),
+    ("stays_and_humps", predicted(longer=0.5), "mean is not the middle"),
+    ("stays_and_humps", predicted(longer=0.9**9), "after its 10th"),
+    ("stays_and_humps", predicted(humps=2), "bends downwards"),
+    ("stays_and_humps", predicted(humps="one"), "expected a number"),
+    ("sampler_test", lambda *a: True, "read by columns"),
+    ("sampler_test", lambda *a: False, "refuses a chain of 2 states"),
+    ("sampler_test", sampler_trial("steps", "centre", "width"), "starts in every state"),
+    ("sampler_test", sampler_trial("start", "centre", "width"), "read by columns"),
+    ("sampler_test", sampler_trial("start", "steps"), "of the frame before"),
+    ("sampler_test", sampler_trial("start", "steps", "centre"), "multiplied by the variance"),
+    ("sampler_test", sampler_trial("start", "turned", "centre", "width"), "refuses a chain"),
+    ("sampler_test", sampler_trial(n=300, gap=0.02), "refuses a chain"),
 ]
 
 

@@ -8,12 +8,34 @@ from exercise_checks import ExerciseChecks
 from minigen.checks import wavenet as checks
 
 
-def convolve(h, w, d, right=0.0, late=0, flip=False, cut=False):
+def layers_for(
+    sees=lambda n, c, k: 1 + c * (k - 1) * (2**n - 1), strict=False, thousand=1000, more=0
+):
+    """The fewest layers that see far enough, or too far or not far enough."""
+
+    def answer(ms, rate, cycles, kernel):
+        wanted = ms * rate / thousand + strict * 1e-9
+        return more + next(n for n in range(1, 3000) if sees(n, cycles, kernel) >= wanted)
+
+    return answer
+
+
+def convolve(h, w, d, right=0.0, late=0, flip=False, cut=False, delay=True, newest=True):
     past = (w.shape[-1] - 1) * d
     w = w.flip(-1) if flip else w
     ahead = int(past * right)
-    z = F.conv1d(h if cut else F.pad(h, (past - ahead + late, ahead)), w, dilation=d)
+    padded = h if cut else F.pad(h, (past - ahead + late, ahead))
+    length = padded.shape[-1] - past
+    starts = [k * d if delay else past for k in range(w.shape[-1])]
+    z = sum(
+        w[..., k] @ padded[..., s : s + length]
+        for k, s in enumerate(starts[: None if newest else -1])
+    )
     return z[..., : z.shape[-1] - late]
+
+
+def by_conv1d(h, w, d):
+    return F.conv1d(F.pad(h, ((w.shape[-1] - 1) * d, 0)), w, dilation=d)
 
 
 def edges(low=True, high=True, scale=1.0, log=True):
@@ -44,12 +66,76 @@ def density(level, mean, log_scale, levels):
     return -z - log_scale - 2 * np.log1p(np.exp(-z)) + np.log(2 / (levels - 1))
 
 
-def gate(z):
-    f, g = z.chunk(2, dim=1)
-    return torch.tanh(f) * torch.sigmoid(g)
+def slopes(of_tanh=lambda t: 1 - t**2, of_gate=lambda s: s * (1 - s), gated=True, filtered=True):
+    def answer(f, g):
+        t, s = torch.tanh(f), torch.sigmoid(g)
+        return of_tanh(t) * (s if gated else 1), (t if filtered else 1) * of_gate(s)
+
+    return answer
 
 
-def tests_causality(
+def shares(base=2.0, own=1, entry=0, turned=False, normalised=True):
+    def answer(v):
+        L = len(v) - 1
+        times = np.r_[L + entry, np.arange(L, 0, -1) - 1 + own]
+        left = v / base ** (times[::-1] if turned else times)
+        return left / left.sum() if normalised else left
+
+    return answer
+
+
+def enter(delay=1, bias=True, silence=False):
+    def answer(codes, W, b):
+        columns = W[:, codes].permute(1, 0, 2)
+        if silence:
+            columns = torch.cat([W[:, :1].expand(len(codes), -1, -1), columns[..., :-1]], -1)
+        else:
+            columns = F.pad(columns, (delay, -delay))
+        return columns + b[:, None] if bias else columns
+
+    return answer
+
+
+def table(w, levels, last=-1, first=-1.0):
+    y = first + (1 - first) * torch.arange(levels, dtype=w.dtype) / (levels + last)
+    return w[:, None] * y
+
+
+def one_hot(*names, **values):
+    return enter(**values), table
+
+
+def mixture(
+    order=(0, 1),
+    weights=lambda logits: logits,
+    scale=np.exp,
+    blend=False,
+    sign=1,
+    chance=lambda u: u,
+):
+    def answer(means, log_scales, logits, u):
+        u = chance(u)[:, list(order)]
+        w = np.exp(weights(logits - logits.max(1, keepdims=True)))
+        w = w / w.sum(1, keepdims=True)
+        j = (u[:, :1] >= w.cumsum(1)).sum(1)
+        row = np.arange(len(j))
+        m, s = means[row, j], scale(log_scales[row, j])
+        if blend:
+            m, s = (w * means).sum(1), (w * scale(log_scales)).sum(1)
+        return np.clip(m + sign * s * np.log(u[:, 1] / (1 - u[:, 1])), -1, 1)
+
+    return answer
+
+
+def heaviest(logits):
+    return np.where(logits == logits.max(1, keepdims=True), 0.0, -np.inf)
+
+
+def foresees(half=0.693, linear="same", network="lower"):
+    return lambda: {"half": half, "linear": linear, "network": network}
+
+
+def looks_for_causes(
     batch=2, sees=lambda t, f: (max(0, t - f), t), times=lambda n: range(n), part=None
 ):
     """The right test, or one that looks at less."""
@@ -76,36 +162,48 @@ def only_the_future(net, field, length):
 
 
 SOLUTIONS = {
-    "receptive_field": lambda n, c, k: 1 + c * (k - 1) * (2**n - 1),
+    "receptive_field": layers_for(),
     "causal_convolution": convolve,
-    "gated_unit": gate,
+    "gate_slopes": slopes(),
     "level_probabilities": stable_edges,
-    "causality_test": tests_causality(),
+    "causality_test": looks_for_causes(),
+    "residual_shares": shares(),
+    "one_hot_input": one_hot(),
+    "mixture_draw": mixture(),
+    "backwards": foresees(),
 }
 
 
 MISTAKES = [
-    ("receptive_field", lambda n, c, k: c * (k - 1) * (2**n - 1), "the delay"),
-    ("receptive_field", lambda n, c, k: 2 + c * (k - 1) * (2**n - 1), "itself is not seen"),
-    ("receptive_field", lambda n, c, k: 1 + c * k * (2**n - 1), "not K"),
-    ("receptive_field", lambda n, c, k: 1 + c * (k - 1) * 2**n, "2\\^layers - 1"),
-    ("receptive_field", lambda n, c, k: 1 + (k - 1) * (2**n - 1), "`cycles` times"),
+    ("receptive_field", layers_for(lambda n, c, k: c * (k - 1) * (2**n - 1)), "the delay"),
+    ("receptive_field", layers_for(lambda n, c, k: 2 + c * (k - 1) * (2**n - 1)), "itself is not"),
+    ("receptive_field", layers_for(lambda n, c, k: 1 + c * k * (2**n - 1)), "not K"),
+    ("receptive_field", layers_for(lambda n, c, k: 1 + c * (k - 1) * 2**n), "2\\^layers - 1"),
+    ("receptive_field", layers_for(lambda n, c, k: 1 + (k - 1) * (2**n - 1)), "`cycles` times"),
+    (
+        "receptive_field",
+        layers_for(lambda n, c, k: 1 + (k - 1) * (2 ** (n * c) - 1)),
+        "start again",
+    ),
+    ("receptive_field", layers_for(lambda n, c, k: 1 + c * (k - 1) * n), "twice the dilation"),
+    ("receptive_field", layers_for(strict=True), "at least"),
+    ("receptive_field", layers_for(thousand=1), "thousandths"),
+    ("receptive_field", layers_for(more=1), "too many"),
+    ("receptive_field", layers_for(more=-1), "too few"),
     ("causal_convolution", lambda h, w, d: convolve(h, w, d, flip=True), "turned round"),
     ("causal_convolution", lambda h, w, d: convolve(h, w, d, right=1.0), "into the future"),
     ("causal_convolution", lambda h, w, d: convolve(h, w, d, late=1), "one sample late"),
     ("causal_convolution", lambda h, w, d: convolve(h, w, d, cut=True), "keep the length"),
-    ("gated_unit", lambda z: gate(z.roll(z.shape[1] // 2, 1)), "exchanged"),
-    (
-        "gated_unit",
-        lambda z: torch.tanh(z).chunk(2, 1)[0] * torch.tanh(z).chunk(2, 1)[1],
-        "sigmoid",
-    ),
-    (
-        "gated_unit",
-        lambda z: torch.tanh(z.chunk(2, 1)[0]) + z.chunk(2, 1)[1].sigmoid(),
-        "not added",
-    ),
-    ("gated_unit", lambda z: z.chunk(2, 1)[0] * z.chunk(2, 1)[1].sigmoid(), "tanh is missing"),
+    ("causal_convolution", by_conv1d, "`torch.conv1d` is called"),
+    ("causal_convolution", lambda h, w, d: convolve(h, w, d, delay=False), "nothing is delayed"),
+    ("causal_convolution", lambda h, w, d: convolve(h, w, d, newest=False), "is left out"),
+    ("causal_convolution", lambda h, w, d: convolve(h, w, d, late=5), "first output is zero"),
+    ("gate_slopes", slopes(gated=False), "gate is missing"),
+    ("gate_slopes", slopes(filtered=False), "filter is missing"),
+    ("gate_slopes", slopes(of_tanh=lambda t: 1 - t), "with the square"),
+    ("gate_slopes", slopes(of_gate=lambda s: 1 - s**2), "slope of a tanh"),
+    ("gate_slopes", lambda f, g: slopes()(f, g)[::-1], "place 2"),
+    ("gate_slopes", lambda f, g: slopes()(g, f), "exchanged"),
     ("level_probabilities", edges(), "infinite: far from the mean"),
     ("level_probabilities", edges(low=False, high=False), "lack what lies beyond"),
     ("level_probabilities", edges(high=False), "highest level"),
@@ -115,14 +213,42 @@ MISTAKES = [
     ("causality_test", lambda net, field, length: True, "sees x.t. itself"),
     ("causality_test", lambda net, field, length: False, "refuses a network"),
     ("causality_test", only_the_future, "sees x.t. itself"),
-    ("causality_test", tests_causality(batch=1), "another one in the batch"),
-    ("causality_test", tests_causality(part=1), "mean of the whole waveform"),
+    ("causality_test", looks_for_causes(batch=1), "another one in the batch"),
+    ("causality_test", looks_for_causes(part=1), "mean of the whole waveform"),
     (
         "causality_test",
-        tests_causality(sees=lambda t, f: (max(0, t - f), t + 1)),
+        looks_for_causes(sees=lambda t, f: (max(0, t - f), t + 1)),
         "refuses a network",
     ),
-    ("causality_test", tests_causality(times=lambda n: range(2)), "one sample fewer"),
+    ("causality_test", looks_for_causes(times=lambda n: range(2)), "one sample fewer"),
+    ("residual_shares", shares(base=2**0.5), "factor of ½ in its variance"),
+    ("residual_shares", shares(base=4), "not ¼"),
+    ("residual_shares", shares(base=1), "divides by √2 all"),
+    ("residual_shares", shares(own=0), "last result once"),
+    ("residual_shares", shares(entry=1), "as often as the first"),
+    ("residual_shares", shares(turned=True), "wrong way round"),
+    ("residual_shares", shares(normalised=False), "divide by their sum"),
+    ("one_hot_input", one_hot(delay=0), "delay is missing"),
+    ("one_hot_input", one_hot(delay=-1), "the wrong way"),
+    ("one_hot_input", one_hot(silence=True), "not the one-hot of 0"),
+    ("one_hot_input", one_hot(bias=False), "bias is missing"),
+    ("one_hot_input", (enter(), lambda w, n: table(w, n, last=0)), "last code"),
+    ("one_hot_input", (enter(), lambda w, n: table(w, n, first=0.0)), "not from 0 to 1"),
+    ("one_hot_input", (enter(), lambda w, n: table(w, n).T), "turned round"),
+    ("mixture_draw", mixture(order=(1, 0)), "the first number chooses"),
+    ("mixture_draw", mixture(order=(0, 0)), "both chooses and draws"),
+    ("mixture_draw", mixture(weights=heaviest), "always the heaviest"),
+    ("mixture_draw", mixture(weights=np.zeros_like), "softmax"),
+    ("mixture_draw", mixture(scale=np.abs), "exp.log_scale., and never"),
+    ("mixture_draw", mixture(blend=True), "choose one of them"),
+    ("mixture_draw", mixture(sign=-1), "rises with u"),
+    ("backwards", foresees(half=-0.693), "half the width"),
+    ("backwards", foresees(half=6.02), "half the width"),
+    ("backwards", foresees(half=0), "half the width"),
+    ("backwards", foresees(linear="lower"), "samples k apart"),
+    ("backwards", foresees(network="same"), "no linear filter"),
+    ("backwards", foresees(network=-0.2), "expected a word"),
+    ("backwards", lambda: 0.693, "one answer for each"),
 ]
 
 
