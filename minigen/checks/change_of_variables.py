@@ -430,7 +430,7 @@ def units_of_likelihood(prediction: Callable) -> None:
             ),
             "louder": (
                 float((samples.abs() > 0.1).double().mean()),
-                0.04,
+                0.01,
                 (
                     "0.1 lies at log(1 + 255 · 0.1) / log 256 of the way on the µ-law scale, where the noise is "
                     "uniform; larger is what lies beyond"
