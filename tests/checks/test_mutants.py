@@ -88,9 +88,6 @@ EQUIVALENT = {  # what is changed makes no difference, so they are right
         "viterbi: int(best.argmax()) -> best.argmax()",
         "viterbi: int(choice[path[-1]]) -> choice[path[-1]]",
     ],
-    "3.mixtures.trajectory": [
-        "trajectory: 1 -> 2",
-    ],
     "3.mixtures.sampler_test": [
         "is_right: np.zeros(a.shape) -> np.ones(a.shape)",
         "is_right: np.array([z[k == j].mean() for j in range(len(pi))]) -> [z[k == j].mean() for j in range(len(pi))]",
