@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 BOOK_STAMP := $(VENV)/.installed-book
+FORMS_STAMP := $(VENV)/.installed-forms
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 SITE := _build/html/index.html
 WORKERS ?= 2
@@ -17,7 +18,7 @@ help:
 	@echo "make book        build the book and print where to open it"
 	@echo "make test        every check: style, units, doctests, notebooks, exercises, browser"
 	@echo "make notebooks   run the notebooks whose source changed (ALL=1: all; NAMES='02_gaussian')"
-	@echo "make offline     put the built book into one zip, to be read with no network"
+	@echo "make offline     the book as one PDF, one EPUB and one zip, to be read with no network (needs Chromium)"
 	@echo "make serve       serve the built book on http://localhost:$(PORT)"
 	@echo "make lab         open the notebooks in JupyterLab"
 	@echo "make course      write the exercises for a class into _build/course: students, teacher"
@@ -50,9 +51,8 @@ serve: $(BOOK_STAMP)
 	@echo "Serving the book on http://localhost:$(PORT) (Ctrl-C ends it)"
 	$(BIN)/python -m http.server --bind 127.0.0.1 --directory _build/html $(PORT)
 
-offline: book
-	cd _build && ../$(BIN)/python -m zipfile -c minigen-book.zip html/
-	@echo "_build/minigen-book.zip: unpack it and open html/index.html"
+offline: $(FORMS_STAMP) book
+	$(BIN)/python tools/forms.py
 
 lab: $(STAMP)
 	$(BIN)/jupyter lab
@@ -96,6 +96,10 @@ $(BIN)/python:
 # The book shows outputs that are stored, so that building it needs neither torch nor the library.
 $(BOOK_STAMP): requirements-book.txt requirements.txt | $(BIN)/python
 	@if [ -f $(STAMP) ]; then $(MAKE) $(STAMP); else $(PIP) install -r requirements-book.txt; fi
+	@touch $@
+
+$(FORMS_STAMP): requirements-forms.txt requirements.txt | $(BIN)/python
+	@if [ -f $(STAMP) ]; then $(MAKE) $(STAMP); else $(PIP) install -r requirements-forms.txt; fi
 	@touch $@
 
 $(STAMP): requirements.txt pyproject.toml | $(BIN)/python

@@ -14,7 +14,7 @@
 
 Two runs on one machine write the same bytes: one thread, fixed hash seed and dates, cell ids from
 the cells' content, execution counts 1..n, no time stamps. "Changed" means that the cells of the
-source are not the cells of the notebook; after a change in the library alone, use --all.
+source are not the cells of the notebook; where only text changed, nothing runs again. After a change in the library alone, use --all.
 """
 
 import argparse
@@ -430,6 +430,23 @@ def refresh_setup(root: Path = ROOT) -> None:
             write(with_ids(nb), path)
 
 
+def only_text_changed(wanted: NotebookNode, path: Path) -> bool:
+    """Give `wanted` the outputs that `path` has, if their code is the same and was run."""
+    if not path.exists():
+        return False
+    stored = nbformat.read(path, as_version=4)
+    code = [[row for row in cells_of(nb) if row[0] == "code"] for nb in (wanted, stored)]
+    new, old = ([c for c in nb.cells if c.cell_type == "code"] for nb in (wanted, stored))
+    run = [cell.execution_count for cell in old] == list(range(1, len(old) + 1))
+    if code[0] != code[1] or wanted.metadata != stored.metadata or not run:
+        return False
+    for cell, same in zip(new, old, strict=True):
+        cell.outputs, cell.execution_count = same.outputs, same.execution_count
+        if BLANK_TAG in same.metadata.get("tags", []):
+            cell.metadata.tags = same.metadata.tags
+    return True
+
+
 def build(source: Path, again: bool = False, root: Path = ROOT) -> list[Path]:
     """Run the notebooks of one source that changed (all of them with `again`); returns those."""
     made = []
@@ -441,7 +458,8 @@ def build(source: Path, again: bool = False, root: Path = ROOT) -> list[Path]:
             continue
         start = time.perf_counter()
         try:
-            execute(wanted, path.parent, allow_blanks=blanked)
+            if again or not only_text_changed(wanted, path):
+                execute(wanted, path.parent, allow_blanks=blanked)
         except NotebookError as error:
             raise NotebookError(f"{path.relative_to(root)}: {error}") from None
         write(wanted, path)

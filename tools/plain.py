@@ -3,7 +3,7 @@
 The page of the book is built from the source with its directives (book/_ext/minigen_book.py). A
 notebook is opened in Jupyter and Colab, so there a folded hint is `<details>`, a citation a link with
 authors and year, a reference to an equation its number, a number of {measured} or {given} itself, a link to
-a page a link to its notebook.
+a page a link to its notebook, each answer of a {quiz} a `<details>` with its reason.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 from measured import ROLE
 from pybtex.database import Entry, Person, parse_file
 
-__all__ = ["plain", "works"]
+__all__ = ["plain", "question_and_answers", "works"]
 
 DIRECTIVE = re.compile(
     r"^(?P<fence>`{3,}|:{3,})\{(?P<kind>[\w-]+)\} ?(?P<title>.*)\n"
@@ -23,7 +23,7 @@ DIRECTIVE = re.compile(
     re.MULTILINE,
 )
 CITATION = re.compile(r"\{cite:(?P<form>[pt])\}`(?P<keys>[^`]+)`")
-LABELLED = re.compile(r"\n\$\$ \((?P<label>[\w:-]+)\)")
+LABELLED = re.compile(r"\n(?P<indent> *)\$\$ \((?P<label>[\w:-]+)\)")
 LINK = re.compile(r"\]\((?P<path>(?:\.\./)?[\w/]+)(?P<anchor>#[\w-]+)?\)")
 
 
@@ -46,6 +46,8 @@ def plain(cells: list[str], source: Path) -> list[str]:
             return f"<details><summary>{match['title']}</summary>\n\n{body}\n\n</details>"
         if kind == "bibliography":
             return "\n".join(f"- {cited[key].full}" for key in sorted(used & cited.keys()))
+        if kind == "quiz":
+            return quiz(body)
         if kind == "list-table":
             return table(body)
         if kind == "raw":  # a player of a file of the site
@@ -73,7 +75,7 @@ def plain(cells: list[str], source: Path) -> list[str]:
         cell = DIRECTIVE.sub(directive, cell + "\n").removesuffix("\n")
         cell = ROLE.sub(lambda m: m["text"], cell)
         cell = CITATION.sub(citation, cell)
-        cell = LABELLED.sub(lambda m: f" \\tag{{{numbers[m['label']]}}}\n$$", cell)
+        cell = LABELLED.sub(lambda m: f" \\tag{{{numbers[m[2]]}}}\n{m[1]}$$", cell)
         cell = re.sub(r"\{eq\}`([^`]+)`", lambda m: f"({numbers[m[1]]})", cell)
         done.append(LINK.sub(link, cell))
     return done
@@ -84,9 +86,43 @@ def equations(root: Path) -> dict[str, str]:
     """The number of each labelled equation of the book: 4.2 is the second of chapter 4."""
     numbers = {}
     for path in sorted(root.glob("book/source/*.md")):
-        found = LABELLED.findall(path.read_text(encoding="utf-8"))
+        found = [label for _, label in LABELLED.findall(path.read_text(encoding="utf-8"))]
         numbers |= {label: f"{int(path.stem[:2])}.{n}" for n, label in enumerate(found, start=1)}
     return numbers
+
+
+def question_and_answers(body: str) -> tuple[str, list[tuple[bool, str, str]]]:
+    """The question of a {quiz}, and its answers: is it right, the answer, the reason.
+
+    >>> question_and_answers("Why?\\n\\n- [ ] One.\\n  : No cause.\\n- [x] Two.\\n  : A\\n    cause.")
+    ('Why?', [(False, 'One.', 'No cause.'), (True, 'Two.', 'A cause.')])
+
+    Raises:
+        ValueError: if there is not one right answer among at least two, each with its reason.
+    """
+    question, *rest = re.split(r"^- \[([ x])\] ", body, flags=re.MULTILINE)
+    answers = []
+    for mark, text in zip(rest[::2], rest[1::2], strict=True):
+        answer, colon, reason = (" ".join(part.split()) for part in text.partition("\n  : "))
+        if not (answer and colon and reason):
+            raise ValueError(f"an answer of a quiz has no reason, `  : …` below it: {answer}")
+        answers.append((mark == "x", answer, reason))
+    if len(answers) < 2 or sum(right for right, *_ in answers) != 1:
+        raise ValueError(f"a quiz has one right answer, - [x], and a wrong one, - [ ]: {body[:60]}")
+    return " ".join(question.split()), answers
+
+
+def quiz(body: str) -> str:
+    """A question, and answers that unfold to their reasons."""
+    question, answers = question_and_answers(body)
+    rows = [f"**{question}**" if "$" not in question else question]
+    for letter, (right, answer, reason) in zip("ABCDEF", answers, strict=False):
+        shown = re.sub(r"`([^`]+)`", r"<code>\1</code>", answer)
+        verdict = "Right." if right else "No."
+        rows.append(
+            f"<details><summary>{letter}. {shown}</summary>\n\n**{verdict}** {reason}\n\n</details>"
+        )
+    return "\n\n".join(rows)
 
 
 def table(body: str) -> str:

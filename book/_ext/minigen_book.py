@@ -4,6 +4,7 @@
 - Thebe: Jupyter Book always adds its scripts, twice, which is an error in the console. They are for
   live kernels, which this book does not offer, and they name another host.
 - Pictures, sounds, styles and scripts are few and come when they are needed (lean.py).
+- A table's corner that heads nothing is no header.
 - The list of citations gets no `list` role, because its entries are not list items (ARIA).
 - A page is built from its source, with MyST's directives and roles; its notebook, which gives the
   outputs, holds plain text instead, for Jupyter and Colab (tools/plain.py).
@@ -47,6 +48,8 @@ MATHJAX_KEPT = ("book.js", "output/chtml/fonts", "ui", "a11y", "sre", "input/tex
 THEBE_IN_BODY = re.compile(
     r'<script type="text/x-thebe-config">.*?</script>|<script>kernelName = .*?</script>', re.DOTALL
 )
+
+EMPTY_HEADER = re.compile(r"<th\b[^>]*>\s*(?:<p>\s*</p>)?\s*</th>")
 
 
 def trim_mathjax(app: Sphinx, error: Exception | None) -> None:
@@ -157,6 +160,7 @@ def mend_page(
         context["body"] = body.replace('<div role="list" class="citation-list">', "<div>").replace(
             ' role="doc-biblioentry"', ""
         )
+        context["body"] = EMPTY_HEADER.sub("<td></td>", context["body"])
 
 
 def number(role: str, rawtext: str, text: str, *_: Any, **__: Any) -> tuple[list, list]:

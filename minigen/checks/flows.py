@@ -9,11 +9,30 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .. import flows
 from ..flows import Flow, MaskedAffineAutoregressive, StandardNormal
-from ..flows.targets import ENERGIES, log_normaliser
-from .core import CheckFailed, agree, compare, exercise, parts, require
+from ..flows.targets import ENERGIES
+from .core import (
+    CheckFailed,
+    agree,
+    compare,
+    exercise,
+    finds_bugs,
+    ok,
+    parts,
+    predicts,
+    require,
+)
 
-__all__ = ["bits_per_dimension", "coupling", "kl_to_energy", "planar", "rational_quadratic"]
+__all__ = [
+    "bits_per_dimension",
+    "coupling",
+    "dimensions_prediction",
+    "normaliser",
+    "planar",
+    "rational_quadratic",
+    "transform_test",
+]
 
 
 @exercise("12.1", "a planar map")
@@ -23,20 +42,29 @@ def planar(layer: Callable) -> None:
     u, w = torch.tensor([[0.4, -0.3, 0.9], [1.0, 0.5, -0.6]], dtype=torch.float64)
     b = torch.tensor(0.3, dtype=torch.float64)
     a = x @ w + b
-    h, slope = torch.tanh(a), 1 - torch.tanh(a) ** 2
+    h, slope = torch.atan(a), 1 / (1 + a**2)
     wu = w @ u
     hints = {
         "z": [
             (x + w * h[:, None], "the push goes along w: it must go along u"),
-            (x + u * a[:, None], "h is missing: push by tanh(wᵀx + b), not by wᵀx + b"),
+            (x + u * a[:, None], "the bend is missing: push by arctan(wᵀx + b), not by wᵀx + b"),
+            (x + u * torch.tanh(a)[:, None], "tanh is the chapter's bend; here it is arctan"),
             (u * h[:, None], "x itself is missing: z = x + the push"),
-            (x + u * torch.tanh(x @ w)[:, None], "b is missing"),
+            (x + u * torch.atan(x @ w)[:, None], "b is missing"),
         ],
         "log-determinant": [
             (1 + slope * wu, "this is the determinant; return its logarithm"),
             (
                 torch.log(1 + h * wu),
-                "h where its slope belongs: the derivative of tanh is 1 - tanh²",
+                "the bend where its slope belongs: what is the derivative of arctan?",
+            ),
+            (
+                torch.log(1 + (1 - h**2) * wu),
+                "1 - h² is the slope of tanh; that of arctan is another function of wᵀx + b",
+            ),
+            (
+                torch.log(1 + wu / (1 + h**2)),
+                "the slope of arctan was taken at arctan(a); take it at a = wᵀx + b itself",
             ),
             (torch.log(1 + slope * (u @ u)), "uᵀu in place of wᵀu"),
             (
@@ -52,8 +80,8 @@ def planar(layer: Callable) -> None:
     }
 
     def right(x: Tensor, u: Tensor, w: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
-        h = torch.tanh(x @ w + b)
-        return x + u * h[:, None], torch.log(1 + (1 - h**2) * (w @ u))
+        a = x @ w + b
+        return x + u * torch.atan(a)[:, None], torch.log(1 + (w @ u) / (1 + a**2))
 
     cases = [(x, u, w, b)]
     generator = torch.Generator().manual_seed(0)
@@ -195,44 +223,69 @@ def rational_quadratic(piece: Callable) -> None:
     agree(piece, right, cases, ("rise", "slope"), 1e-9, hints)
 
 
-@exercise("12.4", "the reverse divergence", own_chance=True)
-def kl_to_energy(estimate: Callable) -> None:
-    """estimate(flow, energy, log_z, n, generator) -> KL(flow ‖ exp(-energy) / Z), one number."""
+@exercise("12.4", "the number that nobody knows", own_chance=True)
+def normaliser(estimate: Callable) -> None:
+    """estimate(flow, energy, n, generator) -> log Z of exp(-energy), KL(flow ‖ exp(-energy) / Z)."""
     flow = Flow(StandardNormal(2), MaskedAffineAutoregressive(2, (4,))).requires_grad_(False)
-    energy = ENERGIES["U1"]
-    log_z = log_normaliser(energy)
+    wide = Flow(StandardNormal(3), MaskedAffineAutoregressive(3, (4,))).requires_grad_(False)
+    names = ("log Z", "KL")
+    cases = [(flow, ENERGIES["U1"], 4000), (wide, lambda z: z.abs().sum(-1) + 1.5, 50)]
+    cases.append((wide, lambda z: 2 * z.square().sum(-1) - 0.3, 7))
 
     def seeded() -> torch.Generator:
         return torch.Generator().manual_seed(3)
 
-    z, log_q = flow.sample_and_log_prob((4000,), generator=seeded())
-    u = energy(z).mean().item()
-    entropy = -log_q.mean().item()
-    got = float(estimate(flow, energy, log_z, 4000, seeded()))
-    compare(
-        got,
-        u - entropy + log_z,
-        "KL",
-        1e-3,
-        [
-            (u - entropy, "log Z is missing"),
-            (u - entropy - log_z, "log Z has the wrong sign: log p = -U - log Z"),
-            (u + log_z, "log q is missing: without it the flow would fall onto one point"),
-            (u + entropy + log_z, "log q has the wrong sign: KL = E[log q - log p]"),
-            (-u - entropy + log_z, "U has the wrong sign: log p = -U - log Z"),
-        ],
-    )
-    same = float(
-        estimate(flow, lambda z: 0.5 * z.square().sum(-1), math.log(2 * math.pi), 100, seeded())
-    )
-    require(
-        abs(same) < 1e-4, "KL of a flow to itself is zero", f"KL of a flow to itself is {same:.3f}"
-    )
-    wide = Flow(StandardNormal(3), MaskedAffineAutoregressive(3, (4,))).requires_grad_(False)
-    z, log_q = wide.sample_and_log_prob((50,), generator=seeded())
-    want = (log_q + z.abs().sum(-1)).mean().item() - 1.5
-    got = float(estimate(wide, lambda z: z.abs().sum(-1), -1.5, 50, seeded()))
-    compare(got, want, "KL to another density, in three dimensions", 1e-3)
+    for number, (q, energy, n) in enumerate(cases):
+        z, log_q = q.sample_and_log_prob((n,), generator=seeded())
+        u = energy(z)
+        log_w, other = -u - log_q, -u + log_q
+        log_z = (torch.logsumexp(log_w, 0) - math.log(n)).item()
+        low, mean_u, mean_q = log_w.mean().item(), u.mean().item(), log_q.mean().item()
+        got = parts(estimate(q, energy, n, seeded()), *names)
+        reasons = {
+            "log Z": [
+                (log_z - low, "this is KL, which comes second"),
+                (low, "this is the mean of the logarithms, a lower bound: take the mean first"),
+                (log_z + math.log(n), "this is the sum over samples: their mean is asked for"),
+                (math.exp(log_z), "this is Z: return its logarithm"),
+                (-log_z, "the sign: log Z, not -log Z"),
+                (
+                    torch.logsumexp(other, 0) - math.log(n),
+                    "multiplied by q: each sample stands for 1/q of the plane, so divide",
+                ),
+                (
+                    torch.logsumexp(-u, 0) - math.log(n),
+                    "the samples are not spread evenly: weigh each by 1/q",
+                ),
+                (
+                    torch.logsumexp(u - log_q, 0) - math.log(n),
+                    "U has the wrong sign: p = exp(-U) / Z",
+                ),
+            ],
+            "KL": [
+                (-low, "log Z is missing"),
+                (log_z, "this is log Z, which comes first"),
+                (-low - log_z, "log Z has the wrong sign: log p = -U - log Z"),
+                (mean_u + log_z, "log q is missing: the flow would fall onto one point"),
+                (mean_u - mean_q + log_z, "log q has the wrong sign: KL = E[log q - log p]"),
+                (mean_q - mean_u + log_z, "U has the wrong sign: log p = -U - log Z"),
+                (low - log_z, "the sign: a divergence is not negative"),
+            ],
+        }
+        where = f" in {3 if number else 2} dimensions, {n} samples"
+        for value, want, name in zip(got, (log_z, log_z - low), names, strict=True):
+            compare(value, want, name + where, 1e-3, reasons[name], quiet=True)
+    ok("log Z and KL are right for three flows and energies")
+    for shift in (0.0, 2000.0):
+        plain = lambda z, shift=shift: 0.5 * z.square().sum(-1) + shift
+        log_z, same = (float(v) for v in parts(estimate(flow, plain, 100, seeded()), *names))
+        truth = math.log(2 * math.pi) - shift
+        require(
+            abs(log_z - truth) < 1e-2 and abs(same) < 1e-2,
+            f"where flow and energy agree log Z is {truth:.1f}, and KL zero",
+            f"where flow and energy agree log Z must be {truth:.1f} and KL 0, not {log_z:.3f} and "
+            f"{same:.3f}. Numbers like e^-2000 leave the range of a float: torch.logsumexp",
+        )
 
 
 @exercise("12.5", "bits a pixel")
@@ -273,4 +326,111 @@ def bits_per_dimension(bits: Callable) -> None:
         abs(uniform - math.log2(17)) < 1e-9,
         "a uniform density needs log₂ 17 bits",
         f"a uniform density on [0, 1] gives {uniform:.4f} bits, not log₂ 17 = 4.0875",
+    )
+
+
+def _dimensions() -> dict[str, float]:
+    """The three figures of 12.6, from flows of 100 dimensions."""
+    noise = StandardNormal(100)
+    stretch = flows.Affine(100, diagonal=True).requires_grad_(False)
+    stretch.log_scale.fill_(math.log(2))
+    flow = Flow(noise, stretch)
+    draw = torch.Generator().manual_seed(0)
+    x = flow.sample((20_000,), generator=draw)
+    below = flow.log_prob(torch.zeros(100)) - flow.log_prob(x).mean()
+    wider = noise.log_prob(0.5 * x).mean() - flow.log_prob(x).mean()
+    push = flows.Planar(100).requires_grad_(False)
+    push.bend.zero_()
+    push.bend[[0, 100]] = math.sqrt(math.log(math.exp(4) - 1) - math.log(math.e - 1))
+    points = torch.cat([torch.zeros(1, 100), torch.randn(10_000, 100, generator=draw)])
+    return {"below": below.item(), "wider": wider.item(), "push": push(points)[1].max().item()}
+
+
+@exercise("12.6", "predict, then run: a hundred dimensions")
+def dimensions_prediction(prediction: Callable) -> None:
+    """prediction() -> {"below", "wider", "push"}: before the run."""
+    run = _dimensions()
+    why = {
+        "below": (
+            "log p falls from its peak by half of the squared distance, measured in standard "
+            "deviations. What is the mean of one squared standard normal number, and of a sum of them?"
+        ),
+        "wider": (
+            "every entry is spread over twice the length, so the density is halved once for each entry. "
+            "An entropy is a mean of -log p"
+        ),
+        "push": (
+            "all points move along one direction only, so one of the eigenvalues of the Jacobian is not "
+            "1. It is largest where the slope of tanh is"
+        ),
+    }
+    predicts(prediction, {name: (run[name], 0.03, why[name]) for name in run})
+
+
+class _Planted:
+    """A transform of the library with a planted bug, or none."""
+
+    def __init__(self, transform: flows.Transform, bug: str = "") -> None:
+        self.transform, self.bug = transform, bug
+
+    def _said(self, x: Tensor, log_det: Tensor) -> Tensor:
+        if self.bug == "sign":
+            return -log_det
+        if self.bug == "mean":
+            return log_det / x.shape[-1]
+        if self.bug == "tails":
+            return torch.where(x.abs().amax(-1) > 3, 0.0, log_det)
+        return log_det
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        z, log_det = self.transform(x)
+        return z, self._said(x, log_det)
+
+    def inverse(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        x, log_det = self.transform.inverse(z.clamp(-1.2, 1.2) if self.bug == "clamp" else z)
+        if self.bug == "point":
+            log_det = -self.transform(z)[1]
+        return x, self._said(x, log_det)
+
+
+def _random(transform: flows.Transform) -> flows.Transform:
+    """In double precision, with weights that are neither zero nor large."""
+    transform = transform.double().requires_grad_(False)
+    for k, weight in enumerate(transform.parameters()):
+        draw = torch.Generator().manual_seed(k)
+        weight.copy_(0.3 * torch.randn(weight.shape, generator=draw, dtype=torch.float64))
+    return transform
+
+
+BUGS = {
+    "sign": "both log-determinants have the other direction's sign: the round trip is perfect",
+    "mean": "the log-determinant is averaged over dimensions, where it must be summed",
+    "point": "the log-determinant of the way back is taken at z in place of x",
+    "tails": "where an entry is beyond ±3 the log-determinant is taken for zero, and it is not",
+    "clamp": "the way back limits z first, so that large values do not come home",
+}
+
+
+@exercise("12.7", "the test that finds the bug")
+def transform_test(is_right: Callable) -> None:
+    """is_right(transform, dim): transform.forward(x (B, dim)) -> z, log_det; transform.inverse(z) -> x, log_det."""
+    maf = _random(MaskedAffineAutoregressive(3, (8,), bound=2.0))
+    mu_law = flows.MuLaw(2).double()
+    right = [
+        (_random(flows.Affine(4)), 4, "a linear map"),
+        (mu_law, 2, "µ-law in both of two dimensions"),
+        (maf, 3, "an autoregressive layer"),
+        (flows.Inverse(maf), 3, "the same layer, turned round"),
+        (_random(flows.NSF(2, 2, (8,), bins=3).transform), 2, "two spline couplings"),
+        (_random(flows.RealNVP(5, 3, (8,), bound=2.0).transform), 5, "three affine couplings"),
+    ]
+    finds_bugs(
+        is_right,
+        [((_Planted(transform), dim), words) for transform, dim, words in right],
+        [
+            ((_Planted(transform, bug), dim), what)
+            for transform, dim in ((mu_law, 2), (maf, 3))
+            for bug, what in BUGS.items()
+        ],
+        "inverse(forward(x)) is x but for rounding, and each log-determinant that of autograd's Jacobian",
     )

@@ -4,35 +4,72 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from itertools import product
+from functools import cache
+from itertools import pairwise, product
 
 import numpy as np
 import torch
 
-from .core import CheckFailed, agree, compare, exercise, require, turned
+from .. import audio, data, rnn
+from .core import CheckFailed, agree, compare, exercise, finds_bugs, predicts, require, turned
 
-__all__ = ["bits_per_character", "draw", "lstm_step", "masks", "mixture", "nucleus"]
+__all__ = [
+    "bits_per_character",
+    "coupled_step",
+    "draw",
+    "draws_what_it_scores",
+    "masks",
+    "mixture",
+    "nucleus",
+    "sharper",
+]
 
 
-@exercise("6.1", "bits a character")
+@exercise("6.1", "bits per character")
 def bits_per_character(rate: Callable) -> None:
-    """rate(log_p (T,)) -> bits a character."""
-    log_p = np.log([0.5, 0.25, 0.1, 0.9, 0.02])
-    want = -log_p.mean() / math.log(2)
+    """rate(log_p (B, T), lengths (B,)) -> bits per character of all texts together."""
     rng = np.random.default_rng(0)
+
+    def right(log_p: np.ndarray, lengths: np.ndarray) -> float:
+        real = np.arange(log_p.shape[1]) < lengths[:, None]
+        return -log_p[real].sum() / lengths.sum() / math.log(2)
+
+    log_p, lengths = np.log(rng.uniform(0.02, 0.9, (3, 5))), np.array([5, 1, 3])
+    real = np.arange(5) < lengths[:, None]
+    nats = -(log_p * real).sum()
+    want = right(log_p, lengths)
+    each = -(log_p * real).sum(1) / lengths
+    others = [
+        (-rng.exponential(3, (b, t)), rng.integers(1, t + 1, b))
+        for b, t in ((1, 4), (7, 9), (4, 1))
+    ]
     agree(
         rate,
-        lambda log_p: -log_p.mean() / math.log(2),
-        [(log_p,), (np.log([0.3]),), (-rng.exponential(3, 50),), (np.zeros(4),)],
-        "bits a character",
+        right,
+        [(log_p, lengths), *others, (np.zeros((2, 3)), np.array([3, 2]))],
+        "bits per character",
         1e-9,
         [
             (-want, "the sign: log p is negative, a code's length is positive"),
-            (-log_p.mean(), "this is in nats: divide by log 2 ≈ 0.693"),
-            (-log_p.mean() * math.log(2), "multiplied by log 2: a bit is fewer than a nat, divide"),
-            (want * len(log_p), "the whole text's bits: divide by the number of characters"),
+            (nats / lengths.sum(), "this is in nats: divide by log 2 ≈ 0.693"),
             (
-                -np.log2(np.exp(log_p).mean()),
+                nats / lengths.sum() * math.log(2),
+                "multiplied by log 2: a bit is less than a nat, divide",
+            ),
+            (nats / math.log(2), "all texts' bits: divide by the number of characters"),
+            (
+                each.mean() / math.log(2),
+                "a mean of means: a character of a short text counts for more. Add all up, divide once",
+            ),
+            (each / math.log(2), "one number for all texts together, not one for each"),
+            (-log_p.mean() / math.log(2), "what comes after the end of a text counts as well"),
+            (
+                -log_p.sum() / lengths.sum() / math.log(2),
+                "what comes after the end of a text is added",
+            ),
+            (nats / log_p.size / math.log(2), "divided by the padded size: count real characters"),
+            (
+                -np.log2(np.exp(log_p[real]).mean()),
                 (
                     "the probabilities were averaged before the logarithm: the chain rule multiplies "
                     "them, so average the logarithms"
@@ -40,66 +77,78 @@ def bits_per_character(rate: Callable) -> None:
             ),
         ],
     )
-    got = float(rate(np.full(5000, math.log(1 / 64))))
+    got = float(rate(np.full((2, 5000), math.log(1 / 64)), np.array([5000, 10])))
     require(
         abs(got - 6) < 1e-9,
-        "64 equally probable symbols take 6 bits, in a text of 5,000",
+        "64 equally probable symbols take 6 bits, in texts of 5,000 and of 10",
         f"64 equally probable symbols take 6 bits each, you give {got:.4g}",
     )
 
 
-@exercise("6.2", "one step of an LSTM")
-def lstm_step(step: Callable) -> None:
-    """step(a (B, 4 H), c (B, H)) -> (h, c)."""
+@exercise("6.2", "one gate for two")
+def coupled_step(step: Callable) -> None:
+    """step(a (B, 3 H), c (B, H)) -> (h, c); blocks f, g, o, and i = 1 - f."""
     generator = torch.Generator().manual_seed(0)
-    a = 1.5 * torch.randn(3, 8, generator=generator, dtype=torch.float64)
+    a = 1.5 * torch.randn(3, 6, generator=generator, dtype=torch.float64)
     c = torch.randn(3, 2, generator=generator, dtype=torch.float64)
-    i, f, g, o = a.chunk(4, -1)
+    f, g, o = a.chunk(3, -1)
     sigm, tanh = torch.sigmoid, torch.tanh
-    want = sigm(f) * c + sigm(i) * tanh(g)
+    want = sigm(f) * c + (1 - sigm(f)) * tanh(g)
     hints = {
         "h": [
             (sigm(o) * want, "tanh is missing: h = o ⊙ tanh(c)"),
             (sigm(o) * tanh(c), "the old cell state is shown: use the new one"),
             (tanh(want), "the output gate is missing"),
             (tanh(o) * tanh(want), "the output gate goes through the sigmoid"),
+            (o * tanh(want), "the output gate goes through the sigmoid"),
+            (sigm(o) * sigm(want), "the new state is shown through tanh"),
+            (sigm(o) / tanh(want), "the output gate multiplies"),
             (want, "this is c: return h first, then c"),
         ],
         "c": [
-            (sigm(i) * c + sigm(f) * tanh(g), "the input and the forget gate are swapped"),
-            (sigm(f) * c + sigm(i) * sigm(g), "the candidate goes through tanh, not the sigmoid"),
-            (sigm(f) * c + sigm(i) * g, "the candidate is not squashed: tanh(g)"),
+            (f * c + (1 - f) * tanh(g), "a gate lies between 0 and 1: the sigmoid of f"),
+            (tanh(f) * c + (1 - tanh(f)) * tanh(g), "a gate lies between 0 and 1: the sigmoid"),
+            ((1 - sigm(f)) * c + sigm(f) * tanh(g), "turned round: f holds on to the old state"),
             (
-                sigm(f) * c + sigm(i) * tanh(o),
-                "blocks 3 and 4 are swapped: the order is i, f, g, o",
+                sigm(f) * c + (1 - sigm(f)) * sigm(g),
+                "the candidate goes through tanh, not the sigmoid",
             ),
-            (sigm(i) * tanh(g), "the old cell state is lost: f ⊙ c is added"),
+            (sigm(f) * c + (1 - sigm(f)) * g, "the candidate is not squashed: tanh(g)"),
+            (sigm(f) * c + sigm(f) * tanh(g), "what is let in is 1 - f, not f again"),
+            (sigm(f) * c + sigm(1 - f) * tanh(g), "1 - f of the gate itself, after the sigmoid"),
+            (sigm(f) * c + tanh(g), "nothing holds the candidate back: it is let in by 1 - f"),
+            (
+                sigm(f) * c + (1 - sigm(f)) * tanh(o),
+                "blocks 2 and 3 are swapped: the order is f, g, o",
+            ),
+            (
+                sigm(g) * c + (1 - sigm(g)) * tanh(f),
+                "blocks 1 and 2 are swapped: the order is f, g, o",
+            ),
+            ((1 - sigm(f)) * tanh(g), "the old cell state is lost: f ⊙ c is added"),
             (sigm(o) * tanh(want), "this is h: return h first, then c"),
-            (
-                c + sigm(i) * tanh(g),
-                "nothing is forgotten: the old cell state is multiplied by f",
-            ),
+            (c + (1 - sigm(f)) * tanh(g), "nothing is forgotten: the old state is multiplied by f"),
         ],
     }
 
     def right(a: torch.Tensor, c: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        i, f, g, o = a.chunk(4, -1)
-        new = sigm(f) * c + sigm(i) * tanh(g)
+        f, g, o = a.chunk(3, -1)
+        new = sigm(f) * c + (1 - sigm(f)) * tanh(g)
         return new, sigm(o) * tanh(new)
 
     others = [
-        torch.randn(2, b, 4 * n, generator=generator, dtype=torch.float64)
+        torch.randn(2, b, 3 * n, generator=generator, dtype=torch.float64)
         for b, n in ((1, 1), (5, 3))
     ]
-    cases = [(a, c), *((2 * v[0], v[1, :, : v.shape[-1] // 4]) for v in others)]
+    cases = [(a, c), *((2 * v[0], v[1, :, : v.shape[-1] // 3]) for v in others)]
     agree(turned(step, "h", "c"), right, cases, ("c", "h"), 1e-9, hints)
-    closed = torch.cat([torch.full((1, 1), v, dtype=a.dtype) for v in (-40.0, 40.0, 3.0, 0.0)], 1)
-    kept = step(closed, torch.full((1, 1), 0.7, dtype=a.dtype))[1].item()
-    require(
-        abs(kept - 0.7) < 1e-9,
-        "with f = 1 and i = 0 the cell state stays as it is",
-        f"with f = 1 and i = 0 the cell state must stay 0.7, it becomes {kept:.4f}",
-    )
+    for gate, new in ((40.0, 0.7), (-40.0, math.tanh(3.0))):
+        row = torch.tensor([[gate, 3.0, 0.0]], dtype=a.dtype)
+        got = step(row, torch.full((1, 1), 0.7, dtype=a.dtype))[1].item()
+        rule = "f = 1 the state stays as it is" if gate > 0 else "f = 0 it is the candidate"
+        require(
+            abs(got - new) < 1e-9, f"with {rule}", f"with {rule}, {new:.4f}; you give {got:.4f}"
+        )
 
 
 @exercise("6.3", "top-p")
@@ -156,59 +205,78 @@ def nucleus(cut: Callable) -> None:
 
 @exercise("6.4", "masks")
 def masks(make: Callable) -> None:
-    """make(inputs (D,), hidden (H,), outputs (D,)) -> M (H, D), M_out (D, H)."""
-    inputs = outputs = np.array([1, 2, 3, 4])
-    hidden = np.array([1, 3, 2, 1, 2, 3])
-    hints = {
-        "the mask into the hidden layer": [
-            (
-                hidden[:, None] > inputs,
+    """make(inputs (D,), [hidden (H_1,), …], P) -> [M_1 (H_1, D), …, M_out (D P, H_last)]."""
+    numbers = np.array([1, 2, 3, 4])
+    first = (numbers, [np.array([1, 3, 2, 1, 2, 3]), np.array([2, 1, 3])], 2)
+    order, two = np.array([3, 1, 4, 2]), np.array([2, 1])
+    cases = [
+        first,
+        (order, [np.array([1, 3, 2, 1, 2, 3])], 1),
+        (two, [np.array([1])], 3),
+        (np.arange(7, 0, -1), [np.arange(1, 7), np.arange(6, 0, -1), np.array([3, 4])], 2),
+    ]
+
+    def between(below: np.ndarray, above: np.ndarray, where: str) -> list:
+        at_least, more = above[:, None] >= below, above[:, None] > below
+        turned = [
+            (~more, "the comparison is turned round"),
+            (~at_least, "the comparison is turned round"),
+        ]
+        if where == "hidden":
+            return [
                 (
-                    "strict where it need not be: a unit of degree m may see input m. Then no output "
-                    "sees the coordinate just before it"
+                    more,
+                    (
+                        "strict where it need not be: a unit of degree m may see degree m. Then no output "
+                        "sees the coordinate just before it"
+                    ),
                 ),
-            ),
-            (hidden[:, None] <= inputs, "the comparison is turned round"),
-            (hidden[:, None] < inputs, "the comparison is turned round"),
-        ],
-        "the mask into the output": [
+                *turned,
+            ]
+        return [
             (
-                outputs[:, None] >= hidden,
+                at_least,
                 "it leaks the diagonal: with >= output d sees x_d itself. It must be strict",
             ),
-            (outputs[:, None] < hidden, "the comparison is turned round"),
-            (outputs[:, None] <= hidden, "the comparison is turned round"),
-        ],
-    }
-    order, two = np.array([3, 1, 4, 2]), np.array([2, 1])
-    agree(
-        make,
-        lambda i, h, o: (h[:, None] >= i, o[:, None] > h),
-        [
-            (inputs, hidden, outputs),
-            (order, hidden, order),
-            (two, np.array([1]), two),
-            (np.arange(7, 0, -1), np.arange(1, 7), np.arange(7, 0, -1)),
-        ],
-        tuple(hints),
-        1e-9,
-        hints,
-    )
-    first, last = (np.asarray(mask, dtype=float) for mask in make(inputs, hidden, outputs))
-    paths = last @ first
-    require(
-        np.array_equal(paths, np.tril(paths, -1)),
-        "the product of the masks is strictly triangular",
-        "an output is reached from its own or a later input",
-    )
-    first, last = (np.asarray(mask, dtype=float) for mask in make(order, hidden, order))
-    paths = (last @ first)[np.argsort(order)][:, np.argsort(order)]
-    require(
-        np.array_equal(paths, np.tril(paths, -1)) and (paths[np.tril_indices(4, -1)] > 0).all(),
-        "another ordering works as well",
-        "for another ordering of the coordinates the product is not strictly triangular: compare the "
-        "degrees you are given, not positions",
-    )
+            *turned,
+        ]
+
+    for inputs, hidden, P in cases:
+        outputs, layers = np.repeat(inputs, P), [inputs, *hidden]
+        names = [f"the mask into hidden layer {k}" for k in range(1, len(layers))]
+        hints = {
+            name: between(below, above, "hidden")
+            for name, (below, above) in zip(names, pairwise(layers), strict=True)
+        }
+        wrong = np.tile(inputs, P)[:, None] > hidden[-1]
+        hints["the mask into the output"] = [
+            (
+                wrong,
+                "the P numbers of a coordinate stand side by side: d is repeated, not the whole row",
+            ),
+            (
+                inputs[:, None] > hidden[-1],
+                f"{P} numbers for each coordinate: {P} rows, one below the other",
+            ),
+            *between(hidden[-1], outputs, "output"),
+        ]
+
+        def right(inputs: np.ndarray, hidden: list, P: int) -> list:
+            layers = [inputs, *hidden]
+            last = np.repeat(inputs, P)[:, None] > hidden[-1]
+            return [*(above[:, None] >= below for below, above in pairwise(layers)), last]
+
+        agree(make, right, [(inputs, hidden, P)], tuple(hints), 1e-9, hints)
+        paths = np.eye(len(inputs))
+        for mask in make(inputs, hidden, P):
+            paths = np.asarray(mask, dtype=float) @ paths
+        places = np.argsort(inputs)
+        rows = paths.reshape(len(inputs), P, -1).sum(1)[places][:, places]
+        require(
+            np.array_equal(rows, np.tril(rows, -1)),
+            f"degrees {inputs.tolist()}: the product of the masks is strictly triangular in their order",
+            "an output is reached from its own or a later input",
+        )
 
 
 def _network(x: np.ndarray) -> np.ndarray:
@@ -329,3 +397,126 @@ def mixture(combine: Callable) -> None:
     )
     total = np.exp(np.asarray(combine(np.log([[0.1, 0.2, 0.7], [0.6, 0.3, 0.1]])))).sum()
     require(abs(total - 1) < 1e-9, "it sums to one", f"it sums to {total:.4f}")
+
+
+def _run(temperature: float, top_p: float = 1.0) -> torch.Tensor:
+    """What a coin of 0.8 and 0.2 gives after `sharpen`, 400,000 draws."""
+    log_p = rnn.sharpen(torch.tensor([0.8, 0.2], dtype=torch.float64).log(), temperature, top_p)
+    return rnn.draw(log_p.expand(400_000, 2), torch.Generator().manual_seed(0))
+
+
+@cache
+def _loudness() -> tuple[float, float]:
+    """RMS of "seven" before it is left to the network, and 0.1 to 0.2 s later, at temperature ½."""
+    word = next(c for c in data.spoken_digits("slt", "seven") if c.name == "seven_slt_t1.2_p1.0")
+    codes = torch.tensor(audio.mu_law_encode(word.audio[:2400]))
+    after = rnn.load("seven").sample(
+        (), 1600, 0.5, prefix=codes, generator=torch.Generator().manual_seed(0)
+    )
+    return float(word.audio[1600:2400].std()), float(audio.mu_law_decode(after[800:].numpy()).std())
+
+
+@exercise("6.7", "half the temperature")
+def sharper(prediction: Callable) -> None:
+    """prediction() -> {"share": …, "bits": …, "cut": …, "sound": word}."""
+    common = 1 - _run(0.5).double().mean().item()
+    bits = -(common * math.log2(0.8) + (1 - common) * math.log2(0.2))
+    before, after = _loudness()
+    predicts(
+        prediction,
+        {
+            "share": (
+                common,
+                0.005,
+                (
+                    "p^(1/τ) with τ = ½ is a square. Square both probabilities, and make them "
+                    "sum to one again"
+                ),
+            ),
+            "bits": (
+                bits,
+                0.02,
+                (
+                    "the sharpened coin is drawn from, the coin itself judges: the mean of -log2 p "
+                    "with the probabilities that the draws now have, and p as it was"
+                ),
+            ),
+            "cut": (
+                1 - _run(1.0, 0.7).double().mean().item(),
+                0.001,
+                "how many symbols, from the most probable down, are needed to hold 0.7 of the mass?",
+            ),
+            "sound": (
+                "louder" if after > 2 * before else "quieter" if after < before / 2 else "as loud",
+                0,
+                (
+                    "the most probable next sample is near the last one. What becomes of a voice whose "
+                    "every step is a little more probable than it should be?"
+                ),
+            ),
+        },
+    )
+
+
+def _chain(D: int, bug: str = "", seed: int = 0) -> tuple[Callable, Callable]:
+    """log_prob and sample of D bits, each with a logit that is linear in those before it, or with a planted bug."""
+    rng = np.random.default_rng([D, seed])
+    W = np.tril(rng.choice([-1.5, 1.5], (D, D)), 0 if bug == "leak" else -1)
+    b = rng.uniform(0.6, 1.2, D)
+    logits = lambda x: (2 * np.asarray(x, dtype=float) - 1) @ W.T + b
+
+    def log_prob(x: np.ndarray) -> np.ndarray:
+        sign = 2 * np.asarray(x, dtype=float) - 1
+        return -np.logaddexp(0, -sign * logits(x)).sum(1)
+
+    def sample(n: int, rng: np.random.Generator) -> np.ndarray:
+        x = np.zeros((n, D))
+        once = logits(x)
+        for d in range(D):
+            logit = (once if bug == "at once" else logits(x))[:, d]
+            cooled = 2 * logit if bug == "cold" else logit  # a temperature of one half
+            x[:, d] = rng.random(n) < 1 / (1 + np.exp(-cooled))
+        return x
+
+    return log_prob, sample
+
+
+def _two_orders(D: int, bug: str = "") -> tuple[Callable, Callable]:
+    """The mean of two chains, one of which goes from the last bit to the first."""
+    (one, draw_one), (two, draw_two) = _chain(D), _chain(D, seed=1)
+
+    def log_prob(x: np.ndarray) -> np.ndarray:
+        a, b = one(x), two(np.asarray(x)[:, ::-1])
+        if bug == "logs":
+            return (a + b) / 2
+        return np.logaddexp(a, b) - (0 if bug == "sum" else math.log(2))
+
+    def sample(n: int, rng: np.random.Generator) -> np.ndarray:
+        first, x, y = rng.random(n) < 0.5, draw_one(n, rng), draw_two(n, rng)
+        return np.where(first[:, None], x, y[:, ::-1])
+
+    return log_prob, sample
+
+
+@exercise("6.8", "it draws what it scores")
+def draws_what_it_scores(is_right: Callable) -> None:
+    """is_right(log_prob, sample, D) -> bool, for log_prob(x (B, D)) -> nats (B,), sample(n, rng) -> (n, D)."""
+    right = [(_chain(D), D, f"a chain of {D} bit{'s' * (D > 1)}") for D in (3, 4, 1)]
+    right += [(_two_orders(D), D, f"a mean of two orders of {D} bits") for D in (3, 5)]
+    planted = {
+        "leak": "the logit of bit d sees bit d itself, so the probabilities do not add up to one",
+        "at once": "all bits are drawn from one pass, as if those before them were 0",
+        "cold": "it draws at a temperature of one half",
+    }
+    bugs = [(_chain(D, bug), D, what) for D in (3, 4) for bug, what in planted.items()]
+    planted = {
+        "logs": "two orders are averaged as logarithms, so the probabilities do not add up to one",
+        "sum": "two orders are added up, not averaged: it draws well, and all its probabilities are doubled",
+    }
+    bugs += [(_two_orders(D, bug), D, what) for D in (3, 4) for bug, what in planted.items()]
+    finds_bugs(
+        is_right,
+        [((*model, D), what) for model, D, what in right],
+        [((*model, D), what) for model, D, what in bugs],
+        "its probabilities add up to one, and each vector is drawn as often as its probability says",
+    )

@@ -9,9 +9,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .core import CheckFailed, agree, compare, exercise, require
+from .. import vq
+from .core import CheckFailed, agree, compare, exercise, finds_bugs, ok, predicts, require
 
-__all__ = ["bigrams", "moving_averages", "nearest", "perplexity", "rate", "straight_through"]
+__all__ = [
+    "bigrams",
+    "codebook_prediction",
+    "moving_averages",
+    "nearest",
+    "perplexity",
+    "quantizer_test",
+    "rate",
+    "straight_through",
+]
 
 
 def _finite(value, why: str) -> None:
@@ -22,56 +32,69 @@ def _finite(value, why: str) -> None:
 NO_USE = "0 · log 0 is NaN. A code that is never used adds 0 to the entropy: leave it out"
 
 
+def _nearest(z: Tensor, codebook: Tensor) -> Tensor:
+    """z (B, D, N) -> codes (B, N)."""
+    return (z.movedim(1, -1)[:, :, None] - codebook).square().sum(-1).argmin(-1)
+
+
 @exercise("11.1", "the nearest code")
 def nearest(find: Callable) -> None:
-    """find(z (N, D), codebook (K, D)) -> (N,): the index of the nearest code of each vector."""
+    """find(z (B, D, N), codebook (K, D)) -> (B, N): the index of the nearest code of each vector."""
     generator = torch.Generator().manual_seed(0)
-    z = torch.randn(12, 3, generator=generator, dtype=torch.float64)
+    z = torch.randn(2, 3, 6, generator=generator, dtype=torch.float64)
     codebook = torch.randn(5, 3, generator=generator, dtype=torch.float64)
     codebook *= torch.tensor([1.0, 0.3, 2.0, 1.0, 0.6]).double()[:, None]  # lengths differ
-    squared = (z[:, None] - codebook).square().sum(-1)  # (N, K)
-    dot = z @ codebook.T
+    flat = z.movedim(1, -1)  # (B, N, D)
+    squared = (flat[:, :, None] - codebook).square().sum(-1)  # (B, N, K)
+    dot = flat @ codebook.T
     answer = find(z, codebook)
-    if np.shape(answer) == (12, 3):
+    if np.shape(answer) in ((2, 3, 6), (2, 6, 3), (12, 3)):
         raise CheckFailed(
-            "✗ each code: these are vectors; return their indices, whole numbers (N,)"
+            "✗ each code: these are vectors; return their indices, whole numbers (B, N)"
         )
     others = [
         (
-            torch.randn(n, d, generator=generator).double(),
+            torch.randn(b, d, n, generator=generator).double(),
             torch.randn(k, d, generator=generator).double(),
         )
-        for n, k, d in ((1, 1, 2), (7, 9, 1), (5, 5, 5), (30, 3, 8))
+        for b, n, k, d in ((1, 1, 1, 2), (3, 7, 9, 1), (5, 5, 5, 5), (2, 15, 3, 8))
     ]
     agree(
         find,
-        lambda z, book: (z[:, None] - book).square().sum(-1).argmin(1),
+        _nearest,
         [(z, codebook), *others],
         "each code",
         1e-9,
         [
-            (squared.argmax(1), "this is the farthest code: take the smallest distance"),
+            (squared.argmax(-1), "this is the farthest code: take the smallest distance"),
             (
-                dot.argmax(1),
+                dot.argmax(-1),
                 "the largest product with z is not the nearest: a long code wins it too",
             ),
             (
-                (dot / codebook.norm(dim=1)).argmax(1),
+                (dot / codebook.norm(dim=1)).argmax(-1),
                 "this is the code with the most similar direction; length counts, too",
             ),
             (
-                (z[:, None] - codebook).sum(-1).abs().argmin(1),
+                (flat[:, :, None] - codebook).sum(-1).abs().argmin(-1),
                 "square the differences before you sum them, or they cancel",
             ),
             (
-                lambda got: got.shape == (12,) and np.allclose(got, squared.min(1).values),
+                lambda got: got.shape == (2, 6) and np.allclose(got, squared.min(-1).values),
                 "these are the squared distances of the nearest; return the indices",
+            ),
+            (
+                _nearest(z.reshape(12, 3)[..., None], codebook).reshape(2, 6),
+                (
+                    "the numbers of one vector stand in dimension 1, a step of N apart: `reshape` mixes "
+                    "different vectors. Move the dimension to the end first"
+                ),
             ),
         ],
     )
-    far = 1000 + 0.01 * torch.randn(200, 8, generator=generator)  # float32, far from 0
+    far = 1000 + 0.01 * torch.randn(2, 8, 100, generator=generator)  # float32, far from 0
     book = 1000 + 0.01 * torch.randn(16, 8, generator=generator)
-    exact = (far.double()[:, None] - book.double()).square().sum(-1).argmin(1)
+    exact = _nearest(far.double(), book.double())
     same = float((torch.as_tensor(np.asarray(find(far, book))) == exact).double().mean())
     require(
         same == 1,
@@ -81,52 +104,52 @@ def nearest(find: Callable) -> None:
     )
 
 
-@exercise("11.2", "straight through")
+@exercise("11.2", "straight through, in part")
 def straight_through(pass_on: Callable) -> None:
-    """pass_on(z, e) -> the value of e, with gradient 1 to z and 0 to e."""
-    z = torch.tensor([0.3, -1.0, 2.0, 0.1], dtype=torch.float64, requires_grad=True)
-    e = torch.tensor([0.5, -0.5, 2.5, 0.7], dtype=torch.float64, requires_grad=True)
-    out = pass_on(z, e)
-    compare(
-        out,
-        e,
-        "the value",
-        1e-12,
-        [
-            (z.detach(), "this is z: the decoder must see the code e"),
-            ((z + e).detach(), "z + e: z must be added and, without gradient, taken away again"),
-            ((2 * e - z).detach(), "e - z is added to e: one of the two must cancel"),
-        ],
-    )
-    if not out.requires_grad:
-        raise CheckFailed(
-            "✗ the gradient: nothing flows back, everything is detached. The encoder will never learn"
+    """pass_on(z, e, share) -> the value of e, with gradient share to z and 1 - share to e."""
+    generator = torch.Generator().manual_seed(0)
+    for shape, share in (((4,), 0.75), ((2, 3), 1.0), ((3, 1, 2), 0.0), ((5,), 0.3)):
+        z, e, weight = (torch.randn(shape, generator=generator).double() for _ in range(3))
+        z.requires_grad_()
+        e = (e + 3).requires_grad_()
+        out = pass_on(z, e, share)
+        mixed = share * z + (1 - share) * e
+        compare(
+            out,
+            e,
+            f"the value, share {share}",
+            1e-12,
+            [
+                (mixed.detach(), "this is the mixture of z and e: the decoder must see e"),
+                (z.detach(), "this is z: the decoder must see the code e"),
+                ((z + e).detach(), "z must be added and, without gradient, taken away again"),
+                ((2 * e - z).detach(), "e - z is added to e: one of the two must cancel"),
+            ],
+            quiet=True,
         )
-    weight = torch.tensor([1.0, 2.0, -3.0, 0.5], dtype=torch.float64)
-    to_z, to_e = torch.autograd.grad((weight * out).sum(), (z, e), allow_unused=True)
-    to_z = torch.zeros(4) if to_z is None else to_z
-    to_e = torch.zeros(4) if to_e is None else to_e
-    if torch.equal(to_z.double(), torch.zeros(4).double()):
-        raise CheckFailed(
-            "✗ the gradient: z gets none, so the encoder will never learn. "
-            "Detach the difference as a whole"
-        )
-    require(
-        torch.allclose(to_z.double(), weight),
-        "z gets the decoder's gradient, unchanged",
-        f"the decoder's gradient is {weight.tolist()}, and z gets {to_z.tolist()}",
-    )
-    require(
-        not to_e.any(),
-        "e gets none of it",
-        f"e gets {to_e.tolist()}: codes must move by their own loss only, so detach e",
-    )
-    z = torch.randn(2, 3, generator=torch.Generator().manual_seed(0), requires_grad=True)
-    e = (torch.randn(2, 3, generator=torch.Generator().manual_seed(1)) + 3).requires_grad_()
-    out = pass_on(z, e)
-    compare(out, e, "the value of other vectors", 1e-5)
-    (slope,) = torch.autograd.grad((out * torch.arange(6.0).reshape(2, 3)).sum(), z)
-    compare(slope, torch.arange(6.0).reshape(2, 3), "and their gradient", 1e-6)
+        if not getattr(out, "requires_grad", False):
+            raise CheckFailed(
+                "✗ the gradient: nothing flows back, everything is detached. Nothing will ever learn"
+            )
+        got = torch.autograd.grad((weight * out).sum(), (z, e), allow_unused=True)
+        got = [torch.zeros(shape) if slope is None else slope for slope in got]
+        to_z, to_e = (float((slope * weight).sum() / weight.square().sum()) for slope in got)
+        say = f"✗ the gradient, share {share}: z gets {to_z:.3g} of it and e {to_e:.3g}"
+        if (round(to_z, 9), round(to_e, 9)) == (round(1 - share, 9), round(share, 9)):
+            raise CheckFailed(f"{say}: `share` is what z gets, the two are exchanged")
+        if not got[0].any() and share:
+            raise CheckFailed(
+                f"{say}: z gets none, so the encoder will never learn. Detach the difference as a whole"
+            )
+        if not got[1].any() and share < 1:
+            raise CheckFailed(f"{say}: e gets none, but 1 - share of it is for e")
+        if not (torch.allclose(got[0], share * weight) and np.isclose(to_z, share)):
+            raise CheckFailed(f"{say}: z gets the decoder's gradient times share, {share}")
+        if not torch.allclose(got[1].double(), (1 - share) * weight):
+            raise CheckFailed(f"{say}: e gets what is left, {1 - share:.3g}, and no more")
+    ok("the value is that of e")
+    ok("z gets its share of the gradient")
+    ok("e gets the rest")
 
 
 @exercise("11.3", "moving averages")
@@ -220,28 +243,44 @@ def _perplexity(counts: np.ndarray) -> float:
 
 @exercise("11.4", "perplexity of a whole set")
 def perplexity(measure: Callable) -> None:
-    """measure(batches, K) -> e^H of the codes in all batches (integer tensors of any shape) together."""
-    batches = [torch.tensor([0, 1, 0, 0]), torch.tensor([2, 2, 3, 2, 2, 3]), torch.tensor([4, 5])]
-    one = np.bincount(torch.cat(batches).numpy(), minlength=8)
-    each = [_perplexity(np.bincount(batch.numpy(), minlength=8)) for batch in batches]
+    """measure(batches, K) -> e^H of all codes (integer tensors of any shape, -1 where there is none)."""
+    batches = [
+        torch.tensor([[0, 1, 0], [0, -1, -1]]),
+        torch.tensor([2, 2, 3, 2, 2, 3]),
+        torch.tensor([4, 6, -1]),
+    ]
+
+    def counted(batches: list, K: int) -> np.ndarray:
+        codes = torch.cat([batch.flatten() for batch in batches])
+        return np.bincount(codes[codes >= 0].numpy(), minlength=K)
+
+    one, padding = counted(batches, 7), 3
+    each = [_perplexity(counted([batch], 7)) for batch in batches]
     right = _perplexity(one)
     smooth = (one + 1) / (one + 1).sum()
-    answer = measure(batches, 8)
+    answer = measure(batches, 7)
     _finite(answer, NO_USE)
     rng = torch.Generator().manual_seed(0)
     others = [
-        ([torch.randint(k, shape, generator=rng) for shape in shapes], k + 2)
+        ([torch.randint(-1, k, shape, generator=rng) for shape in shapes], k + 2)
         for k, shapes in ((2, [(3,), (1,)]), (9, [(4, 5), (2,), (1, 1)]), (5, [(40,)]))
     ]
     agree(
         measure,
-        lambda batches, K: _perplexity(
-            np.bincount(torch.cat([batch.flatten() for batch in batches]).numpy(), minlength=K)
-        ),
-        [(batches, 8), *others],
+        lambda batches, K: _perplexity(counted(batches, K)),
+        [(batches, 7), *others],
         "perplexity",
         1e-6,
         [
+            (_perplexity(np.append(one, padding)), "-1 is no code: what is padded does not count"),
+            (
+                _perplexity(one + padding * np.eye(7)[6]),
+                "-1 was taken for the last code, as Python's indices are: leave it out first",
+            ),
+            (
+                _perplexity(one + padding * np.eye(7)[0]),
+                "-1 was taken for code 0: leave it out",
+            ),
             (np.mean(each), "the mean over batches: count all codes first, then take one entropy"),
             (each[-1], "this is the last batch's: count all of them"),
             (math.log(right), "this is the entropy H in nats; take e^H"),
@@ -383,4 +422,113 @@ def bigrams(entropy: Callable) -> None:
         abs(circle) < 1e-12,
         "where the next symbol is certain it is 0",
         f"0, 1, 2, 3, 0, 1, … leaves nothing open, and you give {circle:.4g} nats",
+    )
+
+
+def _error(codebook_size: int, dim: int) -> float:
+    """Mean squared error of a codebook for 4,000 points that fill a line, a square, …"""
+    points = torch.rand(4000, dim, generator=torch.Generator().manual_seed(0))
+    book = vq.VectorQuantizer(codebook_size, dim).initialise(points).eval()
+    return (book(points).z - points).square().sum(1).mean().item()
+
+
+def _steps_to_half(decay: float) -> int:
+    """Batches until a code that nobody chooses any more has half of its count."""
+    ends = torch.tensor([[-1.0], [1.0]])
+    book = vq.VectorQuantizer(2, 1, restart=False, decay=decay).initialise(ends).train()
+    for _ in range(int(10 / (1 - decay))):
+        book(ends.repeat(4, 1))
+    lonely = int(book.nearest(ends)[1])
+    start, steps = book.counts[lonely].item(), 0
+    while book.counts[lonely] > start / 2:
+        book(ends[:1].repeat(8, 1))
+        steps += 1
+    return steps
+
+
+@exercise("11.7", "predict, then run: a larger codebook")
+def codebook_prediction(prediction: Callable) -> None:
+    """prediction() -> {"line", "square", "steps"}: before the run."""
+    predicts(
+        prediction,
+        {
+            "line": (
+                _error(4, 1) / _error(16, 1),
+                0.06,
+                (
+                    "K codes cut the line into K pieces. How does the length of a piece, and so the "
+                    "largest and the typical distance to its middle, change? The error is a distance squared"
+                ),
+            ),
+            "square": (
+                _error(4, 2) / _error(16, 2),
+                0.06,
+                (
+                    "K codes share an area now. How does the side of a cell of that area change, which is "
+                    "what a distance goes with?"
+                ),
+            ),
+            "steps": (
+                _steps_to_half(0.99),
+                0.03,
+                (
+                    "each batch multiplies the count of a code that nobody chooses by γ; nothing is added. "
+                    "A loss of 1 % a step, compounded, is not 50 steps of 1 %"
+                ),
+            ),
+        },
+    )
+
+
+def _quantize(bug: str = "") -> Callable:
+    """quantize(z, codebook) as chapter 11 has it, or with a planted bug."""
+
+    def quantize(z: Tensor, codebook: Tensor) -> tuple[Tensor, ...]:
+        score = -(z[:, None] - codebook).square().sum(-1)  # (N, K)
+        codes = (z @ codebook.T if bug == "product" else score).argmax(1)
+        e = codebook[codes]
+        q = (e if bug == "leak" else e.detach()) + (z - z.detach())
+        if bug == "rounding":  # no bug: the same in another order
+            q = z + (e - z).detach()
+        mean = (lambda v: v.mean()) if bug == "mean" else (lambda v: v.sum(1).mean())
+        codebook_loss = mean((z.detach() - e).square())
+        commitment = mean((z - (e if bug == "whole" else e.detach())).square())
+        losses = (commitment, codebook_loss) if bug == "swap" else (codebook_loss, commitment)
+        return q, codes, *losses
+
+    return quantize
+
+
+def _library(z: Tensor, codebook: Tensor) -> tuple[Tensor, ...]:
+    """The library's own layer, with these codes."""
+    layer = vq.VectorQuantizer(*codebook.shape, ema=False, restart=False).eval()
+    out = torch.func.functional_call(layer, {"codebook": codebook}, (z,))
+    return out.z, out.codes, out.codebook_loss, out.commitment_loss
+
+
+BUGS = {
+    "leak": "the decoder's gradient reaches the codes as well: sg[e] is missing",
+    "swap": "codebook loss and commitment loss are exchanged: their values are the same",
+    "whole": "the commitment loss moves codes, too: sg[e] is missing in it",
+    "product": "the code with the largest product is chosen, not the nearest",
+    "mean": "squares are averaged over D, where the formula sums them",
+}
+
+
+@exercise("11.8", "the test that finds the bug")
+def quantizer_test(is_right: Callable) -> None:
+    """is_right(quantize, n, dim, size): quantize(z (n, dim), codebook (size, dim)) -> q, codes, 2 losses."""
+    sizes = ((6, 2, 4), (30, 5, 7))
+    right = [((_quantize(), *s), f"{s[0]} vectors of {s[1]} numbers, {s[2]} codes") for s in sizes]
+    right += [
+        ((_quantize("rounding"), 12, 3, 5), "z + sg[e - z], the same but for rounding"),
+        ((_quantize(), 9, 1, 3), "vectors of one number"),
+        ((_library, 8, 4, 6), "the library's own layer"),
+    ]
+    finds_bugs(
+        is_right,
+        right,
+        [((_quantize(bug), *s), what) for s in sizes for bug, what in BUGS.items()],
+        "the nearest codes, q with the values of their vectors (rounding allowed), two losses of one value, "
+        "and each gradient where the equations of the chapter let it go",
     )

@@ -10,21 +10,65 @@ from minigen.checks import vqvae as checks
 
 
 def distances(z, codebook):
-    return (z[:, None] - codebook).square().sum(-1)
+    """(B, D, N), (K, D) -> (B, N, K)."""
+    return (z.movedim(1, -1)[:, :, None] - codebook).square().sum(-1)
 
 
 def nearest(z, codebook):
-    return distances(z, codebook).argmin(1)
+    return distances(z, codebook).argmin(-1)
+
+
+def by_product(z, codebook):
+    return (z.movedim(1, -1) @ codebook.T).argmax(-1)
 
 
 def expanded(z, codebook):
-    return (z.square().sum(1, keepdim=True) - 2 * z @ codebook.T + codebook.square().sum(1)).argmin(
-        1
-    )
+    z = z.movedim(1, -1)
+    return (
+        z.square().sum(-1, keepdim=True) - 2 * z @ codebook.T + codebook.square().sum(1)
+    ).argmin(-1)
 
 
-def straight(z, e):
-    return z + (e - z).detach()
+def reshaped(z, codebook):
+    B, D, N = z.shape
+    return nearest(z.reshape(B * N, D)[..., None], codebook).reshape(B, N)
+
+
+def straight(z, e, share):
+    mixed = share * z + (1 - share) * e
+    return mixed + (e - mixed).detach()
+
+
+def reader_test(to_codes=True, exact=False, losses=True):
+    """A reader's test, which may leave out a part."""
+
+    def is_right(quantize, n, dim, size):
+        draw = torch.Generator().manual_seed(1)
+        z, book, weight = (
+            torch.randn(k, dim, generator=draw, dtype=torch.float64) for k in (n, size, n)
+        )
+        z.requires_grad_(), book.requires_grad_()
+        squares = (z[:, None] - book).square().sum(-1)
+        q, codes, *both = quantize(z, book)
+        good = torch.equal(codes, squares.argmin(1))
+        close = torch.equal if exact else torch.allclose
+        good &= close(q, book[codes])
+        loss = squares.min(1).values.mean()
+        good &= all(torch.allclose(one, loss) for one in both)
+
+        def slopes(value):
+            found = torch.autograd.grad(value, (z, book), retain_graph=True, allow_unused=True)
+            return [0 * v if g is None else g for g, v in zip(found, (z, book), strict=True)]
+
+        want = slopes(loss)
+        pairs = [((weight * q).sum(), (weight, 0 * book))]
+        pairs += [(both[0], (0 * z, want[1])), (both[1], (want[0], 0 * book))] * losses
+        for value, wanted in pairs:
+            checks = zip(slopes(value), wanted, (True, to_codes), strict=True)
+            good &= all(torch.allclose(a, b) for a, b, looked in checks if looked)
+        return good
+
+    return is_right
 
 
 def gather(z, codes, k):
@@ -73,7 +117,14 @@ def entropy(counts):
 
 
 def counted(batches, k):
-    return np.bincount(torch.cat([b.flatten() for b in batches]).numpy(), minlength=k)
+    codes = torch.cat([b.flatten() for b in batches]).numpy()
+    return np.bincount(codes[codes >= 0], minlength=k)
+
+
+def padded(batches, k, place):
+    """With -1 counted as a code: the last one, the first one, or one of its own."""
+    codes = torch.cat([b.flatten() for b in batches]).numpy()
+    return math.exp(entropy(np.bincount(np.where(codes < 0, place % (k + 1), codes))))
 
 
 def perplexity(batches, k):
@@ -111,24 +162,38 @@ SOLUTIONS = {
     "perplexity": perplexity,
     "rate": bits,
     "bigrams": bigrams,
+    "codebook_prediction": lambda: {"line": 16, "square": 4, "steps": 69},
+    "quantizer_test": reader_test(),
 }
 
+
+def predicted(**changes):
+    return lambda: {"line": 16, "square": 4, "steps": 69} | changes
+
+
 MISTAKES = [
-    ("nearest", lambda z, e: distances(z, e).argmax(1), "farthest"),
-    ("nearest", lambda z, e: (z @ e.T).argmax(1), "largest product"),
-    ("nearest", lambda z, e: (z @ (e / e.norm(dim=1, keepdim=True)).T).argmax(1), "direction"),
-    ("nearest", lambda z, e: (z[:, None] - e).sum(-1).abs().argmin(1), "cancel"),
-    ("nearest", lambda z, e: distances(z, e).min(1).values, "return the indices"),
+    ("nearest", lambda z, e: distances(z, e).argmax(-1), "farthest"),
+    ("nearest", by_product, "largest product"),
+    ("nearest", lambda z, e: by_product(z, e / e.norm(dim=1, keepdim=True)), "direction"),
+    (
+        "nearest",
+        lambda z, e: (z.movedim(1, -1)[:, :, None] - e).sum(-1).abs().argmin(-1),
+        "cancel",
+    ),
+    ("nearest", lambda z, e: distances(z, e).min(-1).values, "return the indices"),
     ("nearest", lambda z, e: e[nearest(z, e)], "these are vectors"),
     ("nearest", expanded, "Subtract first"),
-    ("straight_through", lambda z, e: z, "this is z"),
-    ("straight_through", lambda z, e: z + e, "taken away again"),
-    ("straight_through", lambda z, e: e - (z - e), "must cancel"),
-    ("straight_through", lambda z, e: e.detach(), "everything is detached"),
-    ("straight_through", lambda z, e: e, "z gets none"),
-    ("straight_through", lambda z, e: z + (e - z), "z gets none"),
-    ("straight_through", lambda z, e: e + (z - z.detach()), "e gets"),
-    ("straight_through", lambda z, e: e.detach() + 2 * (z - z.detach()), "gradient is"),
+    ("nearest", reshaped, "mixes different vectors"),
+    ("straight_through", lambda z, e, a: z, "this is z"),
+    ("straight_through", lambda z, e, a: z + e, "taken away again"),
+    ("straight_through", lambda z, e, a: e - (z - e), "must cancel"),
+    ("straight_through", lambda z, e, a: a * z + (1 - a) * e, "this is the mixture"),
+    ("straight_through", lambda z, e, a: e.detach(), "everything is detached"),
+    ("straight_through", lambda z, e, a: e, "z gets none"),
+    ("straight_through", lambda z, e, a: z + (e - z).detach(), "e gets none"),
+    ("straight_through", lambda z, e, a: straight(z, e, 1 - a), "exchanged"),
+    ("straight_through", lambda z, e, a: straight(z, e, 0.75), "times share"),
+    ("straight_through", lambda z, e, a: e + a * (z - z.detach()), "what is left"),
     ("moving_averages", twisted(lambda d: 1 - d, lambda d: d), "swapped"),
     ("moving_averages", twisted(lambda d: 1), "must fade"),
     ("moving_averages", twisted(new=lambda d: 1), "weighs 1 - γ"),
@@ -144,6 +209,9 @@ MISTAKES = [
     ),
     ("moving_averages", late, "these are the sums"),
     ("moving_averages", lambda *args: averages(*args)[2], "return three things"),
+    ("perplexity", lambda b, k: padded(b, k, -1), "-1 is no code"),
+    ("perplexity", lambda b, k: padded(b, k, k - 1), "as Python's indices are"),
+    ("perplexity", lambda b, k: padded(b, k, 0), "taken for code 0"),
     ("perplexity", lambda b, k: np.mean([perplexity([x], k) for x in b]), "mean over batches"),
     ("perplexity", lambda b, k: perplexity(b[-1:], k), "last batch"),
     ("perplexity", lambda b, k: entropy(counted(b, k)), "in nats; take"),
@@ -178,6 +246,15 @@ MISTAKES = [
     ("bigrams", lambda s, k: entropy(np.bincount(np.concatenate(s))), "single symbols"),
     ("bigrams", lambda s, k: -bigrams(s, k), "the sign"),
     ("bigrams", lambda s, k: careless(table(s, k).ravel()), "0 · log 0"),
+    ("codebook_prediction", predicted(line=4), "line: .* The error is a distance squared"),
+    ("codebook_prediction", predicted(square=16), "the side of a cell"),
+    ("codebook_prediction", predicted(steps=50), "compounded"),
+    ("codebook_prediction", lambda: {"line": 16}, "one answer for each"),
+    ("quantizer_test", lambda *a: True, "sg.e. is missing"),
+    ("quantizer_test", lambda *a: False, "refuses 6 vectors"),
+    ("quantizer_test", reader_test(exact=True), "refuses z . sg"),
+    ("quantizer_test", reader_test(to_codes=False), "reaches the codes as well"),
+    ("quantizer_test", reader_test(losses=False), "exchanged"),
 ]
 
 
