@@ -31,6 +31,7 @@ __all__ = [
     "neural_autoregression",
     "parallel_wavenet",
     "project_maf_iaf",
+    "project_student",
     "project_vocoder",
     "project_wavenet",
     "sound",
@@ -58,6 +59,7 @@ CHAPTERS = (
     "project_vocoder",
     "project_wavenet",
     "project_maf_iaf",
+    "project_student",
 )
 
 
