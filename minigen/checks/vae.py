@@ -338,7 +338,7 @@ def exact_posterior(prediction: Callable) -> None:
     gap = lambda k: (model.exact_log_prob(x) - vae.iwae_bound(model, x, k, generator)).mean().item()
     exact = gap(10) - gap(1)
     model.posterior_log_scale += math.log(2)
-    wide = (model.exact_log_prob(x) - vae.elbo(model, x, 8, generator=generator)).mean().item()
+    wide = (model.exact_log_prob(x) - vae.elbo(model, x, 32, generator=generator)).mean().item()
     predicts(
         prediction,
         {
