@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile as sf
-from test_browser import pages_of_book, site
+from test_browser import ROOT, pages_of_book, site
 
 __all__ = ["site"]  # the fixture is used by pytest
 
@@ -114,4 +114,25 @@ def test_every_page_has_an_address_or_none(site, pages):
         for url in re.findall(r'property="og:url" content="([^"]*)"', head):
             assert url.startswith("https://"), name
         if re.match(r"book/\d", name):
-            assert "minutes to read" in page.read_text(encoding="utf-8"), name
+            text = page.read_text(encoding="utf-8")
+            assert "minutes to read" in text, name
+            assert 'class="left-prev"' in text and 'class="right-next"' in text, name
+
+
+def test_text_in_figures_is_large_enough_on_a_phone():
+    """A figure is 660 px wide there (custom.css) and its text is 10 pt: 11 px want at most 8.3 inches."""
+    for source in ROOT.glob("book/source/*.md"):
+        text = source.read_text(encoding="utf-8")
+        widths = [float(w) for w in re.findall(r"figsize=\(([\d.]+),", text)]
+        assert all(660 / w / 72 * 10 >= 11 for w in widths), (source.name, widths)
+        sizes = [float(s) for s in re.findall(r"fontsize=([\d.]+)", text)]
+        assert all(size >= 10 for size in sizes), (source.name, sizes)
+    css = (ROOT / "book" / "_static" / "custom.css").read_text(encoding="utf-8")
+    assert (
+        "width: max(100%, 660px)" in css and "width: 400px" in css
+    )  # a clip's picture: 5 in, 10 pt
+
+
+def test_no_table_has_an_empty_header(pages):
+    for name, page in pages.items():
+        assert not re.search(r"<th\b[^>]*>\s*(<p>\s*</p>)?\s*</th>", page.read_text("utf-8")), name

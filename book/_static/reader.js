@@ -15,10 +15,12 @@
     }
     if (picture && picture.dataset.axis) { // a line that moves over waveform and spectrogram
       const [left, right] = picture.dataset.axis.split(" ").map(Number);
-      const frame = document.createElement("div"), line = document.createElement("i");
+      const scroll = document.createElement("div"), frame = document.createElement("div"), line = document.createElement("i");
+      scroll.className = "minigen-scroll";
       frame.className = "minigen-picture";
       line.hidden = true;
-      picture.replaceWith(frame);
+      picture.replaceWith(scroll);
+      scroll.append(frame);
       frame.append(picture, line);
       const draw = () => {
         line.hidden = !audio.currentTime;
@@ -37,20 +39,45 @@
     return { figure, audio, length, name: figure.querySelector("figcaption strong").textContent };
   }
 
-  function switchTo(group, n) {
+  function switchTo(group, n, from = null) {
     const now = group.find((c) => !c.audio.paused), next = group[n];
-    const at = now ? now.audio.currentTime : 0;
+    const at = from ?? (now ? now.audio.currentTime : 0);
     if (now && now !== next) now.audio.pause();
     const start = () => {
       next.audio.currentTime = Math.min(at, Math.max(0, next.audio.duration - 0.02));
       next.audio.play();
     };
-    if (next === now) { next.audio.currentTime = 0; return; }
+    if (next === now) { next.audio.currentTime = from ?? 0; return; }
     if (next.audio.readyState) start();
     else {
       next.audio.addEventListener("loadedmetadata", start, { once: true });
       next.audio.load();
     }
+  }
+
+  const NS = "http://www.w3.org/2000/svg", STEP = 0.02, WIDE = 1000, HIGH = 40;
+
+  // The outline of a clip on the time axis of the longest one of its group.
+  function lane(c, longest) {
+    const box = document.createElement("div"), svg = document.createElementNS(NS, "svg");
+    const path = document.createElementNS(NS, "path"), line = document.createElement("i");
+    box.className = "minigen-lane";
+    box.setAttribute("aria-hidden", "true");
+    svg.setAttribute("viewBox", "0 0 " + WIDE + " " + HIGH);
+    svg.setAttribute("preserveAspectRatio", "none");
+    const step = WIDE * STEP / longest;
+    const top = [...(c.audio.dataset.outline || "")].map((digit, n) =>
+      [n * step, (HIGH / 2 - 1) * (0.03 + 0.97 * parseInt(digit, 36) / 35)]);
+    const end = Math.min(WIDE, WIDE * c.length / longest);
+    const at = (x, y) => Math.min(x, end).toFixed(1) + "," + y.toFixed(1);
+    const along = (points, side) => points.map(([x, y]) =>
+      side > 0 ? at(x, HIGH / 2 - y) + "L" + at(x + step, HIGH / 2 - y)
+        : at(x + step, HIGH / 2 + y) + "L" + at(x, HIGH / 2 + y));
+    if (top.length) path.setAttribute("d", "M" + [...along(top, 1), ...along([...top].reverse(), -1)].join("L") + "Z");
+    line.hidden = true;
+    svg.append(path);
+    box.append(svg, line);
+    return { box, line };
   }
 
   function compare(group) {
@@ -60,8 +87,19 @@
     bar.setAttribute("aria-label", "Compare the clips of this section");
     const lowest = Math.min(...levels.filter((v) => v > 0));
     const title = document.createElement("span");
-    title.textContent = "Compare, from the same instant (keys 1 to " + group.length + "):";
+    const longest = Math.max(...group.map((c) => c.length)), lanes = longest ? group.map((c) => lane(c, longest)) : [];
+    title.textContent = "Compare, from the same instant (keys 1 to " + group.length + ")"
+      + (longest ? "; all on one time axis, 0 to " + seconds(longest) : "") + ":";
     bar.append(title);
+    const place = () => {
+      const now = group.find((c) => !c.audio.paused);
+      group.forEach((c, n) => {
+        if (!lanes[n]) return;
+        lanes[n].line.hidden = !now || now.audio.currentTime > c.length;
+        if (now) lanes[n].line.style.left = 100 * now.audio.currentTime / longest + "%";
+      });
+      if (now) requestAnimationFrame(place);
+    };
     group.forEach((c, n) => {
       if (levels[n]) c.audio.volume = Math.max(0.05, Math.min(1, lowest / levels[n]));
       const button = document.createElement("button");
@@ -70,6 +108,14 @@
       button.setAttribute("aria-pressed", "false");
       button.addEventListener("click", () => switchTo(group, n));
       bar.append(button);
+      if (lanes[n]) {
+        bar.append(lanes[n].box);
+        lanes[n].box.addEventListener("click", (e) => {
+          const box = lanes[n].box.getBoundingClientRect();
+          switchTo(group, n, longest * (e.clientX - box.x) / box.width);
+        });
+      }
+      c.audio.addEventListener("play", place);
       for (const event of ["play", "pause", "ended"]) c.audio.addEventListener(event, () => {
         button.setAttribute("aria-pressed", String(!c.audio.paused));
         c.figure.classList.toggle("sounding", !c.audio.paused);
@@ -121,6 +167,7 @@
       mark.title = "read to its end";
       link.append(mark);
     }
+    if (/\/book\/(index\.html)?$/.test(location.pathname)) goOn();
     const end = document.querySelector("article.bd-article")?.lastElementChild;
     if (!here || !end || !("IntersectionObserver" in window)) return;
     const last = document.querySelector(".prev-next-area") || end;
@@ -129,6 +176,34 @@
       try { localStorage.setItem(KEY, JSON.stringify({ ...stored(), [here]: 1 })); } catch { /* private */ }
       observer.disconnect();
     }).observe(last);
+  }
+
+  // On the first page: how much was read, and the next chapter.
+  function goOn() {
+    const chapters = [...document.querySelectorAll(".bd-sidebar-primary a[href]")]
+      .filter((link) => /\/book\/\d\d_\w+\.html$/.test(link.pathname));
+    const name = (link) => link.pathname.match(/(book\/\d\d_\w+)\.html$/)[1], done = stored();
+    const read = chapters.filter((link) => done[name(link)]), next = chapters.find((link) => !done[name(link)]);
+    const heading = document.querySelector("article.bd-article h1");
+    if (!read.length || !heading) return;
+    const line = document.createElement("p"), forget = document.createElement("button");
+    line.className = "minigen-reading";
+    line.append("You have read " + read.length + " of " + chapters.length + " chapters. ");
+    if (next) {
+      const link = document.createElement("a");
+      link.href = next.href;
+      link.textContent = "Go on with " + next.textContent.trim();
+      line.append(link, ". ");
+    }
+    forget.type = "button";
+    forget.textContent = "Forget this";
+    forget.addEventListener("click", () => {
+      try { localStorage.removeItem(KEY); } catch { /* private */ }
+      line.remove();
+      for (const mark of document.querySelectorAll(".minigen-done")) mark.remove();
+    });
+    line.append(forget);
+    heading.after(line);
   }
 
   const start = () => { sections(); progress(); };
