@@ -1,6 +1,8 @@
 """The checks of project A: the solution passes, blanks fail, wrong answers are named."""
 
+import functools
 import pickle
+import types
 
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ from exercise_checks import ExerciseChecks
 from scipy.linalg import solve_toeplitz
 from scipy.signal import lfilter, lfiltic
 
+from minigen import data
 from minigen import timeseries as ts
 from minigen.checks import project_vocoder as checks
 from minigen.checks.exercises import exercises, reference
@@ -83,6 +86,33 @@ def pack_in_closure():
 def pack_on_itself(k, gain, f0, n):
     pack_on_itself.kept = gain.sum()
     return PACK(k, gain, f0, n)
+
+
+@functools.cache
+def _cached(data):
+    return []
+
+
+def pack_in_cache(k, gain, f0, n):
+    data = PACK(k, gain, f0, n)
+    _cached(data).append((k, gain, f0))
+    return data
+
+
+DESK = types.ModuleType("desk")
+
+
+def pack_in_module(k, gain, f0, n):
+    setattr(DESK, f"kept_{len(gain)}_{n}", gain)
+    return PACK(k, gain, f0, n)
+
+
+def looks_up(k, gain, f0):
+    """Finds the recording whose length is right."""
+    for clip in data.spoken_digits():
+        if -(-len(clip.audio) // 180) == len(gain):
+            return clip.audio
+    return SYNTHESISE(k, gain, f0)
 
 
 class Labelled(bytes):
@@ -177,6 +207,8 @@ MISTAKES = [
     ("transmission", (pack_and_keep, unpack_from_drawer), "leaves something behind in `DRAWER`"),
     ("transmission", pack_in_closure(), "leaves something behind"),
     ("transmission", (pack_on_itself, UNPACK), "leaves something behind"),
+    ("transmission", (pack_in_cache, UNPACK), "leaves something behind"),
+    ("transmission", (pack_in_module, UNPACK), "leaves something behind in `DESK`"),
     ("transmission", (pack_labelled, UNPACK), "return bytes"),
     ("transmission", (pack_pickled, unpack_pickled), "fit into"),
     ("transmission", (pack_whole_bytes, UNPACK), "filled up to whole bytes"),
@@ -206,6 +238,7 @@ MISTAKES = [
     ("resynthesis", heard(analyse=lambda x: (0 * ANALYSE(x)[0], *ANALYSE(x)[1:])), "log-mel|loud"),
     ("resynthesis", heard(analyse=lambda x: (0 * ANALYSE(x)[0] + ANALYSE(x)[0].mean(axis=0), *ANALYSE(x)[1:])), "log-mel|loud"),
     ("resynthesis", heard(pack=pack_pickled, unpack=unpack_pickled), "fit into"),
+    ("resynthesis", heard(synthesise=looks_up), "do without"),
     ("resynthesis", heard(analyse=analyse_and_keep), "leaves something behind in `KEPT`"),
     ("resynthesis", heard(synthesise=lambda k, g, f: SYNTHESISE(k, g, f)[:-180]), "samples, not"),
 ]  # fmt: skip
@@ -246,6 +279,37 @@ def test_other_steps_are_right(pair):
 
 def test_another_style_is_right():
     checks.resynthesis(*heard(synthesise=through_predictor))
+
+
+def difference(frame, rate):
+    """Right, in another style: the lag at which the frame differs least from itself, as YIN has it."""
+    x, half = frame - frame.mean(), len(frame) // 2
+    lags = np.arange(1, min(rate // 55, len(x) - half) + 1)
+    d = np.array([((x[:half] - x[m : m + half]) ** 2).sum() for m in lags])
+    d = (d * lags / np.maximum(np.cumsum(d), 1e-30))[rate // 300 - 1 :]
+    if d.min() > 0.3 or not x.any():
+        return 0
+    m = int(np.argmax(d < max(0.15, 1.3 * d.min())))
+    while m + 1 < len(d) and d[m + 1] < d[m]:
+        m += 1
+    return rate / (rate // 300 + m)
+
+
+def backwards(frame, order):
+    """Right, in another style: a lattice of errors, forwards and backwards (Schur)."""
+    gamma = np.correlate(frame, frame, "full")[len(frame) - 1 :][: order + 1]
+    if not gamma[0]:
+        return [0.0] * order, 0
+    up, down, k = gamma.copy(), gamma.copy(), []
+    for m in range(order):
+        k.append(up[m + 1] / down[m])
+        new, old = up[m + 1 :] - k[-1] * down[m:-1], down[m:-1] - k[-1] * up[m + 1 :]
+        up[m + 1 :], down[m + 1 :] = new, old
+    return k, np.sqrt(down[order] / len(frame))
+
+
+def test_other_ways_of_analysis_are_right():
+    checks.analysis(backwards, difference)
 
 
 @pytest.mark.parametrize("seed", [1, 2])
