@@ -182,6 +182,9 @@ OVERFLOW = """() => {
   return ['page is ' + wide + ' px wide in ' + room + ': ' + guilty.join(', ')];
 }"""
 
+UNREACHED = """() => [...document.querySelectorAll('pre[tabindex="-1"]')]
+  .some((e) => e.scrollWidth > e.clientWidth + 1)"""
+
 WIDE = """() => [...document.querySelectorAll('main mjx-container[display="true"], main .cell_output pre')]
   .filter((e) => e.scrollWidth > e.clientWidth + 1 && e.clientWidth)
   .map((e) => e.scrollWidth - e.clientWidth + ' px hidden: ' + e.textContent.trim().slice(0, 60))"""
@@ -269,6 +272,10 @@ def look_at(
             page.wait_for_timeout(100)
             notes["sideways"] += page.evaluate(OVERFLOW)
             if width == PHONE["width"] and "phone" in axe:
+                for _ in range(50):  # the theme sees a little later what scrolls now
+                    if not page.evaluate(UNREACHED):
+                        break
+                    page.wait_for_timeout(100)
                 notes["axe_phone"] = _axe(page)
         notes["wide"] = page.evaluate(WIDE)
     finally:
