@@ -355,7 +355,7 @@ def sums_of_sounds(prediction: Callable) -> None:
             ),
             "noise": (
                 louder(word + noises[0], word),
-                0.02,
+                0.03,
                 (
                     "they do not swing together: the mean of (a + b)² is that of a², of b², and of 2ab, "
                     "and the last is nothing. So powers add, not amplitudes"
