@@ -30,6 +30,7 @@ __all__ = [
     "mixtures",
     "neural_autoregression",
     "parallel_wavenet",
+    "project_capstone",
     "project_maf_iaf",
     "project_student",
     "project_vocoder",
@@ -60,6 +61,7 @@ CHAPTERS = (
     "project_wavenet",
     "project_maf_iaf",
     "project_student",
+    "project_capstone",
 )
 
 
