@@ -55,14 +55,15 @@ def quantiser(quantize: Callable, update: Callable) -> None:
     z, book = cases[0]
     squared, dot = (z[:, None] - book).square().sum(-1), z @ book.T
     hints = {
-        "codes": [
+        "each code": [
             (squared.argmax(1), "this is the farthest code: take the smallest distance"),
             (dot.argmax(1), "the largest product with z is not the nearest: a long code wins it too"),
             (book[squared.argmin(1)], "these are vectors: the codes are their indices"),
         ],
-        "vectors": [(z, "this is z: the decoder must see the codebook's vectors")],
+        "each vector": [(z, "this is z: the decoder must see the codebook's vectors")],
     }  # fmt: skip
-    agree(turned(quantize, "vectors", "codes"), _nearest, cases, ("codes", "vectors"), 1e-9, hints)
+    choose = turned(quantize, "each vector", "each code")
+    agree(choose, _nearest, cases, ("each code", "each vector"), 1e-9, hints)
     z, book = (v.clone().requires_grad_() for v in cases[0])
     weight = normal(12, 3)
     made = parts(quantize(z, book), "vectors", "codes")[0]
@@ -148,7 +149,7 @@ def _updates(update: Callable, draw: torch.Generator) -> None:
         codes = torch.randint(max(1, size - 2), (n,), generator=draw)  # the last are not chosen
         cases.append((counts, counts[:, None] * normal(size, dim), normal(n, dim), codes, decay, normal(size, dim)))  # fmt: skip
     want = _averaged(*cases[0])
-    names = ("counts", "sums", "codebook")
+    names = ("each count", "each sum", "the codebook")
     hints: dict[str, list] = {name: [] for name in names}
     for mistake, words in UPDATE_HINTS.items():
         for name, made, true in zip(
@@ -163,7 +164,9 @@ def _updates(update: Callable, draw: torch.Generator) -> None:
     for _ in range(60):
         codes = torch.cdist(blobs, codebook).argmin(1)
         counts, sums, codebook = update(counts, sums, blobs, codes, 0.5, blobs[:4])
-    compare(codebook, _kmeans(blobs.numpy(), 4, blobs[::25].numpy()), "repeated, it finds the centres of k-means, by scikit-learn: this", 1e-6)  # fmt: skip
+    centres = _kmeans(blobs.numpy(), 4, blobs[::25].numpy())
+    compare(codebook, centres, "the codebook after 60 updates", 1e-6, quiet=True)
+    ok("repeated, it finds the centres that scikit-learn's k-means finds")
 
 
 def _kmeans(points: np.ndarray, size: int, start: np.ndarray | str = "k-means++") -> np.ndarray:
