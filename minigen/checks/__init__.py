@@ -6,7 +6,8 @@
 One module a chapter: `sound` (1), `gaussian` (2), `mixtures` (3), `change_of_variables` (4),
 `autoregression` (5), `neural_autoregression` (6), `wavenet` (7), `fast_generation` (8),
 `conditioning` (9), `vae` (10), `vqvae` (11), `flows` (12), `iaf` (13), `parallel_wavenet` (14),
-`evaluation` (15), and those of the projects, `project_vocoder` (A), `project_wavenet` (B) and `project_maf_iaf` (D). `answer(number)` is your answer to an exercise where it passed its check, else the book's.
+`evaluation` (15), and of the projects, each `project_` and its name. `answer(number)` is your answer to an
+exercise where it passed its check, else the book's.
 """
 
 from importlib import import_module
@@ -30,6 +31,7 @@ __all__ = [
     "neural_autoregression",
     "parallel_wavenet",
     "project_maf_iaf",
+    "project_student",
     "project_vocoder",
     "project_wavenet",
     "sound",
@@ -57,6 +59,7 @@ CHAPTERS = (
     "project_vocoder",
     "project_wavenet",
     "project_maf_iaf",
+    "project_student",
 )
 
 

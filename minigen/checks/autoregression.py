@@ -6,25 +6,28 @@ import math
 from collections.abc import Callable
 
 import numpy as np
+from scipy.signal import lfilter
 
 from .. import data
+from ..gaussian import Gaussian
 from ..timeseries import (
     AR,
-    StateSpace,
     fractional_weights,
     impulse_response,
-    levinson_durbin,
     lpc_analysis,
     lpc_synthesis,
 )
-from .core import CheckFailed, agree, compare, exercise, require
+from ..timeseries import step_down as library_step_down
+from .core import CheckFailed, agree, compare, exercise, finds_bugs, predicts, require
 
 __all__ = [
+    "filtered_noise",
     "forecast_spread",
     "fractional",
     "levinson",
-    "local_level",
     "log_likelihood",
+    "noisy_ar",
+    "simulator_test",
     "stable",
     "synthesis",
 ]
@@ -161,83 +164,68 @@ def stable(function: Callable) -> None:
     require(True, f"{len(cases)} models are told apart", "")
 
 
-SOLVERS = (
-    *(f"numpy.linalg.{name}" for name in ("solve", "inv", "lstsq", "pinv")),
-    *(f"scipy.linalg.{name}" for name in ("solve", "inv", "lstsq", "pinv", "solve_toeplitz")),
-    *(
-        f"scipy.linalg.{name}"
-        for name in ("cho_solve", "solve_triangular", "lu_solve", "solveh_banded")
-    ),
-    *(f"torch.linalg.{name}" for name in ("solve", "inv", "lstsq", "pinv")),
-    "minigen.timeseries.levinson_durbin",
+SHORT_CUTS = tuple(
+    f"minigen.timeseries.{name}" for name in ("AR", "levinson_durbin", "pacf", "step_down")
 )
 
 
-@exercise("5.3", "Levinson and Durbin", forbid=SOLVERS)
+@exercise("5.3", "Levinson and Durbin, backwards", forbid=SHORT_CUTS)
 def levinson(function: Callable) -> None:
-    """function(gamma (p + 1,)) -> (phi (p,), error variance)."""
-    gamma = AR.from_parameters([1.2, -0.8, 0.3], sigma=0.5).autocovariance(4) + np.array(
-        [0.1, 0, 0, 0, 0]
-    )
+    """function(phi (p,), sigma) -> (partial autocorrelations (p,), variance of the series)."""
+    phi, sigma = np.array([1.2, -0.8, 0.3, -0.2]), 0.5
 
-    def wrong(reverse: bool = True, shrink: bool = True, sign: float = -1.0, flip: bool = True):
-        phi, v = np.zeros(0), gamma[0]
-        for m in range(4):
-            past = gamma[m:0:-1] if flip else gamma[1 : m + 1]
-            r = (gamma[m + 1] - phi @ past) / v
-            phi = np.append(phi + sign * r * (phi[::-1] if reverse else phi), r)
-            v = v * (1 - r**2) if shrink else v
-        return phi, v
+    def wrong(sign: float = 1.0, reverse: bool = True, divide: bool = True) -> np.ndarray:
+        found, a = [], phi
+        for _ in range(4):
+            r, a = a[-1], a[:-1]
+            found.append(r)
+            a = (a + sign * r * (a[::-1] if reverse else a)) / (1 - r**2 if divide else 1.0)
+        return np.array(found[::-1])
 
-    want = levinson_durbin(gamma)
+    def right(phi: np.ndarray, sigma: float) -> tuple[np.ndarray, float]:
+        series = AR.from_parameters(phi, sigma=sigma)
+        return library_step_down(phi)[1], float(series.autocovariance(0)[0])
 
-    def right(gamma: np.ndarray) -> tuple[np.ndarray, float]:
-        found = levinson_durbin(gamma)
-        return found.coefficients, found.variances[-1]
-
+    partial, variance = right(phi, sigma)
+    left = np.prod(1 - partial**2)
     rng = np.random.default_rng(0)
-    others = [AR.from_parameters([0.6]).autocovariance(1), np.array([3.0, -1.5, 1.2])] + [
-        np.correlate(v, v, "full")[len(v) - 1 :][: p + 1]
-        for p in (2, 7)
-        for v in [rng.normal(size=20)]
+    others = [(np.array([0.6]), 2.0), (np.array([0.1, 0.7]), 1.5)] + [
+        (rng.uniform(-0.9 / p, 0.9 / p, p), s) for p, s in ((3, 0.1), (8, 30.0))
     ]
     agree(
         function,
         right,
-        [(gamma,), *((other,) for other in others)],
-        ("phi", "error variance"),
+        [(phi, sigma), *others],
+        ("partial autocorrelations", "variance of the series"),
         1e-9,
         {
-            "phi": [
-                (
-                    wrong(reverse=False)[0],
-                    "the old predictor must be reversed before it is taken away",
-                ),
-                (
-                    wrong(shrink=False)[0],
-                    "v must shrink by 1 - r² at every order: r is divided by it",
-                ),
-                (wrong(sign=1.0)[0], "r times the reversed predictor is subtracted, not added"),
-                (
-                    wrong(flip=False)[0],
-                    "φ_k goes with γ_{m+1-k}: the autocovariances are not reversed",
-                ),
-                (
-                    want.partial,
-                    "these are the partial autocorrelations, the last coefficient of each order",
-                ),
-                (want.coefficients[::-1], "phi is in reverse order: φ_1 first"),
+            "partial autocorrelations": [
+                (wrong(sign=-1.0), "the reversed predictor was subtracted: to undo it, add it"),
+                (wrong(reverse=False), "the shorter predictor must be reversed before it is added"),
+                (wrong(divide=False), "divide by 1 - r²: φ_k is left over (1 - r²) times"),
+                (phi, "these are the coefficients of the longest: the shorter predictors differ"),
+                (partial[::-1], "they are in reverse order: lag 1 first"),
+                (phi[::-1], "all are read off the longest predictor: it must be shortened first"),
             ],
-            "error variance": [
-                (gamma[0], "this is γ_0, the variance of x: multiply by 1 - r² at every order"),
-                (math.sqrt(want.variances[-1]), "this is the standard deviation"),
-                (want.variances[-2], "the last step's 1 - r² is missing"),
+            "variance of the series": [
+                (sigma**2, "this is σ², the variance of the error: the series varies more"),
+                (
+                    sigma**2 * left,
+                    "multiplied by 1 - r²: that goes up the orders, divide to come down",
+                ),
+                (math.sqrt(variance), "this is the standard deviation"),
+                (variance / sigma, "σ is a standard deviation: square it"),
+                (variance / sigma**2, "σ is missing"),
+                (sigma**2 / (1 - partial[-1] ** 2), "only the last order's 1 - r² is divided by"),
+                (sigma**2 / np.prod(1 - partial), "each order has the factor 1 - r², not 1 - r"),
+                (sigma**2 / np.prod(1 - phi**2), "φ in place of the partial autocorrelations"),
             ],
         },
     )
-    large = AR.from_parameters([1.6, -0.81]).autocovariance(100)
+    long = AR.from_parameters([1.6, -0.81]).autocovariance(0)[0]
+    got = function(np.append([1.6, -0.81], np.zeros(98)), 1.0)
     require(
-        np.allclose(function(large)[0], levinson_durbin(large).coefficients, atol=1e-8),
+        math.isclose(got[1], long, rel_tol=1e-8),
         "order 100 is no trouble",
         "wrong at order 100",
     )
@@ -319,84 +307,98 @@ def synthesis(function: Callable) -> None:
     )
 
 
-@exercise("5.5", "a level seen through noise")
-def local_level(function: Callable) -> None:
-    """function(x (n,), H, Q) -> log p(x_2 … x_n | x_1), NaN where a value is missing."""
-    x, H, Q = data.nile().values, 15000.0, 1500.0
-    gaps = x.copy()
+@exercise("5.5", "an AR(1) seen through noise")
+def noisy_ar(function: Callable) -> None:
+    """function(x (n,), phi, H, Q) -> log p(x_1 … x_n), NaN where a value is missing."""
+    nile = (data.nile().values - data.nile().values.mean()) / 100
+    phi, H, Q = 0.8, 1.5, 0.7
+    gaps = nile.copy()
     gaps[[10, 11, 12, 40]] = np.nan
 
-    def library(y: np.ndarray, h: float = H, q: float = Q) -> float:
-        return StateSpace([[1.0]], [1.0], [[q]], h, [0.0], [[0.0]], [1.0]).log_prob(y)
+    def dense(x: np.ndarray, phi: float, H: float, Q: float) -> float:
+        """By the whole covariance, Q φ^|i-j| / (1 - φ²), and H on the diagonal."""
+        seen = np.flatnonzero(~np.isnan(x))
+        apart = np.abs(np.subtract.outer(seen, seen))
+        cov = Q / (1 - phi**2) * np.power(phi, apart) + H * np.eye(len(seen))
+        return float(Gaussian(np.zeros(len(seen)), cov).log_prob(x[seen]))
 
-    def wrong(kind: str) -> float:
-        a, P, total = x[0], H + Q, 0.0
-        for value in x[1:]:
-            v, F = value - a, (P if kind == "no noise" else P + H)
-            K = P / F
-            total += -0.5 * (LOG_2PI + math.log(F) + v**2 / F)
-            a = a + K * v
-            P = (P if kind == "no update" else P - K * P) + (0.0 if kind == "no step" else Q)
-        return total
-
-    def constants(log: float) -> float:
-        """The right value with the variance (log = 1) or its root (½) in place of log F."""
-        a, P, total = x[0], H + Q, 0.0
-        for value in x[1:]:
-            v, F = value - a, P + H
-            total += -0.5 * (log * LOG_2PI + math.log(F) + v**2 / F)
-            a, P = a + P / F * v, P - P * P / F + Q
-        return total
-
-    def right(y: np.ndarray, H: float, Q: float) -> float:
-        a, P, total = y[0], H + Q, 0.0
-        for value in y[1:]:
+    def run(x: np.ndarray, wrong: str = "", log: float = 1.0, first: bool = True) -> float:
+        """The filter, or one with a mistake; log is what ½ log 2π is multiplied by."""
+        start = {"start": Q, "certain": 0.0, "diffuse": 1e7, "start noise": Q / (1 - phi**2) + H}
+        a, P, total = 0.0, start.get(wrong, Q / (1 - phi**2)), 0.0
+        for t, value in enumerate(x):
             if not np.isnan(value):
-                v, F = value - a, P + H
-                total += -0.5 * (LOG_2PI + math.log(F) + v**2 / F)
-                a, P = a + P / F * v, P - P * P / F
-            P += Q
+                v, F = value - a, P if wrong == "no noise" else P + H
+                if first or t:
+                    total += -0.5 * (log * LOG_2PI + math.log(F) + v**2 / F)
+                a = a + P / F * v
+                P = P if wrong == "no update" else P - P * P / F
+            elif wrong == "asleep":
+                continue
+            a = a if wrong in ("mean", "walk") else phi * a
+            factor = {"walk": 1.0, "variance": phi, "no factor": 1.0}.get(wrong, phi**2)
+            P = factor * P + (0.0 if wrong == "no step" else Q)
         return total
 
-    first = -0.5 * (LOG_2PI + math.log(1e7 + H) + x[0] ** 2 / (1e7 + H))
     rng = np.random.default_rng(0)
     agree(
         function,
-        right,
-        [(x, H, Q), (rng.normal(size=2), 0.5, 2.0), (rng.normal(3, 1, 20).cumsum(), 2.0, 0.01)],
-        "log-likelihood of the Nile",
-        1e-5,
+        dense,
         [
-            (constants(0.0), "½ log 2π is missing for each value"),
-            (wrong("no noise"), "F is the variance of x: P + H, the measurement's noise included"),
-            (wrong("no step"), "the level walks: add Q to P at every step"),
-            (wrong("no update"), "after x has come the level is known better: P - K P"),
+            (nile, phi, H, Q),
+            (rng.normal(size=2), -0.5, 0.5, 2.0),
+            (rng.normal(size=20), 0.99, 2.0, 0.01),
+            (rng.normal(size=1), 0.3, 0.1, 4.0),
+        ],
+        "log-likelihood of the Nile",
+        1e-6,
+        [
+            (run(nile, log=0.0), "½ log 2π is missing for each value"),
             (
-                lambda value: abs(value - library(x) - first) < 0.3,
-                "the first value is counted: nothing is known before it, it only starts the level",
+                run(nile, "no noise"),
+                "F is the variance of x: P + H, the measurement's noise included",
             ),
-            (-library(x), "the sign: this is minus the log-likelihood"),
+            (run(nile, "no step"), "the hidden number is driven: add Q to P at every step"),
+            (run(nile, "no update"), "after x has come it is known better: P - K P"),
+            (run(nile, "mean"), "the mean of the belief shrinks, too: a becomes φ a at every step"),
+            (run(nile, "variance"), "φ multiplies the number, so φ² its variance"),
+            (run(nile, "no factor"), "the variance of the belief shrinks, too: φ² P + Q"),
+            (run(nile, "walk"), "this is a random walk: the hidden number is multiplied by φ"),
+            (
+                run(nile, "start"),
+                "the first belief has variance Q: it began long ago, Q / (1 - φ²)",
+            ),
+            (run(nile, "certain"), "the first belief is certain: it began long ago, Q / (1 - φ²)"),
+            (
+                run(nile, "diffuse"),
+                "the first belief knows nothing: it began long ago, Q / (1 - φ²)",
+            ),
+            (run(nile, "start noise"), "H belongs to x, not to the first belief: Q / (1 - φ²)"),
+            (run(nile, first=False), "the first value is not scored: here it has a density, too"),
+            (-run(nile), "the sign: this is minus the log-likelihood"),
         ],
     )
-    holes = function(gaps, H, Q)
+    holes = function(gaps, phi, H, Q)
     if not np.isfinite(holes):
         raise CheckFailed(
-            "✗ missing values: NaN. Skip the update where x is missing, but let the level walk: P + Q"
+            "✗ missing values: NaN. Skip the update where x is missing, but let the belief move on"
         )
     compare(
         holes,
-        library(gaps),
+        dense(gaps, phi, H, Q),
         "log-likelihood with missing values",
-        1e-5,
+        1e-6,
         [
             (
-                library(gaps[~np.isnan(gaps)]),
-                "the gap is closed up: in a missing year the level walks on, P + Q, without an update",
+                run(gaps, "asleep"),
+                "the gap is closed up: in a missing year the belief moves on, φ a and φ² P + Q",
             )
         ],
     )
-    ends = np.array([1.0, np.nan, np.nan, 2.5, 2.0, np.nan])
-    agree(function, right, [(ends, 1.0, 0.3), (ends[[3, 1, 0, 4]], 0.2, 3.0)], "other gaps", 1e-5)
+    ends = np.array([np.nan, 1.0, np.nan, np.nan, 2.5, 2.0, np.nan])
+    agree(
+        function, dense, [(ends, 0.9, 1.0, 0.3), (ends[::-1], -0.4, 0.2, 3.0)], "other gaps", 1e-6
+    )
 
 
 @exercise("5.6", "how sure is a forecast")
@@ -486,4 +488,89 @@ def fractional(function: Callable) -> None:
         np.allclose(both, fractional_weights(1.0, 50), atol=1e-12),
         "differencing by 0.3 and then by 0.7 is one difference",
         "0.3 and then 0.7 do not make one difference",
+    )
+
+
+@exercise("5.8", "predict, then run: what a filter makes of noise")
+def filtered_noise(prediction: Callable) -> None:
+    """prediction() -> {"ring": samples, "spread": a number, "backwards": a word}."""
+    coefficients = [2 * 0.99 * math.cos(2 * math.pi * 500 / 8000), -(0.99**2)]
+    bell = impulse_response(coefficients, [], 1000)
+    period = np.sqrt(np.convolve(bell**2, np.ones(16), "valid"))
+    x = data.example().audio.astype(float)
+    there, back = (
+        AR(16, "yule_walker", constant=False).fit(y).sigma
+        for y in (x, np.ascontiguousarray(x[::-1]))
+    )
+    same = math.isclose(there, back, rel_tol=1e-6)
+    predicts(
+        prediction,
+        {
+            "ring": (
+                int(np.argmax(period < period[0] / 10)),
+                0.05,
+                (
+                    "a root of modulus 0.99 is multiplied by that at every sample, whatever the tone: after n "
+                    "samples 0.99^n is left. For which n is it 0.1?"
+                ),
+            ),
+            "spread": (
+                float(AR.from_parameters([0.9]).simulate(100_000).std()),
+                0.03,
+                (
+                    "today's variance is 0.9² times yesterday's and 1 more, and the two are equal. Then "
+                    "the root, for a standard deviation"
+                ),
+            ),
+            "backwards": (
+                "same" if same else "larger" if back > there else "smaller",
+                0.0,
+                (
+                    "the equations know the sound by its autocovariances alone, means of products "
+                    "x_t x_(t-k). What becomes of these when time is turned round?"
+                ),
+            ),
+        },
+    )
+
+
+def _simulator(phi: list[float], c: float, sigma: float, bug: str = "") -> tuple:
+    """simulate(n, seed) -> (n,) and what it claims, phi, c, sigma; or with a planted bug."""
+    order = np.array(phi[::-1] if bug == "reversed" else phi)
+    scale = sigma**2 if bug == "variance" else sigma
+    before = 0 if bug == "cold" else 600
+
+    def simulate(n: int, seed: int = 0) -> np.ndarray:
+        rng = np.random.default_rng(0 if bug == "seed" else seed)
+        drive = scale * rng.normal(size=before + n)
+        if bug == "constant":
+            return c + lfilter([1.0], np.append(1.0, -order), drive)[before:]
+        return lfilter([1.0], np.append(1.0, -order), c + drive)[before:]
+
+    return simulate, np.array(phi), c, sigma
+
+
+SIMULATOR_BUGS = {
+    "cold": "it begins with zeros before the first value, not long ago: its first values vary too little",
+    "constant": "it takes the constant c for the mean of the series, which is c / (1 - Σ φ)",
+    "reversed": "its coefficients are in reverse order: phi[0] belongs to the latest value",
+    "variance": "it multiplies the noise by σ², not by σ",
+    "seed": "it draws the same series whatever the seed",
+}
+
+
+@exercise("5.9", "the test that finds the planted bug")
+def simulator_test(is_right: Callable) -> None:
+    """is_right(simulate, phi, c, sigma) -> bool, for simulate(n, seed) -> (n,)."""
+    models = (
+        ([0.6, 0.3], 2.0, 0.5),
+        ([0.1, 0.2, 0.5], -3.0, 2.5),
+        ([-0.7], 1.0, 1.0),
+        ([1.2, -0.8, 0.1, 0.2], 0.0, 40.0),
+    )
+    finds_bugs(
+        is_right,
+        [(_simulator(*model), f"an AR({len(model[0])})") for model in models],
+        [(_simulator(*m, b), words) for m in models[:2] for b, words in SIMULATOR_BUGS.items()],
+        "a stretch of a stationary AR series, another for every seed, up to the chance of a draw",
     )

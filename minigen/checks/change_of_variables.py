@@ -9,8 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..flows import Affine, Flow, MuLaw, StandardNormal, Transform
-from .core import CheckFailed, agree, compare, exercise, parts, require
+from .. import data
+from ..flows import Affine, Compose, Flow, Inverse, MuLaw, StandardNormal, Transform
+from ..gaussian import Gaussian
+from .core import CheckFailed, agree, compare, exercise, finds_bugs, parts, predicts, require
 from .reader import Reader
 
 __all__ = [
@@ -18,8 +20,10 @@ __all__ = [
     "chain",
     "falling_map",
     "same_histogram",
-    "signed_area",
+    "signed_volume",
+    "transform_test",
     "triangular_log_det",
+    "units_of_likelihood",
 ]
 
 
@@ -53,82 +57,85 @@ def falling_map(log_density: Callable) -> None:
     require(abs(area - 1) < 1e-6, "it integrates to one", f"it integrates to {area:.4f}, not to 1")
 
 
-@exercise("4.2", "any histogram")
+def _quantile(u: np.ndarray, data: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    order = np.argsort(data)
+    ends = np.cumsum(weights[order])
+    return data[order][np.searchsorted(ends / ends[-1], u, side="right")]
+
+
+@exercise("4.2", "any histogram, with weights")
 def same_histogram(quantile: Callable) -> None:
-    """quantile(u (n,), data (T,)) -> (n,): F⁻¹(u) of the data."""
+    """quantile(u (n,), data (T,), weights (T,)) -> (n,): F⁻¹(u) of the data."""
     data = np.array([0.3, -1.0, 5.0, 0.0, 0.1])
-    u = np.array([0.0, 0.19, 0.21, 0.5, 0.79, 0.99])
-    ordered = np.sort(data)
+    weights = np.array([1.0, 2.0, 3.0, 1.0, 3.0])
+    u = np.array([0.0, 0.19, 0.21, 0.3, 0.5, 0.65, 0.72, 0.99])
+    order = np.argsort(data)
+    ordered, ends = data[order], np.cumsum(weights[order]) / 10
     rng = np.random.default_rng(0)
     others = [
-        (rng.random(9), rng.normal(size=12)),
-        (rng.random(30), np.array([2.0, 1.0, 2.0, 2.0, 5.0, 1.0])),
-        (np.array([0.9, 0.3, 0.0]), np.array([4.0])),
-        (np.array([0.75, 0.25, 0.5, 0.0, 0.25]), np.array([3.0, 1.0, 4.0, 2.0])),
+        (rng.random(9), rng.normal(size=12), rng.uniform(0, 3, 12)),
+        (rng.random(30), np.array([2.0, 1.0, 2.0, 2.0, 5.0, 1.0]), rng.uniform(0, 3, 6)),
+        (np.array([0.9, 0.3, 0.0]), np.array([4.0]), np.array([0.2])),
+        (np.array([0.75, 0.25, 0.5, 0.0, 0.25]), np.array([3.0, 1.0, 4.0, 2.0]), np.ones(4)),
+        (np.array([0.0, 0.5, 0.99]), np.array([3.0, 1.0, 4.0, 2.0]), np.array([1.0, 0, 0, 3])),
     ]
     agree(
         quantile,
-        lambda u, data: np.sort(data)[np.floor(u * len(data)).astype(int)],
-        [(u, data), *others],
+        _quantile,
+        [(u, data, weights), *others],
         "F⁻¹(u) of five numbers",
         1e-12,
         [
-            (data[[0, 0, 1, 2, 3, 4]], "the data are not sorted: F⁻¹ must rise with u"),
             (
-                ordered[::-1][[0, 0, 1, 2, 3, 4]],
+                ordered[np.floor(u * 5).astype(int)],
+                "the weights are not used: every number owns a share of 1 / T",
+            ),
+            (
+                data[np.searchsorted(np.cumsum(weights) / 10, u, side="right")],
+                "the data are not sorted: F⁻¹ must rise with u",
+            ),
+            (
+                ordered[np.searchsorted(np.cumsum(weights) / 10, u, side="right")],
+                "the data are sorted, but the weights are not sorted with them",
+            ),
+            (
+                ordered[::-1][np.searchsorted(np.cumsum(weights[order][::-1]) / 10, u, "right")],
                 "sorted from the largest down: F⁻¹ must rise with u",
+            ),
+            (
+                ordered[np.searchsorted(ends, u, side="left")],
+                "on the border of two shares u belongs to the later one: side='right'",
+            ),
+            (
+                ordered[np.searchsorted(10 * ends, u, side="right")],
+                "the weights add up to more than 1: divide the running sum by its last value",
+            ),
+            (
+                lambda got: (
+                    got.shape == u.shape and np.array_equal(got, ends[:-1].searchsorted(u, "right"))
+                ),
+                "these are the places in the sorted data: look up the data there",
             ),
             (data.min() + u * np.ptp(data), "this is uniform between the smallest and the largest"),
             (
-                ordered[[0, 1, 1, 2, 3, 4]],
-                "rounded to the nearest index: the ends get half a share",
+                np.interp(u, ends, ordered),
+                "lines are drawn between the data: only they are returned",
             ),
-            (ordered[[0, 1, 2, 3, 4, 4]], "rounded up, ⌈u T⌉: take ⌊u T⌋"),
-            (ordered[[-1, 0, 1, 2, 3, 4]], "⌈u T⌉ - 1: right but for u = 0, take ⌊u T⌋"),
-            (ordered[[0, 1, 1, 2, 4, 4]], "⌈u (T - 1)⌉: the ends get too much or too little"),
-            (ordered[[0, 0, 0, 2, 3, 3]], "⌊u (T - 1)⌋: the largest value is never drawn"),
-            (np.quantile(data, u), "np.quantile draws lines between the data: take ⌊u T⌋"),
             (
-                np.searchsorted(ordered, u, side="right") / 5,
+                np.quantile(data, u),
+                "np.quantile draws lines between the data, and knows no weights",
+            ),
+            (
+                (weights * (data <= u[:, None])).sum(1) / 10,
                 "this is F itself (the share of the data at most u), not its inverse",
             ),
         ],
     )
-    many = np.asarray(quantile((np.arange(1000) + 0.5) / 1000, data))
+    many = np.asarray(quantile((np.arange(1000) + 0.5) / 1000, data, weights))
     require(
-        all(np.sum(many == value) == 200 for value in data),
-        "each of the five is drawn equally often",
-        "the five values are not drawn equally often",
-    )
-
-
-@exercise("4.3", "signed area")
-def signed_area(area: Callable) -> None:
-    """area(a (n, 2), b (n, 2)) -> (n,): of the parallelograms with sides a and b."""
-    a = np.array([[1.0, 0.0], [0.0, 1.0], [2.0, 1.0], [1.2, -0.4], [1.0, 2.0]])
-    b = np.array([[0.0, 1.0], [1.0, 0.0], [1.0, 3.0], [0.3, 0.5], [2.0, 4.0]])
-    want = a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]
-    rng = np.random.default_rng(0)
-    agree(
-        area,
-        lambda a, b: a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0],
-        [(a, b), *((rng.normal(size=(n, 2)), 1e3 * rng.normal(size=(n, 2))) for n in (1, 2, 9))],
-        "area",
-        1e-12,
-        [
-            (
-                np.abs(want),
-                "the sign is lost: a map that turns the square over has a negative area",
-            ),
-            (-want, "the sign is turned round: from (1, 0) to (0, 1) is +1"),
-            ((a * b).sum(1), "this is the scalar product: it is zero for a square"),
-            (
-                np.hypot(*a.T) * np.hypot(*b.T),
-                "this is the product of the lengths, right only for rectangles",
-            ),
-            (a[:, 0] * b[:, 1] + a[:, 1] * b[:, 0], "ad + bc: the second product is subtracted"),
-            (want / 2, "half of it: this is the area of the triangle"),
-        ],
+        all(np.sum(many == value) == 100 * w for value, w in zip(data, weights, strict=True)),
+        "each of the five is drawn as often as its weight says",
+        "the five values are not drawn as often as their weights say",
     )
 
 
@@ -139,46 +146,96 @@ DETERMINANTS = tuple(
 )
 
 
-@exercise("4.4", "the log-determinant of a triangular matrix", forbid=DETERMINANTS)
-def triangular_log_det(log_det: Callable) -> None:
-    """log_det(L (B, D, D)) -> (B,) for lower-triangular matrices."""
-    random = np.random.default_rng(0)
-    L = np.tril(random.normal(size=(4, 3, 3)), -1) + 2.5 * np.eye(3)
-    L[1:, 1, 1] = (0.2, 7.0, 0.4)
-    diagonal = np.diagonal(L, axis1=1, axis2=2)
-    want = np.log(diagonal).sum(1)
-    answer = log_det(torch.tensor(L))
-    if np.ndim(answer) == 0:
-        raise CheckFailed(
-            "✗ log|det L|: a single number. It is summed over the batch as well, but there must be "
-            "one value for each matrix"
-        )
-
-    def right(L: Tensor) -> Tensor:
-        return torch.diagonal(L, dim1=-2, dim2=-1).abs().log().sum(-1)
-
-    others = [
-        (torch.tensor(np.abs(np.tril(random.normal(size=(n, d, d))))),)
-        for n, d in ((1, 1), (5, 2), (2, 6))
+@exercise("4.3", "signed volume", forbid=DETERMINANTS)
+def signed_volume(volume: Callable) -> None:
+    """volume(a (n, 3), b (n, 3), c (n, 3)) -> (n,): of the parallelepipeds with these sides."""
+    rng = np.random.default_rng(0)
+    sides = np.concatenate([[np.eye(3), np.eye(3)[[1, 0, 2]]], rng.normal(size=(4, 3, 3))])
+    a, b, c = sides.swapaxes(0, 1)
+    want = np.linalg.det(sides)
+    base, lengths = np.cross(a, b), np.linalg.norm(sides, axis=2)
+    plus = [
+        a[:, i] * (b[:, j] * c[:, k] + b[:, k] * c[:, j])
+        for i, j, k in ((0, 1, 2), (1, 0, 2), (2, 0, 1))
     ]
     agree(
-        log_det,
-        right,
-        [(torch.tensor(L),), *others],
-        "log|det L|",
-        1e-9,
+        volume,
+        lambda a, b, c: np.linalg.det(np.stack([a, b, c], axis=1)),
+        [(a, b, c), *(tuple(10.0**n * rng.normal(size=(3, n, 3))) for n in (1, 2, 9))],
+        "volume",
+        1e-12,
         [
-            (diagonal.prod(1), "this is the determinant; return its logarithm"),
-            (np.log(diagonal.sum(1)), "the logarithm of the trace: sum the logarithms instead"),
-            (diagonal.sum(1), "the sum of the diagonal (the trace): take logarithms first"),
-            (np.log(diagonal).mean(1), "averaged over the diagonal: it must be summed"),
+            (
+                np.abs(want),
+                "the sign is lost: a map that turns the cube over has a negative volume",
+            ),
+            (-want, "the sign is turned round: the unit cube has +1"),
+            (want / 6, "a sixth of it: this is the volume of the tetrahedron"),
+            (want / 2, "half of it: this is the volume of the prism over a triangle"),
+            (lengths.prod(1), "this is the product of the lengths, right only for boxes"),
+            (np.linalg.norm(base, axis=1), "this is the area of the base: times the height"),
+            (
+                np.linalg.norm(base, axis=1) * lengths[:, 2],
+                "base times the length of c: only its part that is square to the base is the height",
+            ),
+            (sum(plus), "all six products are added: three of them are subtracted"),
+            (base.sum(1), "c is not used"),
+            (
+                a[:, 0] * b[:, 1] * c[:, 2] - a[:, 2] * b[:, 1] * c[:, 0],
+                "these are two of the six products of a determinant of three",
+            ),
         ],
     )
-    got = np.asarray(log_det(torch.tensor(-L)))
+
+
+@exercise("4.4", "triangular, but for pairs", forbid=DETERMINANTS)
+def triangular_log_det(log_det: Callable) -> None:
+    """log_det(J (B, D, D)) -> (B,) for matrices that are zero above the 2 x 2 blocks on the diagonal."""
+    random = np.random.default_rng(0)
+
+    def make(n: int, d: int) -> np.ndarray:
+        pair = np.arange(d) // 2
+        return random.normal(size=(n, d, d)) * (pair[:, None] >= pair) + 2.5 * np.eye(d)
+
+    J = make(4, 6)
+    diagonal = np.diagonal(J, axis1=1, axis2=2)
+    a, d = diagonal[:, ::2], diagonal[:, 1::2]
+    b, c = (np.diagonal(J, k, 1, 2)[:, ::2] for k in (1, -1))
+    blocks = a * d - b * c
+    want = np.log(np.abs(blocks)).sum(1)
+    answer = log_det(torch.tensor(J))
+    if np.ndim(answer) == 0:
+        raise CheckFailed(
+            "✗ log|det J|: a single number. It is summed over the batch as well, but there must be "
+            "one value for each matrix"
+        )
+    agree(
+        log_det,
+        lambda J: torch.linalg.slogdet(J)[1],
+        [(torch.tensor(J),), *((torch.tensor(make(n, d)),) for n, d in ((1, 2), (5, 4), (2, 10)))],
+        "log|det J|",
+        1e-9,
+        [
+            (
+                np.log(np.abs(diagonal)).sum(1),
+                "only the diagonal: inside a block the entry above it counts, ad - bc",
+            ),
+            (np.log(np.abs(a * d + b * c)).sum(1), "ad + bc: the second product is subtracted"),
+            (np.log(np.abs(blocks[:, 0])), "only the first block: there are D / 2"),
+            (blocks.prod(1), "this is the determinant; return its logarithm"),
+            (np.abs(blocks).prod(1), "this is the determinant's size; return its logarithm"),
+            (np.log(np.abs(blocks.sum(1))), "the logarithm of a sum: sum the logarithms instead"),
+            (blocks.sum(1), "the blocks' determinants are added: take logarithms first"),
+            (np.log(np.abs(blocks)).mean(1), "averaged over the blocks: it must be summed"),
+        ],
+    )
+    turned = J.copy()
+    turned[:, [0, 1]] = turned[:, [1, 0]]  # two rows exchanged: the first block's sign
+    got = np.asarray(log_det(torch.tensor(turned)))
     require(
         np.allclose(got, want),
-        "a negative diagonal is no trouble",
-        "NaN or wrong for a negative diagonal: the volume factor is |det L|, take absolute values",
+        "a block with a negative determinant is no trouble",
+        "NaN or wrong where a block's determinant changes its sign: the volume factor is |det J|",
     )
     large = 0.1 * torch.eye(1000, dtype=torch.float64)[None]
     got = np.asarray(log_det(large))
@@ -341,3 +398,106 @@ def banana(make: Callable) -> None:
     scaled = (x[:, 1] + 0.3 * x[:, 0] ** 2) * math.e
     compare(transform(x)[0], torch.stack([x[:, 0], scaled], -1), "forward, b = -0.3, s = -1", 1e-9)
     compare(transform.inverse(transform(x)[0])[0], x, "and back", 1e-9)
+
+
+@exercise("4.7", "predict, then run: units of likelihood")
+def units_of_likelihood(prediction: Callable) -> None:
+    """prediction() -> {"softer": nats, "sides": nats, "louder": a share}."""
+    fitted = lambda v: Gaussian.fit(v).log_prob(v)
+    second = np.resize(data.example().audio.astype(float), 8000)[:, None]
+    pairs = np.concatenate([second[:-1], second[1:]], axis=1)
+    sides = pairs @ np.array([[1.0, 1.0], [1.0, -1.0]])
+    uniform = 2 * torch.rand(400_000, 1, generator=torch.Generator().manual_seed(0)) - 1
+    samples = MuLaw(1).inverse(uniform)[0]
+    predicts(
+        prediction,
+        {
+            "softer": (
+                float(fitted(second / 2).sum() - fitted(second).sum()),
+                0.01,
+                (
+                    "every sample has half the room, so its density doubles. In nats that is a logarithm, and "
+                    "it counts for each sample of the second"
+                ),
+            ),
+            "sides": (
+                float((fitted(sides) - fitted(pairs)).mean()),
+                0.01,
+                (
+                    "the map's matrix is (1, 1; 1, -1). By the size of its determinant area grows, and "
+                    "probability is spread over it: is the density higher or lower?"
+                ),
+            ),
+            "louder": (
+                float((samples.abs() > 0.1).double().mean()),
+                0.01,
+                (
+                    (
+                        "on the µ-law scale the noise is uniform. Where does 0.1 lie on that scale, by the formula "
+                        "of chapter 1? Larger is what lies beyond"
+                    ),
+                ),
+            ),
+        },
+    )
+
+
+class _Bent(Transform):
+    """A triangular matrix and a shift, then µ-law, in both directions; or with a planted bug."""
+
+    def __init__(self, dim: int, bug: str = "") -> None:
+        super().__init__(dim)
+        generator = torch.Generator().manual_seed(dim)
+        self.line, self.bend, self.bug = Affine(dim), MuLaw(dim, mu=5.0), bug
+        for parameter in self.line.parameters():
+            parameter.data = 0.5 * torch.randn(parameter.shape, generator=generator) + 0.2
+        self.double().requires_grad_(False)
+
+    def _log_det(self, x: Tensor) -> Tensor:
+        """log|det| of data -> noise, as this transform reports it."""
+        y, first = self.line(x)
+        z, second = self.bend(y)
+        if self.bug == "late":
+            second = self.bend(z)[1]
+        whole = first + second
+        if self.bug == "batch":
+            whole = whole.mean().expand_as(whole)
+        return -whole if self.bug == "cancel" else whole
+
+    def _forward(self, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
+        return self.bend(self.line(x)[0])[0], self._log_det(x)
+
+    def _inverse(self, z: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
+        y = self.bend.inverse(z)[0]
+        x = self.line.inverse(y)[0]
+        log_det = self._log_det(x) * (1 if self.bug == "home" else -1)
+        if self.bug == "order":
+            x = self.line.inverse(y + self.line.shift)[0] - self.line.shift
+        return x, log_det
+
+
+TRANSFORM_BUGS = {
+    "cancel": "both log-determinants have the wrong sign: they cancel, and the round trip is right",
+    "home": "the way back reports the log-determinant of the way there",
+    "late": "the slope of the bend is taken at its result, not where the point was",
+    "batch": "all examples of a batch get the same log-determinant, their mean",
+    "order": "the way back does not undo the last step first: it scales, and then shifts",
+}
+
+
+@exercise("4.8", "the test that finds the planted bug")
+def transform_test(is_right: Callable) -> None:
+    """is_right(transform, dim) -> bool, for transforms of points (B, dim) in float64."""
+    twice = Compose([_Bent(4), Inverse(_Bent(4))]).double()
+    right = {
+        "µ-law of one number": (MuLaw(1).double(), 1),
+        "a matrix, a shift and a bend of two": (_Bent(2), 2),
+        "the same of five, turned round": (Inverse(_Bent(5)), 5),
+        "a chain of two in four dimensions": (twice, 4),
+    }
+    finds_bugs(
+        is_right,
+        [(arguments, words) for words, arguments in right.items()],
+        [((_Bent(n, bug), n), words) for n in (2, 3) for bug, words in TRANSFORM_BUGS.items()],
+        "inverse undoes forward, and both log-determinants are those of the Jacobian, example by example",
+    )

@@ -5,16 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+import torch
 
-from .core import agree, compare, exercise, parts
+from .. import conditioning, wavenet
+from ..audio.pitch import f0 as track
+from .core import agree, compare, exercise, finds_bugs, parts, predicts
 
 __all__ = [
     "contour",
     "duration",
     "frames_of_phones",
+    "glide",
     "linear_upsampling",
     "phase_from_f0",
-    "speaker_is_a_bias",
+    "speakers_are_a_bias",
+    "upsampling_test",
 ]
 
 
@@ -22,92 +27,131 @@ def _sigmoid(v: np.ndarray) -> np.ndarray:
     return 1 / (1 + np.exp(-v))
 
 
-@exercise("9.1", "a speaker is a bias")
-def speaker_is_a_bias(speaker_bias: Callable, gated: Callable) -> None:
-    """speaker_bias(V, b, e) -> b' (2R,);   gated(u (2R, T), c (C, T), V, bias) -> a (R, T)."""
+@exercise("9.1", "between speakers")
+def speakers_are_a_bias(speaker_bias: Callable, gated: Callable) -> None:
+    """speaker_bias(V, b, table (N, C), shares (B, N)) -> b' (B, 2R);   gated(u (B, 2R, T), c (B, C, T), V, bias (B, 2R)) -> a (B, R, T)."""
     rng = np.random.default_rng(0)
-    R, C, T = 2, 4, 7  # 2R = C, so that a transposed V has the right shape, too
-    V, b, e = rng.normal(size=(2 * R, C)), rng.normal(size=2 * R), rng.normal(size=C)
-    u, c = rng.normal(size=(2 * R, T)), rng.normal(size=(C, T))
+    R, C, N, B, T = 2, 4, 3, 4, 7  # 2R = C, so that a transposed V has the right shape, too
+
+    def bias_case(R: int, C: int, N: int, B: int) -> tuple:
+        shapes = ((2 * R, C), (2 * R,), (N, C))
+        return *(rng.normal(size=s) for s in shapes), rng.dirichlet(np.ones(N), B)
+
+    V, b, table, shares = first = bias_case(R, C, N, B)
+    e = shares @ table  # (B, C)
     half = np.r_[np.ones(R), np.zeros(R)]
     agree(
         speaker_bias,
-        lambda V, b, e: b + V @ e,
-        [
-            (V, b, e),
-            *(
-                (rng.normal(size=(2 * r, c)), rng.normal(size=2 * r), rng.normal(size=c))
-                for r, c in ((1, 1), (3, 2), (2, 9))
-            ),
-        ],
+        lambda V, b, table, shares: b + shares @ table @ V.T,
+        [first, *(bias_case(*sizes) for sizes in ((1, 1, 1, 1), (3, 2, 5, 2), (2, 9, 2, 3)))],
         "the bias",
         1e-10,
         [
-            (b + e, "e goes through V before it meets b"),
-            (V @ e, "the bias b of the layer is missing"),
-            (b + V.T @ e, "V is transposed: row i of V belongs to output i"),
-            (b + half * (V @ e), "the gate hears the speaker, too: all 2R rows"),
-            (b, "e is not used"),
+            (b + e, "the speakers go through V before they meet b"),
+            (e @ V.T, "the bias b of the layer is missing"),
+            (b + e @ V, "V is transposed: row i of V belongs to output i"),
+            (b + half * (e @ V.T), "the gate depends on the speaker, too: all 2R rows"),
+            (b + 0 * (e @ V.T), "the speakers are not used"),
+            (b + (table @ V.T).mean(0) + 0 * (e @ V.T), "the shares are not used: a weighted sum"),
+            (
+                b + table[shares.argmax(1)] @ V.T,
+                "a mixture of speakers, not the one with the largest share",
+            ),
+            (shares @ (b + table @ V.T) + b, "b is added once"),
         ],
     )
 
-    def layer(bias: np.ndarray = b, c: np.ndarray = c, gate: Callable = _sigmoid) -> tuple:
-        z = u + V @ c + bias[:, None]
-        return np.tanh(z[:R]), gate(z[R:])
+    def layer_case(R: int, C: int, B: int, T: int) -> tuple:
+        shapes = ((B, 2 * R, T), (B, C, T), (2 * R, C), (B, 2 * R))
+        return tuple(rng.normal(size=s) for s in shapes)
 
-    f, g = layer()
-    swapped = u + V @ c + b[:, None]
-    deaf = u + b[:, None]
+    def right(
+        u: np.ndarray,
+        c: np.ndarray,
+        V: np.ndarray,
+        bias: np.ndarray,
+        gate: Callable = _sigmoid,
+        order: int = 1,
+        join: Callable = np.multiply,
+    ) -> np.ndarray:
+        f, g = np.split(u + V @ c + bias[..., None], 2, axis=1)[::order]
+        return join(np.tanh(f), gate(g))
 
-    def right(u: np.ndarray, c: np.ndarray, V: np.ndarray, bias: np.ndarray) -> np.ndarray:
-        f, g = np.split(u + V @ c + bias[:, None], 2)
-        return np.tanh(f) * _sigmoid(g)
-
-    others = [
-        tuple(rng.normal(size=s) for s in ((2 * r, t), (k, t), (2 * r, k), (2 * r,)))
-        for r, k, t in ((1, 1, 1), (3, 2, 5), (2, 9, 4))
-    ]
+    u, c, V, bias = one = layer_case(R, C, B, T)
+    deaf = u + bias[..., None]
+    f, g = np.split(u + V @ c + bias[..., None], 2, axis=1)
+    deaf_f, deaf_g = np.split(deaf, 2, axis=1)
     agree(
         gated,
         right,
-        [(u, c, V, b), *others],
+        [one, *(layer_case(*sizes) for sizes in ((1, 1, 1, 1), (3, 2, 2, 5), (2, 9, 3, 4)))],
         "the layer",
         1e-10,
         [
-            (f * layer(gate=np.tanh)[1], "the gate is a sigmoid, from 0 to 1"),
+            (f * _sigmoid(g), "tanh is missing around the filter"),
+            *(
+                (
+                    right(*one, gate=gate),
+                    "the gate is the sigmoid 1 / (1 + e^-g): from 0 to 1, and rising",
+                )
+                for gate in (
+                    np.exp,
+                    lambda g: _sigmoid(-g),
+                    lambda g: 1 + np.exp(-g),
+                    lambda g: 1 / (1 - np.exp(-g)),
+                    lambda g: 1 / (2 + np.exp(-g)),
+                    lambda g: 1 / (1 - g),
+                )
+            ),
+            (right(*one, gate=np.tanh), "the gate is a sigmoid, from 0 to 1"),
             (
-                np.tanh(swapped[R:]) * _sigmoid(swapped[:R]),
+                right(*one, order=-1),
                 "filter and gate are exchanged: the first R rows are the filter",
             ),
-            (np.tanh(deaf[:R]) * _sigmoid(deaf[R:]), "c is not used"),
-            (f * _sigmoid(deaf[R:]), "c must reach the gate, too: split after it was added"),
-            (np.tanh(deaf[:R]) * g, "c must reach the filter, too: split after it was added"),
-            (layer(0 * b)[0] * layer(0 * b)[1], "the bias is not used"),
-            (f + g, "filter and gate are multiplied, not added"),
+            (np.tanh(deaf_f) * _sigmoid(deaf_g), "c is not used"),
+            (np.tanh(f) * _sigmoid(deaf_g), "c must reach the gate, too: split after it was added"),
+            (
+                np.tanh(deaf_f) * _sigmoid(g),
+                "c must reach the filter, too: split after it was added",
+            ),
+            (right(u, c, V, 0 * bias), "the bias is not used"),
+            (right(u, c, V, 0 * bias + bias[:1]), "each example has a bias of its own"),
+            (right(*one, join=np.add), "filter and gate are multiplied, not added"),
         ],
     )
 
 
 @exercise("9.2", "the phone of a frame")
 def frames_of_phones(phone_of_frame: Callable) -> None:
-    """phone_of_frame(ends (P,), n_frames, hop, rate) -> (n_frames,) numbers of phones from 0."""
+    """phone_of_frame(ends (P,), n_frames, hop, rate) -> (n_frames,) numbers of phones from 0, places from 0 to 1."""
     cases = [
         ("10 ms at 8 kHz", [0.0312, 0.058, 0.1039, 0.16], 16, 80, 8000),
         ("12.5 ms at 16 kHz", [0.0312, 0.058, 0.1039, 0.16], 12, 200, 16000),
         ("frames beyond the last phone", [0.0312, 0.058, 0.1039], 16, 80, 8000),
     ]
+
+    def right(
+        ends: np.ndarray, n: int, hop: int, rate: int, shift: float = 0.5, step: float = 0
+    ) -> tuple[np.ndarray, np.ndarray]:
+        time = (np.arange(n) + shift) * (step or hop / rate)
+        which = np.minimum(np.searchsorted(ends, time, side="right"), len(ends) - 1)
+        starts = np.r_[0.0, ends[:-1]]
+        return which, np.minimum((time - starts[which]) / (ends - starts)[which], 1)
+
     for what, seconds, n, hop, rate in cases:
         ends = np.array(seconds)
+        time = (np.arange(n) + 0.5) * hop / rate
 
-        def at(shift: float, step: float = hop / rate, ends: np.ndarray = ends, n: int = n):
-            time = (np.arange(n) + shift) * step
-            return np.minimum(np.searchsorted(ends, time, side="right"), len(ends) - 1)
+        def at(shift: float, step: float = 0, case: tuple = (ends, n, hop, rate)) -> np.ndarray:
+            return right(*case, shift, step)[0]
 
-        right = at(0.5)
-        nearest = np.abs((np.arange(n)[:, None] + 0.5) * hop / rate - ends).argmin(1)
+        which, place = right(ends, n, hop, rate)
+        starts = np.r_[0.0, ends[:-1]]
+        nearest = np.abs(time[:, None] - ends).argmin(1)
+        numbers, places = parts(phone_of_frame(ends.copy(), n, hop, rate), "numbers", "places")
         compare(
-            phone_of_frame(ends.copy(), n, hop, rate),
-            right,
+            numbers,
+            which,
             what,
             1e-12,
             [
@@ -116,26 +160,71 @@ def frames_of_phones(phone_of_frame: Callable) -> None:
                 (at(-0.5), "one frame late: frame n describes itself, not frame n - 1"),
                 (at(1.5), "one frame early: frame n describes itself, not frame n + 1"),
                 (at(0.5, 0.01), "a frame lasts hop / rate seconds, which is not always 10 ms"),
-                (right + 1, "phones are counted from 0"),
+                (which + 1, "phones are counted from 0"),
                 (
-                    np.searchsorted(ends, (np.arange(n) + 0.5) * hop / rate, side="right"),
+                    np.searchsorted(ends, time, side="right"),
                     "beyond all ends the last phone goes on: its number is P - 1",
                 ),
                 (nearest, "not the phone whose end is nearest: the first that ends later"),
+                (place, "return the numbers first, then the places"),
             ],
         )
-
-    def right(ends: np.ndarray, n: int, hop: int, rate: int) -> np.ndarray:
-        centre = (np.arange(n) + 0.5) * hop / rate
-        return np.minimum(np.searchsorted(ends, centre, side="right"), len(ends) - 1)
-
+        free = (time - starts[which]) / (ends - starts)[which]
+        compare(
+            places,
+            place,
+            f"{what}, places",
+            1e-9,
+            [
+                (free, "beyond the last end the place stays 1"),
+                (1 - place, "from the start of the phone: 0 there, 1 at its end"),
+                (np.minimum(time / ends[which], 1), "from the start of the phone, not of the clip"),
+                (time - starts[which], "these are seconds: divide by the phone's duration"),
+                (
+                    (time - starts[which]) * (ends - starts)[which],
+                    "divide by the phone's duration, do not multiply",
+                ),
+                (
+                    lambda got, n=n: np.shape(got) == (n,) and not np.any(got[:2]),
+                    "the first phone starts at 0, and the place grows from there with every frame",
+                ),
+                (
+                    lambda got, n=n: np.shape(got) == (n,) and np.all(np.asarray(got)[:2] == 1),
+                    "divide by the phone's duration, its end less its start",
+                ),
+                (
+                    np.minimum((time - starts[which]) / ends[which], 1),
+                    "divide by the phone's duration, its end less its start",
+                ),
+                (
+                    np.clip(
+                        (time - 0.5 * hop / rate - starts[which]) / (ends - starts)[which], 0, 1
+                    ),
+                    "you took the start of the frame: its centre is at (n + ½) · hop / rate",
+                ),
+                (
+                    np.clip((time - ends[which]) / (ends - starts)[which], 0, 1),
+                    "a phone starts where the one before it ends, the first at 0",
+                ),
+                (
+                    np.minimum(
+                        (time - np.r_[ends[0], ends[:-1]][which]) / (ends - starts)[which], 1
+                    ),
+                    "the first phone starts at 0",
+                ),
+            ],
+        )
     exact = (np.array([1, 3, 4, 7]) + 0.5) * 64 / 8192  # a phone that ends at a frame's very centre
     many = np.random.default_rng(0).uniform(0.001, 0.05, 30).cumsum()
+    names = (
+        "phones that end at the centre of a frame, one phone, and many",
+        "places in these",
+    )
     agree(
         phone_of_frame,
         right,
         [(exact, 10, 64, 8192), (np.array([0.2]), 5, 80, 8000), (many, 60, 100, 11_025)],
-        "phones that end at the centre of a frame, one phone, and many",
+        names,
     )
 
 
@@ -359,3 +448,98 @@ def contour(draw: Callable) -> None:
         for k, p, s in ((1, 2, 0.1), (3, 5, 0.2), (12, 3, 1.0))
     ]
     agree(draw, right, others, "other contours, also shorter than the past,", 1e-9)
+
+
+@exercise("9.7", "a glide")
+def glide(prediction: Callable) -> None:
+    """prediction() -> {"periods": number, "end": Hz, "drift": seconds}."""
+    rate = 8000
+    f0 = 100 + 100 * (np.arange(100) + 0.5) / 100  # 1 s in frames of 10 ms
+    time = np.arange(rate) / rate
+    wrong = track(0.3 * np.sin(2 * np.pi * (100 + 100 * time) * time), rate)
+    steady = np.full(200, 120.0)
+    behind = conditioning.phase(steady, rate) - conditioning.phase(0.99 * steady, rate)
+    predicts(
+        prediction,
+        {
+            "periods": (
+                float(conditioning.phase(f0, rate, centred=True)[-1]) / (2 * np.pi),
+                0.003,
+                "the number of periods is F0 added up over the second: the area under a straight line",
+            ),
+            "end": (
+                float(np.median(wrong[-4:])),
+                0.03,
+                (
+                    "what is heard is the slope of the phase. Differentiate F0(t) · t: F0 is not the "
+                    "only factor that changes"
+                ),
+            ),
+            "drift": (
+                float(np.argmax(behind >= np.pi) + 1) / rate,
+                0.02,
+                (
+                    "how many periods does the tracked voice lose in a second? Then how long "
+                    "does it take to lose half of one?"
+                ),
+            ),
+        },
+    )
+
+
+def _spread(frames: np.ndarray, hop: int, bug: str = "") -> np.ndarray:
+    """Straight lines between the centres of frames, or with a planted bug: (F, N) -> (F, N · hop)."""
+    frames = np.asarray(frames, dtype=float)
+    n = frames.shape[1]
+    at, centre = np.arange(n * hop) + 0.5, (np.arange(n) + 0.5) * hop
+    if bug == "late":
+        frames = np.concatenate([frames[:, :1], frames[:, :-1]], 1)
+    if bug == "stretch":  # the outer frames at the very ends
+        centre = np.linspace(0.5, n * hop - 0.5, n)
+    ends = {"left": 0.0, "right": 0.0} if bug == "ends" else {}
+    out = np.stack([np.interp(at, centre, row, **ends) for row in frames])
+    if bug == "ripple":  # each sample of a frame is painted by a weight of its own
+        out = out * np.tile(1 + 0.05 * np.cos(2 * np.pi * np.arange(hop) / hop), n)
+    if bug == "mixed":
+        out = 0.9 * out + 0.1 * out.mean(0)
+    return out
+
+
+def _repeated(frames: np.ndarray, hop: int) -> np.ndarray:
+    return np.repeat(np.asarray(frames, dtype=float), hop, axis=1)
+
+
+def _smoothed(frames: np.ndarray, hop: int) -> np.ndarray:
+    """By the library, in two stages of which the first doubles."""
+    with torch.no_grad():
+        up = wavenet.Upsample((2, hop // 2)).double()
+        return up(torch.tensor(np.asarray(frames, dtype=float))[None])[0].numpy()
+
+
+@exercise("9.8", "the test of an upsampler")
+def upsampling_test(is_right: Callable) -> None:
+    """is_right(up, F, N, hop) -> bool, for up(frames (F, N), hop) -> (F, N · hop)."""
+    right = [
+        (_spread, 2, 9, 8, "straight lines"),
+        (_spread, 1, 7, 5, "straight lines, of one feature"),
+        (_repeated, 3, 8, 4, "repeated frames"),
+        (_smoothed, 2, 11, 8, "the library's learned smoothing"),
+    ]
+    bugs = {
+        "late": "it comes one frame late",
+        "stretch": "the first and the last frame are put at the very ends, and those between are moved",
+        "ripple": "each sample of a frame has a weight of its own, which prints a pattern at the rate of frames",
+        "ends": "before the first and after the last centre it is zero",
+        "mixed": "a tenth of each feature is the mean of all of them",
+    }
+    spoiled = lambda bug: lambda frames, hop: _spread(frames, hop, bug)
+    finds_bugs(
+        is_right,
+        [((up, *sizes), what) for up, *sizes, what in right],
+        [
+            ((spoiled(bug), *sizes), what)
+            for sizes in ((2, 9, 8), (3, 8, 5))
+            for bug, what in bugs.items()
+        ],
+        "a constant stays what it is, a frame spreads evenly around its own centre, features stay apart",
+    )

@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import combinations
 
 import numpy as np
+from scipy.spatial.distance import cdist
 from scipy.stats import binom, norm
 
 from .. import metrics
 from ..data import example
-from .core import CheckFailed, agree, compare, exercise, ok, parts, require
+from .core import (
+    CheckFailed,
+    agree,
+    compare,
+    exercise,
+    finds_bugs,
+    ok,
+    parts,
+    predicts,
+    require,
+)
 
 __all__ = [
+    "certainty_prediction",
+    "distance_test",
     "distortion",
     "envelopes",
     "fool",
@@ -24,22 +38,54 @@ __all__ = [
 DB = 10 / np.log(10)
 
 
-@exercise("15.1", "mel-cepstral distortion")
+def _speech_mcd(a: np.ndarray, b: np.ndarray, depth: float) -> float:
+    speech = b[0] > b[0].max() - depth
+    return np.mean(DB * np.sqrt(2 * ((a - b)[1:, speech] ** 2).sum(0)))
+
+
+@exercise("15.1", "mel-cepstral distortion of speech")
 def distortion(mcd: Callable) -> None:
-    """mcd(a (D + 1, N), b (D + 1, N)) -> dB; row 0 is c_0, the frames are aligned."""
+    """mcd(a (D + 1, N), b (D + 1, N), depth) -> dB; row 0 is c_0, b the recording, the frames are aligned."""
     rng = np.random.default_rng(0)
     a, b = rng.normal(size=(2, 13, 20))
     a[0] += 5  # a louder sound: c_0 must not count
-    squares = (a - b)[1:] ** 2
-    want = np.mean(DB * np.sqrt(2 * squares.sum(0)))
+    depth = 1.9
+    here = b[0] > b[0].max() - depth
+    squares = (a - b)[1:, here] ** 2
+    want = _speech_mcd(a, b, depth)
+    sizes = ((2, 1, 1.0), (25, 7, 2.0), (5, 5, 0.5), (13, 40, 9.0))
+    loudest = (a - b)[1:, [b[0].argmax()]]
     agree(
         mcd,
-        lambda a, b: np.mean(DB * np.sqrt(2 * ((a - b)[1:] ** 2).sum(0))),
-        [(a, b), *((rng.normal(size=s), rng.normal(size=s)) for s in ((2, 1), (25, 7), (5, 5)))],
+        _speech_mcd,
+        [(a, b, depth), *((*rng.normal(size=(2, d, n)), deep) for d, n, deep in sizes)],
         "MCD",
         1e-9,
         [
-            (np.mean(DB * np.sqrt(2 * ((a - b) ** 2).sum(0))), "c_0, the level, counts as well"),
+            (
+                _speech_mcd(a, b, 99),
+                "all frames count: leave out those in which the recording is quiet",
+            ),
+            (
+                np.mean(DB * np.sqrt(2 * ((a - b)[1:, a[0] > a[0].max() - depth] ** 2).sum(0))),
+                "the pauses are those of the recording b, not of a",
+            ),
+            (
+                np.mean(DB * np.sqrt(2 * ((a - b)[1:, ~here] ** 2).sum(0))),
+                "these are the pauses: the loud frames are to count",
+            ),
+            (
+                np.sum(DB * np.sqrt(2 * squares.sum(0))) / 20,
+                "divide by the number of frames that count",
+            ),
+            (
+                np.mean(DB * np.sqrt(2 * (loudest**2).sum(0))),
+                "only the loudest frame counts: depth is how far below it speech begins",
+            ),
+            (
+                np.mean(DB * np.sqrt(2 * ((a - b)[:, here] ** 2).sum(0))),
+                "c_0, the level, counts as well",
+            ),
             (want / np.sqrt(2), "the factor 2 under the root is missing"),
             (want / DB, "in nepers: the factor 10 / ln 10 is missing"),
             (2 * want, "20 / ln 10 belongs to the form with ½ under the root: 10 / ln 10 here"),
@@ -52,51 +98,71 @@ def distortion(mcd: Callable) -> None:
                 "averaged over the coefficients: they are summed",
             ),
             (np.sum(DB * np.sqrt(2 * squares.sum(0))), "summed over the frames: take their mean"),
-            (np.mean(DB * np.sqrt(2) * np.abs(a - b)[1:].sum(0)), "absolute values, not squares"),
+            (
+                np.mean(DB * np.sqrt(2) * np.abs(a - b)[1:, here].sum(0)),
+                "absolute values, not squares",
+            ),
         ],
     )
-    same = mcd(a, a + 3 * np.eye(13)[:, :1])
+    same = mcd(a, a + 3 * np.eye(13)[:, :1], 5.0)
     require(abs(same) < 1e-9, "a change of level alone is 0 dB", f"a change of level is {same:.3g}")
 
 
-@exercise("15.2", "mostly noise")
+@exercise("15.2", "a mixture of many models")
 def mostly_noise(log_mixture: Callable) -> None:
-    """log_mixture(log_p (n,), log_q (n,), share) -> log(share q + (1 - share) p), (n,)."""
-    log_p, log_q = np.array([-3.0, -1.0, -4.0, 0.5]), np.array([-2.0, -5.0, -4.0, -0.5])
-    share = 0.99
-    want = np.log(share * np.exp(log_q) + (1 - share) * np.exp(log_p))
+    """log_mixture(log_p (K, n), weights (K,)) -> log Σ_k w_k p_k, (n,)."""
+    log_p = np.array([[-3.0, -1.0, -4.0, 0.5], [-2.0, -5.0, -4.0, -0.5], [0.0, -2.5, -1.0, 1.5]])
+    weights = np.array([0.05, 0.75, 0.2])
+    want = np.log(weights @ np.exp(log_p))
     rng = np.random.default_rng(0)
+    others = [
+        (rng.normal(0, 3, (k, n)), rng.dirichlet(np.ones(k)))
+        for k, n in ((1, 3), (2, 6), (5, 5), (7, 1))
+    ]
+
+    def right(log_p: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        return np.logaddexp.reduce(np.log(weights)[:, None] + log_p)
+
     agree(
         log_mixture,
-        lambda p, q, share: np.logaddexp(np.log(1 - share) + p, np.log(share) + q),
-        [(log_p, log_q, share)]
-        + [(*rng.normal(0, 3, (2, n)), s) for n, s in ((1, 0.5), (6, 0.01), (3, 0.3))],
+        right,
+        [(log_p, weights), *others, (log_p, np.array([0.5, 0.0, 0.5]))],
         "log density",
         1e-9,
         [
+            (weights @ log_p, "this averages logarithms; a mixture averages densities"),
             (
-                share * log_q + (1 - share) * log_p,
-                "this averages logarithms; a mixture averages densities",
+                np.log(weights[::-1] @ np.exp(log_p)),
+                "each model has its own weight: order reversed",
             ),
-            (
-                np.log(share * np.exp(log_p) + (1 - share) * np.exp(log_q)),
-                "share is that of the noise q: the two are swapped",
-            ),
-            (np.logaddexp(log_p, log_q), "the weights are missing: this integrates to 2"),
+            (np.logaddexp.reduce(log_p), "the weights are missing: this integrates to K"),
+            (np.log(np.mean(np.exp(log_p), 0)), "all weigh the same: use the weights"),
             (np.exp(want), "this is the density; return its logarithm"),
+            (
+                (np.log(weights)[:, None] + log_p).max(0),
+                "this is the largest part alone: a lower bound of the sum",
+            ),
+            (
+                np.logaddexp.reduce(weights[:, None] + log_p),
+                "a weight multiplies a density: its logarithm is added to that of the density",
+            ),
+            (
+                np.logaddexp.reduce(weights[:, None] * log_p),
+                "a weight multiplies a density, not the logarithm of it",
+            ),
         ],
     )
-    far = np.array([20_000.0, -30_000.0])
-    got = np.asarray(log_mixture(far, np.array([-9_000.0, -31_000.0]), share))
+    far = np.array([[20_000.0, -30_000.0], [-9_000.0, -31_000.0]])
+    got = np.asarray(log_mixture(far, np.array([0.01, 0.99])))
     require(
-        np.isfinite(got).all() and np.allclose(got, far + np.log(0.01)),
+        np.isfinite(got).all() and np.allclose(got, far[0] + np.log(0.01)),
         "recordings of thousands of samples are no trouble, and lose log 100 nats each",
         f"for log-densities of 20000 and -30000 you give {got}: exp leaves the range of a float. "
         "Add the logarithms of the weights first and use np.logaddexp",
     )
 
 
-@exercise("15.3", "Wilson's interval")
+@exercise("15.3", "Wilson's interval", forbid=("minigen.metrics.wilson_interval",))
 def interval(wilson: Callable) -> None:
     """wilson(k, n) -> (low, high) at 95 %."""
     z = norm.ppf(0.975)
@@ -182,47 +248,72 @@ def power(detects: Callable) -> None:
     ok(f"a preference of 75 % needs {least} answers to be found in 80 % of experiments")
 
 
-@exercise("15.5", "a permutation test")
+def _splits(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, float]:
+    """mean(A) - mean(B) for every way to choose which are called A, and the observed one."""
+    both = np.concatenate([a, b])
+    chosen = np.array(list(combinations(range(len(both)), len(a))))
+    sums = both[chosen].sum(1)
+    return sums / len(a) - (both.sum() - sums) / len(b), a.mean() - b.mean()
+
+
+@exercise("15.5", "a permutation test of two groups")
 def permutation(p_value: Callable) -> None:
-    """p_value(differences (n,)) -> float, by all 2^n patterns of signs."""
-    d = np.array([0.5, -0.2, 0.9, 0.4, 0.3, 0.1, 0.6])
-    signs = np.array(np.meshgrid(*[(-1, 1)] * len(d))).reshape(len(d), -1).T  # (2^n, n)
-    sums, seen = signs @ d, d.sum()
+    """p_value(a (n,), b (m,)) -> float, by all ways to choose n of the n + m as those of A."""
+    a, b = np.array([0.5, 1.2, 0.9, 1.4]), np.array([0.3, 0.1, 0.6, 0.45, 0.95])
+    gaps, seen = _splits(a, b)
     small = 1e-12
-    want = np.mean(np.abs(sums) >= seen - small)
+
+    def right(a: np.ndarray, b: np.ndarray) -> float:
+        gaps, seen = _splits(a, b)
+        return np.mean(np.abs(gaps) >= abs(seen) - small)
+
+    want = right(a, b)
+    both = np.concatenate([a, b])
+    sums = np.array([both[list(c)].sum() for c in combinations(range(9), 4)])
     rng = np.random.default_rng(0)
-
-    def right(d: np.ndarray) -> float:
-        signs = np.array(np.meshgrid(*[(-1, 1)] * len(d))).reshape(len(d), -1)
-        return np.mean(np.abs(d @ signs) >= abs(d.sum()) - small)
-
+    others = [
+        (rng.normal(m, 1, k), rng.normal(0, 1, n))
+        for k, n, m in ((1, 4, 1.0), (5, 5, -0.6), (7, 2, 0.3))
+    ]
     agree(
         p_value,
         right,
-        [(d,), (np.array([0.4]),), (np.array([0.3, 0.3, -0.3, 0.3, 0.1]),)]
-        + [(rng.normal(m, 1, n),) for n, m in ((3, 1.0), (8, -0.6), (11, 0.3))],
+        [
+            (a, b),
+            (np.array([0.4]), np.array([0.4])),
+            (np.array([0.3, 0.3]), np.array([0.3, 0.1, 0.3])),
+            *others,
+        ],
         "p-value",
         1e-9,
         [
-            (np.mean(sums >= seen - small), "one side only: a difference the other way counts too"),
-            (np.mean(np.abs(sums) > seen + small), "the observed pattern itself is left out: ≥"),
+            (np.mean(gaps >= seen - small), "one side only: a difference the other way counts too"),
             (
-                (np.sum(np.abs(sums) >= seen - small) - 1) / (len(sums) - 1),
-                "the observed pattern itself is left out",
+                np.mean(np.abs(gaps) > abs(seen) + small),
+                "the observed choice itself is left out: ≥",
             ),
-            (1.0, "always 1: to shuffle the differences does not change their mean; flip signs"),
-            (1 - want, "this is the share of patterns that are nearer to zero"),
+            (
+                (np.sum(np.abs(gaps) >= abs(seen) - small) - 1) / (len(gaps) - 1),
+                "the observed choice itself is left out",
+            ),
+            (
+                np.mean(np.abs(2 * sums - both.sum()) >= abs(a.sum() - b.sum()) - small),
+                "sums of unequal groups are compared: compare their means",
+            ),
+            (1.0, "always 1: to shuffle within a group changes no mean; choose who belongs to A"),
+            (1 - want, "this is the share of choices that are nearer to zero"),
         ],
     )
     require(
-        np.isclose(p_value(-d), want),
+        np.isclose(p_value(b, a), want),
         "the same when A and B are swapped",
-        f"when A and B are swapped the p-value is {p_value(-d):.4g}, not {want:.4g}",
+        f"when A and B are swapped the p-value is {p_value(b, a):.4g}, not {want:.4g}",
     )
+    apart = p_value(np.array([5.0, 6.0, 7.0]), np.array([0.0, 1.0, 2.0]))
     require(
-        np.isclose(p_value(np.ones(4)), 2 / 16),
-        "four equal differences: 2 of 16 patterns",
-        f"four equal differences give {p_value(np.ones(4)):.4g}, but 2 of 16 patterns are that far",
+        np.isclose(apart, 2 / 20),
+        "three against three, far apart: 2 of 20 choices",
+        f"three against three, far apart: 2 of 20 choices are as far, and you give {apart:.4g}",
     )
 
 
@@ -324,3 +415,104 @@ def _correlation(x: np.ndarray, y: np.ndarray) -> float:
     """The largest over all circular shifts."""
     product = np.fft.irfft(np.fft.rfft(x) * np.conj(np.fft.rfft(y)), len(x))
     return float(np.abs(product).max() / (np.linalg.norm(x) * np.linalg.norm(y)))
+
+
+def _hum(hz: float) -> np.ndarray:
+    """Half a second of ten harmonics, 8,000 samples a second."""
+    phase = 2 * np.pi * hz * np.arange(4000) / 8000
+    return 0.1 * sum(np.cos(k * phase) / k for k in range(1, 11))
+
+
+@exercise("15.8", "predict, then run: how sure, how far")
+def certainty_prediction(prediction: Callable) -> None:
+    """prediction() -> {"five words", "ten of ten", "cents"}: before the run."""
+    cents, _, _ = metrics.pitch_errors(_hum(126), _hum(120), 8000)
+    predicts(
+        prediction,
+        {
+            "five words": (
+                metrics.permutation_test([0.3, 0.5, 0.2, 0.9, 0.4]),
+                0.02,
+                (
+                    "how many patterns of signs are there, and how many of them are as far from zero as all "
+                    "plus? One cannot do better with five words, however large the differences are"
+                ),
+            ),
+            "ten of ten": (
+                metrics.wilson_interval(10, 10)[0],
+                0.03,
+                (
+                    "which true share is so low that ten of ten lie 1.96 of its own standard deviations above "
+                    "it? Put an observed share of 1 into the inequality: a factor cancels"
+                ),
+            ),
+            "cents": (
+                cents,
+                0.04,
+                (
+                    "an octave, a factor of two, has 1200 cents, and equal factors have equally many. How many "
+                    "does a factor of 1.05 have?"
+                ),
+            ),
+        },
+    )
+
+
+def _along_path(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Distances of frames (D, N), (D, M) along the cheapest path, by dynamic programming written out."""
+    cost = cdist(a.T, b.T)
+    total = np.full((cost.shape[0] + 1, cost.shape[1] + 1), np.inf)
+    total[0, 0] = 0
+    for i, row in enumerate(cost):
+        for j, here in enumerate(row):
+            total[i + 1, j + 1] = here + min(total[i, j], total[i, j + 1], total[i + 1, j])
+    i, j, steps = len(cost), len(cost[0]), []
+    while (i, j) != (0, 0):
+        steps.append(cost[i - 1, j - 1])
+        i, j = min(((i - 1, j - 1), (i - 1, j), (i, j - 1)), key=lambda at: total[at])
+    return np.array(steps)
+
+
+def _distance(bug: str = "") -> Callable:
+    """distance(a (D + 1, N), b (D + 1, M)) -> MCD in dB, or with a planted bug."""
+
+    def distance(a: np.ndarray, b: np.ndarray) -> float:
+        if bug != "level":
+            a, b = a[1:], b[1:]
+        if bug == "cut":
+            n = min(a.shape[1], b.shape[1])
+            steps = np.linalg.norm(a[:, :n] - b[:, :n], axis=0)
+        elif bug == "greedy":
+            steps = cdist(a.T, b.T).min(1)
+        else:
+            steps = _along_path(a, b)
+        scale = DB * (1 if bug == "root" else np.sqrt(2))
+        return float(scale * (np.sqrt(np.mean(steps**2)) if bug == "squares" else np.mean(steps)))
+
+    return distance
+
+
+BUGS = {
+    "level": "c_0, the level, counts as well",
+    "cut": "nothing is warped: the longer of the two is cut",
+    "root": "the 2 under the root is missing",
+    "squares": "the root of the mean of squares along the path, not the mean of the roots",
+    "greedy": "each frame takes its nearest one, in whatever order: a word said backwards is as near",
+}
+
+
+@exercise("15.9", "the test that finds the bug")
+def distance_test(is_right: Callable) -> None:
+    """is_right(distance, dim): distance(a (dim + 1, N), b (dim + 1, M)) -> dB."""
+    library = lambda a, b: metrics.cepstral_distortion(a[1:], b[1:])
+    finds_bugs(
+        is_right,
+        [
+            ((library, 24), "the library's distance of 24 coefficients"),
+            ((_distance(), 12), "another program, 12 coefficients"),
+            ((library, 4), "the library's, with 4 coefficients"),
+            ((lambda a, b: library(b, a), 12), "the library's with its arguments exchanged"),
+        ],
+        [((_distance(bug), dim), what) for dim in (12, 24) for bug, what in BUGS.items()],
+        "the mean along the cheapest path of 10 / ln 10 · √(2 Σ (c - c')²), without c_0",
+    )

@@ -3,48 +3,123 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 
 import numpy as np
+import torch
 
-from .core import agree, compare, exercise, require, turned
+from .. import distributions, generate, wavenet
+from .core import agree, compare, exercise, finds_bugs, parts, predicts, require, turned
 
-__all__ = ["cost_of_a_sample", "layer_step", "ring_memory", "same_noise", "stream"]
+__all__ = [
+    "cost_of_a_sample",
+    "impulse",
+    "layer_step",
+    "ring_memory",
+    "same_as_the_pass",
+    "same_noise",
+    "stream",
+]
 
 
-@exercise("8.1", "the cost of a sample")
+@cache
+def network(layers: int, cycles: int, kernel: int, residual: int, skip: int) -> wavenet.WaveNet:
+    """The library's WaveNet with a Gaussian head and random weights, in double precision."""
+    net = wavenet.WaveNet(
+        distributions.GaussianHead(), residual, skip, layers, cycles, kernel
+    ).double()
+    generator = torch.Generator().manual_seed(0)
+    for weight in net.parameters():
+        torch.nn.init.normal_(weight, std=0.4, generator=generator)
+    return net.requires_grad_(False)
+
+
+@exercise("8.1", "what a sample costs")
 def cost_of_a_sample(count: Callable) -> None:
-    """count(layers, kernel, residual, skip, params, field) -> (naive, cached) multiplications."""
-    L, K, R, S, P, r = 6, 3, 8, 5, 2, 126
-    layer, rest = 2 * K * R * R + R * R + S * R, R + S * S + P * S
-    step = L * layer + rest - R * R
+    """count(layers, cycles, kernel, residual, skip) -> (naive, cached) multiplications, numbers in rings."""
 
-    def right(L: int, K: int, R: int, S: int, P: int, r: int) -> tuple[int, int]:
-        one = R + L * (2 * K * R * R + R * R + S * R) - R * R + S * S + P * S
-        return one, (1 + r) * one
+    def right(n: int, c: int, K: int, R: int, S: int) -> tuple[int, int, int]:
+        step = R + n * c * (2 * K * R * R + R * R + S * R) - R * R + S * S + 2 * S
+        past = c * (K - 1) * (2**n - 1)
+        return step, (2 + past) * step, (past + n * c) * R
 
+    n, c, K, R, S = first = 3, 2, 3, 8, 5
+    L, layer, ends = n * c, 2 * K * R * R + R * R + S * R, R + S * S + 2 * S
+    step, naive, _ = right(*first)
+    past = naive // step - 2
     hints = {
         "cached": [
             (step + R * R, "the last layer has no residual: nobody reads its output"),
             (
-                L * (layer - K * R * R) + rest - R * R,
+                L * (layer - K * R * R) + ends - R * R,
                 "the convolution has 2R outputs: filter and gate",
             ),
             (
-                L * (layer - 2 * (K - 1) * R * R) + rest - R * R,
-                "every tap multiplies, all K of them",
+                L * (layer - 2 * (K - 1) * R * R) + ends - R * R,
+                "every place of the kernel multiplies, all K of them",
             ),
+            (n * layer + ends - R * R, "there are `layers` layers in each of the cycles"),
             (L * layer - R * R, "what comes before and after the layers is missing"),
-            (step * (1 + r), "this is the naive cost: a cached sample is one time step"),
+            (
+                L * (layer - S * R) + S * R + ends - R * R,
+                "every layer has a skip product of its own",
+            ),
+            (naive, "this is the naive cost: a cached sample is one time step"),
             (2 * step, "multiplications only: additions are not counted"),
+            (
+                lambda got: got < L * layer,
+                "much is missing: the entry, every layer of every cycle, and the two products at the end",
+            ),
         ],
         "naive": [
-            (step * r, "the newest time step counts, too: 1 + r of them"),
+            (
+                step * (1 + past),
+                "the newest time step counts, too: 1 + r of them, r with the delay",
+            ),
+            (step * past, "1 + r time steps, and r has the delay of one sample in it"),
             (step, "this is one time step: naively the whole receptive field runs"),
-            (step * 2**L, "the receptive field is given: it is r, not 2^layers"),
+            (step * (2 + past // c), "the dilations are gone through once in each cycle"),
+            (step * (2 + past // (K - 1)), "a kernel of K looks K - 1 dilations back"),
+            (
+                lambda got: got % step == 0,
+                "not 1 + r time steps: r is the delay and what every layer looks back, (K - 1) d each",
+            ),
+            (
+                lambda got: got % step != 0,
+                "a whole number of time steps, each as many as the cached one",
+            ),
+        ],
+        "numbers in rings": [
+            (past * R, "a ring holds the newest value, too: (K - 1) d + 1 of them"),
+            (past + L, "each value is a vector of R numbers"),
+            ((past + L) * 2 * R, "the rings hold what goes into a layer: R numbers, not 2R"),
+            ((past // (K - 1) + L) * R, "the oldest of K values is (K - 1) dilations back"),
+            ((past // c + n) * R, "every layer of every cycle has its ring"),
+            ((past + 1) * R, "each ring has its newest value"),
+            ((past + 2) * R, "one ring for each layer, not one for all"),
+            (R, "these are the numbers of one value: every ring holds several"),
         ],
     }
-    cases = [(L, K, R, S, P, r), (1, 1, 1, 1, 1, 0), (10, 2, 32, 64, 30, 1023), (3, 4, 2, 7, 1, 11)]
-    agree(turned(count, "naive", "cached"), right, cases, ("cached", "naive"), 1e-12, hints)
+    cases = [first, (1, 1, 2, 1, 1), (10, 3, 2, 32, 64), (4, 3, 4, 2, 7), (7, 2, 2, 32, 32)]
+    names = ("cached", "naive", "numbers in rings")
+
+    def cached_first(*case: int) -> list:
+        naive, cached, held = _three(count(*case))
+        return [cached, naive, held]
+
+    cached_first.function = getattr(count, "function", count)
+    agree(cached_first, right, cases, names, 1e-12, hints)
+    cached = generate.CachedWaveNet(network(*first), None, None, 1)
+    held = sum(ring.size for ring in cached.rings)
+    require(
+        int(_three(count(*first))[2]) == held,
+        "the library's rings hold as many numbers",
+        f"the library's rings hold {held} numbers",
+    )
+
+
+def _three(answer: object) -> list:
+    return parts(answer, "naive", "cached", "numbers in rings")
 
 
 @exercise("8.2", "a ring of memory")
@@ -126,6 +201,10 @@ def stream(convolve: Callable) -> None:
                     np.concatenate([np.zeros((K - 1) * d), conv(w)[(K - 1) * d :]]),
                     "the first outputs are zero: they too see what there is, and zeros before it",
                 ),
+                (
+                    lambda got: np.shape(got) == np.shape(x) and np.asarray(got)[0] == 0,
+                    "y[0] is 0: the newest weight meets x[0] itself, and only what is older is missing",
+                ),
             ],
         )
     others = [
@@ -137,68 +216,84 @@ def stream(convolve: Callable) -> None:
 
 @exercise("8.4", "one layer, one step")
 def layer_step(step: Callable) -> None:
-    """step(h_now, h_past, weights) -> (h_next, a): a gated layer for one sample."""
+    """step(history (K, R), weights) -> (h_next (R,), skip (S,)): a gated layer for one sample."""
     rng = np.random.default_rng(1)
-    R = 4
-    names = {"past": (2 * R, R), "now": (2 * R, R), "bias": (2 * R,), "mix": (R, R), "add": (R,)}
-    weights = {name: rng.normal(size=shape) for name, shape in names.items()}
-    now, past = rng.normal(size=(2, R))
     sigmoid = lambda v: 1 / (1 + np.exp(-v))
 
-    def truth(now_=now, past_=past, gate=sigmoid, swap=False):
-        z = weights["past"] @ past_ + weights["now"] @ now_ + weights["bias"]
-        f, g = (z[R:], z[:R]) if swap else (z[:R], z[R:])
-        return np.tanh(f) * gate(g)
-
-    def out(a):
-        return weights["mix"] @ a + weights["add"]
-
-    a, root = truth(), 0.5**0.5
-    hints = {
-        "a": [
-            (truth(past, now), "past and now are exchanged"),
-            (truth(swap=True), "filter and gate are exchanged: the first R rows are the filter"),
-            (truth(gate=np.tanh), "the gate is a sigmoid, from 0 to 1"),
-            (truth(past_=0 * past), "h_past is not used"),
-            ((now + out(a)) * root, "this is h_next: return h_next first, then a"),
-        ],
-        "h_next": [
-            (now + out(a), "the factor 1/√2 is missing: without it every layer makes h louder"),
-            ((now + weights["mix"] @ a) * root, "the bias `add` is missing"),
-            (out(a) * root, "the residual is missing: h_now goes round the layer"),
-            ((past + out(a)) * root, "the residual is h_now, not h_past"),
-            ((now + a) * root, "`mix` is missing between a and the residual"),
-        ],
-    }
-
-    def right(now: np.ndarray, past: np.ndarray, w: dict) -> tuple[np.ndarray, np.ndarray]:
-        f, g = np.split(w["past"] @ past + w["now"] @ now + w["bias"], 2)
-        a = np.tanh(f) * sigmoid(g)
-        return a, (now + w["mix"] @ a + w["add"]) * root
-
-    others = []
-    for R in (1, 7):
-        names = {
-            "past": (2 * R, R),
-            "now": (2 * R, R),
+    def case(K: int, R: int, S: int) -> tuple[np.ndarray, dict]:
+        shapes = {
+            "kernel": (K, 2 * R, R),
             "bias": (2 * R,),
             "mix": (R, R),
             "add": (R,),
+            "skip": (S, R),
         }
-        others.append(
+        return rng.normal(size=(K, R)), {name: rng.normal(size=s) for name, s in shapes.items()}
+
+    def gated(
+        history: np.ndarray,
+        w: dict,
+        gate: Callable = sigmoid,
+        swap: bool = False,
+        squash: Callable = np.tanh,
+    ) -> np.ndarray:
+        z = np.einsum("koi,ki->o", w["kernel"], history) + w["bias"]
+        f, g = np.split(z, 2)[:: -1 if swap else 1]
+        return squash(f) * gate(g)
+
+    history, weights = first = case(3, 4, 4)
+    now, root, a = history[-1], 0.5**0.5, gated(*first)
+    mixed = weights["mix"] @ a + weights["add"]
+    skip = lambda a: weights["skip"] @ a
+    newest = history * np.array([0, 0, 1])[:, None]
+    no_sigmoid = "the gate is the sigmoid of g, 1 / (1 + e^-g): between 0 and 1, and rising"
+    hints = {
+        "skip": [
+            (skip(gated(history[::-1], weights)), "turned round: the last row of history is h_now"),
             (
-                *rng.normal(size=(2, R)),
-                {name: rng.normal(size=shape) for name, shape in names.items()},
-            )
-        )
-    agree(
-        turned(step, "h_next", "a"),
-        right,
-        [(now, past, weights), *others],
-        ("a", "h_next"),
-        1e-9,
-        hints,
-    )
+                skip(gated(*first, swap=True)),
+                "filter and gate are exchanged: the first R rows are the filter",
+            ),
+            (skip(gated(*first, gate=np.tanh)), "the gate is a sigmoid, from 0 to 1"),
+            (skip(gated(*first, gate=np.ones_like)), "the gate is missing: it multiplies tanh f"),
+            (skip(gated(*first, squash=lambda f: f)), "tanh is missing around the filter"),
+            *(
+                (skip(gated(*first, gate=gate)), no_sigmoid)
+                for gate in (
+                    np.exp,
+                    lambda g: sigmoid(-g),
+                    lambda g: 1 + np.exp(-g),
+                    lambda g: 1 / (1 - np.exp(-g)),
+                    lambda g: 1 / (2 + np.exp(-g)),
+                    lambda g: 1 / (1 - g),
+                )
+            ),
+            (
+                skip(gated(newest, weights)),
+                "only h_now is used: every row of history has its matrix",
+            ),
+            (a, "this is a: the skip path multiplies it by its matrix"),
+            (skip((now + mixed) * root), "the skip path starts at a, not at h_next"),
+            ((now + mixed) * root, "this is h_next: return h_next first, then skip"),
+            (weights["skip"].T @ a, "the matrix of the skip path is transposed: (S, R)"),
+        ],
+        "h_next": [
+            (now + mixed, "the factor 1/√2 is missing: without it every layer makes h louder"),
+            ((now + mixed - weights["add"]) * root, "the bias `add` is missing"),
+            (mixed * root, "the residual is missing: h_now goes round the layer"),
+            ((history[0] + mixed) * root, "the residual is h_now, not the oldest row"),
+            ((now + a) * root, "`mix` is missing between a and the residual"),
+            ((now + skip(a)) * root, "`mix` goes to the residual, `skip` to the output"),
+            ((now + mixed) / 2, "two unit variances add up to 2: divide by its root"),
+        ],
+    }
+
+    def right(history: np.ndarray, w: dict) -> tuple[np.ndarray, np.ndarray]:
+        a = gated(history, w)
+        return w["skip"] @ a, (history[-1] + w["mix"] @ a + w["add"]) * root
+
+    cases = [first, case(2, 1, 3), case(4, 7, 2), case(1, 2, 1)]
+    agree(turned(step, "h_next", "skip"), right, cases, ("skip", "h_next"), 1e-9, hints)
 
 
 @exercise("8.5", "the same noise", own_chance=True)
@@ -223,3 +318,136 @@ def same_noise(draw: Callable) -> None:
         (mean + scale * noise, "the temperature is not used"),
     ]
     agree(draw, right, cases, "samples", 1e-9, hints)
+
+
+class TooNew(generate.CachedWaveNet):
+    """Every ring is read one step too late: h[t - d + 1] for h[t - d]."""
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*args)
+        self.layers = [
+            (w, b, [max(d - 1, 0) for d in delays], r) for w, b, delays, r in self.layers
+        ]
+
+
+def last_change(kind: type, net: wavenet.WaveNet, steps: int = 60) -> int:
+    """The last step at which parameters still know whether x[0] was 0 or 1."""
+    runs = []
+    for first in (0.0, 1.0):
+        cache, x = kind(net, None, None, 1), np.zeros(steps)
+        x[0] = first
+        past = np.concatenate([[0.0], x[:-1]])  # past[t] = x[t - 1]
+        runs.append(np.stack([cache.step(past[t : t + 1])[:, 0] for t in range(steps)]))
+    return int(np.flatnonzero(np.abs(runs[1] - runs[0]).max(1) > 0).max())
+
+
+@exercise("8.6", "how long an impulse lasts")
+def impulse(prediction: Callable) -> None:
+    """prediction() -> {"last": step, "late": step, "numbers": whole number}."""
+    net = network(3, 2, 2, 4, 4)
+    held = sum(ring.size for ring in generate.CachedWaveNet(net, None, None, 1).rings)
+    predicts(
+        prediction,
+        {
+            "last": (
+                last_change(generate.CachedWaveNet, net),
+                0,
+                (
+                    "add up how far each of the six layers looks back, and the delay of the waveform. The "
+                    "oldest sample that step t sees is x[t - r]"
+                ),
+            ),
+            "late": (
+                last_change(TooNew, net),
+                0,
+                (
+                    "each layer now looks back one step less. How many layers are there, and what is "
+                    "left of a dilation of 1?"
+                ),
+            ),
+            "numbers": (
+                held,
+                0,
+                "a ring holds its newest value and everything back to t - d, and each value is a vector",
+            ),
+        },
+    )
+
+
+class _Counter(generate.CachedWaveNet):
+    """The step counter is one byte: after 255 comes 0."""
+
+    def step(self, newest: np.ndarray) -> np.ndarray:
+        out = super().step(newest)
+        self.n %= 256
+        return out
+
+
+class _Half(generate.CachedWaveNet):
+    """The rings hold half precision."""
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*args)
+        self.rings = [ring.astype(np.float16) for ring in self.rings]
+
+
+class _Deep(generate.CachedWaveNet):
+    """The kernel of the last layer is the wrong way round."""
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*args)
+        w, b, delays, r = self.layers[-1]
+        self.layers[-1] = (w, b, delays[::-1], r)
+
+
+def _stream(
+    net: wavenet.WaveNet, kind: type = generate.CachedWaveNet, shared: bool = False
+) -> Callable:
+    """start() -> step(newest number) -> parameters (P,)."""
+    kept = []
+
+    def start() -> Callable:
+        if not (shared and kept):
+            kept.append(kind(net, None, None, 1))
+        cache = kept[-1]
+        return lambda newest: cache.step(np.full(1, float(newest)))[:, 0]
+
+    return start
+
+
+def _pass(net: wavenet.WaveNet) -> Callable:
+    """all_at_once(x (T,)) -> parameters (P, T)."""
+    return lambda x: net(torch.tensor(np.asarray(x, dtype=float))[None, None])[0].numpy()
+
+
+@exercise("8.7", "the stream and the pass")
+def same_as_the_pass(is_right: Callable) -> None:
+    """is_right(start, all_at_once, length) -> bool, for start() -> step(x[t-1]) -> (P,), all_at_once(x) -> (P, T)."""
+    nets = [network(3, 2, 2, 4, 4), network(2, 2, 3, 3, 5), network(1, 1, 2, 2, 1)]
+    lengths = (300, 280, 20)
+    bugs = {
+        "its rings are read one step too late, h[t - d + 1] for h[t - d]": (TooNew, False),
+        "a second stream starts with what the first left in its rings": (
+            generate.CachedWaveNet,
+            True,
+        ),
+        "its step counter is one byte, and after 256 steps the rings are read at the wrong place": (
+            _Counter,
+            False,
+        ),
+        "the kernel of its last layer is the wrong way round": (_Deep, False),
+        "its rings hold half precision, with three digits": (_Half, False),
+    }
+    finds_bugs(
+        is_right,
+        [
+            ((_stream(net), _pass(net), n), f"a stream that sees {net.receptive_field} samples")
+            for net, n in zip(nets, lengths, strict=True)
+        ],
+        [
+            ((_stream(net, kind, shared), _pass(net), n), what)
+            for net, n in list(zip(nets, lengths, strict=True))[:2]
+            for what, (kind, shared) in bugs.items()
+        ],
+        "every stream gives the parameters of the pass, to rounding in double precision, for `length` samples",
+    )

@@ -10,10 +10,29 @@ import torch
 from scipy.signal import lfilter
 from torch import Tensor
 
-from ..flows import IAF, MaskedAffineAutoregressive
-from .core import CheckFailed, agree, compare, exercise, ok, parts, require
+from ..flows import IAF, CausalFilter, MaskedAffineAutoregressive
+from .core import (
+    CheckFailed,
+    agree,
+    compare,
+    exercise,
+    finds_bugs,
+    ok,
+    parts,
+    predicts,
+    require,
+)
 
-__all__ = ["entropy", "impulse_response", "leaks", "log_density", "masks", "sample"]
+__all__ = [
+    "entropy",
+    "flow_test",
+    "impulse_responses",
+    "leaks",
+    "log_density",
+    "masks",
+    "sample",
+    "sweeps_prediction",
+]
 
 
 @exercise("13.1", "the density of an autoregressive flow")
@@ -117,86 +136,102 @@ def sample(function: Callable) -> None:
 
 @exercise("13.3", "the masks")
 def masks(make: Callable) -> None:
-    """make(degrees_in (D,), degrees_hidden (H,)) -> (mask_in (H, D), mask_out (D, H)), zeros and ones."""
-    first, hidden = torch.tensor([1, 2, 3, 4]), torch.tensor([1, 1, 2, 3, 3])
-    answer = parts(make(first, hidden), "the first mask", "the last mask")
-    want_in, want_out = hidden[:, None] >= first, first[:, None] > hidden
-    names = ("the first mask", "the last mask")
-    hints = {
-        names[0]: [
-            (hidden[:, None] > first, "`>`: a hidden unit of degree k may see input k itself"),
-            (hidden[:, None] <= first, "turned round: k sees inputs up to k, not from k on"),
-        ],
-        names[1]: [
-            (
-                first[:, None] >= hidden,
-                "`>=` in the last mask: output t sees x_t itself, so the Jacobian's diagonal is wrong",
-            ),
-            (first[:, None] < hidden, "turned round: output t sees units of a lower degree"),
-        ],
-    }
-    compare(answer[0], want_in, names[0], 1e-9, hints[names[0]])
-    compare(answer[1], want_out, names[1], 1e-9, hints[names[1]])
-    paths = want_out.double() @ want_in.double()
-    require(
-        torch.equal(paths > 0, torch.ones(4, 4).tril(-1) > 0),
-        "every output sees all of its past and nothing else",
-        "the product of the masks is not strictly lower triangular",
-    )
-    others = [
-        ([3, 1, 4, 2], [1, 1, 2, 3, 3]),
-        ([4, 3, 2, 1], [3, 1, 2]),
-        ([1, 2], [1]),
-        ([2, 5, 1, 4, 3, 6], [5, 1, 3, 2, 4, 1, 5]),
+    """make(first (D,), [hidden (H_1,), hidden (H_2,), …]) -> [(H_1, D), (H_2, H_1), …, (D, H_last)] of 0 and 1."""
+    cases = [
+        ([1, 2, 3, 4], [[1, 2, 3], [3, 1, 2, 2, 1]]),
+        ([1, 2, 3, 4], [[1, 1, 2, 3, 3]]),
+        ([3, 1, 4, 2], [[1, 1, 2, 3, 3], [2, 3, 1, 1]]),
+        ([4, 3, 2, 1], [[3, 1, 2]]),
+        ([1, 2], [[1], [1], [1]]),
+        ([2, 5, 1, 4, 3, 6], [[5, 1, 3, 2, 4, 1, 5], [1, 5, 2, 3], [4, 2, 5, 1, 1]]),
     ]
-    agree(
-        make,
-        lambda first, hidden: (hidden[:, None] >= first, first[:, None] > hidden),
-        [(torch.tensor(first), torch.tensor(hidden)) for first, hidden in others],
-        names,
-    )
+    for first, hidden in cases:
+        degrees = [torch.tensor(first), *(torch.tensor(layer) for layer in hidden)]
+        names = [
+            "the first mask",
+            *(f"mask {k + 2}" for k in range(len(hidden) - 1)),
+            "the last mask",
+        ]
+        got = parts(make(degrees[0], degrees[1:]), *names)
+        for k, name in enumerate(names):
+            source = degrees[k]
+            last = k == len(hidden)
+            into = degrees[0 if last else k + 1][:, None]
+            if last:
+                hints = [
+                    (
+                        into >= source,
+                        "`>=` in the last mask: output t sees x_t itself, so the Jacobian's diagonal is wrong",
+                    ),
+                    (into < source, "turned round: output t sees units of a lower degree"),
+                    (into <= source, "turned round: output t sees units of a lower degree"),
+                ]
+            else:
+                hints = [
+                    (
+                        into > source,
+                        "`>`: a hidden unit of degree k may see what has degree k itself",
+                    ),
+                    (into <= source, "turned round: k sees degrees up to k, not from k on"),
+                    (into < source, "turned round: k sees degrees up to k, not from k on"),
+                ]
+            want = into > source if last else into >= source
+            given = f", {len(hidden)} hidden layers"
+            compare(got[k], want, name + given, 1e-9, hints, quiet=True)
+        paths = torch.eye(len(first)).double()
+        for mask in got:
+            paths = torch.as_tensor(mask).double() @ paths
+        order = torch.tensor(first)
+        if (paths[order[:, None] <= order] > 0).any():
+            raise CheckFailed("✗ there is a path from the present or the future to an output")
+    ok(f"all masks are right, for {len(cases)} networks of one to three hidden layers")
+    ok("no path leads from the present or the future to an output")
 
 
-@exercise("13.4", "the impulse response")
-def impulse_response(response: Callable) -> None:
-    """response(a (p,), n) -> h (n,): what a single 1 becomes in x_t = Σ a_k x_{t-k} + z_t."""
-    a, n = np.array([1.3, -0.8, 0.1]), 12
-    start = np.eye(1, n)[0]
-    want = lfilter([1.0], np.concatenate([[1], -a]), start)
+def _responses(a: np.ndarray) -> np.ndarray:
+    """x = H z by solving the recursion, written as a triangular system, for every z."""
+    T = len(a)
+    system = np.eye(T)
+    for k in range(a.shape[1]):
+        for t in range(k + 1, T):
+            system[t, t - 1 - k] -= a[t, k]
+    return np.linalg.inv(system)
 
-    def right(a: np.ndarray, n: int) -> np.ndarray:
-        return lfilter([1.0], np.concatenate([[1], -a]), np.eye(1, n)[0])
 
+@exercise("13.4", "echoes of a filter that moves")
+def impulse_responses(responses: Callable) -> None:
+    """responses(a (T, p)) -> H (T, T) with x = H z where x_t = Σ_k a[t, k - 1] x_{t-k} + z_t."""
     rng = np.random.default_rng(1)
-    others = [(rng.uniform(-0.6, 0.6, p), n) for p, n in ((1, 6), (5, 3), (2, 1), (7, 30))]
+    a = rng.uniform(-0.7, 0.7, (8, 3))
+    H, T = _responses(a), len(a)
+    plain = np.eye(T) * 2 - np.linalg.inv(H)  # I and the weights: no echo of an echo
+    source = np.stack([_responses(np.tile(row, (T, 1)))[:, t] for t, row in enumerate(a)], 1)
+    moved = _responses(np.roll(a, 1, 0))
+    others = [(rng.uniform(-0.6, 0.6, s),) for s in ((1, 2), (5, 1), (4, 7), (30, 2))]
     agree(
-        response,
-        right,
-        [(a, n), *others],
-        "h",
+        responses,
+        _responses,
+        [(a,), *others],
+        "H",
         1e-9,
         [
-            (
-                lfilter([1.0], np.concatenate([[1], a]), start),
-                "the signs of the weights are turned round",
-            ),
-            (
-                np.concatenate([[1], a, np.zeros(n - 4)]),
-                "these are the weights: the echo of an echo is missing",
-            ),
-            (want[1:].tolist() + [0.0], "h₀ = 1 is missing: the noise itself comes out at once"),
-            (
-                lfilter([1.0], np.concatenate([[1], -a[::-1]]), start),
-                "the weights are reversed: a₁ belongs to the last sample",
-            ),
+            (H.T, "turned round: x_t stands in row t, z_s in column s"),
+            (_responses(-a), "the signs of the weights are turned round"),
+            (plain, "these are the weights: the echo of an echo is missing"),
+            (H - np.eye(T), "the diagonal is missing: the noise itself comes out at once"),
+            (_responses(a[:, ::-1]), "the weights are reversed: a[t, 0] belongs to x_{t-1}"),
+            (_responses(np.tile(a[0], (T, 1))), "the weights of the first moment for all: they move"),
+            (source, "an echo goes on with the weights of the moment that it has reached, not of its start"),
+            (moved, "the weights of the moment before: x_t is made with a[t]"),
         ],
-    )
-    noise = np.random.default_rng(0).normal(size=n)
-    h = np.asarray(response(a, n))
+    )  # fmt: skip
+    fixed = np.array([1.3, -0.8, 0.1])
+    noise = np.random.default_rng(0).normal(size=40)
+    made = np.asarray(responses(np.tile(fixed, (40, 1)))) @ noise
     require(
-        np.allclose(np.convolve(noise, h)[:n], lfilter([1.0], np.concatenate([[1], -a]), noise)),
-        "convolved with noise it makes the same samples as the recursion",
-        "convolved with noise it does not make the samples of the recursion",
+        np.allclose(made, lfilter([1.0], np.concatenate([[1], -fixed]), noise)),
+        "with weights that stay it makes the samples of the recursion",
+        "with weights that stay it does not make the samples of the recursion",
     )
 
 
@@ -262,7 +297,7 @@ def leaks(find: Callable) -> None:
 
 @exercise("13.6", "entropy from one pass", own_chance=True)
 def entropy(estimate: Callable) -> None:
-    """estimate(flow, n, generator) -> -E[log q], nats, without the slow direction."""
+    """estimate(flow, n, generator) -> -E[log q] in nats, its standard error, without the slow direction."""
     flow = IAF(3, 1, (8,)).requires_grad_(False)
     bias = flow.transform.transform.transforms[0].net.layers[-1].bias
     bias.copy_(torch.tensor([0.1, 0.3, -0.2, -0.5, 0.4, 0.8]))
@@ -273,7 +308,11 @@ def entropy(estimate: Callable) -> None:
     forward = flow.transform.transform.inverse
     flow.transform.transform.inverse = lambda *args: calls.append(1) or forward(*args)
     seeded = lambda seed: torch.Generator().manual_seed(seed)
-    got = float(estimate(flow, 20_000, seeded(0)))
+    both = lambda n, seed: [
+        float(value)
+        for value in parts(estimate(flow, n, seeded(seed)), "entropy", "standard error")
+    ]
+    got, error = both(20_000, 0)
     compare(
         got,
         base - s,
@@ -284,6 +323,7 @@ def entropy(estimate: Callable) -> None:
             (base, "this is the entropy of the noise: the log-determinant is missing"),
             (base + s, "the log-determinant has the wrong sign"),
             ((base - s) / 3, "divided by D: the entropy is a sum"),
+            (lambda value: 0 < value < 0.05, "this is the standard error, which comes second"),
         ],
     )
     require(
@@ -291,7 +331,24 @@ def entropy(estimate: Callable) -> None:
         "the slow direction was not used",
         "you called log_prob, which takes D steps: sample_and_log_prob has the density already",
     )
-    few = [float(estimate(flow, 7, seeded(seed))) for seed in (1, 1, 2)]
+    for n in (20_000, 400):
+        _, error = both(n, 0)
+        _, log_q = flow.sample_and_log_prob((n,), generator=seeded(0))
+        std = log_q.std().item()
+        for wrong, reason in (
+            (std, "this is the spread of one sample: a mean of n samples varies less, by √n"),
+            (std**2 / n, "this is a variance: take its root"),
+            (std**2, "this is the variance of one sample: a mean varies less, and take the root"),
+            (std**2 / n**0.5, "the variance in place of the standard deviation"),
+            (std / n, "divided by n: variances of a sum add, so a mean's spread falls with √n"),
+            (std * n**0.5, "multiplied by √n: more samples make it surer"),
+        ):
+            if abs(error / wrong - 1) < 0.02:
+                raise CheckFailed(f"✗ standard error of {n} samples: {reason}")
+        if abs(error / (std / n**0.5) - 1) > 0.01:
+            raise CheckFailed(f"✗ standard error: expected {std / n**0.5:.4g}, got {error:.4g}")
+    ok("the standard error is right, for two numbers of samples")
+    few = [both(7, seed)[0] for seed in (1, 1, 2)]
     require(
         few[0] == few[1] and few[0] != few[2],
         "the generator decides, seed by seed",
@@ -299,3 +356,104 @@ def entropy(estimate: Callable) -> None:
     )
     _, log_q = flow.sample_and_log_prob((7,), generator=seeded(1))
     compare(few[0], -log_q.mean(), "the mean over 7 samples", 1e-5)
+
+
+def _sweeps(a: float, T: int, sweeps: int) -> Tensor:
+    """Errors |x - x'| after so many passes over x_t = a x_{t-1} + z_t, all t at once, from zeros."""
+    layer = CausalFilter(T, torch.tensor([a]).double()).requires_grad_(False)
+    z = torch.randn(T, generator=torch.Generator().manual_seed(0)).double()
+    x = torch.zeros(T).double()
+    for _ in range(sweeps):
+        x = x + z - layer(x)[0]  # layer(x) is x_t - a x_{t-1}
+    return (x - layer.inverse(z)[0]).abs()
+
+
+@exercise("13.7", "predict, then run: all at once, again and again")
+def sweeps_prediction(prediction: Callable) -> None:
+    """prediction() -> {"right", "sweeps", "taps"}: before the run."""
+    right = int((_sweeps(0.9, 200, 10) < 1e-9).sum())
+    small = 1e-3 / (1 - 0.5**2) ** 0.5  # of the standard deviation of the process
+    sweeps = next(n for n in range(1, 100) if _sweeps(0.5, 200, n).max() < small)
+    echo = CausalFilter(400, torch.tensor([0.9]).double()).requires_grad_(False)
+    energy = echo.inverse(torch.eye(400).double()[0])[0].square().cumsum(0)
+    taps = int((energy / energy[-1] < 0.99).sum()) + 1
+    predicts(
+        prediction,
+        {
+            "right": (
+                right,
+                0.0,
+                (
+                    "the first sample needs no other. Which sample is right one sweep later, because what it "
+                    "needs is right by then? And no sample is right by luck"
+                ),
+            ),
+            "sweeps": (
+                sweeps,
+                0.25,
+                (
+                    "what is missing after a sweep is a times what was missing one sample earlier. How often "
+                    "must it be halved?"
+                ),
+            ),
+            "taps": (
+                taps,
+                0.05,
+                (
+                    "energies are squares, so they fall by a² from tap to tap. What share of a geometric series "
+                    "lies beyond its first n terms?"
+                ),
+            ),
+        },
+    )
+
+
+def _planted(layers: int, bug: str = "") -> Callable:
+    """A chain of inverse autoregressive layers: z (B, T) -> x (B, T), log_det (B,); or with a planted bug."""
+
+    def flow(z: Tensor) -> tuple[Tensor, Tensor]:
+        T, x, total = z.shape[1], z, torch.zeros(len(z), dtype=z.dtype)
+        for k in range(layers):
+            one, two = (torch.nn.functional.pad(x, (by, 0))[:, :T] for by in (1, 2))
+            m, s = 0.6 * one - 0.3 * torch.sin(two), 0.3 * torch.tanh(one + 0.5 * two) - 0.2
+            if bug == "mean":
+                m = m - 0.5 * x
+            elif bug == "scale":
+                s = s + 0.2 * torch.tanh(x)
+            elif bug == "future":
+                m = m + 0.3 * torch.nn.functional.pad(x, (0, 1))[:, 1:]
+            elif bug == "batch":
+                m = m + 0.2 * one.roll(1, 0)
+            if not (bug == "last" and k < layers - 1):
+                total = total + s.sum(1)
+            x = x * torch.exp(s) + m
+        return x, total
+
+    return flow
+
+
+BUGS = {
+    "mean": "the mean at t sees z_t itself: the Jacobian is still triangular, its diagonal another",
+    "scale": "the log-scale at t sees z_t itself, so e^s is not the slope",
+    "future": "the mean at t sees z_(t+1)",
+    "batch": "an example sees the past of another one in the batch",
+    "last": "the log-determinant of the last layer alone is returned",
+}
+
+
+@exercise("13.8", "the test that finds the bug")
+def flow_test(is_right: Callable) -> None:
+    """is_right(flow, length): flow(z (B, length)) -> x (B, length), log_det (B,)."""
+    masked = MaskedAffineAutoregressive(6, (8,)).double().requires_grad_(False)
+    for k, weight in enumerate(masked.parameters()):
+        draw = torch.Generator().manual_seed(k)
+        weight.copy_(0.4 * torch.randn(weight.shape, generator=draw, dtype=torch.float64))
+    linear = CausalFilter(9, torch.tensor([0.5, -0.3]).double(), 0.2).requires_grad_(False)
+    right = [((_planted(n), T), f"{n} layers, {T} samples") for n, T in ((2, 7), (3, 5), (1, 1))]
+    right += [((masked, 6), "a masked network of the library"), ((linear, 9), "a linear filter")]
+    finds_bugs(
+        is_right,
+        right,
+        [((_planted(n, bug), T), what) for n, T in ((2, 7), (3, 5)) for bug, what in BUGS.items()],
+        "x_t is made of z_1 … z_t of the same example, and log_det is log|det dx/dz|, one for each example",
+    )

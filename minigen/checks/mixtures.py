@@ -472,7 +472,7 @@ def stays_and_humps(prediction: Callable) -> None:
     chain = GaussianHMM.from_parameters(
         [0.5, 0.5], [[0.9, 0.1], [0.1, 0.9]], [[0.0], [1.0]], [1.0, 1.0], covariance="spherical"
     )
-    states = chain.sample(60_000)[1]
+    states = chain.sample(100_000, seed=1)[1]
     stays = np.diff(np.flatnonzero(np.diff(states)))
     two = GaussianMixture.from_parameters([0.5, 0.5], [[-0.9], [0.9]], [1.0, 1.0], "spherical")
     p = two.log_prob(np.linspace(-4, 4, 801)[:, None])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 
@@ -9,45 +10,90 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..parallel_wavenet import Student, gaussian_kl
+from .. import flows
+from ..parallel_wavenet import gaussian_kl
 from ..wavenet import shift_right
-from .core import CheckFailed, agree, compare, exercise, parts, require, turned
+from .core import (
+    CheckFailed,
+    agree,
+    compare,
+    exercise,
+    finds_bugs,
+    parts,
+    predicts,
+    require,
+    turned,
+)
 
-__all__ = ["compose_flows", "divergence", "inverse_flow", "loudness", "whisper", "windowed_power"]
+__all__ = [
+    "compose_flows",
+    "divergence",
+    "divergence_test",
+    "inverse_flow",
+    "loudness",
+    "loudness_prediction",
+    "whisper",
+    "windowed_power",
+]
 
 
-@exercise("14.1", "the divergence of two Gaussians")
+def _batch_kl(mean_q: Tensor, v_q: Tensor, mean_p: Tensor, v_p: Tensor, lengths: Tensor) -> Tensor:
+    """Mean over all samples that are no padding; v: logarithms of variances."""
+    real = torch.arange(mean_q.shape[1]) < lengths[:, None]
+    return gaussian_kl(mean_q, v_q / 2, mean_p, v_p / 2)[real].mean()
+
+
+@exercise("14.1", "the divergence of a batch")
 def divergence(kl: Callable) -> None:
-    """kl(mean_q, log_scale_q, mean_p, log_scale_p), each (n,) -> (n,) nats."""
-    mean_q, log_q = torch.tensor([0.0, 1.0, 0.3, -2.0]), torch.tensor([0.0, 0.0, -1.0, 0.7])
-    mean_p, log_p = torch.tensor([0.0, 0.0, 0.1, 1.0]), torch.tensor([0.0, 0.0, -0.6, -0.4])
-    arguments = [v.double() for v in (mean_q, log_q, mean_p, log_p)]
-    mean_q, log_q, mean_p, log_p = arguments
-    want = gaussian_kl(*arguments)
-    square = (mean_q - mean_p) ** 2
-    plain_ratio = 0.5 * ((log_q - log_p).exp() + square * (-2 * log_p).exp()) - 0.5
+    """kl(mean_q, log_var_q, mean_p, log_var_p, each (B, T), lengths (B,)) -> nats a sample, one number."""
     draw = torch.Generator().manual_seed(0)
-    others = [tuple(torch.randn(4, n, generator=draw).double()) for n in (1, 3, 20)]
+    cases = []
+    for lengths in ([4, 2], [1], [3, 7, 1], [20] * 5, [6, 9]):
+        four = 0.8 * torch.randn(4, len(lengths), max(lengths), generator=draw).double()
+        cases.append((*four, torch.tensor(lengths)))
+    cases.append((*(3 * v for v in cases[2][:4]), cases[2][4]))
+    mean_q, v_q, mean_p, v_p, lengths = cases[0]
+    real = torch.arange(4) < lengths[:, None]
+    each = gaussian_kl(mean_q, v_q / 2, mean_p, v_p / 2)
+    want, gap = each[real].mean(), (v_p - v_q)[real].mean() / 2
+    error = ((mean_q - mean_p) ** 2 * torch.exp(-v_p))[real].mean() / 2
+    plain = torch.exp((v_q - v_p) / 2)[real].mean() / 2
+    squared = torch.exp(v_q - v_p)[real].mean() / 2
     agree(
         kl,
-        gaussian_kl,
-        [tuple(arguments), *others, tuple(3 * v for v in others[2])],
+        _batch_kl,
+        cases,
         "KL(q‖p)",
         1e-9,
         [
-            (gaussian_kl(mean_p, log_p, mean_q, log_q), "this is KL(p‖q): the roles are swapped"),
-            (want + 0.5, "the ½ of E[log q] is missing: KL(q‖q) must be zero"),
-            (want - 2 * (log_p - log_q), "log σ_p - log σ_q has the wrong sign"),
-            (want - (log_p - log_q), "the term log σ_p - log σ_q is missing"),
-            (log_p - log_q + plain_ratio, "σ_q / σ_p must be squared, as a variance"),
             (
-                log_p - log_q + 0.5 * (2 * (log_q - log_p)).exp() - 0.5,
-                "the distance of the means is missing",
+                _batch_kl(mean_p, v_p, mean_q, v_q, lengths),
+                "this is KL(p‖q): the roles are swapped",
             ),
+            (each.mean(), "the padding counts: only the first `length` samples of a row are sound"),
+            (
+                (each * real).sum(1).div(lengths).mean(),
+                "a mean of the rows' means: a short row's samples then weigh more",
+            ),
+            ((each * real).sum(), "the sum over samples: their mean is asked for"),
+            (
+                (each * real).mean(),
+                "divided by B · T: divide by the number of samples that are sound",
+            ),
+            (
+                gaussian_kl(mean_q, v_q, mean_p, v_p)[real].mean(),
+                "these are logarithms of variances, twice those of the scales",
+            ),
+            (want + 0.5, "the ½ of E[log q] is missing: KL(q‖q) must be zero"),
+            (want - 2 * gap, "log σ_p - log σ_q has the wrong sign"),
+            (want - gap, "the term log σ_p - log σ_q is missing"),
+            (want + gap, "half of the difference of the log-variances is that of the log-scales"),
+            (want - squared + plain, "σ_q / σ_p must be squared, as a variance"),
+            (want - error, "the distance of the means is missing"),
         ],
     )
-    same = torch.as_tensor(kl(mean_q, log_q, mean_q, log_q))
-    require(same.abs().max() < 1e-12, "KL(q‖q) = 0", f"KL(q‖q) is {same.abs().max():.3g}, not 0")
+    same = float(kl(mean_q, v_q, mean_q, v_q, lengths))
+    require(abs(same) < 1e-12, "KL(q‖q) = 0", f"KL(q‖q) is {same:.3g}, not 0")
 
 
 def _net(past: Tensor) -> tuple[Tensor, Tensor]:
@@ -136,30 +182,42 @@ def inverse_flow(sample_and_invert: Callable) -> None:
         )
 
 
-@exercise("14.3", "composing two flows")
-def compose_flows(compose: Callable) -> None:
-    """compose(m1, s1, m2, s2), each (B, T) -> mean, log_scale with x = z e^log_scale + mean."""
+@exercise("14.3", "the way back through two flows")
+def compose_flows(way_back: Callable) -> None:
+    """way_back(m1, s1, m2, s2), each (B, T) -> shift, log_scale with z = x e^log_scale + shift."""
     draw = torch.Generator().manual_seed(1)
     m1, s1, m2, s2 = (0.5 * torch.randn(2, 6, generator=draw).double() for _ in range(4))
+    total, mean = s1 + s2, m1 * s2.exp() + m2
     hints = {
         "log_scale": [
-            (s1 * s2, "scales multiply, so their logarithms add"),
-            (s2, "the first flow's log-scale is lost"),
-            ((s1 + s2).exp(), "this is the scale; return its logarithm"),
+            (total, "this is the log-scale of the way there"),
+            (-s1 * s2, "scales multiply, so their logarithms add"),
+            (-s2, "the first flow's log-scale is lost"),
+            (-s1, "the second flow's log-scale is lost"),
+            ((-total).exp(), "this is the scale; return its logarithm"),
+            (1 / total, "the logarithm of 1 over a scale is minus its logarithm"),
         ],
-        "mean": [
-            (m1 + m2, "the second flow scales what it gets, the first mean too"),
-            (m1 + m2 * s1.exp(), "the second flow scales the first mean, not the other way round"),
-            (m1 * s2 + m2, "multiply by e^s, not by s"),
-            (m2, "the first flow's mean is lost"),
+        "shift": [
+            (mean, "this is the mean of the way there"),
+            (-mean, "the mean is taken away before the scale is undone, so it is scaled, too"),
+            (mean * (-total).exp(), "the sign: the mean is taken away"),
+            (
+                -m1 * (-s1).exp() - m2 * (-s2).exp(),
+                "the second mean goes back through both flows: both scales divide it",
+            ),
+            (
+                -(m1 + m2) * (-total).exp(),
+                "on the way there the second flow scales the first mean, too",
+            ),
+            (-mean * total.exp(), "multiplied by the scale: the way back divides"),
         ],
     }
     others = [
         tuple(torch.randn(4, *shape, generator=draw).double()) for shape in ((1, 1), (3, 2), (5, 5))
     ]
     agree(
-        turned(compose, "mean", "log_scale"),
-        lambda m1, s1, m2, s2: (s1 + s2, m1 * s2.exp() + m2),
+        turned(way_back, "shift", "log_scale"),
+        lambda m1, s1, m2, s2: (-s1 - s2, -(m1 * s2.exp() + m2) * (-s1 - s2).exp()),
         [(m1, s1, m2, s2), *others],
         tuple(hints),
         1e-10,
@@ -167,36 +225,70 @@ def compose_flows(compose: Callable) -> None:
     )
 
 
-@exercise("14.4", "how loud is the student?")
-def loudness(std_ratio: Callable) -> None:
-    """std_ratio(generated (T,), recorded (T,)) -> float."""
+def _ratios(generated: Tensor, recorded: Tensor, edges: list, rate: int, at: Callable) -> Tensor:
+    """at(|FFT|² of one, of the other) for each band."""
+    hz = torch.fft.rfftfreq(len(recorded), 1 / rate)
+    power = [torch.fft.rfft(x).abs().square() for x in (generated, recorded)]
+    bands = [(hz >= low) & (hz < high) for low, high in itertools.pairwise(edges)]
+    return torch.stack([at(*(p[band] for p in power)) for band in bands])
+
+
+@exercise("14.4", "where is the student too quiet?")
+def loudness(std_ratios: Callable) -> None:
+    """std_ratios(generated (T,), recorded (T,), edges (K + 1), rate) -> (K,): loudness ratio in each band."""
     draw = torch.Generator().manual_seed(2)
-    recorded = 0.2 * torch.randn(4000, generator=draw).double() + 0.05
-    generated = 0.1 * torch.randn(4000, generator=draw).double() - 0.02
-    want = (generated.std(correction=0) / recorded.std(correction=0)).item()
-    rms = (generated.square().mean() / recorded.square().mean()).sqrt().item()
-    others = [(0.3 + s * torch.randn(3000, generator=draw).double(), recorded) for s in (0.01, 3.0)]
+    ratio = lambda g, r: (g.sum() / r.sum()).sqrt()
+    right = lambda g, r, edges, rate: _ratios(g, r, edges, rate, ratio)
+    cases = []
+    for T, edges, rate in (
+        (800, [0, 500, 1500, 4000], 8000),
+        (1200, [100, 2000], 16_000),
+        (501, [0, 300, 1000, 1100, 3000, 3900], 8000),
+    ):
+        recorded = torch.randn(T, generator=draw).double().cumsum(0) / 10
+        noise = torch.randn(T, generator=draw).double()
+        cases.append((0.3 * recorded + 0.05 * noise, recorded, edges, rate))
+    generated, recorded, edges, rate = cases[0]
+    want, whole = right(*cases[0]), (generated.std() / recorded.std()).expand(3)
+    tilted = lambda at: _ratios(generated, recorded, edges, rate, at)
+    inclusive = [*edges[:1], *(edge + 1 for edge in edges[1:])]
+    bands = zip(edges, inclusive[1:], strict=False)
     agree(
-        lambda generated, recorded: float(std_ratio(generated, recorded)),
-        lambda generated, recorded: generated.std() / recorded.std(),
-        [(generated, recorded), *others, (recorded, recorded[:2000])],
-        "std ratio",
-        1e-3,
+        std_ratios,
+        right,
+        cases,
+        "the ratio in each band",
+        1e-6,
         [
             (want**2, "this is the ratio of powers: take the square root"),
             (1 / want, "turned round: generated over recorded"),
-            (20 * math.log10(want), "this is in decibels: return the plain ratio"),
-            (rms, "subtract each mean: an offset of the microphone is not heard"),
+            (20 * want.log10(), "this is in decibels: return the plain ratio"),
+            (whole, "this is the ratio of the whole sounds, in every band"),
+            (
+                tilted(lambda g, r: g.sqrt().sum() / r.sqrt().sum()),
+                "magnitudes are added; it is powers that add up to the power of a band",
+            ),
+            (
+                tilted(lambda g, r: (g / r).mean().sqrt()),
+                "a mean of ratios, in which a bin with next to nothing counts most: add powers first",
+            ),
+            (
+                tilted(lambda g, r: (g / r).sqrt().mean()),
+                "a mean of ratios, in which a bin with next to nothing counts most: add powers first",
+            ),
+            (
+                torch.cat([right(generated, recorded, list(band), rate) for band in bands]),
+                "the upper edge belongs to the next band: from low, below high",
+            ),
         ],
     )
-    quiet = Student(flows=2, layers=2, residual=2, log_scale=-3.0)
-    with torch.no_grad():
-        x = quiet(torch.randn(1, 1, 4000, generator=draw))[0][0, 0].double()
-    got = float(std_ratio(x, recorded))
+    tone = lambda hz: torch.sin(2 * math.pi * hz / 8000 * torch.arange(800)).double()
+    loud, soft = tone(200) + tone(2000), 0.5 * tone(200) + tone(2000)
+    got = torch.as_tensor(std_ratios(soft, loud, [0, 1000, 4000], 8000)).flatten().tolist()
     require(
-        abs(got - math.exp(-3) / 0.2) < 0.02,
-        f"a student at its start, log-scale -3, is found {got:.2f} times as loud",
-        f"a student whose std is e⁻³ against a recording's 0.2 is not {got:.2f} times as loud",
+        np.allclose(got, [0.5, 1.0], atol=1e-3),
+        "of two tones the lower one is found half as loud, the upper one unchanged",
+        f"the lower of two tones was made half as loud, and the bands give {np.round(got, 3).tolist()}",
     )
 
 
@@ -273,4 +365,113 @@ def windowed_power(power: Callable) -> None:
         leak < 1e-4,
         "of a tone between two bins less than 1/10,000 leaks into the upper bands",
         f"of a tone between two bins {leak:.2g} leaks into the upper bands, where it masks the consonants",
+    )
+
+
+def _blind_student() -> float:
+    """White noise whose scale alone is learned from an AR(1) process: its std over that of the process."""
+    T, a, sigma = 400, 0.9, 0.1
+    layer = flows.CausalFilter(T, torch.tensor([a]).double(), math.log(sigma))
+    teacher = flows.Flow(flows.StandardNormal(T).double(), layer).requires_grad_(False)
+    z = torch.randn(64, T, generator=torch.Generator().manual_seed(0)).double()
+    log_scale = torch.tensor(math.log(sigma), dtype=torch.float64, requires_grad=True)
+    optimizer = torch.optim.Adam([log_scale], 0.02)
+    for _ in range(150):
+        optimizer.zero_grad()
+        # E log q is -log scale and a constant
+        (-log_scale - teacher.log_prob(log_scale.exp() * z).mean() / T).backward()
+        optimizer.step()
+    return log_scale.exp().item() / (sigma / (1 - a**2) ** 0.5)
+
+
+@exercise("14.7", "predict, then run: loud and quiet")
+def loudness_prediction(prediction: Callable) -> None:
+    """prediction() -> {"too loud", "too quiet", "std ratio"}: before the run."""
+    zero, three = torch.zeros(()).double(), torch.tensor(-3.0).double()
+    predicts(
+        prediction,
+        {
+            "too loud": (
+                gaussian_kl(zero, zero, zero, three).item(),
+                0.03,
+                (
+                    "of the three terms one has the ratio of the variances. The log-scales differ by three; by "
+                    "what do the logarithms of the variances differ?"
+                ),
+            ),
+            "too quiet": (
+                gaussian_kl(zero, three, zero, zero).item(),
+                0.03,
+                (
+                    "the ratio of the variances is nearly nothing now. What is left is the difference of the "
+                    "log-scales and the constant"
+                ),
+            ),
+            "std ratio": (
+                _blind_student(),
+                0.04,
+                (
+                    "the teacher's error on white samples, x[t] - 0.9 x[t-1], is a sum of two independent "
+                    "numbers; the best student makes its std that of the teacher's own error. And how much "
+                    "larger than its error is the process itself?"
+                ),
+            ),
+        },
+    )
+
+
+def _divergence(bug: str = "", way: str = "") -> Callable:
+    """divergence(z, student, teacher) -> (B,), or with a planted bug."""
+
+    def divergence(z: Tensor, student: Callable, teacher: Callable) -> Tensor:
+        x, mean_q, s_q = student(z)
+        mean_p, s_p = teacher(x.detach() if bug == "detach" else x)
+        if bug == "floor":
+            s_p = s_p.clamp(min=-7)
+        if bug == "late":
+            mean_p, s_p = mean_p.roll(1, 1), s_p.roll(1, 1)
+        if bug == "swap":
+            mean_q, s_q, mean_p, s_p = mean_p, s_p, mean_q, s_q
+        if way == "torch":
+            q, p = (
+                torch.distributions.Normal(m, s.exp()) for m, s in ((mean_q, s_q), (mean_p, s_p))
+            )
+            return torch.distributions.kl_divergence(q, p).sum(1)
+        if way == "library":
+            return gaussian_kl(mean_q, s_q, mean_p, s_p).sum(1)
+        ratio = torch.exp((1 if bug == "ratio" else 2) * (s_q - s_p))
+        error = (mean_q - mean_p) ** 2 * torch.exp(-2 * s_p)
+        return (s_p - s_q + 0.5 * (ratio + error - 1)).sum(1)
+
+    return divergence
+
+
+BUGS = {
+    "detach": "the teacher reads x without its gradient: the values are right, and the student never "
+    "learns what its samples make the teacher expect next",
+    "swap": "it is KL(p‖q), from the teacher to the student",
+    "ratio": "the ratio of the scales is not squared",
+    "floor": "the teacher's log-scale has a floor at -7, so that silence is not matched",
+    "late": "each sample is held against what the teacher expected of the one before",
+}
+
+
+@exercise("14.8", "the test that finds the bug")
+def divergence_test(is_right: Callable) -> None:
+    """is_right(divergence, batch, length): divergence(z (batch, length), student, teacher) -> (batch,)."""
+    finds_bugs(
+        is_right,
+        [
+            ((_divergence(), 2, 8), "the closed form"),
+            ((_divergence(way="library"), 3, 20), "the library's formula"),
+            ((_divergence(way="torch"), 2, 5), "torch.distributions"),
+            ((_divergence(), 1, 1), "a single sample"),
+        ],
+        [
+            ((_divergence(bug), *size), what)
+            for size in ((2, 8), (3, 20))
+            for bug, what in BUGS.items()
+        ],
+        "the sum over time of KL(q_t‖p_t), one for each example, with the gradient that goes through the "
+        "teacher as well",
     )

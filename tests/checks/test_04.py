@@ -16,16 +16,23 @@ def log_z(x):
     return -0.5 * (np.log(x) / 2) ** 2 - HALF_LOG_2PI
 
 
-def rank(u, data):
-    return np.sort(data)[np.floor(u * len(data)).astype(int)]
+def rank(u, data, weights, order=None, along=True, side="right", norm=True):
+    order = np.argsort(data) if order is None else order(data)
+    ends = np.cumsum(weights[order] if along else weights)
+    return data[order][np.searchsorted(ends / (ends[-1] if norm else 1), u, side=side)]
 
 
-def cross(a, b):
-    return a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]
+def triple(a, b, c):
+    return (np.cross(a, b) * c).sum(1)
 
 
-def diagonal(L):
-    return torch.diagonal(L, dim1=-2, dim2=-1)
+def corners(J):
+    return [torch.diagonal(J[:, i::2, j::2], dim1=-2, dim2=-1) for i in (0, 1) for j in (0, 1)]
+
+
+def blocks(J, sign=-1):
+    a, b, c, d = corners(J)
+    return a * d + sign * b * c
 
 
 def compose(transforms, x):
@@ -56,13 +63,42 @@ def banana(bend=1.0, scale=1.0, there=1.0, home=1.0, scale_the_bend=False):
     return Banana
 
 
+def predicted(**change):
+    """The right prediction with some answers replaced."""
+    right = {"softer": 8000 * math.log(2), "sides": -math.log(2), "louder": 0.4092}
+    return lambda: right | change
+
+
+def transform_trial(batch=4, parts=("back", "there", "home"), at=None):
+    """The right test, or one that looks at less."""
+
+    def is_right(transform, dim):
+        x = torch.randn(batch, dim, generator=torch.Generator().manual_seed(1)).double()
+        x = x if at is None else x * 0 + at
+        z, there = transform(x)
+        back, home = transform.inverse(z)
+        J = [torch.autograd.functional.jacobian(lambda v: transform(v[None])[0][0], v) for v in x]
+        right = torch.stack([torch.linalg.slogdet(j)[1] for j in J])
+        wrong = {
+            "back": back - x,
+            "there": there - right,
+            "home": home + right,
+            "sum": there + home,
+        }
+        return all(wrong[part].abs().max() < 1e-6 for part in parts)
+
+    return is_right
+
+
 SOLUTIONS = {
     "falling_map": lambda x: log_z(x) - np.log(2 * x),
     "same_histogram": rank,
-    "signed_area": cross,
-    "triangular_log_det": lambda L: diagonal(L).abs().log().sum(-1),
+    "signed_volume": triple,
+    "triangular_log_det": lambda J: blocks(J).abs().log().sum(-1),
     "chain": compose,
     "banana": banana(),
+    "units_of_likelihood": predicted(),
+    "transform_test": transform_trial(),
 }
 
 
@@ -87,28 +123,39 @@ MISTAKES = [
         lambda x: log_z(x) - np.log(2 * x) + HALF_LOG_2PI,
         "0.9189",
     ),
-    ("same_histogram", lambda u, d: d[np.floor(u * len(d)).astype(int)], "not sorted"),
-    ("same_histogram", lambda u, d: rank(u, d) * 0 + d.min() + u * np.ptp(d), "uniform between"),
-    ("same_histogram", lambda u, d: np.sort(d)[::-1][(u * len(d)).astype(int)], "largest down"),
+    ("same_histogram", lambda u, d, w: rank(u, d, w * 0 + 1), "weights are not used"),
+    ("same_histogram", lambda u, d, w: rank(u, d, w, lambda d: np.arange(len(d))), "not sorted:"),
+    ("same_histogram", lambda u, d, w: rank(u, d, w, along=False), "not sorted with them"),
+    ("same_histogram", lambda u, d, w: rank(u, d, w, lambda d: np.argsort(-d)), "largest down"),
+    ("same_histogram", lambda u, d, w: rank(u, d, w, side="left"), "the later one"),
+    ("same_histogram", lambda u, d, w: rank(u, d, w, norm=False), "by its last value"),
+    ("same_histogram", lambda u, d, w: d.min() + u * np.ptp(d), "uniform between"),
+    ("same_histogram", lambda u, d, w: np.quantile(d, u), "knows no weights"),
     (
         "same_histogram",
-        lambda u, d: np.searchsorted(np.sort(d), u, side="right") / len(d),
+        lambda u, d, w: (w * (d <= u[:, None])).sum(1) / w.sum(),
         "F itself",
     ),
-    ("same_histogram", lambda u, d: np.sort(d)[np.round(u * (len(d) - 1)).astype(int)], "nearest"),
-    ("signed_area", lambda a, b: np.abs(cross(a, b)), "sign is lost"),
-    ("signed_area", lambda a, b: cross(b, a), "turned round"),
-    ("signed_area", lambda a, b: (a * b).sum(1), "scalar product"),
-    ("signed_area", lambda a, b: np.hypot(*a.T) * np.hypot(*b.T), "lengths"),
-    ("signed_area", lambda a, b: a[:, 0] * b[:, 1] + a[:, 1] * b[:, 0], "subtracted"),
-    ("signed_area", lambda a, b: cross(a, b) / 2, "triangle"),
-    ("triangular_log_det", lambda L: diagonal(L).abs().log().sum(), "one value for each"),
-    ("triangular_log_det", lambda L: diagonal(L).prod(-1), "return its logarithm"),
-    ("triangular_log_det", lambda L: diagonal(L).sum(-1).log(), "trace"),
-    ("triangular_log_det", lambda L: diagonal(L).sum(-1), "take logarithms first"),
-    ("triangular_log_det", lambda L: diagonal(L).abs().log().mean(-1), "summed"),
-    ("triangular_log_det", lambda L: diagonal(L).log().sum(-1), "negative diagonal"),
-    ("triangular_log_det", lambda L: diagonal(L).prod(-1).abs().log(), "underflows"),
+    ("signed_volume", lambda *s: np.abs(triple(*s)), "sign is lost"),
+    ("signed_volume", lambda a, b, c: triple(b, a, c), "turned round"),
+    ("signed_volume", lambda *s: triple(*s) / 6, "tetrahedron"),
+    ("signed_volume", lambda *s: np.prod([np.linalg.norm(v, axis=1) for v in s], 0), "lengths"),
+    ("signed_volume", lambda a, b, c: np.cross(a, b).sum(1), "c is not used"),
+    ("signed_volume", lambda a, b, c: np.linalg.norm(np.cross(a, b), axis=1), "area of the base"),
+    ("signed_volume", lambda *s: np.linalg.det(np.stack(s, axis=1)), "asks you to do without"),
+    ("triangular_log_det", lambda J: blocks(J).abs().log().sum(), "one value for each"),
+    (
+        "triangular_log_det",
+        lambda J: torch.diagonal(J, dim1=-2, dim2=-1).abs().log().sum(-1),
+        "only the diagonal",
+    ),
+    ("triangular_log_det", lambda J: blocks(J, 1).abs().log().sum(-1), "ad \\+ bc"),
+    ("triangular_log_det", lambda J: blocks(J)[:, 0].abs().log(), "only the first block"),
+    ("triangular_log_det", lambda J: blocks(J).prod(-1), "return its logarithm"),
+    ("triangular_log_det", lambda J: blocks(J).sum(-1), "take logarithms first"),
+    ("triangular_log_det", lambda J: blocks(J).abs().log().mean(-1), "summed"),
+    ("triangular_log_det", lambda J: blocks(J).abs().prod(-1).log(), "underflows"),
+    ("triangular_log_det", lambda J: torch.linalg.slogdet(J)[1], "asks you to do without"),
     ("chain", lambda ts, x: compose(ts[::-1], x), "reverse order"),
     ("chain", at_one_place(0), "taken at x"),
     ("chain", at_one_place(1), "taken at the end"),
@@ -121,6 +168,20 @@ MISTAKES = [
     ("banana", banana(there=0.0), "bend keeps area"),
     ("banana", banana(home=-1.0), "opposite sign"),
     ("banana", banana(scale_the_bend=True), "undo the last step first"),
+    ("units_of_likelihood", predicted(softer=-8000 * math.log(2)), "its density doubles"),
+    ("units_of_likelihood", predicted(softer=math.log(2)), "for each sample of the second"),
+    ("units_of_likelihood", predicted(softer=8000), "that is a logarithm"),
+    ("units_of_likelihood", predicted(sides=math.log(2)), "higher or lower"),
+    ("units_of_likelihood", predicted(sides=0), "higher or lower"),
+    ("units_of_likelihood", predicted(louder=0.5908), "what lies beyond"),
+    ("units_of_likelihood", predicted(louder=0.9), "Where does 0.1 lie"),
+    ("transform_test", lambda *a: True, "they cancel"),
+    ("transform_test", lambda *a: False, "refuses µ-law of one number"),
+    ("transform_test", transform_trial(parts=("back", "sum")), "they cancel"),
+    ("transform_test", transform_trial(parts=("there", "home")), "undo the last step first"),
+    ("transform_test", transform_trial(parts=("back", "there")), "of the way there"),
+    ("transform_test", transform_trial(batch=1), "all examples of a batch"),
+    ("transform_test", transform_trial(at=0.3), "all examples of a batch"),
 ]
 
 

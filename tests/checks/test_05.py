@@ -26,14 +26,16 @@ def stable(phi):
     return np.abs(np.roots(np.append(1.0, -phi))).max() < 1
 
 
-def levinson(gamma, reverse=True, shrink=True, sign=-1.0, flip=True, last=True):
-    phi, v = np.zeros(0), gamma[0]
-    for m in range(len(gamma) - 1):
-        before = v
-        r = (gamma[m + 1] - phi @ (gamma[m:0:-1] if flip else gamma[1 : m + 1])) / v
-        phi = np.append(phi + sign * r * (phi[::-1] if reverse else phi), r)
-        v = v * (1 - r**2) if shrink else v
-    return phi, (v if last else before)
+def step_down(phi, sigma, sign=1.0, reverse=True, divide=True, variance=None):
+    found = []
+    while len(phi):
+        r, phi = phi[-1], phi[:-1]
+        found.append(r)
+        phi = (phi + sign * r * (phi[::-1] if reverse else phi)) / (1 - r**2 if divide else 1.0)
+    partial = np.array(found[::-1])
+    if variance:
+        return partial, variance(partial, sigma)
+    return partial, sigma**2 / np.prod(1 - partial**2)
 
 
 def synthesis(
@@ -51,17 +53,18 @@ def synthesis(
     return np.append(out, np.zeros(n - len(out))) if whole else np.array(out)
 
 
-def local_level(x, H, Q, noise=True, step=True, update=True, constant=1.0, first=False, gap=True):
-    a, P, total = 0.0, 1e12, 0.0
-    if first:
-        P = 1e7
+def noisy_ar(x, phi, H, Q, wrong="", constant=1.0, first=True):
+    a, P, total = 0.0, Q / (1 - phi**2), 0.0
+    P = {"start": Q, "certain": 0.0, "H": P + H}.get(wrong, P)
     for t, value in enumerate(x):
-        if not (np.isnan(value) and gap):
-            v, F = value - a, P + (H if noise or t == 0 else 0)
+        if not np.isnan(value) or wrong == "nan":
+            v, F = value - a, P + (0 if wrong == "no noise" else H)
             if t or first:
                 total += -0.5 * (constant * LOG_2PI + math.log(F) + v**2 / F)
-            a, P = a + P / F * v, P - (P * P / F if update or t == 0 else 0)
-        P += Q if step or t == 0 else 0
+            a, P = a + P / F * v, P - (0 if wrong == "no update" else P * P / F)
+        a = a if wrong in ("mean", "walk") else phi * a
+        factor = {"walk": 1, "variance": phi, "no factor": 1}.get(wrong, phi**2)
+        P = factor * P + (0 if wrong == "no step" else Q)
     return total
 
 
@@ -78,14 +81,41 @@ def fractional(d, n):
     return np.cumprod(np.append(1.0, (k - 1 - d) / k))
 
 
+def predicted(**change):
+    """The right prediction with some answers replaced."""
+    return lambda: {"ring": 229, "spread": 2.294, "backwards": "same"} | change
+
+
+def simulator_trial(*parts, n=20_000, gap=0.15, mean=lambda phi, c: c / (1 - phi.sum())):
+    """The right test, or one that looks at some of its parts only."""
+
+    def is_right(simulate, phi, c, sigma):
+        x, centre = simulate(n, 0), mean(phi, c)
+        lags = [x[len(phi) - 1 - k : n - 1 - k] for k in range(len(phi))]
+        past = np.stack([*lags, np.ones(n - len(phi))], axis=1)
+        found = np.linalg.lstsq(past, x[len(phi) :], rcond=None)[0]
+        first = np.array([simulate(1, seed)[0] for seed in range(1000)])
+        wrong = {
+            "phi": found[:-1] - phi,
+            "sigma": np.std(x[len(phi) :] - past @ found) / sigma - 1,
+            "mean": (x.mean() - centre) / x.std(),
+            "start": [(first.mean() - x.mean()) / x.std(), first.std() / x.std() - 1],
+        }
+        return all(np.abs(wrong[part]).max() < gap for part in parts or wrong)
+
+    return is_right
+
+
 SOLUTIONS = {
     "log_likelihood": log_likelihood,
     "stable": stable,
-    "levinson": levinson,
+    "levinson": step_down,
     "synthesis": synthesis,
-    "local_level": local_level,
+    "noisy_ar": noisy_ar,
     "forecast_spread": forecast_spread,
     "fractional": fractional,
+    "filtered_noise": predicted(),
+    "simulator_test": simulator_trial(),
 }
 
 
@@ -122,16 +152,40 @@ MISTAKES = [
     ("stable", lambda f: np.abs(np.roots(np.append(1.0, -f)).real).max() < 1, "real part"),
     ("stable", lambda f: np.abs(np.roots(np.append(1.0, -f))) < 1, "np.all"),
     ("stable", lambda f: True, "wrong for AR.1. with -1.2"),
-    ("levinson", lambda g: levinson(g, reverse=False), "must be reversed"),
-    ("levinson", lambda g: levinson(g, shrink=False), "must shrink"),
-    ("levinson", lambda g: levinson(g, sign=1.0), "not added"),
-    ("levinson", lambda g: levinson(g, flip=False), "not reversed"),
-    ("levinson", lambda g: (ts.levinson_durbin(g).partial, 1.0), "partial autocorrelations"),
-    ("levinson", lambda g: (levinson(g)[0][::-1], 1.0), "reverse order"),
-    ("levinson", lambda g: (levinson(g)[0], g[0]), "variance of x"),
-    ("levinson", lambda g: (levinson(g)[0], math.sqrt(levinson(g)[1])), "standard deviation"),
-    ("levinson", lambda g: levinson(g, last=False), "last step"),
-    ("levinson", lambda g: levinson(g)[0], "two things"),
+    ("levinson", lambda f, s: step_down(f, s, sign=-1.0), "to undo it, add it"),
+    ("levinson", lambda f, s: step_down(f, s, reverse=False), "must be reversed"),
+    ("levinson", lambda f, s: step_down(f, s, divide=False), "divide by 1 - r²"),
+    ("levinson", lambda f, s: (f, 1.0), "of the longest: the shorter"),
+    ("levinson", lambda f, s: (f[::-1], 1.0), "must be shortened first"),
+    ("levinson", lambda f, s: (step_down(f, s)[0][::-1], 1.0), "lag 1 first"),
+    ("levinson", lambda f, s: step_down(f, s, variance=lambda r, s: s**2), "variance of the error"),
+    (
+        "levinson",
+        lambda f, s: step_down(f, s, variance=lambda r, s: s**2 * np.prod(1 - r**2)),
+        "divide to come down",
+    ),
+    (
+        "levinson",
+        lambda f, s: step_down(f, s, variance=lambda r, s: s / np.prod(1 - r**2)),
+        "square it",
+    ),
+    (
+        "levinson",
+        lambda f, s: step_down(f, s, variance=lambda r, s: 1 / np.prod(1 - r**2)),
+        "σ is missing",
+    ),
+    (
+        "levinson",
+        lambda f, s: step_down(f, s, variance=lambda r, s: s**2 / np.prod(1 - r)),
+        "not 1 - r",
+    ),
+    (
+        "levinson",
+        lambda f, s: (step_down(f, s)[0], math.sqrt(step_down(f, s)[1])),
+        "standard deviation",
+    ),
+    ("levinson", lambda f, s: step_down(f, s)[0], "two things"),
+    ("levinson", lambda f, s: (ts.step_down(f)[1], 1.0), "asks you to do without"),
     ("synthesis", lambda a, e, hop: synthesis(a, e, hop, keep=False), "empty memory"),
     ("synthesis", lambda a, e, hop: synthesis(a, e, hop, order=-1), "wrong order"),
     ("synthesis", lambda a, e, hop: synthesis(a, e, hop, sign=-1.0), "synthesis adds"),
@@ -139,14 +193,21 @@ MISTAKES = [
     ("synthesis", lambda a, e, hop: synthesis(a[[0] * len(a)], e, hop), "first frame's"),
     ("synthesis", lambda a, e, hop: e, "this is the excitation"),
     ("synthesis", lambda a, e, hop: synthesis(a, e, hop, whole=True), "1530 samples in"),
-    ("local_level", lambda x, H, Q: local_level(x, H, Q, constant=0.0), "½ log 2π"),
-    ("local_level", lambda x, H, Q: local_level(x, H, Q, noise=False), r"P \+ H"),
-    ("local_level", lambda x, H, Q: local_level(x, H, Q, step=False), "the level walks"),
-    ("local_level", lambda x, H, Q: local_level(x, H, Q, update=False), "known better"),
-    ("local_level", lambda x, H, Q: local_level(x, H, Q, first=True), "first value is counted"),
-    ("local_level", lambda x, H, Q: -local_level(x, H, Q), "the sign"),
-    ("local_level", lambda x, H, Q: local_level(x, H, Q, gap=False), "Skip the update"),
-    ("local_level", lambda x, H, Q: local_level(x[~np.isnan(x)], H, Q), "closed up"),
+    ("noisy_ar", lambda *a: noisy_ar(*a, constant=0.0), "½ log 2π"),
+    ("noisy_ar", lambda *a: noisy_ar(*a, "no noise"), r"P \+ H"),
+    ("noisy_ar", lambda *a: noisy_ar(*a, "no step"), "is driven"),
+    ("noisy_ar", lambda *a: noisy_ar(*a, "no update"), "known better"),
+    ("noisy_ar", lambda *a: noisy_ar(*a, "mean"), "a becomes φ a"),
+    ("noisy_ar", lambda *a: noisy_ar(*a, "variance"), "so φ² its variance"),
+    ("noisy_ar", lambda *a: noisy_ar(*a, "no factor"), "shrinks, too: φ² P"),
+    ("noisy_ar", lambda *a: noisy_ar(*a, "walk"), "random walk"),
+    ("noisy_ar", lambda *a: noisy_ar(*a, "start"), "has variance Q"),
+    ("noisy_ar", lambda *a: noisy_ar(*a, "certain"), "is certain"),
+    ("noisy_ar", lambda *a: noisy_ar(*a, "H"), "H belongs to x"),
+    ("noisy_ar", lambda *a: noisy_ar(*a, first=False), "is not scored"),
+    ("noisy_ar", lambda *a: -noisy_ar(*a), "the sign"),
+    ("noisy_ar", lambda *a: noisy_ar(*a, "nan"), "Skip the update"),
+    ("noisy_ar", lambda x, *a: noisy_ar(x[~np.isnan(x)], *a), "closed up"),
     ("forecast_spread", lambda f, s, h: forecast_spread(f, s, h) ** 2, "square root"),
     ("forecast_spread", lambda f, s, h: np.full(h, s), "passed on"),
     ("forecast_spread", lambda f, s, h: s * np.sqrt(np.arange(1, h + 1)), "random walk"),
@@ -176,6 +237,20 @@ MISTAKES = [
         "binomial coefficients",
     ),
     ("fractional", lambda d, n: np.append(0.0, fractional(d, n)[1:]), "π_0 is 1"),
+    ("filtered_noise", predicted(ring=10), "For which n"),
+    ("filtered_noise", predicted(ring=458), "For which n"),
+    ("filtered_noise", predicted(spread=1 / (1 - 0.81)), "Then the root"),
+    ("filtered_noise", predicted(spread=10), "the two are equal"),
+    ("filtered_noise", predicted(backwards="larger"), "when time is turned round"),
+    ("filtered_noise", predicted(backwards=1), "expected a word"),
+    ("simulator_test", lambda *a: True, "begins with zeros"),
+    ("simulator_test", lambda *a: False, r"refuses an AR\(2\)"),
+    ("simulator_test", simulator_trial("phi", "sigma", "mean"), "begins with zeros"),
+    ("simulator_test", simulator_trial("phi", "sigma", "start"), "constant c for the mean"),
+    ("simulator_test", simulator_trial("sigma", "mean", "start"), "in reverse order"),
+    ("simulator_test", simulator_trial("phi", "mean", "start"), "by σ², not by σ"),
+    ("simulator_test", simulator_trial(mean=lambda phi, c: c), "refuses an AR"),
+    ("simulator_test", simulator_trial(n=60), "refuses an AR"),
 ]
 
 

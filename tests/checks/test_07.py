@@ -161,6 +161,22 @@ def only_the_future(net, field, length):
     return not slope[:, 4:].any()
 
 
+def looks_back(each=torch.abs, join=lambda s: s.sum(0), turned=False, more=0, rest=False):
+    """The right number of samples, or with a part changed a wrong one."""
+
+    def answer(net, x, t, share):
+        x = x.clone().requires_grad_()
+        rows = [
+            torch.autograd.grad(one, x, retain_graph=True)[0][0, 0, :t] for one in net(x)[0, :, t]
+        ]
+        weight = join(each(torch.stack(rows))).abs()
+        back = (weight if turned else weight.flip(0)).cumsum(0)
+        share = 1 - share if rest else share
+        return int((back < share * back[-1]).sum()) + 1 + more
+
+    return answer
+
+
 SOLUTIONS = {
     "receptive_field": layers_for(),
     "causal_convolution": convolve,
@@ -171,6 +187,7 @@ SOLUTIONS = {
     "one_hot_input": one_hot(),
     "mixture_draw": mixture(),
     "backwards": foresees(),
+    "effective_field": looks_back(),
 }
 
 
@@ -249,6 +266,14 @@ MISTAKES = [
     ("backwards", foresees(network="same"), "no linear filter"),
     ("backwards", foresees(network=-0.2), "expected a word"),
     ("backwards", lambda: 0.693, "one answer for each"),
+    ("effective_field", lambda net, x, t, share: net.receptive_field, "all that it can see"),
+    ("effective_field", looks_back(each=lambda s: s), "cancel"),
+    ("effective_field", looks_back(each=torch.square), "not their squares"),
+    ("effective_field", looks_back(join=lambda s: s[0]), "first parameter alone"),
+    ("effective_field", looks_back(turned=True), "from the oldest"),
+    ("effective_field", looks_back(more=-1), "too few"),
+    ("effective_field", looks_back(more=1), "too many"),
+    ("effective_field", looks_back(rest=True), "the rest"),
 ]
 
 

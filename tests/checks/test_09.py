@@ -10,14 +10,14 @@ def sigmoid(v):
     return 1 / (1 + np.exp(-v))
 
 
-def speaker_bias(V, b, e):
-    return b + V @ e
+def speaker_bias(V, b, table, shares):
+    return b + shares @ table @ V.T
 
 
 def gated(swap=False, gate=sigmoid, to_filter=1, to_gate=1, bias=1, join=np.multiply):
     def answer(u, c, V, b):
-        f, g = np.split(u + bias * b[:, None], 2)
-        to_f, to_g = np.split(V @ c, 2)
+        f, g = np.split(u + bias * b[..., None], 2, axis=1)
+        to_f, to_g = np.split(V @ c, 2, axis=1)
         f, g = f + to_filter * to_f, g + to_gate * to_g
         f, g = (g, f) if swap else (f, g)
         return join(np.tanh(f), gate(g))
@@ -29,23 +29,35 @@ def speaker(bias=speaker_bias, layer=None):
     return bias, layer or gated()
 
 
-def half(V, b, e):
-    out = b + V @ e
-    out[len(b) // 2 :] = b[len(b) // 2 :]
+def half(V, b, table, shares):
+    out = speaker_bias(V, b, table, shares)
+    out[:, len(b) // 2 :] = b[len(b) // 2 :]
     return out
 
 
-def frames(shift=0.5, step=None, first=0, last=True):
+def loudest(V, b, table, shares):
+    return b + table[shares.argmax(1)] @ V.T
+
+
+def frames(shift=0.5, step=None, first=0, last=True, place=None):
     def answer(ends, n, hop, rate):
         time = (np.arange(n) + shift) * (step or hop / rate)
         which = np.searchsorted(ends, time, side="right")
-        return first + (np.minimum(which, len(ends) - 1) if last else which)
+        inside = np.minimum(which, len(ends) - 1)
+        start, end = np.r_[0.0, ends[:-1]][inside], ends[inside]
+        places = (place or usual)((np.arange(n) + 0.5) * hop / rate, start, end)
+        return first + (inside if last else which), places
 
     return answer
 
 
+def usual(time, start, end):
+    return np.minimum((time - start) / (end - start), 1)
+
+
 def nearest(ends, n, hop, rate):
-    return np.abs((np.arange(n)[:, None] + 0.5) * hop / rate - ends).argmin(1)
+    near = np.abs((np.arange(n)[:, None] + 0.5) * hop / rate - ends).argmin(1)
+    return near, frames()(ends, n, hop, rate)[1]
 
 
 def lines(at=0.5, centre=0.5, stretch=False):
@@ -99,29 +111,70 @@ def in_log_f0(mean, phi, sigma, z):
     return np.exp(y)
 
 
+def foresees(periods=150, end=300, drift=0.5 / 1.2):
+    return lambda: {"periods": periods, "end": end, "drift": drift}
+
+
+def looks(levels=True, bump=True, apart=True, ends=True, frame=2):
+    """The right test of an upsampler, or one that looks at less."""
+
+    def is_right(up, F, N, hop):
+        level = np.arange(1.0, F + 1)[:, None] if levels else np.ones((F, 1))
+        flat, want = up(np.repeat(level, N, 1), hop), np.repeat(level, N * hop, 1)
+        inside = slice(None) if ends else slice(hop, -hop)
+        if not np.allclose(flat[:, inside], want[:, inside]):
+            return False
+        n = frame if frame > 0 else (N - 1) // 2
+        for f in range(F):
+            one = np.zeros((F, N))
+            one[f, n] = 1
+            out = up(one, hop)[:, : (2 * n + 1) * hop]
+            if bump and not np.allclose(out, out[:, ::-1]):
+                return False
+            if apart and np.delete(out, f, 0).any():
+                return False
+        return True
+
+    return is_right
+
+
+def ramp(up, F, N, hop):
+    """Asks for straight lines, which not every right one draws."""
+    out = up(np.tile(np.arange(N) * 1.0, (F, 1)), hop)
+    return np.allclose(np.diff(out[:, hop:-hop], n=2), 0)
+
+
 SOLUTIONS = {
-    "speaker_is_a_bias": speaker(),
+    "speakers_are_a_bias": speaker(),
     "frames_of_phones": frames(),
     "linear_upsampling": lines(),
     "phase_from_f0": phase,
     "duration": duration(),
     "contour": contour(),
+    "glide": foresees(),
+    "upsampling_test": looks(),
 }
 
 
 MISTAKES = [
-    ("speaker_is_a_bias", speaker(lambda V, b, e: b + e), "through V"),
-    ("speaker_is_a_bias", speaker(lambda V, b, e: V @ e), "bias b of the layer"),
-    ("speaker_is_a_bias", speaker(lambda V, b, e: b + V.T @ e), "transposed"),
-    ("speaker_is_a_bias", speaker(half), "all 2R rows"),
-    ("speaker_is_a_bias", speaker(lambda V, b, e: b), "e is not used"),
-    ("speaker_is_a_bias", speaker(layer=gated(swap=True)), "first R rows"),
-    ("speaker_is_a_bias", speaker(layer=gated(gate=np.tanh)), "a sigmoid"),
-    ("speaker_is_a_bias", speaker(layer=gated(to_filter=0, to_gate=0)), "c is not used"),
-    ("speaker_is_a_bias", speaker(layer=gated(to_gate=0)), "reach the gate"),
-    ("speaker_is_a_bias", speaker(layer=gated(to_filter=0)), "reach the filter"),
-    ("speaker_is_a_bias", speaker(layer=gated(bias=0)), "bias is not used"),
-    ("speaker_is_a_bias", speaker(layer=gated(join=np.add)), "multiplied, not added"),
+    ("speakers_are_a_bias", speaker(lambda V, b, s, w: b + w @ s), "through V"),
+    ("speakers_are_a_bias", speaker(lambda V, b, s, w: w @ s @ V.T), "bias b of the layer"),
+    ("speakers_are_a_bias", speaker(lambda V, b, s, w: b + w @ s @ V), "transposed"),
+    ("speakers_are_a_bias", speaker(half), "all 2R rows"),
+    ("speakers_are_a_bias", speaker(lambda V, b, s, w: b + np.zeros((len(w), 1))), "not used"),
+    ("speakers_are_a_bias", speaker(loudest), "the largest share"),
+    (
+        "speakers_are_a_bias",
+        speaker(lambda V, b, s, w: speaker_bias(V, b, s, 0 * w + 1 / len(s))),
+        "shares are not",
+    ),
+    ("speakers_are_a_bias", speaker(layer=gated(swap=True)), "first R rows"),
+    ("speakers_are_a_bias", speaker(layer=gated(gate=np.tanh)), "a sigmoid"),
+    ("speakers_are_a_bias", speaker(layer=gated(to_filter=0, to_gate=0)), "c is not used"),
+    ("speakers_are_a_bias", speaker(layer=gated(to_gate=0)), "reach the gate"),
+    ("speakers_are_a_bias", speaker(layer=gated(to_filter=0)), "reach the filter"),
+    ("speakers_are_a_bias", speaker(layer=gated(bias=0)), "bias is not used"),
+    ("speakers_are_a_bias", speaker(layer=gated(join=np.add)), "multiplied, not added"),
     ("frames_of_phones", frames(shift=0), "start of the frame"),
     ("frames_of_phones", frames(shift=1), "end of the frame"),
     ("frames_of_phones", frames(shift=-0.5), "one frame late"),
@@ -130,6 +183,12 @@ MISTAKES = [
     ("frames_of_phones", frames(first=1), "counted from 0"),
     ("frames_of_phones", frames(last=False), "its number is P - 1"),
     ("frames_of_phones", nearest, "first that ends later"),
+    ("frames_of_phones", frames(place=lambda t, s, e: (t - s) / (e - s)), "the place stays 1"),
+    ("frames_of_phones", frames(place=lambda t, s, e: 1 - usual(t, s, e)), "1 at its end"),
+    ("frames_of_phones", frames(place=lambda t, s, e: np.minimum(t / e, 1)), "not of the clip"),
+    ("frames_of_phones", frames(place=lambda t, s, e: t - s), "these are seconds"),
+    ("frames_of_phones", lambda *a: frames()(*a)[::-1], "the numbers first"),
+    ("frames_of_phones", lambda *a: frames()(*a)[0], "return two things"),
     ("linear_upsampling", lambda v, hop: np.repeat(v, hop, axis=1), "steps"),
     ("linear_upsampling", lambda v, hop: np.tile(v, hop), "whole row"),
     ("linear_upsampling", lines(at=0, centre=0), "half a frame early"),
@@ -164,6 +223,20 @@ MISTAKES = [
     ("contour", contour(scale=lambda s: s**2), "not a variance"),
     ("contour", contour(order=-1), "turned round"),
     ("contour", lambda m, p, s, z: np.exp(m + np.cumsum(s * z)), "random walk"),
+    ("glide", foresees(periods=200), "under a straight line"),
+    ("glide", foresees(periods=100), "under a straight line"),
+    ("glide", foresees(end=200), "not the only factor"),
+    ("glide", foresees(end=400), "not the only factor"),
+    ("glide", foresees(drift=0.5), "lose in a second"),
+    ("glide", foresees(drift=1 / 1.2), "half of one"),
+    ("glide", foresees(end="300"), "expected a number"),
+    ("upsampling_test", lambda *a: True, "one frame late"),
+    ("upsampling_test", lambda *a: False, "refuses straight lines"),
+    ("upsampling_test", looks(bump=False, apart=False), "one frame late"),
+    ("upsampling_test", looks(levels=False, apart=False), "a tenth of each feature"),
+    ("upsampling_test", looks(ends=False), "it is zero"),
+    ("upsampling_test", looks(frame=0), "at the very ends"),
+    ("upsampling_test", ramp, "refuses repeated frames"),
 ]
 
 

@@ -1,24 +1,39 @@
 """The checks of chapter 15."""
 
-from itertools import product
+from itertools import combinations
 
 import numpy as np
 from exercise_checks import ExerciseChecks
 from scipy.stats import binom, norm
 
 from minigen.checks import evaluation
-from minigen.metrics.listening_test import permutation_test, wilson_interval
+from minigen.metrics import cepstral_distortion
+from minigen.metrics import wilson_interval as library_interval
 
 DB = 10 / np.log(10)
 WINDOW = np.lib.stride_tricks.sliding_window_view
 
 
-def mcd(a, b, first=1, factor=2, scale=DB):
-    return scale * np.mean(np.sqrt(factor * np.sum((a - b)[first:] ** 2, axis=0)))
+def loud(x, depth):
+    return x[0] > x[0].max() - depth
 
 
-def log_mixture(log_p, log_q, share):
-    return np.logaddexp(np.log(1 - share) + log_p, np.log(share) + log_q)
+def mcd(a, b, depth, first=1, factor=2, scale=DB, frames=lambda a, b, depth: loud(b, depth)):
+    squares = np.sum((a - b)[first:, frames(a, b, depth)] ** 2, axis=0)
+    return scale * np.mean(np.sqrt(factor * squares))
+
+
+def of_speech(change):
+    """change(differences of the loud frames, (D, N))."""
+    return lambda a, b, depth: change((a - b)[1:, loud(b, depth)])
+
+
+def chosen(frames):
+    return lambda a, b, depth: mcd(a, b, depth, frames=frames)
+
+
+def log_mixture(log_p, weights):
+    return np.logaddexp.reduce(np.log(weights)[:, None] + log_p)
 
 
 def parts(k, n, z=1.96):
@@ -29,6 +44,12 @@ def parts(k, n, z=1.96):
 def wald(k, n):
     p, _, half, _, _ = parts(k, n)
     return p - half, p + half
+
+
+def wilson_interval(k, n):
+    p, add, _, more, scale = parts(k, n)
+    half = 1.96 * np.sqrt(p * (1 - p) / n + more)
+    return (p + add - half) / scale, (p + add + half) / scale
 
 
 def undivided(k, n):
@@ -56,9 +77,44 @@ def approximate(n, share):
     return norm.sf((edge - share) / np.sqrt(share * (1 - share) / n))
 
 
-def patterns(d, far):
-    sums = np.array([np.dot(s, d) for s in product((-1, 1), repeat=len(d))])
-    return np.mean(far(sums, d.sum()))
+def splits(a, b, far, gap=lambda one, two: one.mean() - two.mean()):
+    both = np.concatenate([a, b])
+    gaps = []
+    for places in combinations(range(len(both)), len(a)):
+        mine = np.isin(np.arange(len(both)), places)
+        gaps.append(gap(both[mine], both[~mine]))
+    return np.mean(far(np.array(gaps), gap(a, b)))
+
+
+def at_least(gaps, seen):
+    return np.abs(gaps) >= abs(seen) - 1e-12
+
+
+def p_value(a, b):
+    return splits(a, b, at_least)
+
+
+def distance_reader(moved=True, level=True, slow=3, backwards=True, rough=None):
+    """A reader's test, which may leave out a part."""
+
+    def is_right(distance, dim):
+        rng = np.random.default_rng(1)
+        a = rng.normal(0, 5, (dim + 1, 10))
+        shift = rng.normal(0, 0.05, (dim + 1, 10 if moved else 1)) * np.ones(10)
+        shift *= np.linspace(0.3, 2, 10) if moved else 1
+        shift[0] = 2 * level
+        each = DB * np.sqrt(2 * np.sum(shift[1:] ** 2, axis=0))
+        got = distance(a, np.repeat(a + shift, slow, axis=1))
+        return np.isclose(got, each.mean(), rtol=rough or 1e-5) and (
+            not backwards or distance(a, a[:, ::-1]) > 10
+        )
+
+    return is_right
+
+
+def predicted(**changes):
+    said = {"five words": 1 / 16, "ten of ten": 0.722, "cents": 84.5}
+    return lambda: said | {name.replace("_", " "): value for name, value in changes.items()}
 
 
 def score(x, y, M, centred=True, axis=-1, cut=True):
@@ -80,37 +136,53 @@ SOLUTIONS = {
     "mostly_noise": log_mixture,
     "interval": wilson_interval,
     "power": power,
-    "permutation": permutation_test,
+    "permutation": p_value,
     "envelopes": score,
     "fool": scrambled,
+    "certainty_prediction": predicted(),
+    "distance_test": distance_reader(),
 }
 MISTAKES = [
-    ("distortion", lambda a, b: mcd(a, b, first=0), "c_0, the level, counts"),
-    ("distortion", lambda a, b: mcd(a, b, factor=1), "factor 2"),
-    ("distortion", lambda a, b: mcd(a, b, scale=1), "nepers"),
-    ("distortion", lambda a, b: mcd(a, b, scale=2 * DB), "10 / ln 10 here"),
+    ("distortion", lambda *v: mcd(*v, first=0), "c_0, the level, counts"),
+    ("distortion", lambda *v: mcd(*v, factor=1), "factor 2"),
+    ("distortion", lambda *v: mcd(*v, scale=1), "nepers"),
+    ("distortion", lambda *v: mcd(*v, scale=2 * DB), "10 / ln 10 here"),
     (
         "distortion",
-        lambda a, b: DB * np.sqrt(2 * np.sum((a - b)[1:] ** 2, axis=0).mean()),
+        of_speech(lambda d: DB * np.sqrt(2 * np.sum(d**2, axis=0).mean())),
         "mean of the roots",
     ),
-    ("distortion", lambda a, b: 20 * mcd(a, b), "summed over the frames"),
-    ("distortion", lambda a, b: mcd(a, b) / np.sqrt(12), "averaged over the coefficients"),
     (
         "distortion",
-        lambda a, b: DB * np.sqrt(2) * np.abs(a - b)[1:].sum(0).mean(),
+        of_speech(lambda d: DB * np.sqrt(2 * np.sum(d**2, axis=0)).sum()),
+        "summed over the frames",
+    ),
+    ("distortion", lambda *v: mcd(*v) / np.sqrt(12), "averaged over the coefficients"),
+    (
+        "distortion",
+        of_speech(lambda d: DB * np.sqrt(2) * np.abs(d).sum(0).mean()),
         "absolute values",
     ),
-    ("mostly_noise", lambda p, q, s: s * q + (1 - s) * p, "averages logarithms"),
-    ("mostly_noise", lambda p, q, s: log_mixture(q, p, s), "swapped"),
-    ("mostly_noise", lambda p, q, s: np.logaddexp(p, q), "weights are missing"),
-    ("mostly_noise", lambda p, q, s: np.exp(log_mixture(p, q, s)), "return its logarithm"),
+    ("distortion", chosen(lambda a, b, depth: loud(b, 99)), "all frames count"),
+    ("distortion", chosen(lambda a, b, depth: loud(a, depth)), "not of a"),
+    ("distortion", chosen(lambda a, b, depth: ~loud(b, depth)), "these are the pauses"),
+    ("distortion", chosen(lambda a, b, depth: b[0] == b[0].max()), "only the loudest frame"),
     (
-        "mostly_noise",
-        lambda p, q, s: np.log(s * np.exp(q) + (1 - s) * np.exp(p)),
-        "leaves the range",
+        "distortion",
+        lambda a, b, depth: mcd(a, b, depth) * loud(b, depth).mean(),
+        "frames that count",
     ),
+    ("mostly_noise", lambda p, w: w @ p, "averages logarithms"),
+    ("mostly_noise", lambda p, w: log_mixture(p, w[::-1]), "its own weight"),
+    ("mostly_noise", lambda p, w: np.logaddexp.reduce(p), "weights are missing"),
+    ("mostly_noise", lambda p, w: log_mixture(p, 0 * w + 1 / len(w)), "all weigh the same"),
+    ("mostly_noise", lambda p, w: np.exp(log_mixture(p, w)), "return its logarithm"),
+    ("mostly_noise", lambda p, w: (np.log(w)[:, None] + p).max(0), "largest part alone"),
+    ("mostly_noise", lambda p, w: np.logaddexp.reduce(w[:, None] + p), "its logarithm is added"),
+    ("mostly_noise", lambda p, w: np.logaddexp.reduce(w[:, None] * p), "not the logarithm"),
+    ("mostly_noise", lambda p, w: np.log(w @ np.exp(p)), "leaves the range"),
     ("interval", wald, "textbook"),
+    ("interval", lambda k, n: library_interval(k, n), "asks you to do without"),
     ("interval", undivided, "division by"),
     ("interval", uncentred, "lacks its second term"),
     ("interval", lambda k, n: wilson_interval(k, n)[::-1], "lower end comes first"),
@@ -124,13 +196,18 @@ MISTAKES = [
     ("power", lambda n, p: 1 - power(n, p), "to miss it"),
     ("power", lambda n, p: power(n, 0.5), "the level, not the power"),
     ("power", approximate, "normal approximation"),
-    ("permutation", lambda d: patterns(d, lambda s, o: s >= o - 1e-12), "one side"),
-    ("permutation", lambda d: patterns(d, lambda s, o: abs(s) > o + 1e-12), "left out"),
-    ("permutation", lambda d: 1.0, "flip signs"),
-    ("permutation", lambda d: 1 - permutation_test(d), "nearer to zero"),
+    ("permutation", lambda a, b: splits(a, b, lambda g, o: g >= o - 1e-12), "one side"),
+    ("permutation", lambda a, b: splits(a, b, lambda g, o: abs(g) > abs(o) + 1e-12), "left out"),
+    ("permutation", lambda a, b: 1.0, "choose who belongs"),
+    ("permutation", lambda a, b: 1 - p_value(a, b), "nearer to zero"),
     (
         "permutation",
-        lambda d: patterns(d, lambda s, o: abs(s) >= o - 1e-12),
+        lambda a, b: splits(a, b, at_least, lambda one, two: one.sum() - two.sum()),
+        "compare their means",
+    ),
+    (
+        "permutation",
+        lambda a, b: splits(a, b, lambda g, o: abs(g) >= o - 1e-12),
         "swapped|right for the inputs before",
     ),
     ("envelopes", lambda x, y, M: score(x, y, M, centred=False), "cosine"),
@@ -146,6 +223,17 @@ MISTAKES = [
         "change phases only",
     ),
     ("fool", lambda x: scrambled(x)[:-1], "as many samples"),
+    ("certainty_prediction", predicted(five_words=0.03125), "how many patterns of signs"),
+    ("certainty_prediction", predicted(ten_of_ten=1.0), "a factor cancels"),
+    ("certainty_prediction", predicted(cents=60), "factor of two, has 1200"),
+    ("certainty_prediction", predicted(cents="84"), "expected a number"),
+    ("distance_test", lambda distance, dim: True, "c_0, the level"),
+    ("distance_test", lambda distance, dim: False, "refuses the library's distance of 24"),
+    ("distance_test", distance_reader(level=False), "c_0, the level"),
+    ("distance_test", distance_reader(slow=1), "nothing is warped"),
+    ("distance_test", distance_reader(rough=0.35), "2 under the root"),
+    ("distance_test", distance_reader(moved=False), "not the mean of the roots"),
+    ("distance_test", distance_reader(backwards=False), "a word said backwards"),
 ]
 
 
@@ -154,6 +242,12 @@ class TestChapter15(ExerciseChecks):
     checks = evaluation
     solutions = SOLUTIONS
     mistakes = MISTAKES
+
+
+def test_planted_distances_are_the_librarys_without_a_bug():
+    a, b = np.random.default_rng(0).normal(size=(2, 5, 9))
+    want = cepstral_distortion(a[1:], b[1:, :6])
+    assert np.isclose(evaluation._distance()(a, b[:, :6]), want)
 
 
 def test_reversed_sound_fools_as_well():
