@@ -41,6 +41,7 @@ FLAGS = [
 ]
 PHONE = {"width": 390, "height": 844}
 DESK = {"width": 1280, "height": 900}
+WIDTHS = (390, 768, 1024, 1440)
 
 pytestmark = [
     pytest.mark.browser,
@@ -181,6 +182,13 @@ OVERFLOW = """() => {
   return ['page is ' + wide + ' px wide in ' + room + ': ' + guilty.join(', ')];
 }"""
 
+UNREACHED = """() => [...document.querySelectorAll('pre[tabindex="-1"]')]
+  .some((e) => e.scrollWidth > e.clientWidth + 1)"""
+
+WIDE = """() => [...document.querySelectorAll('main mjx-container[display="true"], main .cell_output pre')]
+  .filter((e) => e.scrollWidth > e.clientWidth + 1 && e.clientWidth)
+  .map((e) => e.scrollWidth - e.clientWidth + ' px hidden: ' + e.textContent.trim().slice(0, 60))"""
+
 DARK = """() => {
   const light = (c) => { const [r, g, b] = c.match(/[\\d.]+/g).map(Number); return r + g + b; };
   const body = getComputedStyle(document.body), bad = [];
@@ -212,19 +220,19 @@ def _axe(page) -> list[str]:
 
 
 def look_at(
-    browser, url: str, home: str, axe: tuple[str, ...] = ("light", "dark")
+    browser, url: str, home: str, axe: tuple[str, ...] = ("light", "dark", "phone")
 ) -> dict[str, list[str]]:
     """Open `url` and write down what is wrong with it, by kind. `home` is what the page may ask.
 
     `axe`: the modes in which axe-core looks at it, a second or two each.
 
-    Kinds: load, console, external, equations, images, audio, axe_light, axe_dark, dark, phone. And
+    Kinds: load, console, external, equations, images, audio, axe_light, axe_dark, axe_phone, dark, sideways, wide. And
     under `count_…`, what there was to look at.
     """
     context = browser.new_context(viewport=DESK, color_scheme="light")
     context.set_default_timeout(30_000)
     page = context.new_page()
-    notes: dict[str, list] = {"load": [], "console": [], "external": []}
+    notes: dict[str, list] = {"load": [], "console": [], "external": [], "axe_phone": []}
 
     def request(r) -> None:
         if not r.url.startswith((home, "data:", "blob:", "about:")):
@@ -258,9 +266,18 @@ def look_at(
         if "dark" in axe:
             page.wait_for_timeout(300)
         notes["axe_dark"] = _axe(page) if "dark" in axe else []
-        page.set_viewport_size(PHONE)
-        page.wait_for_timeout(100)
-        notes["phone"] = page.evaluate(OVERFLOW)
+        notes["sideways"] = []
+        for width in WIDTHS:
+            page.set_viewport_size({"width": width, "height": 844})
+            page.wait_for_timeout(100)
+            notes["sideways"] += page.evaluate(OVERFLOW)
+            if width == PHONE["width"] and "phone" in axe:
+                for _ in range(50):  # the theme sees a little later what scrolls now
+                    if not page.evaluate(UNREACHED):
+                        break
+                    page.wait_for_timeout(100)
+                notes["axe_phone"] = _axe(page)
+        notes["wide"] = page.evaluate(WIDE)
     finally:
         context.close()
     return notes
@@ -270,6 +287,7 @@ def look_at(
 EXERCISES = ("exercises/02_gaussian.html", "exercises/14_parallel_wavenet.html")
 AXE = {
     "book/index.html": ("light",),
+    "book/01_sound.html": ("phone",),
     "book/08_fast_generation.html": ("dark",),
     "book/glossary.html": ("dark",),
     "exercises/02_gaussian.html": ("light",),
@@ -301,7 +319,9 @@ KINDS = {
     "axe_light": "axe-core: nothing serious or critical, in light",
     "axe_dark": "axe-core: nothing serious or critical, in dark",
     "dark": "dark mode is dark",
-    "phone": "no sideways scrolling at 390 px",
+    "axe_phone": "axe-core: nothing serious or critical, at 390 px",
+    "sideways": "no sideways scrolling at 390, 768, 1024 and 1440 px",
+    "wide": "no formula and nothing printed scrolls at 1440 px",
 }
 
 
@@ -325,6 +345,7 @@ PLANTED = """<!doctype html><html><head><title>planted</title>
 <link rel="stylesheet" href="https://fonts.example.org/font.css"></head><body>
 <main class="bd-article"><p style="width: 900px">wide</p><p style="color: #ccc">pale</p>
 <img src="missing.png"><audio src="broken.wav"></audio>
+<div class="cell_output"><pre style="width: 50px; overflow: auto">a long line that was printed</pre></div>
 <span class="math">\\(x^2\\)</span></main>
 <script>console.error("planted"); throw new Error("planted")</script></body></html>"""
 

@@ -87,9 +87,10 @@
     bar.setAttribute("aria-label", "Compare the clips of this section");
     const lowest = Math.min(...levels.filter((v) => v > 0));
     const title = document.createElement("span");
-    const longest = Math.max(...group.map((c) => c.length)), lanes = longest ? group.map((c) => lane(c, longest)) : [];
+    const longest = Math.max(...group.map((c) => c.length));
+    const lanes = longest && group.every((c) => c.audio.dataset.outline) ? group.map((c) => lane(c, longest)) : [];
     title.textContent = "Compare, from the same instant (keys 1 to " + group.length + ")"
-      + (longest ? "; all on one time axis, 0 to " + seconds(longest) : "") + ":";
+      + (lanes.length ? "; all on one time axis, 0 to " + seconds(longest) : "") + ":";
     bar.append(title);
     const place = () => {
       const now = group.find((c) => !c.audio.paused);
@@ -206,7 +207,20 @@
     heading.after(line);
   }
 
-  const start = () => { sections(); progress(); };
+  // What scrolls sideways, a picture on a phone, is reached with the keyboard.
+  function reachable() {
+    for (const e of document.querySelectorAll(".minigen-scroll, .cell_output .text_html, .cell_output .output")) {
+      if (e.scrollWidth > e.clientWidth + 1 && getComputedStyle(e).overflowX !== "visible") e.tabIndex = 0;
+      else e.removeAttribute("tabindex");
+    }
+  }
+
+  const start = () => {
+    sections();
+    progress();
+    reachable();
+    addEventListener("resize", reachable);
+  };
   if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", start);
   else start();
 })();

@@ -8,122 +8,138 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from .core import CheckFailed, agree, exercise, require
+from .. import linear_vae, vae
+from .core import CheckFailed, agree, exercise, finds_bugs, predicts, require, turned
 
-__all__ = ["active", "bound", "divergence", "free_nats", "importance", "score_gradient"]
+__all__ = [
+    "active",
+    "below_the_truth",
+    "bound",
+    "divergence",
+    "exact_posterior",
+    "free_nats",
+    "importance",
+    "score_gradient",
+]
 
 
-@exercise("10.1", "the divergence")
+def _kl(m: torch.Tensor, s: torch.Tensor, n: torch.Tensor, r: torch.Tensor) -> torch.Tensor:
+    """KL(N(m, e^2s) ‖ N(n, e^2r)) of each dimension."""
+    return r - s + 0.5 * (torch.exp(2 * s) + (m - n) ** 2) * torch.exp(-2 * r) - 0.5
+
+
+@exercise("10.1", "the divergence of two Gaussians")
 def divergence(kl: Callable) -> None:
-    """kl(mean (B, L), log_scale (B, L)) -> (B,): KL(N(µ, σ²) ‖ N(0, I)), summed over L."""
+    """kl(mean (B, L), log_scale (B, L), prior_mean (L,), prior_log_scale (L,)) -> (B,), summed over L."""
     generator = torch.Generator().manual_seed(0)
-    mean, log_scale = torch.randn(2, 3, 4, generator=generator, dtype=torch.float64)
-    each = 0.5 * (mean**2 + torch.exp(2 * log_scale) - 1) - log_scale
-    answer = kl(mean, log_scale)
-    if tuple(np.shape(answer)) == (3, 4):
+
+    def case(B: int, L: int) -> tuple:
+        shapes = ((B, L), (B, L), (L,), (L,))
+        return tuple(0.8 * torch.randn(s, generator=generator).double() for s in shapes)
+
+    m, s, n, r = first = case(3, 4)
+    each = _kl(*first)
+    if tuple(np.shape(kl(*first))) == (3, 4):
         raise CheckFailed(
             "✗ KL: one value for each dimension; sum over the last axis, (B, L) -> (B,)"
         )
-
-    def right(mean: torch.Tensor, log_scale: torch.Tensor) -> torch.Tensor:
-        return (0.5 * (mean**2 + torch.exp(2 * log_scale) - 1) - log_scale).sum(-1)
-
-    shapes = ((1, 1), (5, 2), (2, 7), (3, 3))
-    others = [
-        tuple(2 * torch.randn(2, *s, generator=generator, dtype=torch.float64)) for s in shapes
-    ]
+    scaled = torch.exp(2 * s - 2 * r)
     agree(
         kl,
-        right,
-        [(mean, log_scale), *others],
+        lambda *case: _kl(*case).sum(-1),
+        [first, *(case(*sizes) for sizes in ((1, 1), (5, 2), (2, 7), (3, 3)))],
         "KL",
         1e-9,
         [
             (each.mean(-1), "averaged over the latent dimensions: it must be summed"),
             (-each.sum(-1), "the sign: a divergence is never negative"),
+            (_kl(m, s, 0 * n, 0 * r).sum(-1), "this is the KL from N(0, 1): the prior is given"),
+            (_kl(m, s, 0 * n, r).sum(-1), "the prior's mean is not used"),
+            (_kl(m, s, n, 0 * r).sum(-1), "the prior's scale is not used"),
             (
-                (0.5 * (mean**2 + torch.exp(log_scale) - 1) - log_scale).sum(-1),
+                (r - s + 0.5 * (scaled + (m - n) ** 2) - 0.5).sum(-1),
+                "the distance of the means is measured in scales of the prior: divide it, too",
+            ),
+            (_kl(m, 0.5 * s, n, 0.5 * r).sum(-1), "you read log_scale as log σ²; here it is log σ"),
+            (
+                (r - s + 0.5 * (torch.exp(s) + (m - n) ** 2) * torch.exp(-r) - 0.5).sum(-1),
                 "σ² is exp(2 log σ), not exp(log σ)",
             ),
+            ((each + 2 * (s - r)).sum(-1), "the sign of the logarithms: a narrow guess costs more"),
             (
-                (0.5 * (mean**2 + torch.exp(log_scale) - 1 - log_scale)).sum(-1),
-                "you read log_scale as log σ²; here it is log σ",
-            ),
-            (
-                (0.5 * (mean**2 + torch.exp(2 * log_scale) - 1) + log_scale).sum(-1),
-                "the sign of log σ: a narrow guess costs more",
-            ),
-            (
-                (
-                    0.5 * (mean**2 * torch.exp(-2 * log_scale) + torch.exp(-2 * log_scale) - 1)
-                    + log_scale
-                ).sum(-1),
+                (n.new_zeros(1) + _kl(n, r, m, s)).sum(-1),
                 "this is KL(prior ‖ q): the order is turned round",
             ),
-            ((each + 0.5).sum(-1), "the -1 is missing: off by ½ for each dimension"),
+            ((each + 0.5).sum(-1), "the -½ is missing in each dimension"),
+            ((each + s - r).sum(-1), "the logarithms of the scales are missing"),
         ],
     )
-    zero = torch.zeros(1, 5, dtype=torch.float64)
-    got = float(kl(zero, zero)[0])
+    zero = torch.zeros(2, 5, dtype=torch.float64)
+    got = float(kl(zero + 0.7, zero - 0.3, zero[0] + 0.7, zero[0] - 0.3)[0])
     require(
         abs(got) < 1e-12,
         "the prior itself costs nothing",
-        f"for µ = 0, σ = 1 you give {got:.4g}; the divergence of a density from itself is 0",
+        f"for q equal to the prior you give {got:.4g}; the divergence of a density from itself is 0",
     )
 
 
 @exercise("10.2", "the bound")
 def bound(elbo: Callable) -> None:
-    """elbo(x (B, D), logits (B, D), mean (B, L), log_scale (B, L)) -> (B,), Bernoulli likelihood."""
+    """elbo(x (B, D), logits (K, B, D), cost (B,)) -> (B,), Bernoulli likelihood, K draws of z."""
     generator = torch.Generator().manual_seed(1)
-    x = (torch.rand(3, 6, generator=generator) > 0.5).double()
-    logits = 2 * torch.randn(3, 6, generator=generator).double()
-    mean, log_scale = torch.randn(2, 3, 4, generator=generator, dtype=torch.float64)
-    explained = torch.distributions.Bernoulli(logits=logits).log_prob(x)
-    cost = 0.5 * (mean**2 + torch.exp(2 * log_scale) - 1) - log_scale
-    answer = elbo(x, logits, mean, log_scale)
-    if np.ndim(answer) == 0:
+
+    def case(K: int, B: int, D: int) -> tuple:
+        x = (torch.rand(B, D, generator=generator) > 0.4).double()
+        logits = 2 * torch.randn(K, B, D, generator=generator).double()
+        return x, logits, 3 * torch.rand(B, generator=generator).double()
+
+    x, logits, cost = first = case(3, 4, 6)
+    log_p = torch.distributions.Bernoulli(logits=logits).log_prob(x)  # (K, B, D)
+    if np.ndim(elbo(*first)) == 0:
         raise CheckFailed("✗ ELBO: a single number; there must be one for each example, (B,)")
-    right = explained.sum(-1) - cost.sum(-1)
 
-    def of(x: torch.Tensor, logits: torch.Tensor, m: torch.Tensor, s: torch.Tensor) -> torch.Tensor:
-        explained = torch.distributions.Bernoulli(logits=logits).log_prob(x).sum(-1)
-        return explained - (0.5 * (m**2 + torch.exp(2 * s) - 1) - s).sum(-1)
+    def right(x: torch.Tensor, logits: torch.Tensor, cost: torch.Tensor) -> torch.Tensor:
+        log_p = torch.distributions.Bernoulli(logits=logits).log_prob(x)
+        return log_p.sum(-1).mean(0) - cost
 
-    others = []
-    for B, D, L in ((1, 1, 1), (4, 2, 5), (2, 9, 2), (3, 3, 3)):
-        bits = (torch.rand(B, D, generator=generator) > 0.3).double()
-        numbers = [torch.randn(B, k, generator=generator).double() for k in (D, L, L)]
-        others.append((bits, *numbers))
+    each = log_p.sum(-1)
     agree(
         elbo,
-        of,
-        [(x, logits, mean, log_scale), *others],
+        right,
+        [first, *(case(*sizes) for sizes in ((1, 1, 1), (2, 4, 2), (5, 2, 9), (3, 3, 3)))],
         "ELBO",
         1e-9,
         [
             (
-                explained.sum(-1) - cost.mean(-1),
-                "the KL is averaged over the latent dimensions: sum it, or its weight is 1/L",
-            ),
-            (
-                explained.mean(-1) - cost.sum(-1),
+                log_p.mean(-1).mean(0) - cost,
                 "log p(x | z) is averaged over the pixels: sum it, or the KL weighs D times too much",
             ),
-            (explained.mean(-1) - cost.mean(-1), "both terms are averaged: sum both"),
-            (explained.sum(-1) + cost.sum(-1), "the KL is a cost: subtract it"),
-            (-right, "this is the loss, -ELBO; return the bound itself"),
+            (each.sum(0) - cost, "the draws are summed: the first term is a mean over z"),
+            (each.sum(0) - 3 * cost, "the draws are summed: the first term is a mean over z"),
+            (each[0] - cost, "only the first draw is used: take the mean of all K"),
             (
-                (x * logits).sum(-1) - cost.sum(-1),
+                each.logsumexp(0) - math.log(3) - cost,
+                "the mean is of log p, not of p: that is no ELBO",
+            ),
+            (each.mean(0) + cost, "the KL is a cost: subtract it"),
+            (cost - each.mean(0), "this is the loss, -ELBO; return the bound itself"),
+            (
+                (x * logits).sum(-1).mean(0) - cost,
                 "x · logit is not yet log p(x | z): the normaliser log(1 + exp(logit)) is missing",
             ),
-            (explained.sum(-1), "the KL is missing"),
+            (
+                right(1 - x, logits, cost),
+                "turned round: the logit is that of a 1",
+            ),
+            (
+                right(x, logits.mean(0, keepdim=True), cost),
+                "the logits are averaged: take log p of each draw first, then the mean",
+            ),
+            (each.mean(0), "the KL is missing"),
         ],
     )
     far = elbo(
-        torch.zeros(1, 1).double(),
-        torch.full((1, 1), 200.0).double(),
-        *torch.zeros(2, 1, 1).double(),
+        torch.zeros(1, 1).double(), torch.full((2, 1, 1), 200.0).double(), torch.zeros(1).double()
     )
     require(
         abs(float(far[0]) + 200) < 1e-6,
@@ -135,36 +151,59 @@ def bound(elbo: Callable) -> None:
 
 @exercise("10.3", "importance weights")
 def importance(estimate: Callable) -> None:
-    """estimate(log_w (K, B)) -> (B,): log of the mean weight."""
+    """estimate(log_w (K, B)) -> log of the mean weight (B,), effective number of draws (B,)."""
     generator = torch.Generator().manual_seed(2)
     log_w = 2 * torch.randn(5, 3, generator=generator, dtype=torch.float64) - 4
-    k = len(log_w)
-    right = log_w.logsumexp(0) - math.log(k)
+    w, k = log_w.exp(), len(log_w)
+
+    def right(log_w: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        top = log_w.logsumexp(0)
+        return top - math.log(len(log_w)), torch.exp(2 * top - (2 * log_w).logsumexp(0))
+
+    mean, effective = right(log_w)
+    p = w / w.sum(0)
     others = [
         (3 * torch.randn(s, generator=generator).double(),)
         for s in ((1, 2), (7, 1), (3, 3), (2, 6))
     ]
     mixed = torch.tensor([[-2000.0, 0.0], [5.0, -900.0], [4.0, 1.0]], dtype=torch.float64)
+    low = log_w - 2000
     agree(
-        estimate,
-        lambda w: w.logsumexp(0) - math.log(len(w)),
+        turned(estimate, "log of the mean weight", "effective number"),
+        lambda w: right(w)[::-1],
         [(log_w,), *others, (mixed,)],
-        "log of the mean weight",
+        ("effective number", "log of the mean weight"),
         1e-9,
-        [
-            (log_w.logsumexp(0), "the sum, not the mean: subtract log K"),
-            (log_w.logsumexp(0) / k, "divided by K after the logarithm: subtract log K"),
-            (log_w.mean(0), "the mean of the logarithms is the ELBO: average the weights first"),
-            (log_w.max(0)[0], "this is the largest weight only"),
-            (right.exp(), "this is the estimate of p(x); return its logarithm"),
-        ],
+        {
+            "log of the mean weight": [
+                (log_w.logsumexp(0), "the sum, not the mean: subtract log K"),
+                (log_w.logsumexp(0) / k, "divided by K after the logarithm: subtract log K"),
+                (
+                    log_w.mean(0),
+                    "the mean of the logarithms is the ELBO: average the weights first",
+                ),
+                (log_w.max(0)[0], "this is the largest weight only"),
+                (mean.exp(), "this is the estimate of p(x); return its logarithm"),
+            ],
+            "effective number": [
+                (effective / k, "a share: the number of draws is K times as much"),
+                (effective.log(), "this is its logarithm"),
+                (1 / effective, "turned round: it lies between 1 and K"),
+                (w.sum(0) ** 2, "divide by the sum of the squares"),
+                ((w**2).sum(0), "this is the sum of the squares: it stands below"),
+                (w.sum(0) / (w**2).sum(0), "the sum is squared above: it has no unit"),
+                (torch.exp(-(p * p.log()).sum(0)), "this is a perplexity: here (Σ w)² / Σ w²"),
+                (1 / p.max(0)[0], "not the largest weight alone: (Σ w)² / Σ w²"),
+                (mean, "this is the estimate: return it first, then the effective number"),
+            ],
+        },
     )
-    low = log_w[:, :1] - 2000
-    got = float(estimate(low)[0])
+    got, number = (np.asarray(part, dtype=float) for part in estimate(low))
     require(
-        abs(got - (float(right[0]) - 2000)) < 1e-6,
+        np.allclose(got, mean - 2000) and np.allclose(number, effective),
         "weights of exp(-2000) do not underflow",
-        f"for weights of about exp(-2000) you give {got:.4g}: exp underflows to 0, use logsumexp",
+        f"for weights of about exp(-2000) you give {got[0]:.4g} and {number[0]:.4g}: exp underflows to 0, "
+        "use logsumexp",
     )
 
 
@@ -285,4 +324,93 @@ def free_nats(cost: Callable) -> None:
         bool((slope[:, [0, 2]] == 0).all() and (slope[:, [1, 3]] > 0).all()),
         "only dimensions above λ have a gradient",
         "a dimension below λ must have no gradient, one above must have one",
+    )
+
+
+@exercise("10.7", "an exact posterior")
+def exact_posterior(prediction: Callable) -> None:
+    """prediction() -> {"cost": nats, "gap": nats, "many": word}."""
+    weight = torch.tensor([[1.0], [2.0]], dtype=torch.float64)
+    model = linear_vae.LinearGaussianVAE(weight).requires_grad_(False).fit_posterior()
+    generator = torch.Generator().manual_seed(0)
+    x = model.sample((20_000,), generator)
+    cost = vae.kl_to_standard_normal(*model.encode(x)).sum(-1).mean().item()
+    gap = lambda k: (model.exact_log_prob(x) - vae.iwae_bound(model, x, k, generator)).mean().item()
+    exact = gap(10) - gap(1)
+    model.posterior_log_scale += math.log(2)
+    wide = (model.exact_log_prob(x) - vae.elbo(model, x, 32, generator=generator)).mean().item()
+    predicts(
+        prediction,
+        {
+            "cost": (
+                cost,
+                0.03,
+                (
+                    "with the exact posterior the mean KL is what x says about z, and log p(x) less the mean of "
+                    "log p(x | z). In nats it is half the logarithm of a ratio of variances of z: before x is "
+                    "known, and after"
+                ),
+            ),
+            "gap": (
+                wide,
+                0.03,
+                (
+                    "the gap is the KL of the guess from the true posterior, two Gaussians with the same mean. "
+                    "Put the ratio of their scales into the formula of 10.1"
+                ),
+            ),
+            "many": (
+                "same" if abs(exact) < 1e-6 else "closer" if exact < 0 else "further",
+                0,
+                (
+                    "Jensen's inequality is an equality when the weights do not vary. By Bayes' rule, what "
+                    "is p(x | z) p(z) / q(z | x) for the exact posterior?"
+                ),
+            ),
+        },
+    )
+
+
+def _elbo(
+    model: linear_vae.LinearGaussianVAE, x: torch.Tensor, generator: torch.Generator, bug: str = ""
+) -> torch.Tensor:
+    """The bound of one draw of z, or with a planted bug, (B,)."""
+    mean, log_scale = model.encode(x)
+    noise = torch.randn(mean.shape, generator=generator, dtype=mean.dtype)
+    scale = torch.exp((0.5 if bug == "variance" else 1) * log_scale)
+    z = mean + (0 if bug == "no noise" else scale) * noise
+    explained = vae.normal_log_prob(x, z @ model.weight.T + model.bias, model.log_scale)
+    cost = vae.kl_to_standard_normal(mean, log_scale)
+    explained = explained.mean(-1) if bug == "pixels" else explained.sum(-1)
+    cost = cost.mean(-1) if bug == "latents" else cost.sum(-1)
+    value = explained - cost
+    return value.mean().expand_as(value) if bug == "batch" else value
+
+
+BUGS = {
+    "latents": "the KL is averaged over the latent dimensions, not summed",
+    "pixels": "log p(x | z) is averaged over the coordinates of x, not summed",
+    "no noise": "z is the mean of q: nothing is drawn",
+    "variance": "z is drawn with log σ read as log σ²",
+    "batch": "each example gets the mean of the whole batch",
+}
+
+
+@exercise("10.8", "the test of a bound")
+def below_the_truth(is_right: Callable) -> None:
+    """is_right(bound, D, L) -> bool, for bound(model, x (B, D), generator) -> (B,) of a LinearGaussianVAE."""
+    drawn = lambda model, x, generator: vae.elbo(model, x, kl="monte_carlo", generator=generator)
+    many = lambda model, x, generator: vae.elbo(model, x, 4, generator=generator)
+    right = [(_elbo, 3, 2, "a bound of one draw, KL by its formula")]
+    right += [
+        (drawn, 4, 2, "a bound whose KL is drawn, too"),
+        (many, 5, 3, "a bound of four draws"),
+    ]
+    right += [(_elbo, 2, 1, "a bound of one latent variable")]
+    spoiled = lambda bug: lambda model, x, generator: _elbo(model, x, generator, bug)
+    finds_bugs(
+        is_right,
+        [((f, D, L), what) for f, D, L, what in right],
+        [((spoiled(bug), D, L), what) for D, L in ((3, 2), (5, 3)) for bug, what in BUGS.items()],
+        "its mean over draws is log p(x) less the KL of q from the true posterior, for each example",
     )

@@ -7,7 +7,8 @@ from exercise_checks import ExerciseChecks
 from scipy.stats import binom, norm
 
 from minigen.checks import evaluation
-from minigen.metrics import cepstral_distortion, wilson_interval
+from minigen.metrics import cepstral_distortion
+from minigen.metrics import wilson_interval as library_interval
 
 DB = 10 / np.log(10)
 WINDOW = np.lib.stride_tricks.sliding_window_view
@@ -43,6 +44,12 @@ def parts(k, n, z=1.96):
 def wald(k, n):
     p, _, half, _, _ = parts(k, n)
     return p - half, p + half
+
+
+def wilson_interval(k, n):
+    p, add, _, more, scale = parts(k, n)
+    half = 1.96 * np.sqrt(p * (1 - p) / n + more)
+    return (p + add - half) / scale, (p + add + half) / scale
 
 
 def undivided(k, n):
@@ -139,6 +146,7 @@ MISTAKES = [
     ("distortion", lambda *v: mcd(*v, first=0), "c_0, the level, counts"),
     ("distortion", lambda *v: mcd(*v, factor=1), "factor 2"),
     ("distortion", lambda *v: mcd(*v, scale=1), "nepers"),
+    ("distortion", of_speech(lambda d: DB * 2 * np.sum(d**2, axis=0).mean()), "root is missing"),
     ("distortion", lambda *v: mcd(*v, scale=2 * DB), "10 / ln 10 here"),
     (
         "distortion",
@@ -175,6 +183,7 @@ MISTAKES = [
     ("mostly_noise", lambda p, w: np.logaddexp.reduce(w[:, None] * p), "not the logarithm"),
     ("mostly_noise", lambda p, w: np.log(w @ np.exp(p)), "leaves the range"),
     ("interval", wald, "textbook"),
+    ("interval", lambda k, n: library_interval(k, n), "asks you to do without"),
     ("interval", undivided, "division by"),
     ("interval", uncentred, "lacks its second term"),
     ("interval", lambda k, n: wilson_interval(k, n)[::-1], "lower end comes first"),

@@ -173,6 +173,16 @@ EQUIVALENT = {  # what is changed makes no difference, so they are right
     "7.wavenet.causal_convolution": [
         "convolve: 0 -> 1 (2)",
     ],
+    "7.wavenet.effective_field": [
+        "looks_back: 0 -> -1 (2)",
+        "looks_back: int((back < share * back[-1]).sum()) -> (back < share * back[-1]).sum()",
+        "looks_back: x.clone() -> x",
+        "looks_back: 0 -> -1 (3)",
+        "looks_back: 0 -> -1 (4)",
+        "looks_back: back < share * back[-1] -> back <= share * back[-1]",
+        "looks_back: 0 -> -1 (5)",
+        "looks_back: 0 -> -1 (6)",
+    ],
     "7.wavenet.mixture_draw": [
         "draw: u[:, :1] >= below -> u[:, :1] > below",
     ],
@@ -229,8 +239,27 @@ EQUIVALENT = {  # what is changed makes no difference, so they are right
     "10.vae.divergence": [
         "kl: -1 -> 1",
     ],
-    "10.vae.bound": [
-        "elbo: -1 -> 1",
+    "10.vae.exact_posterior": [
+        "prediction: 2 ** 2 -> 2 * 2",
+    ],
+    "10.vae.below_the_truth": [  # another model of which the bound is exact, or another margin
+        "is_right: torch.Generator().manual_seed(0) -> torch.Generator()",
+        "is_right: torch.randn(D, L, generator=generator, dtype=torch.float64) -> torch.randn(L, D, generator=generator, dtype=torch.float64)",
+        "is_right: torch.randn(D, L, generator=generator, dtype=torch.float64) -> torch.randn(D, L, dtype=torch.float64)",
+        "is_right: 1.5 * torch.linalg.qr(weight).Q -> torch.linalg.qr(weight).Q",
+        "is_right: linear_vae.LinearGaussianVAE(weight, log_scale=-0.5) -> linear_vae.LinearGaussianVAE(weight)",
+        "is_right: (draws.mean(0) - model.exact_log_prob(x)).abs() -> (draws.mean(0) - model.exact_log_prob(x)).square()",
+        "is_right: 0 -> 1",
+        "is_right: 0 -> -1",
+        "is_right: 1.5 -> 3.0",
+        "is_right: draws.std(0) -> draws.var(0)",
+        "is_right: -0.5 -> 0.5",
+        "is_right: model.requires_grad_(False) -> model",
+        "is_right: 0.5 -> 1.0 (2)",
+        "is_right: off < 5 * error + 1e-06 -> off <= 5 * error + 1e-06",
+        "is_right: 1e-06 -> 2e-06",
+        "is_right: 5 -> 6",
+        "is_right: 5 -> 4",
     ],
     "10.vae.active": [
         "count: int((mean.var(0) > threshold).sum()) -> (mean.var(0) > threshold).sum()",
