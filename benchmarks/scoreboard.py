@@ -12,14 +12,16 @@ from __future__ import annotations
 import argparse
 import time
 from dataclasses import replace
-from statistics import median
+from itertools import cycle
 
 import torch
 
 from minigen import results, weights
 from minigen.data import Utterance
+from minigen.metrics import real_time_factor
 from minigen.speech import corpus, evaluation, unconditional, voice, waveform_model
-from minigen.speech.scoreboard import ROWS, Row, measure_row
+from minigen.speech.scoreboard import ROWS, measure_row
+from minigen.speech.waveform_training import nll
 
 UNITS = {
     "recognised": "of 30",
@@ -65,15 +67,9 @@ def minutes(name: str) -> float:
     return sum(found.values()) if isinstance(found, dict) else found
 
 
-def real_time(row: Row, clips: list[Utterance]) -> float:
-    """Seconds of sound for a second of one core, one word at a time."""
-    row.make(clips[:1])  # what is loaded, fitted or compiled once
-    factors = []
-    for clip in clips:
-        start = time.process_time()
-        made = row.make([clip])[0]
-        factors.append(len(made) / clip.rate / (time.process_time() - start))
-    return median(factors)
+def checkpoint(name: str) -> dict:
+    """What the card says of a row's checkpoint of the unconditional WaveNet."""
+    return unconditional.card("checkpoints")["checkpoints"][CHECKPOINTS[name]]
 
 
 @torch.no_grad()
@@ -81,18 +77,15 @@ def likelihood(clips: list[Utterance]) -> dict[str, dict[str, float]]:
     """{row: {"nll" or "kl": nats per sample}}, and the NLL of two models that are given nothing."""
     train = corpus.held_out()[0]
     of = lambda net: -unconditional.nats(net, clips, follow_audio=False)
-    steps = [row["step"] for row in unconditional.card("checkpoints")["checkpoints"]]
     teacher, student = voice.load("teacher"), voice.load("student")
     made = {"AR(16)": {"nll": -unconditional.ar_nats(16, train, clips)}}
-    for name, index in CHECKPOINTS.items():
-        made[name] = {"nll": of(unconditional.load_checkpoint(steps[index]))}
+    for name in CHECKPOINTS:
+        made[name] = {"nll": of(unconditional.load_checkpoint(checkpoint(name)["step"]))}
     made["teacher"] = {"nll": of(teacher)}
     made["student"] = {"kl": evaluation.student_kl(student, teacher, clips)[0]}
-    model, total = waveform_model.load("teacher"), 0.0
     anybody = [replace(clip, speaker=waveform_model.ANYBODY) for clip in clips]
-    for clip in anybody:
-        total -= model.log_prob(corpus.as_batch(clip, unconditional.DITHER, model.spec)).item()
-    made["teacher, mel bands"] = {"nll": total / sum(len(clip.audio) for clip in clips)}
+    bands = nll(waveform_model.load("teacher"), anybody, unconditional.DITHER)[0]
+    made["teacher, mel bands"] = {"nll": bands}
     return made
 
 
@@ -104,9 +97,12 @@ def costs() -> dict[str, dict[str, float | None]]:
         if row.chapter is None:
             continue
         files = FILES.get(row.name, [])
-        cost = {"real_time": real_time(row, clips[::10]), **found.get(row.name, {})}
+        words = cycle([[clip] for clip in clips[::10]])
+        speak = lambda make=row.make, words=words: make(next(words))[0]
+        factor = real_time_factor(speak, clips[0].rate, clock=time.process_time)
+        cost = {"real_time": 1 / factor, **found.get(row.name, {})}
         if row.name in CHECKPOINTS:
-            card = unconditional.card("checkpoints")["checkpoints"][CHECKPOINTS[row.name]]
+            card = checkpoint(row.name)
             files, cost["minutes"] = [f"wavenet_step_{card['step']}"], card["cpu_minutes"]
         elif files:
             cost["minutes"] = sum(minutes(name) for name in files)

@@ -220,8 +220,8 @@ def measure(size: str, rows: list[tuple[str, int]], rounds: int, folder: Path) -
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     waiting = {}
     for row, threads in rows:
-        told = ["--row", row, "--size", size, "--threads", str(threads), "--folder", str(folder)]
-        waiting[row, threads] = call(*told, threads=threads, **pipes)
+        options = ["--row", row, "--size", size, "--threads", str(threads), "--folder", str(folder)]
+        waiting[row, threads] = call(*options, threads=threads, **pipes)
         if waiting[row, threads].stdout.readline() != "ready\n":
             raise SystemExit(f"{size}, {row}: the row failed")
     times: dict[tuple, list[float]] = {each: [] for each in rows}

@@ -1,10 +1,10 @@
-"""From phones, times and F0 to what the network hears: frame features and phase features.
+"""From phones, times and F0 to what the network is conditioned on: frame features and phase features.
 
 (`minigen.speech.prosody` makes phones, times and F0 from any text; for the ten digits, `plan` here does.)
 Frames are 10 ms. Two kinds of features leave this file:
 
 - frame features (F, N): which phone, its neighbours, how far into it, how long it is, log F0; of a
-  vocoder, which is told how a recording sounds and not what it says, log-mel bands and log F0;
+  vocoder, which is given how a recording sounds and not what it says, log-mel bands and log F0;
 - phase features (6, T): where in its pitch period the voice is, at every sample.
 
 F0 says how often the vocal folds close, not when. Its running sum φ[t] = 2π Σ F0/rate does, and the
@@ -179,11 +179,11 @@ def mel_features(mel: np.ndarray, f0: np.ndarray) -> np.ndarray:
     return np.concatenate([bands, pitch_rows(f0)]).astype(np.float32)
 
 
-def inputs(told: Sequence | np.ndarray, f0: np.ndarray, spec: VoiceSpec) -> np.ndarray:
-    """What a voice is told, phones with their times or mel bands, and F0 (N,) -> (F, N) float32."""
+def inputs(given: Sequence | np.ndarray, f0: np.ndarray, spec: VoiceSpec) -> np.ndarray:
+    """What a voice is conditioned on: phones with their times or mel bands, and F0 (N,) -> (F, N) float32."""
     if spec.mels:
-        return mel_features(np.asarray(told), f0)
-    return frame_features(told, f0, spec.phones)
+        return mel_features(np.asarray(given), f0)
+    return frame_features(given, f0, spec.phones)
 
 
 def phase(
@@ -248,11 +248,11 @@ def phase_features(phi: np.ndarray, f0: np.ndarray, with_pulses: bool = False) -
 
 
 def planned_features(
-    told: Sequence | np.ndarray, f0: np.ndarray, spec: VoiceSpec
+    given: Sequence | np.ndarray, f0: np.ndarray, spec: VoiceSpec
 ) -> tuple[np.ndarray, np.ndarray]:
     """Phones with their times or mel bands, and F0 (N,) -> frames (F, N), phase (6 or 7, N · hop): no audio."""
     phi = phase(f0, spec.rate, centred=spec.lpc_order > 0)
-    return inputs(told, f0, spec), phase_features(phi, f0, spec.lpc_order > 0)
+    return inputs(given, f0, spec), phase_features(phi, f0, spec.lpc_order > 0)
 
 
 def features(
@@ -266,11 +266,11 @@ def features(
     if utterance.f0 is None or (utterance.phones is None and not spec.mels):
         raise ValueError(f"{utterance.name or utterance.text!r} has no phone times or no F0")
     audio = utterance.audio if follow_audio else None
-    told = mel_bands(utterance.audio, spec.rate, spec.mels) if spec.mels else utterance.phones
+    given = mel_bands(utterance.audio, spec.rate, spec.mels) if spec.mels else utterance.phones
     if spec.lpc_order:  # the phase that speaking uses: none of the recording's own
-        return planned_features(told, sharpened(utterance.f0, spec.rate, utterance.audio), spec)
+        return planned_features(given, sharpened(utterance.f0, spec.rate, utterance.audio), spec)
     phi = phase(utterance.f0, utterance.rate, audio)
-    return inputs(told, utterance.f0, spec), phase_features(phi, utterance.f0)
+    return inputs(given, utterance.f0, spec), phase_features(phi, utterance.f0)
 
 
 def words_of(text: str) -> list[str]:

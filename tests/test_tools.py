@@ -98,6 +98,7 @@ def book(tmp_path_factory):
         source.parent.mkdir(parents=True)
         source.write_text(text, encoding="utf-8")
         notebooks.build(source, root=root)
+    notebooks.write_table(root)
     return root
 
 

@@ -450,8 +450,6 @@ def only_text_changed(wanted: NotebookNode, path: Path) -> bool:
 def build(source: Path, again: bool = False, root: Path = ROOT) -> list[Path]:
     """Run the notebooks of one source that changed (all of them with `again`); returns those."""
     made = []
-    if source.parent.parent.name == "exercises":
-        write_table(root)  # which its notebooks use
     for wanted, path in zip(expected(source), targets(source), strict=True):
         blanked = path.parent.name == "exercises"
         if not again and not problems(wanted, path, blanked):
@@ -485,6 +483,7 @@ def main(arguments: list[str] | None = None) -> int:
         elif given.check:
             failures = check(given.names)
         else:
+            write_table()  # which the notebooks of exercises use
             for source in sources(given.names):
                 try:
                     build(source, again=given.all)

@@ -46,13 +46,15 @@ def scatter(student: voice.StudentVoice, teacher: voice.TeacherVoice) -> dict[st
     """`kl_spread` on the conditioning of three held-out clips, with the student's own sound as the past."""
     found = []
     for index, clip in enumerate(corpus.held_out()[1][::10]):
-        dice = torch.Generator().manual_seed(index)
+        generator = torch.Generator().manual_seed(index)
         cond = student.conditioning(corpus.as_batch(clip))
-        noise = student.student.noise(torch.randn(1, 1, cond.shape[-1], generator=dice))
+        noise = student.student.noise(torch.randn(1, 1, cond.shape[-1], generator=generator))
         x, mean, log_scale = student.student(noise, cond)
         part = slice(600, 2600)  # the teacher's past is whole from 256 on
         of = (mean[..., part], log_scale[..., part], teacher.wavenet(x, cond)[..., part])
-        found.append(kl_spread(*of, teacher.wavenet.head, SAMPLES, 100, dice, student.student.base))
+        found.append(
+            kl_spread(*of, teacher.wavenet.head, SAMPLES, 100, generator, student.student.base)
+        )
     mean_of = lambda way, n: float(np.sqrt(np.mean([row[way][n] ** 2 for row in found])))
     return {way: {str(n): round(mean_of(way, n), 3) for n in SAMPLES} for way in found[0]}
 

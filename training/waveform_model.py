@@ -17,11 +17,10 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from minigen import weights
-from minigen.speech.corpus import Source, as_batch, read_all
-from minigen.speech.waveform_training import averaged, trained, trainer
+from minigen.speech.corpus import Source, read_all
+from minigen.speech.waveform_training import averaged, nll, trained, trainer
 
 
 def clips_of(corpus: dict) -> tuple[list, list]:
@@ -54,21 +53,14 @@ def export(run: Path, path: Path, points: int = 40) -> None:
     path.with_suffix(".json").write_text(card, encoding="utf-8")
 
 
-@torch.no_grad()
-def nll(path: Path) -> dict[str, float]:
-    """Held-out nats per sample of x in each corpus, and of N(0, 1) for e, with the phase that speaking uses."""
+def held_out_nll(path: Path) -> dict[str, float]:
+    """Nats per sample of held-out sound in each corpus, and of N(0, 1) for e."""
     model, recipe = trained(path), weights.notes(path)["recipe"]
     found = {}
     for name, minutes in recipe["corpus"]["minutes"].items():
-        corpus = recipe["corpus"] | {"minutes": {name: minutes}}
-        total = plain = count = 0.0
-        for clip in clips_of(corpus)[1]:
-            batch = as_batch(clip, recipe["data"]["dither"], model.spec)
-            e, log_det = model.excitation(batch)
-            total -= model.log_prob(batch).item()
-            plain -= (torch.distributions.Normal(0, 1).log_prob(e).sum() + log_det).item()
-            count += e.numel()
-        found |= {name: total / count, f"{name}, no network": plain / count}
+        clips = clips_of(recipe["corpus"] | {"minutes": {name: minutes}})[1]
+        both = nll(model, clips, recipe["data"]["dither"])
+        found |= {name: both[0], f"{name}, no network": both[1]}
     return found
 
 
@@ -88,7 +80,7 @@ def main() -> None:
     elif args.what == "export":
         export(args.path, args.to)
     else:
-        print(json.dumps(nll(args.path), indent=1))
+        print(json.dumps(held_out_nll(args.path), indent=1))
 
 
 if __name__ == "__main__":

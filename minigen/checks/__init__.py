@@ -6,8 +6,8 @@
 One module a chapter: `sound` (1), `gaussian` (2), `mixtures` (3), `change_of_variables` (4),
 `autoregression` (5), `neural_autoregression` (6), `wavenet` (7), `fast_generation` (8),
 `conditioning` (9), `vae` (10), `vqvae` (11), `flows` (12), `iaf` (13), `parallel_wavenet` (14),
-`evaluation` (15), and those of the projects, `project_vocoder` (A), `project_wavenet` (B), `project_maf_iaf` (D) and
-`project_student` (E). `answer(number)` is your answer to an exercise where it passed its check, else the book's.
+`evaluation` (15), and of the projects, each `project_` and its name. `answer(number)` is your answer to an
+exercise where it passed its check, else the book's.
 """
 
 from importlib import import_module

@@ -432,8 +432,10 @@ def units_of_likelihood(prediction: Callable) -> None:
                 float((samples.abs() > 0.1).double().mean()),
                 0.01,
                 (
-                    "0.1 lies at log(1 + 255 · 0.1) / log 256 of the way on the µ-law scale, where the noise is "
-                    "uniform; larger is what lies beyond"
+                    (
+                        "on the µ-law scale the noise is uniform. Where does 0.1 lie on that scale, by the formula "
+                        "of chapter 1? Larger is what lies beyond"
+                    ),
                 ),
             ),
         },

@@ -385,10 +385,10 @@ def sampling(sample: Callable) -> None:
         "20,000 samples are as surprising as the entropy says",
         f"the mean of -log p over samples is {off:.0f} standard errors from the entropy",
     )
-    _problem_without_inverse(sample)
+    _without_inverse(sample)
 
 
-def _problem_without_inverse(sample: Callable) -> None:
+def _without_inverse(sample: Callable) -> None:
     """Covariances of rank 2 in 5 dimensions, and of rank 3 in 4, are drawn from."""
     for rank, d in ((2, 5), (3, 4)):
         frames = np.random.default_rng(d).normal(size=(rank + 1, d))
@@ -407,7 +407,9 @@ def _problem_without_inverse(sample: Callable) -> None:
                 "✗ a covariance without an inverse: NaN. Rounding makes an eigenvalue of zero a little "
                 "negative: raise it to zero before the root"
             )
-        compare(rows.T @ rows, cov, "", 1e-9, quiet=True)
+        compare(
+            rows.T @ rows, cov, f"covariance of rank {rank} in {d} dimensions", 1e-9, quiet=True
+        )
     ok("a covariance without an inverse is no trouble")
 
 

@@ -380,15 +380,18 @@ def _halver(taps: int, window: Callable = np.hanning, bug: str = "") -> Callable
     h = cut * np.sinc(cut * k) * window(2 * taps + 3)[1:-1]
     h = h / h.sum()
 
+    def filtered(x: np.ndarray) -> np.ndarray:
+        return np.convolve(x, h)[taps : taps + len(x)]
+
     def halve(x: np.ndarray) -> np.ndarray:
         if bug == "drop":
             return x[::2]
         if bug == "after":
-            return np.convolve(x[::2], h, "same")
+            return filtered(x[::2])
         if bug == "blocks":
-            pieces = [np.convolve(x[n : n + 512], h)[taps:-taps] for n in range(0, len(x), 512)]
+            pieces = [filtered(x[n : n + 512]) for n in range(0, len(x), 512)]
             return np.concatenate(pieces)[::2]
-        y = np.convolve(x, h, "same")
+        y = filtered(x)
         return np.append(0.0, y)[::2][: -(-len(x) // 2)] if bug == "late" else y[::2]
 
     return halve

@@ -16,6 +16,7 @@ __all__ = [
     "backwards",
     "causal_convolution",
     "causality_test",
+    "effective_field",
     "gate_slopes",
     "level_probabilities",
     "mixture_draw",
@@ -378,8 +379,8 @@ def residual_shares(shares: Callable) -> None:
 
 
 @exercise("7.7", "a one-hot input")
-def one_hot_input(enter: Callable, table: Callable) -> None:
-    """enter(codes (B, T), W (R, levels), b (R,)) -> h (B, R, T);   table(w (R,), levels) -> W (R, levels)."""
+def one_hot_input(project: Callable, table: Callable) -> None:
+    """project(codes (B, T), W (R, levels), b (R,)) -> h (B, R, T);   table(w (R,), levels) -> W (R, levels)."""
     generator = torch.Generator().manual_seed(3)
 
     def case(B: int, T: int, R: int, levels: int) -> tuple:
@@ -394,7 +395,7 @@ def one_hot_input(enter: Callable, table: Callable) -> None:
     now, start = W[:, codes].permute(1, 0, 2), W[:, :1]  # (B, R, T), (R, 1)
     silence = torch.cat([start.expand(2, -1, -1), now[..., :-1]], -1) + b[:, None]
     agree(
-        enter,
+        project,
         right,
         [first, case(1, 1, 1, 2), case(3, 9, 5, 16), case(4, 2, 3, 256)],
         "h",
@@ -443,7 +444,7 @@ def one_hot_input(enter: Callable, table: Callable) -> None:
     codes, _, b = case(2, 30, 3, 16)
     w = torch.randn(3, generator=generator).double()
     y = wavenet.shift_right(head.compand(head.decode(codes, torch.float64)))[:, None]  # (B, 1, T)
-    same = torch.as_tensor(enter(codes, torch.as_tensor(table(w, 16)), b))[..., 1:]
+    same = torch.as_tensor(project(codes, torch.as_tensor(table(w, 16)), b))[..., 1:]
     require(
         torch.allclose(same, (w[:, None] * y + b[:, None])[..., 1:]),
         "with this table a one-hot input is the library's µ-law number",
@@ -586,4 +587,72 @@ def backwards(prediction: Callable) -> None:
                 ),
             ),
         },
+    )
+
+
+def _random_net(layers: int, cycles: int, kernel: int, seed: int) -> wavenet.WaveNet:
+    net = wavenet.WaveNet(distributions.GaussianHead(), 4, 4, layers, cycles, kernel).double()
+    generator = torch.Generator().manual_seed(seed)
+    for weight in net.parameters():
+        torch.nn.init.normal_(weight, std=0.4, generator=generator)
+    return net.requires_grad_(False)
+
+
+def _slopes_back(net: Callable, x: torch.Tensor, t: int) -> torch.Tensor:
+    """∂θ_p[t] / ∂x[t - 1], ∂θ_p[t] / ∂x[t - 2], …: (P, t)."""
+    x = x.clone().requires_grad_()
+    theta = net(x)[0, :, t]
+    rows = [torch.autograd.grad(one, x, retain_graph=True)[0][0, 0, :t] for one in theta]
+    return torch.stack(rows).flip(-1)
+
+
+@exercise("7.10", "how far it really looks")
+def effective_field(looks_back: Callable) -> None:
+    """looks_back(net, x (1, 1, T), t, share) -> how many of the last samples hold that share of |∂θ[t]/∂x|."""
+
+    def enough(weight: torch.Tensor, share: float) -> int:
+        return int((weight.cumsum(0) < share * weight.sum()).sum()) + 1
+
+    def right(net: Callable, x: torch.Tensor, t: int, share: float) -> int:
+        return enough(_slopes_back(net, x, t).abs().sum(0), share)
+
+    generator = torch.Generator().manual_seed(7)
+    x = torch.randn(1, 1, 140, generator=generator, dtype=torch.float64)
+    first = _random_net(5, 1, 3, 2), x, 100, 0.95
+    slopes = _slopes_back(*first[:3])
+    weight = slopes.abs().sum(0)
+    agree(
+        looks_back,
+        right,
+        [
+            first,
+            (_random_net(5, 2, 2, 1), x, 100, 0.5),
+            (_random_net(4, 1, 3, 1), x, 60, 0.9),
+            (_random_net(6, 1, 2, 2), x, 139, 0.95),
+            (_random_net(3, 2, 2, 3), x[..., :30], 4, 0.99),
+        ],
+        "the number of samples",
+        1e-9,
+        [
+            (enough(weight, 0.95) - 1, "one too few: together they must hold the share"),
+            (enough(weight, 0.95) + 1, "one too many: as few as hold the share"),
+            (
+                first[0].receptive_field,
+                "this is all that it can see: the question is where most lies",
+            ),
+            (
+                enough(slopes.sum(0).abs(), 0.95),
+                "slopes of different parameters cancel: take |·| of each",
+            ),
+            (
+                enough(slopes.sum(0), 0.95),
+                "slopes of opposite sign cancel: take the magnitude of each",
+            ),
+            (enough(slopes[0].abs(), 0.95), "the first parameter alone: all P of them count"),
+            (enough(slopes[1].abs(), 0.95), "the second parameter alone: all P of them count"),
+            (enough(weight**2, 0.95), "add up the magnitudes, not their squares"),
+            (enough(weight.flip(0), 0.95), "counted from the oldest sample: begin with x[t - 1]"),
+            (enough(weight, 0.05), "this is what holds the rest: the share itself is wanted"),
+            (int((weight > 0.95 * weight.max()).sum()), "add them up, from the newest back"),
+        ],
     )

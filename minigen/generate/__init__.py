@@ -1,11 +1,6 @@
-"""Chapter 8: sampling from a WaveNet, one sample after the other: naive and cached, compiled, on a GPU; and all at once."""
+"""Chapter 8: sampling from a WaveNet, one sample after the other (naive, cached, compiled, on a GPU) or all at once."""
 
-from .cached import (
-    BACKENDS,
-    CachedWaveNet,
-    draw_noise,
-    generate,
-)
+from .cached import BACKENDS, CachedWaveNet, draw_noise, generate
 from .parallel import ParallelStream
 
 __all__ = ["BACKENDS", "CachedWaveNet", "ParallelStream", "draw_noise", "generate"]

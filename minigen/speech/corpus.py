@@ -96,21 +96,19 @@ def _by_text(clip: Utterance) -> bool:
 
 @dataclass(frozen=True)
 class Source:
-    """A recipe's table [corpus]: which recordings a voice learns from, and what is told of them.
+    """A recipe's table [corpus]: which recordings a voice learns from, and what is known of them.
 
     Args:
         rate: the recordings are resampled to it. name: a loader of `minigen.data`.
-        names: several, for a vocoder.
         phones: the table of phone times that `minigen align` wrote.
         mels: bands of a vocoder, which is conditioned on the mel spectrum instead of phones.
-        speakers: only these. limit: only so many clips of each corpus, the first.
-        minutes: at most, of each corpus; the clips are taken from all over it.
+        speakers: only these. limit: only so many clips, the first.
+        minutes: at most; the clips are taken from all over the corpus.
         inventory: phones, in the order of the network's inputs; training adds it.
     """
 
     rate: int
-    name: str | None = None
-    names: tuple[str, ...] = ()
+    name: str
     phones: str | None = None
     mels: int = 0
     speakers: tuple[str, ...] = ()
@@ -122,15 +120,12 @@ class Source:
     LABELLED = ("spoken_digits", "festvox_ru")  # come with the times of their phones
 
     def __post_init__(self) -> None:
-        if bool(self.names) == bool(self.name) or (self.names and not self.mels):
-            raise ValueError("it needs one name; with mels, a name or several names")
-        for name in self.names or (self.name,):
-            if name not in self.NAMES:
-                raise ValueError(f"no corpus {name!r}: choose {', '.join(self.NAMES)}")
-            if not (self.mels or self.phones or name in self.LABELLED):
-                raise ValueError("it lacks phones: the table of times that `minigen align` makes")
-            if name == "spoken_digits" and self.rate != DIGITS.rate:
-                raise ValueError(f"the digits are at {DIGITS.rate} Hz, not {self.rate}")
+        if self.name not in self.NAMES:
+            raise ValueError(f"no corpus {self.name!r}: choose {', '.join(self.NAMES)}")
+        if not (self.mels or self.phones or self.name in self.LABELLED):
+            raise ValueError("it lacks phones: the table of times that `minigen align` makes")
+        if self.name == "spoken_digits" and self.rate != DIGITS.rate:
+            raise ValueError(f"the digits are at {DIGITS.rate} Hz, not {self.rate}")
         if self.phones and self.mels:
             raise ValueError("a voice is conditioned on phones or on mel bands, not on both")
         VoiceSpec(("pau",), self.rate, ("one",))  # whether the rate will do
@@ -151,12 +146,8 @@ class Source:
 
 
 def read_all(source: Source) -> tuple[list[Utterance], list[Utterance]]:
-    """The clips of a recipe's corpora: (to train on, held out). See `held_out`."""
-    train, out = [], []
-    for name in source.names or (source.name,):
-        one, other = held_out(read(replace(source, names=(), name=name)), name)
-        train, out = train + one, out + other
-    return train, out
+    """The clips of a recipe's corpus: (to train on, held out). See `held_out`."""
+    return held_out(read(source), source.name)
 
 
 def read(source: Source) -> list[Utterance]:

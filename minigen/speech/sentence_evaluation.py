@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch.distributions import Normal
 
 from .. import conditioning, data, results
 from ..audio import fit_length, pitch
@@ -23,6 +22,7 @@ from .evaluation import spectral_distances
 from .prosody import Prosody
 from .voice_file import TextVoice, find
 from .waveform_model import ExcitationStudent, ExcitationTeacher
+from .waveform_training import nll
 
 __all__ = [
     "CONDITIONS",
@@ -117,22 +117,19 @@ def likelihoods(
 ) -> dict[str, float]:
     """Nats per sample of held-out sound: of AR(16), of the flow without a network, of the teacher; and the
     KL of the student to it."""
-    total, plain, kl, count = 0.0, 0.0, 0.0, 0
+    kl = count = 0.0
     for clip in held_out:
-        batch = corpus.as_batch(clip, dither, teacher.spec)
-        e, log_det = teacher.excitation(batch)
-        total -= teacher.log_prob(batch).item()
-        plain -= (Normal(0, 1).log_prob(e).sum() + log_det).item()
-        noise = torch.randn(e.shape, generator=torch.Generator().manual_seed(0))
-        cond = student.conditioning(batch)
+        cond = student.conditioning(corpus.as_batch(clip, dither, teacher.spec))
+        noise = torch.randn(1, 1, cond.shape[-1], generator=torch.Generator().manual_seed(0))
         made, mean, log_scale = student.student(noise, cond)
         params = teacher.wavenet(made, cond)
         kl += conditional_kl(mean, log_scale, params, teacher.wavenet.head).sum().item()
-        count += e.numel()
+        count += noise.numel()
+    with_network, without = nll(teacher, held_out, dither)
     return {
         "AR(16)": linear_nll(train, held_out, 16, dither),
-        "linear prediction from the bands": plain / count,
-        "teacher": total / count,
+        "linear prediction from the bands": without,
+        "teacher": with_network,
         "KL of the student to the teacher": kl / count,
     }
 

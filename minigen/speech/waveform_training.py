@@ -6,16 +6,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from torch.distributions import Normal
 
 from .. import weights
 from ..data import Utterance
 from ..distillation import DistillationLoss
 from ..train import TrainConfig, Trainer
-from .corpus import Crops
+from .corpus import Crops, as_batch
 from .voice import part
-from .waveform_model import KINDS, ExcitationLikelihood, build
+from .waveform_model import KINDS, ExcitationLikelihood, ExcitationTeacher, build
 
-__all__ = ["averaged", "trained", "trainer"]
+__all__ = ["averaged", "nll", "trained", "trainer"]
 
 
 def trainer(recipe: dict, clips: Sequence[Utterance] | Crops, out: Path | str) -> Trainer:
@@ -57,3 +58,21 @@ def trained(path: Path | str):  # -> ExcitationTeacher | ExcitationStudent
     tensors, notes = averaged(path)
     recipe = notes["recipe"]
     return build(recipe["kind"].split()[1], tensors, recipe["model"])
+
+
+@torch.no_grad()
+def nll(
+    teacher: ExcitationTeacher, clips: Sequence[Utterance], dither: float
+) -> tuple[float, float]:
+    """Nats per sample of x under the teacher, and with N(0, 1) in the place of its network.
+
+    The phase is the sum of F0, which is what speaking has.
+    """
+    total = plain = count = 0.0
+    for clip in clips:
+        batch = as_batch(clip, dither, teacher.spec)
+        e, log_det = teacher.excitation(batch)
+        total -= teacher.log_prob(batch).item()
+        plain -= (Normal(0, 1).log_prob(e).sum() + log_det).item()
+        count += e.numel()
+    return total / count, plain / count

@@ -15,7 +15,6 @@ from .arfima import (
     ARFIMA,
     arfima_autocovariance,
     chain_rule,
-    fractional_difference,
     fractional_weights,
 )
 from .arima import ARIMA
@@ -48,7 +47,6 @@ __all__ = [
     "burg",
     "chain_rule",
     "difference",
-    "fractional_difference",
     "fractional_weights",
     "impulse_response",
     "levinson_durbin",

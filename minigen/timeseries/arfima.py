@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.linalg import solve_toeplitz
-from scipy.signal import fftconvolve, lfilter, lfiltic
+from scipy.signal import lfilter, lfiltic
 from scipy.special import gammaln, rgamma
 
 from ..compiled import compiled
@@ -27,7 +27,6 @@ __all__ = [
     "ARFIMA",
     "arfima_autocovariance",
     "chain_rule",
-    "fractional_difference",
     "fractional_weights",
 ]
 
@@ -46,19 +45,6 @@ def fractional_weights(d: float, n: int) -> np.ndarray:
     """
     k = np.arange(1, n)
     return np.cumprod(np.append(1.0, (k - 1 - d) / k)) + 0.0
-
-
-def fractional_difference(x: ArrayLike, d: float) -> np.ndarray:
-    """(1 - B)^d x, with zeros before the start of x: (n,) -> (n,). Undone by -d.
-
-    >>> x = np.array([1.0, 4.0, 9.0])
-    >>> fractional_difference(fractional_difference(x, 0.4), -0.4).round(6)
-    array([1., 4., 9.])
-    """
-    x = series(x, least=1, constant=True)
-    if not np.isfinite(d):
-        raise ValueError(f"d is a finite number, not {d}")
-    return fftconvolve(x, fractional_weights(d, len(x)))[: len(x)]
 
 
 def arfima_autocovariance(

@@ -227,6 +227,7 @@ MISTAKES = [
     ("halving_test", halving_trial(by=loudest), "one sample late"),
     ("halving_test", halving_trial(low=range(0, 2001, 100)), "refuses a filter of 61 taps"),
     ("halving_test", lambda halve: len(halve(np.zeros(9))) == 4, "refuses a filter"),
+    ("halving_test", lambda halve: len(halve(np.zeros(9))) == 5, "nothing filtered out"),
 ]
 
 

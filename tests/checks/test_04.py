@@ -174,7 +174,7 @@ MISTAKES = [
     ("units_of_likelihood", predicted(sides=math.log(2)), "higher or lower"),
     ("units_of_likelihood", predicted(sides=0), "higher or lower"),
     ("units_of_likelihood", predicted(louder=0.5908), "what lies beyond"),
-    ("units_of_likelihood", predicted(louder=0.9), "0.1 lies at"),
+    ("units_of_likelihood", predicted(louder=0.9), "Where does 0.1 lie"),
     ("transform_test", lambda *a: True, "they cancel"),
     ("transform_test", lambda *a: False, "refuses µ-law of one number"),
     ("transform_test", transform_trial(parts=("back", "sum")), "they cancel"),

@@ -84,7 +84,7 @@ def shares(base=2.0, own=1, entry=0, turned=False, normalised=True):
     return answer
 
 
-def enter(delay=1, bias=True, silence=False):
+def project(delay=1, bias=True, silence=False):
     def answer(codes, W, b):
         columns = W[:, codes].permute(1, 0, 2)
         if silence:
@@ -102,7 +102,7 @@ def table(w, levels, last=-1, first=-1.0):
 
 
 def one_hot(*names, **values):
-    return enter(**values), table
+    return project(**values), table
 
 
 def mixture(
@@ -161,6 +161,22 @@ def only_the_future(net, field, length):
     return not slope[:, 4:].any()
 
 
+def looks_back(each=torch.abs, join=lambda s: s.sum(0), turned=False, more=0, rest=False):
+    """The right number of samples, or with a part changed a wrong one."""
+
+    def answer(net, x, t, share):
+        x = x.clone().requires_grad_()
+        rows = [
+            torch.autograd.grad(one, x, retain_graph=True)[0][0, 0, :t] for one in net(x)[0, :, t]
+        ]
+        weight = join(each(torch.stack(rows))).abs()
+        back = (weight if turned else weight.flip(0)).cumsum(0)
+        share = 1 - share if rest else share
+        return int((back < share * back[-1]).sum()) + 1 + more
+
+    return answer
+
+
 SOLUTIONS = {
     "receptive_field": layers_for(),
     "causal_convolution": convolve,
@@ -171,6 +187,7 @@ SOLUTIONS = {
     "one_hot_input": one_hot(),
     "mixture_draw": mixture(),
     "backwards": foresees(),
+    "effective_field": looks_back(),
 }
 
 
@@ -232,9 +249,9 @@ MISTAKES = [
     ("one_hot_input", one_hot(delay=-1), "the wrong way"),
     ("one_hot_input", one_hot(silence=True), "not the one-hot of 0"),
     ("one_hot_input", one_hot(bias=False), "bias is missing"),
-    ("one_hot_input", (enter(), lambda w, n: table(w, n, last=0)), "last code"),
-    ("one_hot_input", (enter(), lambda w, n: table(w, n, first=0.0)), "not from 0 to 1"),
-    ("one_hot_input", (enter(), lambda w, n: table(w, n).T), "turned round"),
+    ("one_hot_input", (project(), lambda w, n: table(w, n, last=0)), "last code"),
+    ("one_hot_input", (project(), lambda w, n: table(w, n, first=0.0)), "not from 0 to 1"),
+    ("one_hot_input", (project(), lambda w, n: table(w, n).T), "turned round"),
     ("mixture_draw", mixture(order=(1, 0)), "the first number chooses"),
     ("mixture_draw", mixture(order=(0, 0)), "both chooses and draws"),
     ("mixture_draw", mixture(weights=heaviest), "always the heaviest"),
@@ -249,6 +266,14 @@ MISTAKES = [
     ("backwards", foresees(network="same"), "no linear filter"),
     ("backwards", foresees(network=-0.2), "expected a word"),
     ("backwards", lambda: 0.693, "one answer for each"),
+    ("effective_field", lambda net, x, t, share: net.receptive_field, "all that it can see"),
+    ("effective_field", looks_back(each=lambda s: s), "cancel"),
+    ("effective_field", looks_back(each=torch.square), "not their squares"),
+    ("effective_field", looks_back(join=lambda s: s[0]), "first parameter alone"),
+    ("effective_field", looks_back(turned=True), "from the oldest"),
+    ("effective_field", looks_back(more=-1), "too few"),
+    ("effective_field", looks_back(more=1), "too many"),
+    ("effective_field", looks_back(rest=True), "the rest"),
 ]
 
 

@@ -173,6 +173,16 @@ EQUIVALENT = {  # what is changed makes no difference, so they are right
     "7.wavenet.causal_convolution": [
         "convolve: 0 -> 1 (2)",
     ],
+    "7.wavenet.effective_field": [
+        "looks_back: 0 -> -1 (2)",
+        "looks_back: int((back < share * back[-1]).sum()) -> (back < share * back[-1]).sum()",
+        "looks_back: x.clone() -> x",
+        "looks_back: 0 -> -1 (3)",
+        "looks_back: 0 -> -1 (4)",
+        "looks_back: back < share * back[-1] -> back <= share * back[-1]",
+        "looks_back: 0 -> -1 (5)",
+        "looks_back: 0 -> -1 (6)",
+    ],
     "7.wavenet.mixture_draw": [
         "draw: u[:, :1] >= below -> u[:, :1] > below",
     ],

@@ -107,12 +107,12 @@ MISTAKES = [
     ("to_the_entropy", lambda series, dilations: [1], "library's names"),
     ("cached", again_and_again, "computed again"),
     ("cached", last_window, "computed again"),
-    ("cached", sample("            cache[n][slot] = h  # read before it is written", "            pass"), "right up to sample"),
+    ("cached", sample("            cache[n][slot] = h  # input t, over input t - d", "            pass"), "right up to sample"),
     ("cached", sample("t % d\n", "0\n"), "right up to sample"),
     ("cached", sample("log_scale.exp() * ", ""), "wrong"),
     ("cached", sample("noise[:, :, t]", "0 * noise[:, :, t]"), "wrong|means"),
-    ("cached", sample("name, 0) + mix(h, name)", "name) + mix(h, name, 0)"), "wrong"),
-    ("cached", sample("x[:, :, t - 1] if t else", "x[:, :, t - 2] if t > 1 else"), "right up to sample"),
+    ("cached", sample('.conv", 0) + mix(h, f"{name}.conv")', '.conv") + mix(h, f"{name}.conv", 0)'), "wrong"),
+    ("cached", sample("x[:, :, t - 1]", "x[:, :, t - 2]"), "right up to sample"),
     ("cached", sample(" / math.sqrt(2)", ""), "wrong"),
 ]  # fmt: skip
 SOLUTIONS = {name: reference(number) for name, number in NUMBERS.items()}

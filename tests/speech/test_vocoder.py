@@ -53,7 +53,7 @@ def test_features_hold_bands_voicing_and_pitch():
 def test_every_clip_is_brought_to_one_level():
     bare = data.spoken_digits()[0]
     clip = dataclasses.replace(bare, audio=np.float32(0.1) * bare.audio)
-    made = corpus.read(dataclasses.replace(SOURCE, names=(), name="spoken_digits", limit=3))
+    made = corpus.read(dataclasses.replace(SOURCE, limit=3))
     for one in (corpus.at_one_level(clip), *made):
         assert np.isclose(audio.speech_level(one.audio, 8000), corpus.LOUD, rtol=1e-2)
     silent = dataclasses.replace(clip, audio=np.zeros(8000, np.float32), phones=None, f0=None)
@@ -61,17 +61,20 @@ def test_every_clip_is_brought_to_one_level():
         corpus.at_one_level(silent)
 
 
-SOURCE = corpus.Source(8000, names=("spoken_digits",), mels=32)
+SOURCE = corpus.Source(8000, "spoken_digits", mels=32)
 
 
-def test_a_mixed_corpus_has_one_speaker_and_holds_out_what_each_part_does(monkeypatch):
+def test_several_corpora_have_one_speaker_and_holds_out_what_each_part_does(monkeypatch):
     words = [c for c in data.spoken_digits("rms") if "_p1.0" in c.name]
     said = [
         dataclasses.replace(c, name=f"{i % 10}_rms_{i // 10}", f0=None, phones=None)
         for i, c in enumerate(words * 2)
     ]
     monkeypatch.setattr(data, "fsdd", lambda: said)
-    train, kept = corpus.read_all(dataclasses.replace(SOURCE, names=("spoken_digits", "fsdd")))
+    parts = [
+        corpus.read_all(dataclasses.replace(SOURCE, name=n)) for n in ("spoken_digits", "fsdd")
+    ]
+    train, kept = (one + other for one, other in zip(*parts, strict=True))
     assert {c.speaker for c in train + kept} == {corpus.ANYBODY}
     assert sum(c.name.endswith(corpus.HELD_OUT) for c in kept) == 30
     assert sum(int(c.name[-1]) < 5 for c in kept if "_p" not in c.name) == len(kept) - 30 > 0

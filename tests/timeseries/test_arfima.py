@@ -155,13 +155,11 @@ def test_simulation_has_its_autocovariance():
     assert np.allclose(np.cov(paths.T), want, atol=0.05 * want[0, 0])
 
 
-def test_fractional_difference():
-    x = noise(50)
-    assert np.allclose(ts.fractional_difference(x, 1)[1:], np.diff(x))
-    assert np.allclose(ts.fractional_difference(x, 0), x)
-    both = ts.fractional_difference(ts.fractional_difference(x, 0.3), 0.7)
-    assert np.allclose(both, ts.fractional_difference(x, 1))
-    assert np.allclose(ts.fractional_difference(x, -1), np.cumsum(x))
+def test_fractional_weights_add_their_orders():
+    """(1 - B)^a (1 - B)^b = (1 - B)^(a + b); -1 is the running sum."""
+    a, b = ts.fractional_weights(0.3, 40), ts.fractional_weights(0.7, 40)
+    assert np.allclose(np.convolve(a, b)[:40], ts.fractional_weights(1.0, 40))
+    assert np.allclose(ts.fractional_weights(-1.0, 40), 1)
 
 
 @pytest.mark.parametrize(
@@ -178,7 +176,6 @@ def test_fractional_difference():
         (lambda: ARFIMA.from_parameters(0.6), "difference the series once"),
         (lambda: ts.arfima_autocovariance(0.5, 3), "not stationary"),
         (lambda: ts.arfima_autocovariance(0.1, 3, [1.2]), "not stationary"),
-        (lambda: ts.fractional_difference(NILE, np.nan), "finite"),
         (lambda: ts.chain_rule([1.0], NILE), "γ_99"),
     ],
 )
