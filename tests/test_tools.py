@@ -268,7 +268,9 @@ def test_only_what_changed_runs_again(book, tmp_path):
     assert not notebooks.only_text_changed(wanted, page), "other code must run"
     next(c for c in nb.cells if c.cell_type == "code").execution_count = None
     notebooks.write(nb, page)
-    assert not notebooks.only_text_changed(notebooks.expected(source)[0], page), "nor what never ran"
+    assert not notebooks.only_text_changed(notebooks.expected(source)[0], page), (
+        "nor what never ran"
+    )
 
 
 def test_exercise_is_blanked_and_solution_is_not(book):
