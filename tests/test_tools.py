@@ -248,14 +248,29 @@ def test_notebook_form(book):
 
 
 def test_only_what_changed_runs_again(book, tmp_path):
-    """A second run does nothing; a changed word in the text runs the page again."""
+    """A second run does nothing; a changed word in the text is written, and only changed code runs."""
     source = tmp_path / "book" / "source" / "07_page.md"
     shutil.copytree(book / "book", tmp_path / "book")
     assert notebooks.build(source, root=tmp_path) == []
     source.write_text(edit(PAGE, "One cell", "A cell"), encoding="utf-8")
     assert notebooks.check(root=tmp_path) != []
-    assert notebooks.build(source, root=tmp_path) == [tmp_path / "book" / "07_page.ipynb"]
+    page = tmp_path / "book" / "07_page.ipynb"
+    before = [c.outputs for c in read(page).cells if c.cell_type == "code"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(notebooks, "execute", lambda *_, **__: pytest.fail("the text alone changed"))
+        assert notebooks.build(source, root=tmp_path) == [page]
     assert notebooks.check(root=tmp_path) == []
+    assert [c.outputs for c in read(page).cells if c.cell_type == "code"] == before
+    nb = read(page)
+    wanted = notebooks.expected(source)[0]
+    assert notebooks.only_text_changed(wanted, page)
+    next(c for c in wanted.cells[1:] if c.cell_type == "code").source += "\n1 + 1"
+    assert not notebooks.only_text_changed(wanted, page), "other code must run"
+    next(c for c in nb.cells if c.cell_type == "code").execution_count = None
+    notebooks.write(nb, page)
+    assert not notebooks.only_text_changed(notebooks.expected(source)[0], page), (
+        "nor what never ran"
+    )
 
 
 def test_exercise_is_blanked_and_solution_is_not(book):

@@ -87,6 +87,7 @@ def distortion(mcd: Callable) -> None:
                 "c_0, the level, counts as well",
             ),
             (want / np.sqrt(2), "the factor 2 under the root is missing"),
+            (DB * np.mean(2 * squares.sum(0)), "the root is missing, frame by frame"),
             (want / DB, "in nepers: the factor 10 / ln 10 is missing"),
             (2 * want, "20 / ln 10 belongs to the form with ½ under the root: 10 / ln 10 here"),
             (

@@ -68,7 +68,7 @@ def cost_of_a_sample(count: Callable) -> None:
             (2 * step, "multiplications only: additions are not counted"),
             (
                 lambda got: got < L * layer,
-                "much is missing: the entry, every layer of every cycle, and the two products at the end",
+                "much is missing: the input projection, every layer of every cycle, and the two products at the end",
             ),
         ],
         "naive": [

@@ -67,6 +67,10 @@ def log_density(function: Callable) -> None:
         "log p(x)",
         1e-9,
         [
+            (
+                (-0.5 * (x * torch.exp(-s)) ** 2 - half - s).sum(1),
+                "the mean m is not taken away before the scale is undone",
+            ),
             ((-0.5 * z**2 - half).sum(1), "the log-determinant is missing: - Σ s"),
             ((-0.5 * z**2 - half + s).sum(1), "the log-determinant has the wrong sign"),
             ((-0.5 * z**2 - s).sum(1), "½ log 2π is missing, once for each sample"),

@@ -128,6 +128,10 @@ def inverse_flow(sample_and_invert: Callable) -> None:
             (autoregressive, "the network read x: that is the teacher, which has to wait"),
             ((z - mean) * (-log_scale).exp(), "this is the inverse map: x = z e^s + m"),
             (z * log_scale + mean, "multiply by e^s: the network gives the logarithm"),
+            (
+                z * (-log_scale).exp() + mean,
+                "divided by the scale: from noise to sound one multiplies",
+            ),
             ((z + mean) * log_scale.exp(), "the mean must not be scaled: x = z e^s + m"),
         ],
     )
@@ -296,6 +300,7 @@ def loudness(std_ratios: Callable) -> None:
 def whisper(std_of_best: Callable) -> None:
     """std_of_best(a (K,), sigma) -> the std of the white noise q with the smallest KL(q‖p)."""
     for a, sigma in (([0.9], 1.0), ([1.6, -0.8], 0.05), ([0.5, 0.2, -0.4], 2.0)):
+        words = ", ".join(map(str, a))
         a = torch.tensor(a).double()
         squares = a.square().sum()
         got = std_of_best(a, sigma)
@@ -307,7 +312,7 @@ def whisper(std_of_best: Callable) -> None:
         compare(
             got,
             sigma / (1 + squares).sqrt(),
-            f"std of the student of {a.tolist()}",
+            f"std of the student of a = {words}",
             1e-6,
             [
                 (sigma**2 / (1 + squares), "this is the variance: take the square root"),

@@ -91,6 +91,7 @@ def masked_network(network: Callable) -> None:
         hints = [
             (_variant(weights, x, last=seen, first=seen), "no mask is applied: every output sees every input"),
             (_variant(weights, x, last=seen), "the last layer has no mask: every output sees every input"),
+            (_variant(weights, x, last=lambda a, b: a < b), "the last mask is turned round: an output sees units of lower degrees"),
             (_variant(weights, x, last=lambda a, b: a >= b), "`>=` in the last mask: output t sees x_t itself"),
             (_variant(weights, x, first=lambda a, b: a > b), "`>` in a hidden layer: a unit of degree d may see degree d"),
             (_variant(weights, x, last=lambda a, b: a < b, first=lambda a, b: a <= b), "the masks are turned round: output t sees what comes after it"),
@@ -189,13 +190,19 @@ def both_ways(one_pass: Callable, in_steps: Callable, log_prob: Callable, sample
             (v * s.exp() + m, "this is the other direction: take m away, then divide by the scale"),
             ((v - m) * s.exp(), "multiplied by e^s: from here one divides"),
             (v * (-s).exp() - m, "m is taken away after the scaling: first m, then the scale"),
+            (v - m, "m is taken away, but nothing divided by e^s"),
+            (v * (-s).exp(), "divided by e^s, but m is not taken away before"),
+            ((v + m) * (-s).exp(), "m is added: take it away"),
+            ((-s).exp(), "this is e^-s alone, without v"),
         ]
-        compare(got[0], want[0], "`one_pass`: u", 1e-9, hints, quiet=number > 0)
+        last = ["u is (v - m) divided by e^s, of the m and s of v itself"]
+        compare(got[0], want[0], "`one_pass`: u", 1e-9, hints, otherwise=last.pop, quiet=number > 0)
         hints = [
             (-want[1], "the sign: u shrinks by e^s, so it is - Σ s"),
             (-s, "one for each column: sum over t"),
             (-s.mean(-1), "averaged over t: it is a sum"),
             (-s.sum(), "summed over the batch as well"),
+            (-s.sum(0), "summed over the batch: one number is wanted for each row, a sum over t"),
         ]
         compare(got[1], want[1], "its log-determinant", 1e-9, hints, quiet=number > 0)
         want = layer.inverse(v)
@@ -206,11 +213,36 @@ def both_ways(one_pass: Callable, in_steps: Callable, log_prob: Callable, sample
         hints = [
             (m + s.exp() * v, "the network is fed u: feed it the columns of v that are found"),
             (zero[0] + zero[1].exp() * v, "one pass from zeros: only the first column is right"),
+            *((_undone(net.net, v, rule), why) for rule, why in SLIPS),
         ]
-        compare(got[0], want[0], "`in_steps`: v", 1e-8, hints if dim > 1 else (), quiet=number > 0)
-        hints = [(-want[1], "the sign: this way it is + Σ s")]
+        last = ["column t of v is m_t + e^(s_t) u_t, of the m and s of the columns before it"]
+        compare(
+            got[0],
+            want[0],
+            "`in_steps`: v",
+            1e-8,
+            hints if dim > 1 else (),
+            otherwise=last.pop,
+            quiet=number > 0,
+        )
+        found = net.net(want[0])[1]
+        hints = [
+            (-want[1], "the sign: this way it is + Σ s"),
+            (found, "one for each column: sum over t"),
+            (
+                found.sum(0),
+                "summed over the batch: one number is wanted for each row, a sum over t",
+            ),
+        ]
         compare(got[1], want[1], "its log-determinant", 1e-8, hints, quiet=number > 0)
         _passes(used, dim + 1, "`in_steps`")
+    there = parts(in_steps(net, v), *names)
+    back = parts(one_pass(net, there[0]), *names)
+    require(
+        torch.allclose(back[0], v) and torch.allclose(back[1] + there[1], 0 * there[1]),
+        "there and back is where it began, and the two log-determinants cancel",
+        "there and back is not where it began",
+    )
     net, v = _net(_layer(5, 8)), torch.randn(1, 5, generator=generator).double()
     J = torch.autograd.functional.jacobian(lambda v: parts(one_pass(net, v), *names)[0], v)
     own = torch.linalg.slogdet(J[0, :, 0])[1]
@@ -218,6 +250,46 @@ def both_ways(one_pass: Callable, in_steps: Callable, log_prob: Callable, sample
     for kind in ("maf", "iaf"):
         _density(log_prob, sample, kind, half, generator)
     ok("so each reading has one fast direction, and it is not the same")
+
+
+SLIPS = (
+    (lambda m, s, u: m - s.exp() * u, "the noise is taken away: add it"),
+    (lambda m, s, u: m + 0 * u, "these are the means: add e^s times u"),
+    (lambda m, s, u: s.exp() * u, "m is missing"),
+    (lambda m, s, u: m + u, "u is not scaled by e^s"),
+    (lambda m, s, u: m + s.exp(), "e^s is added, without u"),
+    (lambda m, s, u: m + s * u, "u is scaled by s, its logarithm, in place of e^s"),
+    (
+        lambda m, s, u: (u - m) * (-s).exp(),
+        "this is the other map: from u to v it multiplies, then adds",
+    ),
+)
+
+
+def _undone(net: Callable, u: Tensor, rule: Callable) -> Tensor:
+    """Column after column of v by a rule of m, s and u, for hints."""
+    v = torch.zeros_like(u)
+    for t in range(u.shape[1]):
+        m, s = net(v)
+        v[:, t] = rule(m[:, t], s[:, t], u[:, t])
+    return v
+
+
+NOISE = "of the noise -½ z_t² - ½ log 2π is summed over t"
+
+
+def _of_noise(z: Tensor) -> list[tuple[Tensor, str]]:
+    """Wrong log-densities of white noise (B, D), for hints; the log-determinant is to be added."""
+    half = 0.5 * math.log(2 * math.pi)
+    return [
+        ((-0.5 * z**2 - half).mean(-1), f"the noise's is averaged over t: {NOISE}"),
+        ((-0.5 * z - half).sum(-1), f"z is not squared: {NOISE}"),
+        ((-0.5 * z**2 - 2 * half).sum(-1), f"log 2π without the ½: {NOISE}"),
+        ((-(z**2) - half).sum(-1), f"z² without the ½: {NOISE}"),
+        ((0.5 * z**2 - half).sum(-1), f"the sign of z²: {NOISE}"),
+        ((-0.5 * z**2 + half).sum(-1), f"the sign of ½ log 2π: {NOISE}"),
+        (0 * z.sum(-1), f"this is the log-determinant alone: {NOISE}"),
+    ]
 
 
 def _density(
@@ -242,9 +314,11 @@ def _density(
             (bare - noise[1], "the log-determinant has the wrong sign"),
             (want + dim * half, "½ log 2π is missing, once for each column"),
             (want / dim, "divided by D: it is a sum"),
+            *((wrong + noise[1], why) for wrong, why in _of_noise(noise[0])),
         ]
+        last = [f"{NOISE}; to this comes the log-determinant of the map from data to noise"] * 2
         name = kind.upper()
-        compare(got, want, f"{name}: log p(x)", 1e-8, hints, quiet=number > 0)
+        compare(got, want, f"{name}: log p(x)", 1e-8, hints, otherwise=last.pop, quiet=number > 0)
         net.passes = 0
         answer = parts(sample(net, x, kind), "x", "log p(x)")
         drawn = net.passes
@@ -256,9 +330,18 @@ def _density(
             (flow.log_prob(x), "this is the density at the noise: it is asked for at x"),
             ((-0.5 * x**2 - half).sum(-1), "this is the density of the noise: take the log-determinant away"),
             ((-0.5 * x**2 - half).sum(-1) + back[1], "the sign of the log-determinant"),
+            (-back[1], "this is the log-determinant alone"),
+            (back[1], "this is the log-determinant alone"),
+            *((bad - back[1], why) for bad, why in _of_noise(x)),
         ]  # fmt: skip
         compare(
-            answer[1], flow.log_prob(back[0]), f"{name}: log p of it", 1e-7, hints, quiet=number > 0
+            answer[1],
+            flow.log_prob(back[0]),
+            f"{name}: log p of it",
+            1e-7,
+            hints,
+            otherwise=last.pop,
+            quiet=number > 0,
         )
         _passes(used, 1 if kind == "maf" else dim + 1, f"{name}: log p(x)")
         _passes(drawn, dim + 1 if kind == "maf" else 1, f"{name}: a sample with its density")

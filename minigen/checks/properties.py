@@ -123,7 +123,7 @@ def mixed_reason(
         return None
     for value, name in zip(case, names, strict=True):
         value = value.detach().cpu().numpy() if hasattr(value, "detach") else value
-        if np.shape(value) != want.shape or not _numbers(value):
+        if not _numbers(value) or np.shape(value) != want.shape:
             continue
         sides = np.stack([np.ravel(want), np.ravel(value)], 1).astype(float)
         share, *_ = np.linalg.lstsq(sides, np.ravel(got).astype(float))

@@ -330,6 +330,7 @@ def rate(bits: Callable) -> None:
             (lambda got: not np.isfinite(got).all(), f"NaN or infinite values: {NO_USE}"),
             (50 * entropy * math.log(2), "nats, not bits: use the logarithm to base 2"),
             (entropy, "a code's bits; a second has 50 of them"),
+            (50 * entropy / 5, "an entropy is a sum over codes, weighted by p; this is a mean"),
             (-50 * entropy, "the sign: H = -Σ p log2 p"),
             (50 * _perplexity(counts), "this is the perplexity; its log2 is the entropy in bits"),
         ],
@@ -398,6 +399,7 @@ def bigrams(entropy: Callable) -> None:
                 "this is the entropy of a pair; subtract that of its first symbol",
             ),
             (right / math.log(2), "bits: use the natural logarithm"),
+            (conditional(pairs + 1), "counts start at 0, not at 1: only pairs that occur count"),
             (
                 np.mean(each),
                 "all rows weigh the same: weigh each by how often its symbol comes first",

@@ -379,8 +379,8 @@ def residual_shares(shares: Callable) -> None:
 
 
 @exercise("7.7", "a one-hot input")
-def one_hot_input(enter: Callable, table: Callable) -> None:
-    """enter(codes (B, T), W (R, levels), b (R,)) -> h (B, R, T);   table(w (R,), levels) -> W (R, levels)."""
+def one_hot_input(project: Callable, table: Callable) -> None:
+    """project(codes (B, T), W (R, levels), b (R,)) -> h (B, R, T);   table(w (R,), levels) -> W (R, levels)."""
     generator = torch.Generator().manual_seed(3)
 
     def case(B: int, T: int, R: int, levels: int) -> tuple:
@@ -395,7 +395,7 @@ def one_hot_input(enter: Callable, table: Callable) -> None:
     now, start = W[:, codes].permute(1, 0, 2), W[:, :1]  # (B, R, T), (R, 1)
     silence = torch.cat([start.expand(2, -1, -1), now[..., :-1]], -1) + b[:, None]
     agree(
-        enter,
+        project,
         right,
         [first, case(1, 1, 1, 2), case(3, 9, 5, 16), case(4, 2, 3, 256)],
         "h",
@@ -444,7 +444,7 @@ def one_hot_input(enter: Callable, table: Callable) -> None:
     codes, _, b = case(2, 30, 3, 16)
     w = torch.randn(3, generator=generator).double()
     y = wavenet.shift_right(head.compand(head.decode(codes, torch.float64)))[:, None]  # (B, 1, T)
-    same = torch.as_tensor(enter(codes, torch.as_tensor(table(w, 16)), b))[..., 1:]
+    same = torch.as_tensor(project(codes, torch.as_tensor(table(w, 16)), b))[..., 1:]
     require(
         torch.allclose(same, (w[:, None] * y + b[:, None])[..., 1:]),
         "with this table a one-hot input is the library's µ-law number",

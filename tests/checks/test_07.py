@@ -84,7 +84,7 @@ def shares(base=2.0, own=1, entry=0, turned=False, normalised=True):
     return answer
 
 
-def enter(delay=1, bias=True, silence=False):
+def project(delay=1, bias=True, silence=False):
     def answer(codes, W, b):
         columns = W[:, codes].permute(1, 0, 2)
         if silence:
@@ -102,7 +102,7 @@ def table(w, levels, last=-1, first=-1.0):
 
 
 def one_hot(*names, **values):
-    return enter(**values), table
+    return project(**values), table
 
 
 def mixture(
@@ -249,9 +249,9 @@ MISTAKES = [
     ("one_hot_input", one_hot(delay=-1), "the wrong way"),
     ("one_hot_input", one_hot(silence=True), "not the one-hot of 0"),
     ("one_hot_input", one_hot(bias=False), "bias is missing"),
-    ("one_hot_input", (enter(), lambda w, n: table(w, n, last=0)), "last code"),
-    ("one_hot_input", (enter(), lambda w, n: table(w, n, first=0.0)), "not from 0 to 1"),
-    ("one_hot_input", (enter(), lambda w, n: table(w, n).T), "turned round"),
+    ("one_hot_input", (project(), lambda w, n: table(w, n, last=0)), "last code"),
+    ("one_hot_input", (project(), lambda w, n: table(w, n, first=0.0)), "not from 0 to 1"),
+    ("one_hot_input", (project(), lambda w, n: table(w, n).T), "turned round"),
     ("mixture_draw", mixture(order=(1, 0)), "the first number chooses"),
     ("mixture_draw", mixture(order=(0, 0)), "both chooses and draws"),
     ("mixture_draw", mixture(weights=heaviest), "always the heaviest"),

@@ -137,6 +137,7 @@ MISTAKES = [
     ("log_density", lambda x, net: log_density(x, net, det=0.0), "is missing: - Σ s"),
     ("log_density", lambda x, net: log_density(x, net, det=1.0), "wrong sign"),
     ("log_density", lambda x, net: log_density(x, net, half=0.0), "once for each sample"),
+    ("log_density", lambda x, net: log_density(x, lambda x: (0, net(x)[1])), "not taken away"),
     ("log_density", lambda x, net: log_density(x, net) / 3, "averaged over time"),
     ("log_density", lambda x, net: log_density(x, net).sum(), "one value for each row"),
     ("sample", lambda z, net: in_one_pass(z, net, torch.zeros_like(z)), "from zeros"),

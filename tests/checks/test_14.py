@@ -168,6 +168,7 @@ MISTAKES = [
     ("inverse_flow", teacher_like, "has to wait"),
     ("inverse_flow", both(lambda z, m, s: (z - m) * (-s).exp()), "inverse map"),
     ("inverse_flow", both(lambda z, m, s: z * s + m), "gives the logarithm"),
+    ("inverse_flow", both(lambda z, m, s: z * (-s).exp() + m), "one multiplies"),
     ("inverse_flow", both(lambda z, m, s: (z + m) * s.exp()), "must not be scaled"),
     ("inverse_flow", both(right, one_pass), "in one pass"),
     ("inverse_flow", both(right, lambda net, x: x), "undo the scale"),

@@ -146,6 +146,7 @@ MISTAKES = [
     ("distortion", lambda *v: mcd(*v, first=0), "c_0, the level, counts"),
     ("distortion", lambda *v: mcd(*v, factor=1), "factor 2"),
     ("distortion", lambda *v: mcd(*v, scale=1), "nepers"),
+    ("distortion", of_speech(lambda d: DB * 2 * np.sum(d**2, axis=0).mean()), "root is missing"),
     ("distortion", lambda *v: mcd(*v, scale=2 * DB), "10 / ln 10 here"),
     (
         "distortion",
