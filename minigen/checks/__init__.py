@@ -30,9 +30,11 @@ __all__ = [
     "mixtures",
     "neural_autoregression",
     "parallel_wavenet",
+    "project_capstone",
     "project_maf_iaf",
     "project_student",
     "project_vocoder",
+    "project_vqvae",
     "project_wavenet",
     "sound",
     "vae",
@@ -58,8 +60,10 @@ CHAPTERS = (
     "evaluation",
     "project_vocoder",
     "project_wavenet",
+    "project_vqvae",
     "project_maf_iaf",
     "project_student",
+    "project_capstone",
 )
 
 
