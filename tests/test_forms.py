@@ -10,6 +10,7 @@ import zipfile
 from pathlib import Path
 
 import forms
+import lock
 import numpy as np
 import pypdf
 import pytest
@@ -138,3 +139,9 @@ def test_pages_offer_the_forms_and_the_workflow_makes_them():
     )
     workflow = (ROOT / ".github" / "workflows" / "book.yml").read_text(encoding="utf-8")
     assert workflow.index("make offline") < workflow.index("upload-pages-artifact")
+
+
+def test_what_make_offline_installs_is_pinned_and_enough():
+    found, missing = lock.brought_by(lock.names() + lock.names(part="forms"))
+    assert not missing - lock.pins().keys() and found.keys() <= lock.pins().keys()
+    assert {"numpy", "soundfile", "playwright"} <= found.keys() and "torch" not in found

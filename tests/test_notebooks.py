@@ -63,10 +63,7 @@ def test_outputs_name_no_place_on_this_machine(path):
     assert not leaked
 
 
-NARROW = [p for p in PAGES if p.parent.name == "book" or re.match(r"0[1-5]_", p.name)]
-
-
-@pytest.mark.parametrize("path", NARROW, ids=name)
+@pytest.mark.parametrize("path", PAGES, ids=name)
 def test_no_line_of_code_scrolls_sideways(path):
     shown = code_cells(path)[1:]  # the set-up is folded away
     lines = [line for cell in shown for line in cell["source"].split("\n")]

@@ -36,6 +36,7 @@ STRONGER = {
     (0xE6, 0x9F, 0x00): (0xBC, 0x7F, 0x00),
     (0x56, 0xB4, 0xE9): (0x2E, 0x91, 0xCB),
 }
+PHONE = 82.5  # pixels for an inch of a figure on a phone: text of 10 pt is then 11.5 px high
 CLIP_PICTURE = (400, 176)  # what minigen.notebook.listen draws
 FEWER_COLOURS_IF = 0.6  # of the bytes, or less
 
@@ -154,7 +155,8 @@ def media_to_files(text: str, site: Path, to_root: str) -> str:
         source = f'src="{to_root}_media/{path.name}"'
         if kind == "image/png":
             image = Image.open(io.BytesIO(content))
-            size = f'width="{image.width}" height="{image.height}"'
+            inches = image.width / image.info.get("dpi", (110, 110))[0]
+            size = f'width="{image.width}" height="{image.height}" style="--phone:{PHONE * inches:.0f}px"'
             return f'{source} {size}{axis(image)} loading="lazy"{rest}'
         samples, rate = samples_of(content)
         seconds = len(samples) / rate

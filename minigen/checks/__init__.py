@@ -30,6 +30,7 @@ __all__ = [
     "mixtures",
     "neural_autoregression",
     "parallel_wavenet",
+    "project_capstone",
     "project_maf_iaf",
     "project_student",
     "project_vocoder",
@@ -62,6 +63,7 @@ CHAPTERS = (
     "project_vqvae",
     "project_maf_iaf",
     "project_student",
+    "project_capstone",
 )
 
 

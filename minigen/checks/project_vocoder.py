@@ -25,7 +25,6 @@ WITHOUT = tuple(
         "lpc_analysis",
         "lpc_excitation",
         "lpc_synthesis",
-        "pitch",
         "levinson_durbin",
         "pacf",
     )

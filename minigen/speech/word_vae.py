@@ -20,10 +20,9 @@ from scipy.fft import dct
 from torch import Tensor
 
 from .. import weights
-from ..audio import FLOOR, mel_cepstrum, mel_filterbank, mel_spectrogram
+from ..audio import FLOOR, mel_cepstrum, mel_filterbank, mel_spectrogram, pitch
 from ..audio.source_filter import FRAME, continuous_log_f0, vocode
 from ..data import Utterance
-from ..timeseries import pitch
 from ..vae import VAE
 from . import waveform_model
 from .corpus import LOUD
@@ -138,7 +137,7 @@ def measure(sound: np.ndarray) -> Measured:
     cepstrum = mel_cepstrum(sound, RATE).T  # (N, 25)
     level = cepstrum[:, 0] * 20 / np.log(10) / np.sqrt(32)  # dB, as the transform is orthonormal
     loud = np.flatnonzero(level > level.max() - 35)
-    f0 = pitch(np.asarray(sound, dtype=float), RATE)
+    f0 = pitch.f0(sound, RATE)
     voiced = f0[f0 > 0]
     return Measured(
         float((loud[-1] - loud[0] + 1) * FRAME),

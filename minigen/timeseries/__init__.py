@@ -30,7 +30,7 @@ from .correlation import (
     step_down,
 )
 from .kalman import Filtered, StateSpace
-from .lpc import LPC, lpc, lpc_analysis, lpc_excitation, lpc_synthesis, pitch
+from .lpc import LPC, lpc, lpc_analysis, lpc_excitation, lpc_synthesis
 
 __all__ = [
     "AR",
@@ -57,6 +57,5 @@ __all__ = [
     "lpc_synthesis",
     "pacf",
     "partial_to_ar",
-    "pitch",
     "step_down",
 ]

@@ -16,7 +16,7 @@ from scipy.signal import lfilter, lfiltic
 
 from .correlation import levinson_durbin, series, whole
 
-__all__ = ["LPC", "lpc", "lpc_analysis", "lpc_excitation", "lpc_synthesis", "pitch"]
+__all__ = ["LPC", "lpc", "lpc_analysis", "lpc_excitation", "lpc_synthesis"]
 
 
 def _sound(x: ArrayLike, name: str = "x") -> np.ndarray:
@@ -160,44 +160,3 @@ def lpc_excitation(
     voiced = step > 0
     out[voiced] = pulses[voiced] / np.sqrt(step[voiced])
     return out * np.repeat(gain, hop)
-
-
-def pitch(
-    x: ArrayLike, rate: int, hop: int = 80, low: float = 70.0, high: float = 400.0
-) -> np.ndarray:
-    """F0 in Hz for every `hop` samples, 0 where the sound does not repeat, (ceil(T / hop),).
-
-    The lag at which a frame of two and a half longest periods is most like itself, by the correlation of
-    its two ends; voiced if that is above 0.6 and the frame is not quiet. A simple tracker: it errs at
-    onsets, and now and then by an octave.
-
-    Args:
-        x: (T,). rate: Hz. low, high: the range of F0 in Hz.
-    """
-    x = _sound(x)
-    whole("rate", rate), whole("hop", hop)
-    if not 0 < low < high <= rate / 4:
-        raise ValueError(f"need 0 < low < high <= rate / 4, not {low=}, {high=}, {rate=}")
-    longest, shortest = int(rate / low), int(rate / high)
-    width, n = int(2.5 * longest), -(-len(x) // hop)
-    before = (width - hop) // 2
-    padded = np.zeros(max((n - 1) * hop + width, before + len(x)))
-    padded[before : before + len(x)] = x
-    f0, loud = np.zeros(n), 0.03 * np.sqrt(np.mean(x**2)) + 1e-9
-    for i in range(n):
-        frame = padded[i * hop : i * hop + width]
-        frame = frame - frame.mean()
-        if np.sqrt(np.mean(frame**2)) < loud:
-            continue
-        power = np.append(0.0, np.cumsum(frame**2))
-        lags = np.arange(shortest, longest + 1)
-        products = np.array([frame[k:] @ frame[: width - k] for k in lags])
-        ends = np.sqrt((power[-1] - power[lags]) * power[width - lags])
-        likeness = products / np.maximum(ends, 1e-12)
-        peaks = (
-            np.flatnonzero((likeness[1:-1] >= likeness[:-2]) & (likeness[1:-1] > likeness[2:])) + 1
-        )
-        if len(peaks) and likeness[peaks].max() > 0.6:
-            good = peaks[likeness[peaks] > 0.92 * likeness[peaks].max()]
-            f0[i] = rate / lags[good[0]]  # the shortest of the good ones: not an octave too low
-    return f0

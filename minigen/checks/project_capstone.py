@@ -1,0 +1,234 @@
+"""Checks for project F: a corpus divided, a report that is fair, and a voice that stands in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from .. import metrics
+from ..audio import fit_length
+from ..data import SPEAKERS, Utterance, spoken_digits
+from ..speech.corpus import held_out_speaker_words
+from .core import CheckFailed, exercise, ok, parts, require
+
+__all__ = ["report", "split", "voice"]
+
+RATE = 8000
+MEASURES = ("mcd", "log_mel", "std_ratio")
+MCD, CENTS, NAMED = 5.5, 50.0, 10  # dB, cents, of twelve words
+CLOSED = (
+    "minigen.data.spoken_digits",
+    "minigen.weights.load",
+)  # recordings, and what learned from them
+
+
+def muted(clip: Utterance) -> Utterance:
+    """A clip without its sound: text, speaker, phones with their times and F0 are left."""
+    return replace(clip, audio=np.zeros_like(clip.audio))
+
+
+def folds() -> list[tuple[list[Utterance], list[Utterance]]]:
+    """Twice: clips to learn from, and of six speaker-words that are not among them one clip each."""
+    parts = [held_out_speaker_words(spoken_digits(), fold) for fold in (0, 1)]
+    return [(train, [c for c in out if "_t1.0_p1.0" in c.name]) for train, out in parts]
+
+
+def scores(make: Callable, held: Sequence[Utterance], seed: int = 0) -> dict[str, float]:
+    """What `metrics.compare` says of a voice on clips that it sees muted, and how many words are named rightly.
+
+    The recogniser knows other recordings of the same speaker, at other tempi.
+    """
+    made = [np.asarray(make(muted(clip), seed), dtype=float) for clip in held]
+    found = metrics.compare(made, [clip.audio for clip in held], RATE)
+    known = {s: [c for c in spoken_digits(s) if "_t1.0_" not in c.name] for s in SPEAKERS}
+    judges = {s: metrics.DigitRecogniser(clips) for s, clips in known.items()}
+    named = sum(judges[c.speaker](x) == c.text for x, c in zip(made, held, strict=True))
+    return found | {"named": named}
+
+
+# ---------------------------------------------------------------- F.1
+
+
+def _corpora() -> list[tuple[list[Utterance], float]]:
+    clips = spoken_digits()
+    order = np.random.default_rng(0).permutation(len(clips))
+    two = [c for c in clips if c.speaker != "rms"]
+    gaps = [clips[k] for k in order[:200]]  # not every speaker says every word equally often
+    return [(clips, 0.2), ([clips[k] for k in order], 0.2), (two, 0.1), (gaps, 0.2)]
+
+
+@exercise("F.1", "what is held out", own_chance=True)
+def split(split: Callable) -> None:
+    """split(clips, share) -> (clips to learn from, clips held out), lists of the given clips."""
+    pair = lambda clip: (clip.speaker, clip.text)
+    results = []
+    for clips, share in _corpora():
+        train, out = parts(split(list(clips), share), "training", "held out")
+        names = [clip.name for clip in [*train, *out]]
+        if sorted(names) != sorted(clip.name for clip in clips):
+            raise CheckFailed(
+                "✗ the parts: together they must hold each clip once; "
+                f"{len(names)} clips came back of {len(clips)}, {len(set(names))} different ones"
+            )
+        if both := {pair(c) for c in train} & {pair(c) for c in out}:
+            speaker, word = min(both)
+            raise CheckFailed(
+                f"✗ held out: {word!r} by {speaker} is in both parts, in different clips. A model that has "
+                "learned one of them knows the other: hold out all that a speaker says of a word"
+            )
+        for what, value in (("word", lambda c: c.text), ("speaker", lambda c: c.speaker)):
+            if lost := {value(c) for c in clips} - {value(c) for c in train}:
+                raise CheckFailed(
+                    f"✗ training: no clip of the {what} {min(lost)!r} is left to learn from: what "
+                    "is held out shall be a new combination, not a new word or a stranger"
+                )
+        if {c.speaker for c in out} != {c.speaker for c in clips}:
+            raise CheckFailed(
+                "✗ held out: every speaker needs words there, or nobody knows how he does"
+            )
+        if not share / 2 <= len(out) / len(clips) <= 2 * share:
+            raise CheckFailed(
+                f"✗ the share: {share:.0%} of the clips were asked for, {len(out) / len(clips):.0%} are held out"
+            )
+        results.append({clip.name for clip in out})
+    ok("each clip is in one part, and no speaker-word in both")
+    ok("every word and every speaker is left to learn from")
+    require(
+        results[0] == results[1],
+        "the order of the clips does not matter",
+        "the same clips in another order are divided otherwise: your figures would depend on how a folder is "
+        "listed. Go by what the clips say, not by where they stand",
+    )
+
+
+# ---------------------------------------------------------------- F.2
+
+
+def _report(
+    rows: dict[str, Callable],
+    clips: Sequence[Utterance],
+    seeds: Sequence[int],
+    floor: Callable,
+    given: Callable = muted,
+) -> dict[str, dict[str, tuple[float, float]]]:
+    found, real = {}, [clip.audio for clip in clips]
+    for name, make in {**rows, "floor": floor}.items():
+        seen = clips if name == "floor" else [given(clip) for clip in clips]
+        runs = [metrics.compare([make(c, s) for c in seen], real, RATE) for s in seeds]
+        values = {m: [run[m] for run in runs] for m in MEASURES}
+        found[name] = {m: (np.mean(v), np.std(v, ddof=1)) for m, v in values.items()}
+    return found
+
+
+def _noise(level: float) -> Callable:
+    """What is there, and noise: of a muted clip noise alone."""
+
+    def make(clip: Utterance, seed: int) -> np.ndarray:
+        rng = np.random.default_rng(seed + len(clip.audio))
+        return clip.audio + level * np.exp(rng.normal()) * rng.normal(size=len(clip.audio))
+
+    return make
+
+
+@exercise("F.2", "a report")
+def report(report: Callable) -> None:
+    """report(rows, clips, seeds, floor) -> {name: {measure: (mean, spread)}}."""
+    held = folds()[0][1]
+    cases = [
+        ({"loud": _noise(0.1), "faint": _noise(0.003)}, held[:3], [0, 1, 2]),
+        ({"one": _noise(0.05)}, held[3:5], [5, 7]),
+    ]
+    for rows, clips, seeds in cases:
+        want = _report(rows, clips, seeds, _noise(0.001))
+        leaked = _report(rows, clips, seeds, _noise(0.001), lambda clip: clip)
+        got = report(dict(rows), list(clips), list(seeds), _noise(0.001))
+        if not isinstance(got, dict) or set(got) != set(want):
+            listed = ", ".join(map(str, got)) if isinstance(got, dict) else type(got).__name__
+            raise CheckFailed(
+                f"✗ the rows: expected {', '.join(want)}, got {listed}. The floor is a row, too: without "
+                "it nobody can read the others"
+            )
+        for name, row in want.items():
+            for measure, (mean, spread) in row.items():
+                try:
+                    m, s = (float(v) for v in got[name][measure])
+                except (KeyError, TypeError, ValueError):
+                    raise CheckFailed(
+                        f"✗ {name}: expected {', '.join(MEASURES)}, each with a mean and a spread"
+                    ) from None
+                if why := _wrong(m, s, mean, spread, leaked[name][measure][0], name, len(seeds)):
+                    raise CheckFailed(f"✗ {measure} of {name!r}: {why}")
+    ok("voices get muted clips, the floor gets the recording")
+    ok(f"mean and spread over seeds are right, for {', '.join(MEASURES)}")
+
+
+def _wrong(
+    m: float, s: float, mean: float, spread: float, leaked: float, name: str, n: int
+) -> str | None:
+    """What is wrong with a mean m and a spread s."""
+    near = lambda a, b: np.isclose(a, b, rtol=1e-6)
+    if near(m, mean) and near(s, spread):
+        return None
+    if name != "floor" and near(m, leaked):
+        return "the voice gets the recording that it is compared with: mute the clip first"
+    if np.isclose(s, 0):
+        return "there is no spread: has every seed been used, each for a draw of its own?"
+    if not near(m, mean):
+        why = "; is the floor muted? It is made of the recording" if name == "floor" else ""
+        return f"expected a mean over clips and seeds of {mean:.4f}, got {m:.4f}{why}"
+    if near(s, spread * np.sqrt(1 - 1 / n)):
+        return (
+            f"the squares are divided by the number of seeds, {n}, but their own mean was taken away: divide "
+            "by one less (ddof=1)"
+        )
+    return (
+        f"expected a spread of {spread:.4f}, got {s:.4f}: it is the luck of the noise that is asked for, so "
+        "the standard deviation over seeds of the mean over clips"
+    )
+
+
+# ---------------------------------------------------------------- F.3
+
+
+@exercise("F.3", "a voice of your own", forbid=CLOSED)
+def voice(learn: Callable) -> None:
+    """learn(train) -> make(clip, seed) -> waveform (T,): of a muted clip."""
+    made, held, named = [], [], 0
+    for train, out in folds():
+        make = learn(list(train))
+        if not callable(make):
+            raise CheckFailed(f"✗ learn: return a function make(clip, seed), not {make!r:.40}")
+        for clip in out:
+            x = np.asarray(make(muted(clip), 0), dtype=float)
+            if x.ndim != 1 or not np.isfinite(x).all():
+                raise CheckFailed(
+                    f"✗ {clip.text!r}: expected a waveform (T,) of finite numbers, not {x.shape}"
+                )
+            if abs(len(x) / len(clip.audio) - 1) > 0.1:
+                raise CheckFailed(
+                    f"✗ {clip.text!r}: {len(x) / RATE:.2f} s of sound, but its phones last {clip.duration:.2f} s"
+                )
+            made.append(x), held.append(clip)
+        named += scores(lambda clip, seed, make=make: make(clip, seed), out)["named"]
+    found = metrics.compare([fit_length(x, len(c.audio)) for x, c in zip(made, held, strict=True)],
+                            [c.audio for c in held], RATE)  # fmt: skip
+    ok("twelve speaker-words that it never had come back, as long as they should be")
+    require(
+        found["f0"] <= CENTS,
+        f"F0 is off by {found['f0']:.0f} cents in the median",
+        f"F0 is off by {found['f0']:.0f} cents in the median, where {CENTS:.0f} are allowed: does the source "
+        "follow clip.f0, one value each 10 ms?",
+    )
+    require(
+        found["mcd"] <= MCD,
+        f"mel-cepstral distortion {found['mcd']:.2f} dB",
+        f"mel-cepstral distortion {found['mcd']:.2f} dB, where {MCD} are allowed: the mean spectrum of a speaker "
+        "has some 9. Does the spectrum follow the phones, and their place in time?",
+    )
+    require(
+        named >= NAMED,
+        f"{named} of {len(held)} words are named rightly",
+        f"only {named} of {len(held)} words are named rightly, where {NAMED} should be",
+    )
