@@ -40,7 +40,6 @@ EQUIVALENT = {  # what is changed makes no difference, so they are right
     "1.sound.halving_test": [
         "is_right: 8000 -> 8001",
         "is_right: np.cos(2 * np.pi * hz * t + 1) -> np.sin(2 * np.pi * hz * t + 1)",
-        "is_right: 2001 -> 2002",
         "is_right: range(2400, 4000, 100) -> range(2400, 4000, 100 - 1)",
         "is_right: 1601 -> 1602",
         "is_right: 2400 -> 2401",
