@@ -434,6 +434,7 @@ def forecast_spread(function: Callable) -> None:
                 "ψ_0 = 1 is missing: one step ahead the error is ε itself",
             ),
             (sigma * np.abs(np.cumsum(psi[:h])), "variances add up: square ψ before summing"),
+            (sigma * np.cumsum(np.abs(psi[:h])), "standard deviations are added: variances add up"),
             (np.sqrt(np.cumsum(psi[:h] ** 2)), "σ is missing"),
             (
                 sigma**2 * np.sqrt(np.cumsum(psi[:h] ** 2)),

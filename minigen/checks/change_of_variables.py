@@ -432,10 +432,8 @@ def units_of_likelihood(prediction: Callable) -> None:
                 float((samples.abs() > 0.1).double().mean()),
                 0.01,
                 (
-                    (
-                        "on the µ-law scale the noise is uniform. Where does 0.1 lie on that scale, by the formula "
-                        "of chapter 1? Larger is what lies beyond"
-                    ),
+                    "on the µ-law scale the noise is uniform. Where does 0.1 lie on that scale, by the formula "
+                    "of chapter 1? Larger is what lies beyond"
                 ),
             ),
         },

@@ -258,6 +258,10 @@ def linear_upsampling(linear: Callable) -> None:
                     "half a frame early: the value belongs to the centre of the frame, not its start",
                 ),
                 (
+                    lines(samples + 0.5, np.arange(n) * hop),
+                    "half a frame early: the value of frame n is put at its start, not at its centre",
+                ),
+                (
                     lines(samples, (np.arange(n) + 0.5) * hop),
                     "half a sample late: sample t has its centre at t + ½",
                 ),
@@ -541,5 +545,6 @@ def upsampling_test(is_right: Callable) -> None:
             for sizes in ((2, 9, 8), (3, 8, 5))
             for bug, what in bugs.items()
         ],
-        "a constant stays what it is, a frame spreads evenly around its own centre, features stay apart",
+        "a constant stays what it is, a frame that is neither the first nor the last spreads evenly around its own "
+        "centre, features stay apart",
     )

@@ -340,7 +340,7 @@ def finds_bugs(
     >>> halves = [((lambda x: x / 2,), "a half")], [((lambda x: x - 2,), "it subtracts")], "f(x) = x / 2"
     >>> finds_bugs(lambda f: f(6) == 3, *halves)
     ✓ your test passes a half
-    ✓ it finds 1 planted bug
+    ✓ it finds the planted bug
     >>> finds_bugs(lambda f: f(4) == 2, *halves)
     Traceback (most recent call last):
         ...
@@ -362,7 +362,8 @@ def finds_bugs(
     for arguments, wrong in bugs:
         if verdict(arguments):
             raise CheckFailed(f"✗ your test passes one with a bug: {wrong}")
-    ok(f"it finds {len(bugs)} planted bug{'s' * (len(bugs) > 1)}")
+    kinds = len({wrong for _, wrong in bugs})
+    ok(f"it finds all {kinds} planted bugs" if kinds > 1 else "it finds the planted bug")
 
 
 def predicts(prediction: Callable, questions: Mapping[str, tuple[float | str, float, str]]) -> None:
@@ -389,8 +390,10 @@ def predicts(prediction: Callable, questions: Mapping[str, tuple[float | str, fl
         if word != isinstance(guess, str):
             kind = "a word" if word else "a number"
             raise CheckFailed(f"✗ {question}: expected {kind}, got {guess!r}")
-        close = guess == truth if word else abs(guess - truth) <= tolerance * abs(truth)
-        run = truth if word else f"{truth:.4g}"
+        close = (
+            guess.strip().lower() == truth if word else abs(guess - truth) <= tolerance * abs(truth)
+        )
+        guess, run = (guess, truth) if word else (f"{guess:.4g}", f"{truth:.4g}")
         require(
             close,
             f"{question}: you predicted {guess}, and the run gives {run}",

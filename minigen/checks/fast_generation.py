@@ -143,6 +143,10 @@ def ring_memory(make: Callable) -> None:
         reverse = [row[::-1] for row in want]
         hints = [
             (late, "one too old: delay 0 is the newest, which was just pushed"),
+            (
+                [[row[-1], *row[:-1]] for row in want],
+                "one too new: delay 0 is what was just pushed, not the slot that is written next",
+            ),
             (early, "one too new: count back from the value that was just pushed"),
             (first, "before the start there is silence: zeros, not the first value"),
         ]

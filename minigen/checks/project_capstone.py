@@ -99,7 +99,8 @@ def split(split: Callable) -> None:
         results[0] == results[1],
         "the order of the clips does not matter",
         "the same clips in another order are divided otherwise: your figures would depend on how a folder is "
-        "listed. Go by what the clips say, not by where they stand",
+        "listed. Go by what the clips say, not by where they stand (a set of strings has another order in every "
+        "run: sort it)",
     )
 
 
@@ -143,6 +144,7 @@ def report(report: Callable) -> None:
     for rows, clips, seeds in cases:
         want = _report(rows, clips, seeds, _noise(0.001))
         leaked = _report(rows, clips, seeds, _noise(0.001), lambda clip: clip)
+        alone = [_report(rows, [clip], seeds, _noise(0.001)) for clip in clips]
         got = report(dict(rows), list(clips), list(seeds), _noise(0.001))
         if not isinstance(got, dict) or set(got) != set(want):
             listed = ", ".join(map(str, got)) if isinstance(got, dict) else type(got).__name__
@@ -158,14 +160,16 @@ def report(report: Callable) -> None:
                     raise CheckFailed(
                         f"✗ {name}: expected {', '.join(MEASURES)}, each with a mean and a spread"
                     ) from None
-                if why := _wrong(m, s, mean, spread, leaked[name][measure][0], name, len(seeds)):
+                single = np.mean([each[name][measure][0] for each in alone])
+                other = leaked[name][measure][0], single
+                if why := _wrong(m, s, mean, spread, *other, name, len(seeds)):
                     raise CheckFailed(f"✗ {measure} of {name!r}: {why}")
     ok("voices get muted clips, the floor gets the recording")
     ok(f"mean and spread over seeds are right, for {', '.join(MEASURES)}")
 
 
 def _wrong(
-    m: float, s: float, mean: float, spread: float, leaked: float, name: str, n: int
+    m: float, s: float, mean: float, spread: float, leaked: float, single: float, name: str, n: int
 ) -> str | None:
     """What is wrong with a mean m and a spread s."""
     near = lambda a, b: np.isclose(a, b, rtol=1e-6)
@@ -173,6 +177,10 @@ def _wrong(
         return None
     if name != "floor" and near(m, leaked):
         return "the voice gets the recording that it is compared with: mute the clip first"
+    if near(m, single) and not near(mean, single):
+        return (
+            "averaged clip by clip: of std_ratio `metrics.compare` takes the median over the clips"
+        )
     if np.isclose(s, 0):
         return "there is no spread: has every seed been used, each for a draw of its own?"
     if not near(m, mean):
@@ -185,7 +193,7 @@ def _wrong(
         )
     return (
         f"expected a spread of {spread:.4f}, got {s:.4f}: it is the luck of the noise that is asked for, so "
-        "the standard deviation over seeds of the mean over clips"
+        "the standard deviation over seeds of what `metrics.compare` says of all clips"
     )
 
 

@@ -175,6 +175,10 @@ def moving_averages(update: Callable) -> None:
             (count + (1 - decay) * counts, "the old count must fade: multiply it by γ"),
             (decay * count + counts, "the new count weighs 1 - γ"),
             (
+                (new_count + smoothing) * whole / (whole + 5 * smoothing),
+                "this is the smoothed count, which only divides: N itself is returned",
+            ),
+            (
                 torch.where(seen, new_count, count),
                 "a code that nobody chose fades, too: or it never shows that it is dead",
             ),

@@ -100,7 +100,7 @@ MISTAKES = [
     ("report", but("report", 'clips if name == "floor" else muted', "muted"), "is the floor muted"),
     ("report", but("report", "make(clip, seed)", "make(clip, 0)"), "no spread"),
     ("report", but("report", ", ddof=1", ""), r"ddof=1"),
-    ("report", pooled, "over seeds of the mean over clips"),
+    ("report", pooled, "the luck of the noise"),
     ("report", but("report", '{**rows, "floor": floor}', "rows"), "The floor is a row"),
     ("report", but("report", "np.mean(values)", "np.median(values)"), "expected a mean"),
     ("report", but("report", '"log_mel", ', ""), "expected mcd, log_mel, std_ratio"),
@@ -139,3 +139,14 @@ def test_another_style_of_voice_passes(capsys):
     assert "is solved" in capsys.readouterr().out
     clip = checks.folds()[0][1][0]
     assert not checks.muted(clip).audio.any() and clip.audio.any()
+
+
+def test_the_median_over_clips_is_not_their_mean():
+    """What compare says of all clips together is not the mean of what it says of each."""
+    name = "values = [run[measure] for run in runs]  # one a seed"
+    change = (
+        "values = [np.mean([metrics.compare([x], [r], 8000)[measure] for x, r in zip(xs, real)])"
+        " for xs in made]"
+    )
+    with pytest.raises(checks.CheckFailed, match="of std_ratio .* takes the median"):
+        checks.report(but("report", name, change))
