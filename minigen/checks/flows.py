@@ -380,7 +380,7 @@ class _Planted:
             return log_det / x.shape[-1]
         if self.bug == "tails":
             return torch.where(x.abs().amax(-1) > 3, 0.0, log_det)
-        return log_det
+        return log_det.mean().expand_as(log_det) if self.bug == "batch" else log_det
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         z, log_det = self.transform(x)
@@ -405,6 +405,7 @@ def _random(transform: flows.Transform) -> flows.Transform:
 BUGS = {
     "sign": "both log-determinants have the other direction's sign: the round trip is perfect",
     "mean": "the log-determinant is averaged over dimensions, where it must be summed",
+    "batch": "all examples of a batch get the same log-determinant, their mean",
     "point": "the log-determinant of the way back is taken at z in place of x",
     "tails": "where an entry is beyond ±3 the log-determinant is taken for zero, and it is not",
     "clamp": "the way back limits z first, so that large values do not come home",

@@ -418,6 +418,8 @@ def _planted(layers: int, bug: str = "") -> Callable:
     def flow(z: Tensor) -> tuple[Tensor, Tensor]:
         T, x, total = z.shape[1], z, torch.zeros(len(z), dtype=z.dtype)
         for k in range(layers):
+            if bug == "turned" and k == 1:
+                x = x.flip(1)
             one, two = (torch.nn.functional.pad(x, (by, 0))[:, :T] for by in (1, 2))
             m, s = 0.6 * one - 0.3 * torch.sin(two), 0.3 * torch.tanh(one + 0.5 * two) - 0.2
             if bug == "mean":
@@ -440,6 +442,7 @@ BUGS = {
     "mean": "the mean at t sees z_t itself: the Jacobian is still triangular, its diagonal another",
     "scale": "the log-scale at t sees z_t itself, so e^s is not the slope",
     "future": "the mean at t sees z_(t+1)",
+    "turned": "one layer turns the order round: the log-determinant is right, but x_t sees later noise",
     "batch": "an example sees the past of another one in the batch",
     "last": "the log-determinant of the last layer alone is returned",
 }

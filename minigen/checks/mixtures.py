@@ -529,7 +529,8 @@ def _sampler(K: int, bug: str = "") -> tuple:
             states.append(bisect_right(rows[states[-1]], value))
         k = np.array(states)
         made = np.append(k[:1], k[:-1]) if bug == "late" else k
-        return k, means[made] + z * (stds[made] ** 2 if bug == "variance" else stds[made])
+        shown = np.append(means[[1, 0]], means[2:]) if bug == "exchanged" else means
+        return k, shown[made] + z * (stds[made] ** 2 if bug == "variance" else stds[made])
 
     return sample, pi, a, means, stds
 
@@ -539,6 +540,7 @@ SAMPLER_BUGS = {
     "forget": "each state is drawn anew, whatever the one before: a mixture, not a chain",
     "start": "it starts in every state equally often, not with the probabilities π",
     "late": "each frame is drawn from the state of the frame before",
+    "exchanged": "the means of two states are exchanged",
     "variance": "the noise is multiplied by the variance, not by the standard deviation",
 }
 

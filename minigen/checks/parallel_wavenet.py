@@ -446,7 +446,9 @@ def _divergence(bug: str = "", way: str = "") -> Callable:
             return gaussian_kl(mean_q, s_q, mean_p, s_p).sum(1)
         ratio = torch.exp((1 if bug == "ratio" else 2) * (s_q - s_p))
         error = (mean_q - mean_p) ** 2 * torch.exp(-2 * s_p)
-        return (s_p - s_q + 0.5 * (ratio + error - 1)).sum(1)
+        one = 0 if bug == "constant" else 1
+        total = (s_p - s_q + 0.5 * (ratio + error - one)).sum(1)
+        return total.mean().expand_as(total) if bug == "batch" else total
 
     return divergence
 
@@ -458,6 +460,8 @@ BUGS = {
     "ratio": "the ratio of the scales is not squared",
     "floor": "the teacher's log-scale has a floor at -7, so that silence is not matched",
     "late": "each sample is held against what the teacher expected of the one before",
+    "constant": "the constant -½ is missing: the gradient is right, the value is not",
+    "batch": "each example gets the mean over the batch",
 }
 
 

@@ -376,7 +376,7 @@ def sums_of_sounds(prediction: Callable) -> None:
 def _halver(taps: int, window: Callable = np.hanning, bug: str = "") -> Callable:
     """Low-pass and every second sample, y[n] = Σ_k h[k] x[2n - k]; or one with a planted bug."""
     k = np.arange(-taps, taps + 1)
-    cut = 0.25 if bug == "dull" else 0.5  # in units of half of the old rate
+    cut = {"dull": 0.35, "wide": 0.7}.get(bug, 0.5)  # in units of half of the old rate
     h = cut * np.sinc(cut * k) * window(2 * taps + 3)[1:-1]
     h = h / h.sum()
 
@@ -392,6 +392,8 @@ def _halver(taps: int, window: Callable = np.hanning, bug: str = "") -> Callable
             pieces = [filtered(x[n : n + 512]) for n in range(0, len(x), 512)]
             return np.concatenate(pieces)[::2]
         y = filtered(x)
+        if bug == "odd":
+            return y[::2][: len(x) // 2]
         return np.append(0.0, y)[::2][: -(-len(x) // 2)] if bug == "late" else y[::2]
 
     return halve
@@ -410,7 +412,9 @@ HALVING_BUGS = {
     "after": "it filters after every second sample was dropped, when the folding has happened",
     "late": "it is one sample late: sample n of the result belongs to sample 2n - 1",
     "blocks": "it filters blocks of 512 samples, each as if silence lay around it: a rattle at their edges",
-    "dull": "it cuts at 1,000 Hz: what the new rate could hold is lost",
+    "dull": "it cuts at 1,400 Hz: what the new rate could hold is lost",
+    "wide": "it cuts at 2,800 Hz: a tone of 2,500 Hz is heard at 1,500",
+    "odd": "where the number of samples is odd, the last one is lost",
 }
 
 

@@ -497,7 +497,7 @@ def _quantize(bug: str = "") -> Callable:
         if bug == "rounding":  # no bug: the same in another order
             q = z + (e - z).detach()
         mean = (lambda v: v.mean()) if bug == "mean" else (lambda v: v.sum(1).mean())
-        codebook_loss = mean((z.detach() - e).square())
+        codebook_loss = mean(((z if bug == "pulled" else z.detach()) - e).square())
         commitment = mean((z - (e if bug == "whole" else e.detach())).square())
         losses = (commitment, codebook_loss) if bug == "swap" else (codebook_loss, commitment)
         return q, codes, *losses
@@ -516,6 +516,7 @@ BUGS = {
     "leak": "the decoder's gradient reaches the codes as well: sg[e] is missing",
     "swap": "codebook loss and commitment loss are exchanged: their values are the same",
     "whole": "the commitment loss moves codes, too: sg[e] is missing in it",
+    "pulled": "the codebook loss moves the vectors, too: sg[z] is missing in it",
     "product": "the code with the largest product is chosen, not the nearest",
     "mean": "squares are averaged over D, where the formula sums them",
 }

@@ -261,6 +261,7 @@ MISTAKES = [
     ("sampler_test", lambda *a: False, "refuses a chain of 2 states"),
     ("sampler_test", sampler_trial("steps", "centre", "width"), "starts in every state"),
     ("sampler_test", sampler_trial("start", "centre", "width"), "read by columns"),
+    ("sampler_test", sampler_trial("start", "steps", "width"), "two states are exchanged"),
     ("sampler_test", sampler_trial("start", "steps"), "of the frame before"),
     ("sampler_test", sampler_trial("start", "steps", "centre"), "multiplied by the variance"),
     ("sampler_test", sampler_trial("start", "turned", "centre", "width"), "refuses a chain"),

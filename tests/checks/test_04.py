@@ -180,6 +180,7 @@ MISTAKES = [
     ("transform_test", transform_trial(parts=("back", "sum")), "they cancel"),
     ("transform_test", transform_trial(parts=("there", "home")), "undo the last step first"),
     ("transform_test", transform_trial(parts=("back", "there")), "of the way there"),
+    ("transform_test", transform_trial(parts=("back", "home")), "the way there reports"),
     ("transform_test", transform_trial(batch=1), "all examples of a batch"),
     ("transform_test", transform_trial(at=0.3), "all examples of a batch"),
 ]

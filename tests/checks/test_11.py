@@ -39,7 +39,7 @@ def straight(z, e, share):
     return mixed + (e - mixed).detach()
 
 
-def reader_test(to_codes=True, exact=False, losses=True):
+def reader_test(to_codes=True, exact=False, losses=True, pulls=True):
     """A reader's test, which may leave out a part."""
 
     def is_right(quantize, n, dim, size):
@@ -64,7 +64,8 @@ def reader_test(to_codes=True, exact=False, losses=True):
         pairs = [((weight * q).sum(), (weight, 0 * book))]
         pairs += [(both[0], (0 * z, want[1])), (both[1], (want[0], 0 * book))] * losses
         for value, wanted in pairs:
-            checks = zip(slopes(value), wanted, (True, to_codes), strict=True)
+            to_vectors = pulls or value is not both[0]
+            checks = zip(slopes(value), wanted, (to_vectors, to_codes), strict=True)
             good &= all(torch.allclose(a, b) for a, b, looked in checks if looked)
         return good
 
@@ -256,6 +257,7 @@ MISTAKES = [
     ("quantizer_test", lambda *a: False, "refuses 6 vectors"),
     ("quantizer_test", reader_test(exact=True), "refuses z . sg"),
     ("quantizer_test", reader_test(to_codes=False), "reaches the codes as well"),
+    ("quantizer_test", reader_test(pulls=False), "moves the vectors, too"),
     ("quantizer_test", reader_test(losses=False), "exchanged"),
 ]
 

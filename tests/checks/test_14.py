@@ -90,7 +90,7 @@ def log_scale(change):
     return lambda *a: (way_back(*a)[0], change(*a))
 
 
-def divergence_reader(value=True, slope=True, quiet=-9.0, moving=True):
+def divergence_reader(value=True, slope=True, quiet=-9.0, moving=True, rtol=1e-9, each=True):
     """A reader's test, which may leave out a part, or try loud teachers only, or steady ones."""
 
     def is_right(divergence, batch, length):
@@ -111,7 +111,9 @@ def divergence_reader(value=True, slope=True, quiet=-9.0, moving=True):
         want = gaussian_kl(m, s, *teacher(x)).sum(1)
         got = divergence(z, student, teacher)
         slopes = [torch.autograd.grad(v.sum(), gain)[0] for v in (got, want)]
-        same = not value or torch.allclose(got, want)
+        if not each:
+            got, want = got.sum(), want.sum()
+        same = not value or torch.allclose(got, want, rtol=rtol)
         return same and (not slope or torch.allclose(*slopes))
 
     return is_right
@@ -222,6 +224,9 @@ MISTAKES = [
     ("divergence_test", lambda *a: True, "without its gradient|the values are right"),
     ("divergence_test", lambda *a: False, "refuses the closed form"),
     ("divergence_test", divergence_reader(slope=False), "the values are right"),
+    ("divergence_test", divergence_reader(value=False), "the constant -½ is missing"),
+    ("divergence_test", divergence_reader(rtol=1e-4), "the constant -½ is missing"),
+    ("divergence_test", divergence_reader(each=False), "the mean over the batch"),
     ("divergence_test", divergence_reader(quiet=-2.0), "a floor at -7"),
     ("divergence_test", divergence_reader(moving=False), "expected of the one before"),
 ]

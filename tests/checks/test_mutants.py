@@ -40,7 +40,6 @@ EQUIVALENT = {  # what is changed makes no difference, so they are right
     "1.sound.halving_test": [
         "is_right: 8000 -> 8001",
         "is_right: np.cos(2 * np.pi * hz * t + 1) -> np.sin(2 * np.pi * hz * t + 1)",
-        "is_right: 2001 -> 2002",
         "is_right: range(2400, 4000, 100) -> range(2400, 4000, 100 - 1)",
         "is_right: 1601 -> 1602",
         "is_right: 2400 -> 2401",
@@ -357,7 +356,6 @@ EQUIVALENT = {  # what is changed makes no difference, so they are right
     ],
     "14.parallel_wavenet.divergence_test": [
         "is_right: torch.Generator().manual_seed(0) -> torch.Generator()",
-        "is_right: torch.randn(batch, length, generator=draw, dtype=torch.float64) -> torch.randn(batch, length, generator=draw)",
         "is_right: torch.linspace(-9, 1, length, dtype=torch.float64) -> -9",
         "is_right: 9 -> 10",
         "is_right: torch.sin(before(z)) - 2 -> torch.sin(before(z)) + 2",
@@ -368,6 +366,13 @@ EQUIVALENT = {  # what is changed makes no difference, so they are right
         "is_right: before(x) -> x (2)",
         "is_right: 0 -> -1",
         "is_right: 1 -> 0",
+        "is_right: torch.allclose(slopes[0], slopes[1]) -> torch.allclose(slopes[1], slopes[0])",
+        "is_right: z * log_scale.exp() + mean -> z * log_scale.exp() - mean",
+        "is_right: (1, 0) -> (0, 1)",
+        "is_right: 2 -> 3",
+        "is_right: z * log_scale.exp() -> log_scale.exp()",
+        "is_right: v.sum() -> v.mean()",
+        "is_right: log_scale.exp() -> log_scale (2)",
     ],
     "15.evaluation.distortion": [
         "mcd: b[0] > b[0].max() - depth -> b[0] >= b[0].max() - depth",
