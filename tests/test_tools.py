@@ -190,6 +190,16 @@ def test_nbval_sees_what_was_tampered_with(verdicts, name):
 @pytest.mark.parametrize(
     ("stored", "printed", "same"),
     [
+        (
+            "Seven: 0.50 s at 8000 Hz, RMS 0.0992, peak 0.554",
+            "Seven: 0.50 s at 8000 Hz, RMS 0.0988, peak 0.552",
+            True,
+        ),
+        (
+            "Seven: 0.50 s at 8000 Hz, RMS 0.0992, peak 0.554",
+            "Seven: 0.50 s at 8000 Hz, RMS 0.0892, peak 0.554",
+            False,
+        ),
         ("0.3333333333", "0.3333333334", True),
         ("1.25e-07 nats", "1.2501e-07 nats", True),
         ("[1.    2.5  ]", "[1.   2.5 ]", True),

@@ -206,7 +206,7 @@ def test_waveform_model(tmp_path):
         script.export(tmp_path / kind, tmp_path / f"{kind}.safetensors")
         assert weights.load(tmp_path / f"{kind}.safetensors")[1]["step"] == 2
         assert card(tmp_path, kind)["stages"][0]["curve"]["step"][-1] == 2
-    assert set(script.nll(tmp_path / "teacher.safetensors")) == {
+    assert set(script.held_out_nll(tmp_path / "teacher.safetensors")) == {
         "spoken_digits",
         "spoken_digits, no network",
     }

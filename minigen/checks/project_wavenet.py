@@ -149,7 +149,7 @@ def to_the_entropy(train: Callable) -> None:
         why = f"its means are good, but it claims a scale of {scale:.3f} for errors of {std:.3f}"
     require(
         lost <= SLACK,
-        f"new series cost {floor + lost:.3f} nats per sample, the entropy and {lost:.3f}",
+        f"new series cost {floor + lost:.3f} nats per sample, {lost:+.3f} from the entropy",
         f"new series cost {lost:.3f} nats per sample more than the entropy, allowed are {SLACK}: {why}",
     )
 

@@ -302,13 +302,13 @@ def perplexity(measure: Callable) -> None:
     flat = [torch.arange(64).reshape(8, 8)[i : i + 2] for i in range(0, 8, 2)]
     got = float(measure(flat, 64))
     require(
-        abs(got - 64) < 1e-6,
+        abs(got - 64) < 1e-4,
         "64 codes, used alike, have perplexity 64, whatever the batches",
-        f"64 codes, used alike, in batches of 16: you give {got:.4g}, not 64",
+        f"64 codes, used alike, in batches of 16: you give {got:.7g}, not 64",
     )
     got = float(measure([torch.zeros(5, dtype=torch.long)], 64))
     require(
-        abs(got - 1) < 1e-9,
+        abs(got - 1) < 1e-5,
         "one code has perplexity 1",
         f"a set that uses one code: you give {got:.4g}, not 1",
     )
@@ -326,6 +326,7 @@ def rate(bits: Callable) -> None:
                 50 * math.log2(5),
                 "a code that was not used in this set is still in the book: K = 6",
             ),
+            (50 * 3.0, "rounded up to whole bits: many codes packed together need log2 K each"),
             (math.log2(6), "a code's bits; a second has 50 of them"),
             (math.log2(6) / 50, "multiply by codes a second, do not divide"),
             (50 * 6.0, "a choice among K costs log2 K bits, not K"),
