@@ -7,11 +7,28 @@ import numpy as np
 import pytest
 
 from minigen.checks.core import CheckFailed
+from minigen.checks.exercises import exercises
 
 
 def blank(*arguments, **names):
     """A function that the reader has not written yet."""
     raise NotImplementedError
+
+
+def changed(number: str, *changes: tuple):
+    """The book's answer to an exercise, or its answers, with places of its text changed.
+
+    A change is (old, new), or (old, new, how often) where it stands in more than one place.
+    """
+    exercise = exercises()[number]
+    text = "\n".join(exercise.solution)
+    for old, new, *times in changes:
+        assert text.count(old) == (times or [1])[0], old
+        text = text.replace(old, new)
+    space = {}
+    exec(text, space)  # noqa: S102
+    found = tuple(space[answer] for answer in exercise.answers)
+    return found if len(found) > 1 else found[0]
 
 
 def _functions(answer) -> tuple[Callable, ...]:
