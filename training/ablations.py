@@ -3,9 +3,10 @@
     python training/ablations.py [--minutes 33] [--only NAME …]
 
 Each run distils the shipped digit teacher into 4 flows of 7 layers of 16 channels, from the same weights, on the
-same batches, for the same number of steps; one thing differs. After each, its row is written to
-minigen/results/ablations.json and half a second of its speech to minigen/results/ablations/. Runs that are
-there already are left alone, and a run that was interrupted goes on from its checkpoint in runs/ablations/.
+same batches, for the same number of steps; one thing differs. All are run three times, each time from other
+weights and on other batches. After each, its row is written to minigen/results/ablations.json, and of the first
+of the three a second of its speech to minigen/results/ablations/. Runs that are there already are left alone,
+and a run that was interrupted goes on from its checkpoint in runs/ablations/.
 Run from the repository's root.
 """
 
@@ -14,6 +15,7 @@ import json
 import os
 import re
 import time
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +34,7 @@ TABLE = results.path("ablations")
 CLIPS = TABLE.with_suffix("")
 MODEL = {"flows": 4, "layers": 7, "residual": 16, "kernel": 2, "lpc_order": 16, "log_scale": -6.0}
 DATA = {"batch": 4, "frames": 40, "dither": 0.0005, "seed": 2}
+SEEDS = (0, 1, 2)  # of the weights; each goes with batches of its own
 FULL = {"penalty": 4.0, "stft": 1.0, "power": 1.0, "beta": 0.5}
 RUN = {"steps": 650, "rate": 2.5e-3, "warmup": 50, "average": 0.077, "bf16": True, "every": 100}
 SPECTRAL_OFF = {"stft": 0.0, "power": 0.0}
@@ -64,9 +67,9 @@ class SeesPresent(Student):
         return x, mean, log_scale
 
 
-def make(name: str, teacher: voice.TeacherVoice) -> voice.StudentVoice:
+def make(name: str, teacher: voice.TeacherVoice, seed: int = 0) -> voice.StudentVoice:
     """The untrained student of one run."""
-    torch.manual_seed(0)
+    torch.manual_seed(seed)
     kind = SeesPresent if name == "sees_present" else Student
     student = kind(cond_channels=teacher.wavenet.cond_channels, **MODEL | RUNS[name][2])
     return voice.StudentVoice(teacher.upsampler, student)
@@ -113,15 +116,16 @@ def measure(model: voice.StudentVoice, teacher: voice.TeacherVoice) -> dict[str,
     }
 
 
-def one(name: str, runs: Path, steps: int) -> dict:
-    """Train (or go on with) one run -> its row of the table, and its clip."""
+def one(name: str, seed: int, runs: Path, steps: int) -> dict:
+    """Train (or go on with) one run -> its row of the table, and with the first seed its clip."""
     begin = time.process_time()
     teacher = voice.load("teacher")
-    model = make(name, teacher)
+    model = make(name, teacher, seed)
     objective = DistillationLoss(model, teacher.wavenet, **FULL | RUNS[name][1])
-    batches = corpus.Crops(corpus.held_out()[0], **DATA)
+    batches = corpus.Crops(corpus.held_out()[0], **DATA | {"seed": DATA["seed"] + seed})
     config = TrainConfig(**RUN | {"steps": steps})
-    trainer = Trainer(objective, batches, config, runs / name, {"ablation": name})
+    folder = runs / (f"{name}_{seed}" if seed else name)
+    trainer = Trainer(objective, batches, config, folder, {"ablation": name, "seed": seed})
     stopped = None
     try:
         trainer.run(resume=True)
@@ -138,10 +142,11 @@ def one(name: str, runs: Path, steps: int) -> dict:
     row = {"what": RUNS[name][0], "objective": FULL | RUNS[name][1], "steps": done}
     row |= {"stopped": stopped} if stopped else {}
     row |= measure(model, teacher)
-    clip = next(c for c in corpus.held_out()[1] if (c.text, c.speaker) == ("seven", "slt"))
-    wave = synthesis.sample(model, model.conditioning(corpus.as_batch(clip)))[0]
-    CLIPS.mkdir(parents=True, exist_ok=True)
-    audio.save(CLIPS / f"{name}.flac", np.clip(wave[: voice.RATE], -1, 1), voice.RATE)
+    if not seed:
+        clip = next(c for c in corpus.held_out()[1] if (c.text, c.speaker) == ("seven", "slt"))
+        wave = synthesis.sample(model, model.conditioning(corpus.as_batch(clip)))[0]
+        CLIPS.mkdir(parents=True, exist_ok=True)
+        audio.save(CLIPS / f"{name}.flac", np.clip(wave[: voice.RATE], -1, 1), voice.RATE)
     return row | {"processor_seconds": round(trained)}
 
 
@@ -166,23 +171,23 @@ def main() -> None:
     }
     if table.get("run", fixed["run"]) != fixed["run"]:
         raise SystemExit(f"{given.table} is of runs with other settings: remove it to begin anew")
-    rows = table.get("runs", {})
-    for name in given.only:
-        if name in rows:
+    rows = {0: table.get("runs", {})}
+    rows |= {k: table.get("other_seeds", {}).get(str(k), {}) for k in SEEDS[1:]}
+    for seed, name in product(SEEDS, given.only):
+        if name in rows[seed]:
             continue
         if time.monotonic() - begin + longest > 60 * given.minutes:
-            print(f"time is up before {name}: call again to go on", flush=True)
+            print(f"time is up before {name}, seed {seed}: call again to go on", flush=True)
             break
         started = time.monotonic()
-        rows[name] = one(name, given.runs, given.steps)
+        rows[seed][name] = one(name, seed, given.runs, given.steps)
         longest = max(longest, time.monotonic() - started)
-        ordered = {key: rows[key] for key in RUNS if key in rows}
+        ordered = {k: {key: rows[k][key] for key in RUNS if key in rows[k]} for k in SEEDS}
+        tables = {"runs": ordered.pop(0), "other_seeds": ordered}
         temporary = given.table.with_name(f".{given.table.name}.{os.getpid()}")
-        temporary.write_text(
-            json.dumps({**fixed, "runs": ordered}, indent=1) + "\n", encoding="utf-8"
-        )
+        temporary.write_text(json.dumps({**fixed, **tables}, indent=1) + "\n", encoding="utf-8")
         os.replace(temporary, given.table)
-        print(name, json.dumps(rows[name]), flush=True)
+        print(name, seed, json.dumps(rows[seed][name]), flush=True)
 
 
 if __name__ == "__main__":
