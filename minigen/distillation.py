@@ -13,7 +13,7 @@ from .distributed import all_items, mean_over_processes
 from .distributions import GaussianHead
 from .parallel_wavenet import BASES, conditional_kl
 from .perceptual import PerceptualLoss
-from .spectral_losses import MultiResolutionSTFTLoss, PowerLoss
+from .spectral_losses import MelLoss, MultiResolutionSTFTLoss, PowerLoss
 
 __all__ = ["DistillationLoss", "DivergenceMonitor"]
 
@@ -22,7 +22,7 @@ class DistillationLoss(nn.Module):
     """Objective: a student that sounds likely to its teacher, and as loud and bright as recordings.
 
         L = w_kl mean_t KL(q_t ‖ p_t) + λ mean_t (log std_q - log std_p)² - γ mean_t min(KL(q_t ‖ p'_t), margin)
-            + w_stft L_STFT + w_power L_power + w_perceptual L_perceptual
+            + w_stft L_STFT + w_power L_power + w_mel L_mel + w_perceptual L_perceptual
 
     q_t is the student's prediction given the noise so far, p_t the teacher's given the student's
     samples so far, p'_t the teacher's under another item's conditioning. The teacher is frozen, but
@@ -44,7 +44,7 @@ class DistillationLoss(nn.Module):
             compare what that makes of it.
         teacher: a WaveNet with a GaussianHead or a DiscretizedLogisticMixture, `p(x[t] | x[<t], cond)`.
         penalty: λ (ClariNet's 4).
-        stft, power: weights of the spectral losses.
+        stft, power, mel: weights of the spectral losses.
         beta: see above.
         kl: w_kl.
         perceptual: w_perceptual, for sound at 8 kHz.
@@ -65,6 +65,7 @@ class DistillationLoss(nn.Module):
         penalty: float = 4.0,
         stft: float = 1.0,
         power: float = 1.0,
+        mel: float = 0.0,
         beta: float = 0.0,
         kl: float = 1.0,
         perceptual: float = 0.0,
@@ -74,8 +75,14 @@ class DistillationLoss(nn.Module):
         window: bool = True,
     ) -> None:
         super().__init__()
-        weights = {"penalty": penalty, "stft": stft, "power": power, "beta": beta, "kl": kl}
-        weights |= {"perceptual": perceptual, "contrastive": contrastive, "margin": margin}
+        weights = {"penalty": penalty, "stft": stft, "power": power, "mel": mel}
+        weights |= {
+            "beta": beta,
+            "kl": kl,
+            "perceptual": perceptual,
+            "contrastive": contrastive,
+            "margin": margin,
+        }
         for name, value in weights.items():
             if not value >= 0:
                 raise ValueError(f"{name} must be 0 or more, not {value}")
@@ -88,6 +95,9 @@ class DistillationLoss(nn.Module):
         self.spectral = nn.ModuleDict(
             {"stft": MultiResolutionSTFTLoss(rate, window=window), "power": PowerLoss(rate)}
         )
+        if mel:
+            self.weights["mel"] = mel
+            self.spectral["mel"] = MelLoss(rate)
         if perceptual:
             self.weights["perceptual"] = perceptual
             self.spectral["perceptual"] = PerceptualLoss(rate=rate)

@@ -104,16 +104,14 @@ def test_a_lexicon_mends_a_name_and_skipping_leaves_a_character_out(run, place):
 
 def test_it_speaks_vocodes_converts_and_exports(run, place):
     code, out, err = run(*DIGITS, "three one", "--speaker", "awb", "--out", "said.wav", "--seed", 3)
-    assert code == 0 and "times real time" in out and err == ""
+    assert code == 0 and "times real time" in out  # after two seconds of work err has the progress
     x, rate = audio.load(place / "said.wav")
-    want = synthesis.speak("three one", speaker="awb", seed=3).audio
+    want = synthesis.speak("three one", speaker="awb", seed=3, voice="digits").audio
     assert rate == 8000 and np.abs(x - want).max() < 1e-4  # 16 bits
     code, out, _ = run(*DIGITS, "one two", "--stream", "--out", "streamed.wav")
     assert code == 0 and "first piece after" in out
-    assert (
-        np.abs(audio.load(place / "streamed.wav")[0] - synthesis.speak("one two").audio).max()
-        < 1e-3
-    )
+    whole = synthesis.speak("one two", voice="digits").audio
+    assert np.abs(audio.load(place / "streamed.wav")[0] - whole).max() < 1e-3
     code, out, _ = run("vocode", "word.wav", "--out", "again.wav", "--temperature", 0.7)
     assert code == 0 and "log-mel distance" in out
     x, _ = audio.load(place / "word.wav")
@@ -133,7 +131,7 @@ SWAPS = [("--pace", 1.4), ("--pitch", 1.4), ("--temperature", 0.2), ("--seed", 7
 @pytest.mark.parametrize("option, value", SWAPS)
 def test_every_option_reaches_the_argument_of_its_name(run, place, option, value):
     assert run(*DIGITS, "two", option, value, "--out", "option.wav")[0] == 0
-    want = synthesis.speak("two", **{option.strip("-"): value}).audio
+    want = synthesis.speak("two", voice="digits", **{option.strip("-"): value}).audio
     got = audio.load(place / "option.wav")[0]
     assert got.shape == want.shape and np.abs(got - want).max() < 1e-3
 

@@ -34,7 +34,7 @@ def clips_of(corpus: dict) -> tuple[list, list]:
 
 
 def export(run: Path, path: Path, points: int = 40) -> None:
-    """Keep the averaged weights and the recipe; the card beside them has minutes, machine and curve."""
+    """Keep the averaged weights and the recipe; the card beside them has minutes, machine and curve, of each stage."""
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     tensors, notes = averaged(run / "checkpoint.safetensors")
@@ -48,7 +48,9 @@ def export(run: Path, path: Path, points: int = 40) -> None:
     for name, values in logged.items():
         mean = [np.mean([v.value for v in values[a:b]]) for a, b in pairwise(edges)]
         curve[name] = [float(f"{value:.4g}") for value in mean]
-    text = json.dumps({"stages": [kept | {"curve": curve}]}, indent=1)
+    begun = notes["recipe"].get("init_from") == path.as_posix()
+    earlier = weights.card(path.stem)["stages"] if begun else []
+    text = json.dumps({"stages": [*earlier, kept | {"curve": curve}]}, indent=1)
     card = re.sub(r",\n\s+(?=[-\d])", ", ", text) + "\n"
     path.with_suffix(".json").write_text(card, encoding="utf-8")
 

@@ -67,26 +67,26 @@ def speak(
     seed: int = 0,
     temperature: float = 1.0,
     backend: str | None = None,
-    voice: str = "digits",
+    voice: str = "allison",
     lexicon: Lexicon | None = None,
     skip_unknown: bool = False,
 ) -> Spoken:
     """Text -> speech: text -> words -> phones -> durations and F0 -> waveform.
 
     Args:
-        text: digits, as words or figures; for the voice "allison", any English; for another, what it reads.
-        speaker: of the voice, by default its first: "slt" of the digits.
+        text: any English; for the voice "digits", digits as words or figures; for another, what it reads.
+        speaker: of the voice "digits", by default "slt".
         model: "student" (the default), "teacher", or a file of weights of a student.
         pace, pitch: factors from 0.5 to 2.
         seed, temperature: of the waveform's noise. Durations and F0 are the means of their models.
         backend: of a teacher's loop, see `generate`; by default "numba" for a teacher that is no digit's.
-        voice: "digits", "allison", or a file that `minigen voice new` made.
+        voice: "allison", "digits", or a file that `minigen voice new` made.
         lexicon, skip_unknown: of the reading of text, see `minigen.speech.pronunciation`.
 
-    >>> spoken = speak("three one four", speaker="slt")
+    >>> spoken = speak("Hello!")
     >>> spoken.rate, spoken.audio.dtype
     (8000, dtype('float32'))
-    >>> speak("hello")
+    >>> speak("hello", voice="digits")
     Traceback (most recent call last):
         ...
     ValueError: the digit voice cannot say 'hello': it knows zero, one, two, three, four, five, \
@@ -116,7 +116,7 @@ def stream(
     pitch: float = 1.0,
     seed: int = 0,
     temperature: float = 1.0,
-    voice: str = "digits",
+    voice: str = "allison",
     chunk: int = 48,
     lexicon: Lexicon | None = None,
     skip_unknown: bool = False,
@@ -130,8 +130,8 @@ def stream(
     Args:
         chunk: frames of 10 ms in a piece, a multiple of 16.
 
-    >>> pieces = list(stream("three one four", speaker="slt"))
-    >>> whole = speak("three one four", speaker="slt").audio
+    >>> pieces = list(stream("three one four", voice="digits"))
+    >>> whole = speak("three one four", voice="digits").audio
     >>> len(pieces), bool(np.allclose(np.concatenate(pieces), whole, atol=1e-5))
     (4, True)
     """

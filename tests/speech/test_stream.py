@@ -29,9 +29,13 @@ def test_conditioning_pieces_are_the_whole(chunk):
 def test_stream_says_what_speak_says(chunk):
     text = " ".join(WORDS)
     pieces = list(
-        synthesis.stream(text, "awb", seed=3, pace=1.1, pitch=0.9, temperature=0.8, chunk=chunk)
+        synthesis.stream(
+            text, "awb", seed=3, pace=1.1, pitch=0.9, temperature=0.8, chunk=chunk, voice="digits"
+        )
     )
-    whole = synthesis.speak(text, "awb", seed=3, pace=1.1, pitch=0.9, temperature=0.8).audio
+    whole = synthesis.speak(
+        text, "awb", seed=3, pace=1.1, pitch=0.9, temperature=0.8, voice="digits"
+    ).audio
     assert all(len(piece) == 80 * chunk and piece.dtype == np.float32 for piece in pieces[:-1])
     together = np.concatenate(pieces)
     assert together.shape == whole.shape and np.abs(together - whole).max() < 1e-5
@@ -73,12 +77,12 @@ def test_memory_does_not_grow_with_the_text():
 
 def test_errors_come_at_the_call():
     with pytest.raises(ValueError, match="cannot say 'hello'"):
-        synthesis.stream("hello")
+        synthesis.stream("hello", voice="digits")
     with pytest.raises(ValueError, match="is a teacher: use speak"):
-        synthesis.stream("one", model="teacher")
+        synthesis.stream("one", model="teacher", voice="digits")
     with pytest.raises(ValueError, match="multiple of 16, not 10"):
-        synthesis.stream("one", chunk=10)
+        synthesis.stream("one", chunk=10, voice="digits")
     with pytest.raises(ValueError, match="from 0.5 to 2"):
-        synthesis.stream("one", pace=3)
+        synthesis.stream("one", pace=3, voice="digits")
     with pytest.raises(ValueError, match="no speaker 'bob'"):
-        synthesis.stream("one", "bob")
+        synthesis.stream("one", "bob", voice="digits")
