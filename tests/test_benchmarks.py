@@ -115,3 +115,11 @@ def test_noise_is_as_far_below_the_clip_as_it_says():
     assert np.isclose(20 * np.log10(clip.audio.std() / noise.std()), 20, atol=0.3)
     row = judges.curve(lambda clip, x: float(np.array_equal(x, clip.audio)), [clip])
     assert row["clean"] == 100 and row["0 dB"] == 0
+
+
+def test_words_and_opinions_are_counted_seed_by_seed():
+    outside = load("intelligibility")
+    heard = {1.0: ("Dial 500, now!", 3.0), 2.0: ("dial four hundred now", 2.0)}
+    sounds = [[np.array([first])] for first in heard]
+    row = outside.judge(["Dial five hundred now."], sounds, lambda x: heard[float(x[0])])
+    assert row == {"wer": 12.5, "wer_low": 0.0, "wer_high": 25.0, "p808": 2.5}

@@ -418,11 +418,6 @@ def test_unknown_name_is_refused():
 # ---------------------------------------------------------------- the address, the rest
 
 
-def test_address_agrees_everywhere():
-    """Set-up cells, links and settings name the repository of pyproject.toml, or none."""
-    assert address.disagreements() == []
-
-
 @pytest.fixture
 def repository(tmp_path, monkeypatch):
     """A repository of one notebook that knows no address."""
