@@ -1,4 +1,4 @@
-"""Training of the acoustic model: where it starts, which frames a step sees, its loss, and what it is worth."""
+"""Training of the acoustic model: where it starts, which frames a step sees, and its loss."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from .corpus import CropSampler, stack
 __all__ = [
     "AcousticCrops",
     "AcousticLoss",
-    "band_errors",
     "bands_and_features",
     "calibrate",
     "with_phones",
@@ -94,22 +93,3 @@ class AcousticLoss(nn.Module):
         contrast = dissimilarity(predicted, batch["mel"])
         metrics = {"error": error.item(), "dissimilarity": contrast.item()}
         return error + CONTRAST * contrast, metrics
-
-
-@torch.no_grad()
-def band_errors(model: AcousticModel, clips: Sequence[dict[str, np.ndarray]]) -> dict[str, float]:
-    """How far predicted bands are from recorded ones, and whether they move as much."""
-    training = model.training
-    model.eval()
-    predict = lambda clip: model(torch.from_numpy(clip["features"])[None])[0]
-    predicted = torch.cat([predict(clip) for clip in clips], 1)
-    recorded = torch.cat([torch.from_numpy(clip["mel"]) for clip in clips], 1)
-    model.train(training)
-    error = predicted - recorded
-    rms = 20 / np.log(10) * error.square().mean().sqrt().item()
-    deviation = (predicted.std(1) / recorded.std(1)).mean().item()
-    return {
-        "absolute error, nepers": round(error.abs().mean().item(), 4),
-        "root-mean-square error, dB": round(rms, 3),
-        "deviation of bands, of that recorded": round(deviation, 3),
-    }
