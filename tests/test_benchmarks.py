@@ -56,8 +56,8 @@ def test_what_takes_bands_apart_lies_where_the_recording_lay():
 def test_the_vocoder_table_covers_every_corpus_and_one_that_no_recipe_has(monkeypatch):
     asked = []
 
-    def read(given):
-        asked.append(given.name)
+    def read(name, rate):
+        asked.append(name)
         return [c for c in data.spoken_digits("rms") if "_p1.0" in c.name]
 
     monkeypatch.setattr(benchmark, "CORPORA", ("spoken_digits",))

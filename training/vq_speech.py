@@ -36,7 +36,7 @@ from minigen.speech import conversion_measures as measures
 from minigen.speech.conversion_features import Features
 from minigen.speech.conversion_model import SpeechVQVAE
 from minigen.speech.conversion_training import ConversionCrops, ConversionLoss
-from minigen.speech.start import network_from
+from minigen.speech.voice import fill, part
 from minigen.train import TrainConfig, Trainer
 
 RECIPES = {  # in the order in which they are followed; the last one's result ships
@@ -92,21 +92,22 @@ def train(
         }  # was not kept
         model.load_state_dict(adversary | conversion.weights_of(recipe["model_from"])[0])
     for stage in (name for name in STAGES if name in recipe):
-        part = recipe[stage]
+        table = recipe[stage]
         batches = ConversionCrops(
-            seen, speakers, dim=recipe["model"]["embedding_dim"], **part["data"]
+            seen, speakers, dim=recipe["model"]["embedding_dim"], **table["data"]
         )
-        model.frozen = part.get("freeze", False)
-        silent = part["objective"].get("waveform") == 0
-        if "init_from" in part:
-            network_from(model.wavenet, "wavenet.", part["init_from"])
+        model.frozen = table.get("freeze", False)
+        silent = table["objective"].get("waveform") == 0
+        if "init_from" in table:
+            tensors = part(weights.load(table["init_from"])[0], "ema.")
+            fill(model.wavenet, part(tensors, "wavenet."), table["init_from"])
         elif not silent and not begun:
             model.wavenet.init_from_data(torch.cat([batches(step)["audio"] for step in range(16)]))
         for name, weight in model.named_parameters():
             kept = model.frozen and name.startswith(LEARNED_FIRST)
             weight.requires_grad_(not (kept or silent and name.startswith("wavenet.")))
-        objective = ConversionLoss(model, **part["objective"])
-        trainer = Trainer(objective, batches, TrainConfig(**part["run"]), out / stage, recipe)
+        objective = ConversionLoss(model, **table["objective"])
+        trainer = Trainer(objective, batches, TrainConfig(**table["run"]), out / stage, recipe)
         metrics = trainer.run(resume)
         print(f"{stage}: {metrics}, {minutes_of(out)[stage]:.1f} minutes", flush=True)
         model.load_state_dict(trainer.ema.shadow)  # the next stage goes on from the average

@@ -1,8 +1,7 @@
 """The digit voices: conditioning and network put together, and those that ship.
 
 A teacher is an upsampler and a WaveNet, a student the same upsampler and inverse autoregressive flows. A
-file of weights remembers the recipe that made it, and with it rate, speakers and phones: `load` reads it
-back. `synthesis` speaks with a voice, `training` makes one. A voice that says any sentence is another thing:
+file of weights remembers the recipe that made it: `load` reads it back. `synthesis` speaks with a voice, `training` makes one. A voice that says any sentence is another thing:
 `voice_file`.
 """
 
@@ -107,16 +106,13 @@ KINDS = {"teacher": TeacherVoice, "student": StudentVoice}
 def load(kind: str = "student", path: Path | str | None = None) -> TeacherVoice | StudentVoice:
     """A trained voice, from the package or from `path` (a checkpoint or an exported file).
 
-    `.spec` of what comes back holds its phones, rate and speakers.
-
     >>> student = load("student")
     >>> sum(weight.numel() for weight in student.parameters()) < 500_000
     True
     """
     file = _file(kind, path)
     tensors, notes = weights.load(file)
-    recipe = _recipe(notes, kind, file)
-    model = KINDS[kind].build(recipe.spec, **recipe.model)
+    model = KINDS[kind].build(DIGITS, **_recipe(notes, kind, file).model)
     fill(model, part(tensors, "ema."), file)
     return model.eval().requires_grad_(False)
 
