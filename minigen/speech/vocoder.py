@@ -23,8 +23,9 @@ from ..audio import pitch, resample, speech_level, to_level
 from ..conditioning import VoiceSpec
 from . import waveform_model
 from .corpus import LOUD
+from .stream import Part
 from .synthesis import Spoken, check_seed, check_temperature
-from .waveform_model import ExcitationStudent, ExcitationTeacher, Part
+from .waveform_model import ExcitationStudent, ExcitationTeacher
 
 __all__ = ["of_file", "synthesise", "vocode"]
 
