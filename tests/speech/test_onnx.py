@@ -9,7 +9,7 @@ import torch
 from minigen import conditioning, data
 from minigen.parallel_wavenet import Student
 from minigen.speech import onnx as to_onnx
-from minigen.speech import stream, synthesis, voice, waveform_model
+from minigen.speech import synthesis, voice, waveform_model
 from minigen.speech.voice import StudentVoice
 
 pytest.importorskip("onnx", reason='ONNX is optional: pip install "onnx>=1.16"')
