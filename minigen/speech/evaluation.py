@@ -25,12 +25,11 @@ from ..metrics import (
     warped_distance,
 )
 from ..parallel_wavenet import BASES, conditional_kl
-from . import corpus, synthesis, voice
+from . import corpus, synthesis, unconditional, voice
 
 __all__ = [
     "against_recordings",
     "digits_table",
-    "held_out_nll",
     "in_batches",
     "recognised",
     "spectral_distances",
@@ -38,20 +37,6 @@ __all__ = [
     "synthesize_all",
     "synthesize_digits",
 ]
-
-
-@torch.no_grad()
-def held_out_nll(
-    teacher: voice.TeacherVoice, dither: float, clips: Sequence[Utterance] | None = None
-) -> float:
-    """Nats per sample of clips, by default the held-out digits, with the dither of the training."""
-    total = count = 0.0
-    for clip in corpus.held_out()[1] if clips is None else clips:
-        batch = corpus.as_batch(clip, dither)
-        params = teacher(batch)
-        total -= teacher.wavenet.head.log_density(params, batch["audio"]).sum().item()
-        count += len(clip.audio)
-    return total / count
 
 
 @torch.no_grad()
@@ -100,10 +85,9 @@ def synthesize_all(
     model: torch.nn.Module,
     conds: Sequence[torch.Tensor],
     seed: int = 0,
-    temperature: float = 1.0,
 ) -> Iterator[np.ndarray]:
     """Waveforms for several conditionings (1, C, T_i), 40 a batch: far fewer steps for a teacher."""
-    sample = lambda cond, seed: synthesis.sample(model, cond, seed=seed, temperature=temperature)
+    sample = lambda cond, seed: synthesis.sample(model, cond, seed)
     return in_batches(sample, conds, seed)
 
 
@@ -212,7 +196,7 @@ def digits_table(
             report(f"{name}: " + ", ".join(f"{w} as {'/'.join(f)}" for w, f in mistaken.items()))
     report("likelihoods")
     dither = voice.recipe_of("teacher", teacher_file).data["dither"]
-    rows["teacher"]["NLL nats"] = held_out_nll(teacher, dither)
+    rows["teacher"]["NLL nats"] = -unconditional.nats(teacher, clips, dither)
     rows["student"]["KL nats"], rows["student"]["entropy nats"] = student_kl(student, teacher)
     rows["student to teacher"] = summarise(
         [

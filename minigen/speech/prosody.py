@@ -6,7 +6,7 @@
     phones, times, F0 -> features        `minigen.conditioning`
 
 `Prosody` holds both models and makes a plan. Any step can be replaced by the truth: give the plan phones,
-or phones with their times, or F0 too, and only the rest is predicted.
+or phones with their times, and only the rest is predicted.
 
 >>> from minigen.data import spoken_digits
 >>> prosody = Prosody.fit(spoken_digits("slt"))
@@ -372,7 +372,6 @@ class Prosody:
         *,
         phones: Sequence[str] | None = None,
         times: Times | None = None,
-        f0: np.ndarray | None = None,
         pace: float = 1.0,
         pitch: float = 1.0,
         seed: int | None = None,
@@ -384,20 +383,15 @@ class Prosody:
             text: to be read; or
             phones: instead of what `pronunciation` makes of a text; or
             times: true phones with their times, [(phone, start, end)].
-            f0: true F0 and voicing, for `times`.
             pace: 2 is twice as fast. pitch: 1.2 is 20 % higher.
             seed: None for means; else durations and F0 are drawn.
             temperature: scales what is drawn.
         """
         if sum(given is not None for given in (text, phones, times)) != 1:
             raise ValueError("give one of text, phones, and times")
-        if f0 is not None and times is None:
-            raise ValueError("a true f0 belongs to true times: give both")
         for name, value in (("pace", pace), ("pitch", pitch)):
             if not 0.5 <= value <= 2:
                 raise ValueError(f"{name} is a factor from 0.5 to 2, not {value}")
-        if f0 is not None and pace != 1:
-            raise ValueError("a true f0 has the pace it has: leave pace at 1")
         rng = None if seed is None else np.random.default_rng(seed)
         if text is not None:
             phones = [nearest(phone, self.inventory) for phone in pronunciation.phones(text)]
@@ -405,9 +399,7 @@ class Prosody:
             times = times_of(phones, self.durations.predict(phones, rng, temperature) / pace)
         else:
             times = [(name, start / pace, end / pace) for name, start, end in times]
-        if f0 is None:
-            f0 = self.contour.predict(times, rng, temperature)
-        return times, pitch * np.asarray(f0, dtype=float)
+        return times, pitch * self.contour.predict(times, rng, temperature)
 
     def to_table(self) -> dict:
         """The fitted numbers, as JSON can hold them."""

@@ -25,7 +25,7 @@ from .prosody import Prosody
 from .reader import Reader
 from .waveform_model import ExcitationStudent
 
-__all__ = ["SHIPPED", "Listed", "TextVoice", "find", "known", "load", "save"]
+__all__ = ["SHIPPED", "TextVoice", "find", "known", "load", "save"]
 
 SHIPPED = "allison"
 FORMAT = "minigen voice 1"
@@ -64,17 +64,6 @@ class TextVoice:
         """Text -> the phones of each sentence, in the voice's inventory; see `Reader.sentences`."""
         rows = self.reader.sentences(text, lexicon, skip_unknown)
         return [[nearest(phone, self.prosody.inventory) for phone in row] for row in rows]
-
-
-@dataclass(frozen=True)
-class Listed:
-    """A line of `minigen voices`."""
-
-    name: str
-    speaks: str
-    rate: int
-    megabytes: float
-    licence: str
 
 
 def save(voice: TextVoice, path: Path | str) -> None:
@@ -154,15 +143,13 @@ def _shipped() -> TextVoice:
     )
 
 
-def known(folder: Path) -> Iterator[Listed]:
-    """The voices that ship, then those in files of a folder."""
+def known(folder: Path) -> Iterator[tuple[str, str, int, float, str]]:
+    """The voices that ship, then those in files of a folder -> name, what it speaks, Hz, MB, licence."""
     mega = lambda *names: sum(weights.path(name).stat().st_size for name in names) / 1e6
     rate = weights.notes("waveform_student")["recipe"]["model"]["rate"]
     parts = mega("allison_acoustic", "waveform_student")
-    yield Listed(SHIPPED, "any English", rate, parts, "CC BY-SA 4.0")
-    yield Listed(
-        "digits", "zero to nine, by slt, rms and awb", 8_000, mega("digits_student"), "CC BY 4.0"
-    )
+    yield SHIPPED, "any English", rate, parts, "CC BY-SA 4.0"
+    yield "digits", "zero to nine, by slt, rms and awb", 8_000, mega("digits_student"), "CC BY 4.0"
     for file in sorted(folder.glob("*.safetensors")):
         try:
             held = weights.notes(file).get("voice")
@@ -171,4 +158,4 @@ def known(folder: Path) -> Iterator[Listed]:
         if held:
             what = "any English" if held["english"] else f"{len(held['lexicon']):,} words"
             rate = held["student"]["rate"]
-            yield Listed(file.stem, what, rate, file.stat().st_size / 1e6, held["licence"])
+            yield file.stem, what, rate, file.stat().st_size / 1e6, held["licence"]
