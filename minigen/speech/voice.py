@@ -7,8 +7,6 @@ file of weights remembers the recipe that made it: `load` reads it back. `synthe
 
 from __future__ import annotations
 
-import os
-from functools import lru_cache
 from pathlib import Path
 
 import torch
@@ -119,13 +117,11 @@ def load(kind: str = "student", path: Path | str | None = None) -> TeacherVoice 
 
 def shared(kind: str = "student", path: Path | str | None = None) -> TeacherVoice | StudentVoice:
     """As `load`, but the same object at every call, until the file changes: it is to be left as it is."""
-    file = _file(kind, path)
-    state = os.stat(file) if file.is_file() else None  # `load` says what is missing
-    return _shared(kind, file, state and (state.st_mtime_ns, state.st_size, state.st_ino))
+    return _shared(_file(kind, path), kind)
 
 
-@lru_cache(maxsize=16)
-def _shared(kind: str, file: Path, state: tuple | None) -> TeacherVoice | StudentVoice:
+@weights.until_changed
+def _shared(file: Path, kind: str) -> TeacherVoice | StudentVoice:
     return load(kind, file)
 
 

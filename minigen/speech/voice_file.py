@@ -10,11 +10,12 @@ The voice "allison" lies in the package in four files, as it is trained; `own_vo
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
+
+import numpy as np
 
 from .. import weights
 from . import acoustic_model, waveform_model
@@ -58,6 +59,12 @@ class TextVoice:
     def rate(self) -> int:
         return self.student.spec.rate
 
+    def synthesize(self, text: str) -> np.ndarray:
+        """Text -> a waveform (T,) float32; see `synthesis.speak` for more."""
+        plans = [self.prosody.plan(phones=row) for row in self.sentences(text)]
+        sound = [self.student.synthesize(self.acoustic.predict(*p), p[1]) for p in plans]
+        return np.concatenate(sound)
+
     def sentences(
         self, text: str, lexicon: Lexicon | None = None, skip_unknown: bool = False
     ) -> list[list[str]]:
@@ -86,13 +93,11 @@ def save(voice: TextVoice, path: Path | str) -> None:
 
 def load(path: Path | str) -> TextVoice:
     """Read what `save` wrote: the same object at every call, until the file changes."""
-    file = Path(path)
-    state = os.stat(file) if file.is_file() else None  # `weights.load` says what is missing
-    return _load(file, state and (state.st_mtime_ns, state.st_size, state.st_ino))
+    return _load(Path(path))
 
 
-@lru_cache(maxsize=4)
-def _load(file: Path, state: tuple | None) -> TextVoice:
+@weights.until_changed
+def _load(file: Path) -> TextVoice:
     tensors, notes = weights.load(file)
     held = notes.get("voice")
     if not isinstance(held, dict) or held.get("format") != FORMAT:

@@ -12,9 +12,7 @@ and stays closed. The spectral losses are about x, and their gradient goes throu
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -251,12 +249,11 @@ def load(model: str | Path = "student") -> ExcitationStudent | ExcitationTeacher
         raise ValueError(
             f"no model {str(model)!r:.80}: choose student or teacher, or give a file of weights"
         )
-    state = os.stat(file)
-    return _shared(file, (state.st_mtime_ns, state.st_size, state.st_ino))
+    return _shared(file)
 
 
-@lru_cache(maxsize=4)
-def _shared(file: Path, state: tuple) -> ExcitationStudent | ExcitationTeacher:
+@weights.until_changed
+def _shared(file: Path) -> ExcitationStudent | ExcitationTeacher:
     tensors, notes = weights.load(file)
     recipe = notes.get("recipe") or {}
     held = str(recipe.get("kind", "model of another chapter"))
