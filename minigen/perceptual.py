@@ -4,8 +4,6 @@ Two waveforms that differ in every sample can be the same phones. The layers of 
 the phone of each frame keep what tells phones apart and drop the rest.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import torch

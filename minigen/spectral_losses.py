@@ -5,8 +5,6 @@ under each square root (its gradient at zero power is infinite). Frames are give
 frame's duration decides which two moments or two pitches it can tell apart.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch

@@ -10,8 +10,6 @@ Everything is in nats and summed over dimensions, never averaged: an average ove
 would be a smaller weight on the KL in disguise.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from itertools import pairwise

@@ -1,7 +1,5 @@
 """`minigen speak`, `minigen pronounce` and `minigen voices`: from text to sound, and who can speak."""
 
-from __future__ import annotations
-
 import shutil
 import subprocess
 import sys

@@ -9,8 +9,6 @@ UTF-8, one row a phone, times in seconds from the start of the recording `name`,
 order and together. Lines that begin with "#" are remarks.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace

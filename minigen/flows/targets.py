@@ -4,8 +4,6 @@
 have a formula, known up to a constant, and no samples.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 

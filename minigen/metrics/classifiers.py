@@ -1,7 +1,5 @@
 """Chapter 15: a classifier that measures speech: which word? It has no part in training."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Sequence
 

@@ -5,8 +5,6 @@ its number cannot hear. Densities are in nats, spectra in dB, pitch in cents. No
 torch before `stft_distance` is called.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Sequence
 from statistics import median

@@ -1,7 +1,5 @@
 """Training of the acoustic model: where it starts, which frames a step sees, and its loss."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -10,8 +10,6 @@ of the codes: the decoder is conditioned on it, and for another speaker its loga
 to that speaker's mean and deviation.
 """
 
-from __future__ import annotations
-
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple

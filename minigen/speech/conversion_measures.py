@@ -4,8 +4,6 @@ Nothing that measures here has a part in training: distances of mel-cepstra, a l
 recogniser of digits by DTW, and counts of codes against phone labels.
 """
 
-from __future__ import annotations
-
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """Training of `conversion_model.SpeechVQVAE`: which crops a step sees, and the loss. `training/vq_speech.py` runs it."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """What a voice learns from: clips of a corpus made ready, which are held out, and which crops a step sees."""
 
-from __future__ import annotations
-
 import math
 import re
 import zlib

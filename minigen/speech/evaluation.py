@@ -3,8 +3,6 @@
 Sentences of a recorded voice have a file of their own, `sentence_evaluation`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 

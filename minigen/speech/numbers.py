@@ -4,8 +4,6 @@
 Cardinals, ordinals, years and currencies come from the library num2words.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable
 

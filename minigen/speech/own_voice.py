@@ -6,8 +6,6 @@ Both networks begin with the weights that ship. Everything that takes time lies 
 the same call goes on where the last one stopped.
 """
 
-from __future__ import annotations
-
 import json
 import time
 import zlib

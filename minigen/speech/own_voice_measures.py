@@ -1,7 +1,5 @@
 """What a voice of one's own is worth, on sentences that it did not learn from."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 
 import numpy as np

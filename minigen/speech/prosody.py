@@ -19,14 +19,13 @@ or phones with their times, and only the rest is predicted.
 True
 """
 
-from __future__ import annotations
-
 import json
 import math
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 
@@ -107,7 +106,7 @@ class BackedOff:
         values: Sequence[float],
         min_count: int = MIN_COUNT,
         min_std: float = 0.05,
-    ) -> BackedOff:
+    ) -> Self:
         """From the contexts of each value, general ones last, and the values (n,).
 
         Args:
@@ -148,7 +147,7 @@ class BackedOff:
         }
 
     @classmethod
-    def from_json(cls, table: dict) -> BackedOff:
+    def from_json(cls, table: dict) -> Self:
         """From what `to_json` returned."""
         gaussians = {key: Gaussian([mean], [[std**2]]) for key, (mean, std, _) in table.items()}
         return cls(gaussians, {key: n for key, (_, _, n) in table.items()})
@@ -177,7 +176,7 @@ class Durations:
     model: BackedOff
 
     @classmethod
-    def fit(cls, sentences: Sequence[Times], min_count: int = MIN_COUNT) -> Durations:
+    def fit(cls, sentences: Sequence[Times], min_count: int = MIN_COUNT) -> Self:
         """From sentences of (phone, start, end)."""
         keys = [key for times in sentences for key in contexts([name for name, _, _ in times])]
         log_d = np.concatenate([cls._log(times) for times in sentences])
@@ -268,7 +267,7 @@ class Contour:
     ar: AR = field(default_factory=lambda: AR(2, constant=False))
 
     @classmethod
-    def fit(cls, clips: Sequence[Utterance], order: int = 2, min_count: int = MIN_COUNT) -> Contour:
+    def fit(cls, clips: Sequence[Utterance], order: int = 2, min_count: int = MIN_COUNT) -> Self:
         """From clips with phones and F0."""
         for clip in clips:
             if clip.phones is None or clip.f0 is None:
@@ -357,7 +356,7 @@ class Prosody:
     contour: Contour
 
     @classmethod
-    def fit(cls, clips: Sequence[Utterance], min_count: int = MIN_COUNT) -> Prosody:
+    def fit(cls, clips: Sequence[Utterance], min_count: int = MIN_COUNT) -> Self:
         """From clips of one speaker with phones and F0."""
         speakers = sorted({clip.speaker for clip in clips})
         if len(speakers) != 1:
@@ -416,7 +415,7 @@ class Prosody:
         }
 
     @classmethod
-    def from_table(cls, table: dict) -> Prosody:
+    def from_table(cls, table: dict) -> Self:
         """From what `to_table` returned."""
         if table["format"] != FORMAT:
             raise ValueError(f"format {table['format']}")
@@ -433,7 +432,7 @@ class Prosody:
             place.write_text(text + "\n", encoding="utf-8")
 
     @classmethod
-    def load(cls, path: Path | str) -> Prosody:
+    def load(cls, path: Path | str) -> Self:
         """Read what `save` wrote."""
         path = Path(path)
         if not path.is_file():

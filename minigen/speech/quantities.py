@@ -3,8 +3,6 @@
 `RULES` are pairs of a pattern and a function from its match to words (see `minigen.speech.text`).
 """
 
-from __future__ import annotations
-
 import re
 from decimal import Decimal
 

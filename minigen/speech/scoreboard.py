@@ -5,8 +5,6 @@ were treated in a known way, so that a reader sees what each metric does to them
 measures all rows and writes the table that ships, `results.read("scoreboard")`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache

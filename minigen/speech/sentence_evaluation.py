@@ -1,7 +1,5 @@
 """Figures of a voice that says any sentence: likelihoods, prosody, and what held-out sentences sound like."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace

@@ -1,7 +1,5 @@
 """Where a training run starts: the weights that a voice has before its first step."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import torch

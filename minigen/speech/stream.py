@@ -4,8 +4,6 @@
 frames either side, so a piece waits until those are planned.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 
 import numpy as np

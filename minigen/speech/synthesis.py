@@ -4,8 +4,6 @@ The digits: words -> phones with times and F0 -> network. The voice "allison", w
 your own (`voice_file`): text -> phones -> durations and F0 -> mel bands -> sound.
 """
 
-from __future__ import annotations
-
 import math
 import time
 from collections.abc import Iterator

@@ -8,8 +8,6 @@ capitals what is spelled letter by letter, "," for a pause, "." and "¶" for the
 a paragraph.
 """
 
-from __future__ import annotations
-
 import re
 import unicodedata
 import warnings

@@ -1,7 +1,5 @@
 """Training from a recipe: read the data, build the voice, give it its first weights, run; then export."""
 
-from __future__ import annotations
-
 import json
 import re
 from itertools import pairwise

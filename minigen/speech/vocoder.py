@@ -7,8 +7,6 @@ the waveform's phase: what comes out is another waveform that sounds like the fi
 taken apart a minute at a time, and made again piece by piece by `waveform_model`.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterable, Iterator
 from numbers import Integral

@@ -5,9 +5,8 @@ file of weights remembers the recipe that made it: `load` reads it back. `synthe
 `voice_file`.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
+from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -52,7 +51,7 @@ class TeacherVoice(nn.Module):
         min_log_scale: float,
         mixture: int = 0,
         **wavenet: float,
-    ) -> TeacherVoice:
+    ) -> Self:
         """From a recipe's table [model]. The head is a Gaussian, or a mixture of logistics at 16 bits."""
         head: Head = GaussianHead(min_log_scale)
         if mixture:
@@ -80,7 +79,7 @@ class StudentVoice(nn.Module):
     @classmethod
     def build(
         cls, spec: VoiceSpec, hidden: int, cond_channels: int, **student: float | str
-    ) -> StudentVoice:
+    ) -> Self:
         """From a recipe's table [model]."""
         upsampler = _upsampler(cond_channels, hidden, spec)
         return cls(upsampler, Student(cond_channels=cond_channels, **student), spec)

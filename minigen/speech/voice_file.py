@@ -8,8 +8,6 @@
 The voice "allison" lies in the package in four files, as it is trained; `own_voice` makes a file of all four.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache

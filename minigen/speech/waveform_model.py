@@ -10,8 +10,6 @@ by a shift and a scale that teacher and student share, so the KL of the one to t
 and stays closed. The spectral losses are about x, and their gradient goes through the filter.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 

@@ -9,8 +9,6 @@ A word becomes one vector x of D = 417 numbers, with its tempo and its pitch fre
 the student of `waveform_model`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import NamedTuple
 

@@ -1,8 +1,7 @@
 """Chapter 5: ARIMA and seasonal ARIMA by exact maximum likelihood, through a Kalman filter."""
 
-from __future__ import annotations
-
 import math
+from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -100,7 +99,7 @@ class ARIMA(Report):
         mean: float = 0.0,
         sigma: float = 1.0,
         level_variance: float = math.inf,
-    ) -> ARIMA:
+    ) -> Self:
         """The model with these coefficients; their numbers are its orders.
 
         >>> ARIMA.from_parameters(ar=[0.5], mean=10.0).simulate(3, seed=1).round(2)
@@ -209,7 +208,7 @@ class ARIMA(Report):
         x: ArrayLike,
         start: dict[str, ArrayLike] | None = None,
         iterations: int = 200,
-    ) -> ARIMA:
+    ) -> Self:
         """Maximum likelihood from x (n,), NaN where a value is missing.
 
         Args:

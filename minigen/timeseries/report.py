@@ -1,7 +1,5 @@
 """Chapter 5: what every fitted model of a series shares. The search for the maximum, and the report."""
 
-from __future__ import annotations
-
 import math
 import warnings
 from collections.abc import Callable, Sequence

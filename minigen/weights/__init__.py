@@ -6,8 +6,6 @@ anywhere is an error. Weights that ship are called by their name (`load("digits_
 by their path.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os
