@@ -279,11 +279,7 @@ class AR(Report):
         steps[p:-1], steps[-1] = 1e-3 * self.sigma, 1e-3 * self.sigma**2
 
         def value(at: np.ndarray) -> float:
-            c = at[-2] if self.constant else 0.0
-            try:
-                other = AR.from_parameters(at[:p], c, math.sqrt(at[-1]))
-                return other.log_prob(self._x, self._start)
-            except ValueError:  # the step left what is stationary
-                return -math.inf
+            other = AR.from_parameters(at[:p], at[-2] if self.constant else 0.0, math.sqrt(at[-1]))
+            return other.log_prob(self._x, self._start)
 
         return names, point, standard_errors(value, point, steps)

@@ -371,10 +371,7 @@ class ARFIMA(Report):
 
         def value(at: np.ndarray) -> float:
             d, arma = (at[0], at[1:-2]) if free_d else (self.fixed_d, at[:-2])
-            try:
-                other = ARFIMA.from_parameters(d, arma[:p], arma[p:], at[-2], math.sqrt(at[-1]))
-            except ValueError:  # the step left what is stationary
-                return -math.inf
+            other = ARFIMA.from_parameters(d, arma[:p], arma[p:], at[-2], math.sqrt(at[-1]))
             return other.log_prob(self._x)
 
         return names, point, standard_errors(value, point, steps)

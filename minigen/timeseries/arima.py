@@ -351,10 +351,7 @@ class ARIMA(Report):
         other = ARIMA(self.order, self.seasonal_order, self.has_mean)
 
         def value(at: np.ndarray) -> float:
-            try:
-                c = self._checked(self._split(at[:k]))
-            except ValueError:  # the step crossed a unit root
-                return -math.inf
+            c = self._checked(self._split(at[:k]))
             other._assign(c, at[k] if self.has_mean else 0.0, math.sqrt(at[-1]))
             return other._log_prob(self._x, math.inf)
 
