@@ -1,7 +1,5 @@
 """What a run must find again when it is resumed, and what it needs so that nothing is lost."""
 
-from __future__ import annotations
-
 import json
 import random
 import signal

@@ -1,7 +1,5 @@
 """The command `minigen`: what is typed is checked before any work begins; an error is one line and exit code 2."""
 
-from __future__ import annotations
-
 import os
 import sys
 import time

@@ -1,7 +1,5 @@
 """Chapter 11: a prior over codes, sequences of the symbols that `vq.VectorQuantizer` makes, of any length."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch

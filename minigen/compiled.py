@@ -1,7 +1,5 @@
 """The one place where loops are compiled: `numba.njit`, kept on disk where that can be."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import partial
 

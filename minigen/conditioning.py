@@ -12,8 +12,6 @@ network hears cos and sin of φ, 2φ and 4φ (as the neural source-filter models
 recordings, φ is corrected to the phase the recording has; for new text the sum alone serves.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass

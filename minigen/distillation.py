@@ -1,10 +1,9 @@
 """Chapter 14: the objective of a student, and the monitor that stops a distillation gone wrong."""
 
-from __future__ import annotations
-
 from collections import deque
 from dataclasses import dataclass, field
 from statistics import median
+from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -103,7 +102,7 @@ class DistillationLoss(nn.Module):
             self.spectral["perceptual"] = PerceptualLoss(rate=rate)
         self.monitor = DivergenceMonitor()
 
-    def train(self, mode: bool = True) -> DistillationLoss:
+    def train(self, mode: bool = True) -> Self:
         """Only the student trains: the teacher stays in evaluation mode, without dropout."""
         super().train(mode)
         self.teacher.eval()

@@ -9,8 +9,6 @@ Every head has `n_params`, the number of network outputs for one sample, and
 `log_density` puts the three on one scale: nats for a unit of amplitude.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

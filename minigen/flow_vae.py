@@ -1,7 +1,5 @@
 """Chapter 10: a variational autoencoder whose posterior is bent by flows that see x."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch

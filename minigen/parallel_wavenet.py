@@ -10,8 +10,6 @@ given the past noise, x[t] has the density of z[t], shifted and scaled. Where th
 prediction are Gaussian, their KL has a closed form; for a mixture it is estimated by sampling.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

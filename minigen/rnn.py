@@ -5,8 +5,6 @@
 The symbols may be letters, or the 256 µ-law codes of a sound: the model does not know which.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 

@@ -1,7 +1,5 @@
 """Chapter 1: sound files: read whole or refused, written whole or not at all."""
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Callable, Iterator

@@ -9,8 +9,6 @@ d' is below 1 where τ suits better than shorter lags do on average, and near 0 
 multiples. The first clear dip is the period; how deep it is says whether there is a period at all.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.ndimage import binary_propagation, median_filter

@@ -4,8 +4,6 @@ Features are mel-cepstra (the shape of the spectrum) and F0, one row each 5 ms. 
 F0 or noise, the filter the minimum-phase one with the envelope of the cepstra.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.fft import idct

@@ -1,7 +1,5 @@
 """Chapter 1: short-time spectra and back: STFT, mel spectrum, cepstrum, and Griffin and Lim's phases."""
 
-from __future__ import annotations
-
 from functools import cache
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Chapter 1: a waveform as numbers: µ-law, autocorrelation, sampling rates, and the level of speech."""
 
-from __future__ import annotations
-
 from functools import cache
 
 import numpy as np

@@ -1,7 +1,5 @@
 """`minigen grade`: what each exercise of students' notebooks came to."""
 
-from __future__ import annotations
-
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path

@@ -1,7 +1,5 @@
 """`minigen voice new`: a voice of your own from a folder of recordings."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 from typing import Annotated

@@ -1,7 +1,5 @@
 """Recordings of your own: a folder of sound files and a table of what is said in them."""
 
-from __future__ import annotations
-
 import csv
 from collections.abc import Sequence
 from pathlib import Path

@@ -3,8 +3,6 @@
 libsndfile does not know the format (ITU-T Recommendation G.722, 1988), so FFmpeg does it, through PyAV.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Pictures of digits: scikit-learn's `digits`, in the package's reach always, and `mnist`."""
 
-from __future__ import annotations
-
 import gzip
 import zlib
 from pathlib import Path

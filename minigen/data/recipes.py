@@ -1,7 +1,5 @@
 """The recipes of training runs that ship: TOML files, called by name."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 __all__ = ["find", "names"]

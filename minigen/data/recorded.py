@@ -5,8 +5,6 @@ and no recording is part of the package. So `tools/measure_recordings.py` measur
 fetched, and keeps only the averages, in `results/recorded_dependence.json`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 

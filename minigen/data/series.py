@@ -1,7 +1,5 @@
 """Three classic series, as plain figures: `airline`, `nile`, `sunspots`."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

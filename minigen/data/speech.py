@@ -4,8 +4,6 @@ Where the files come from is `minigen.data.fetch`'s business; here they are read
 every corpus, a recording without a transcript is left out, and a warning says how many were.
 """
 
-from __future__ import annotations
-
 import gzip
 import re
 import warnings

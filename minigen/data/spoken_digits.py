@@ -4,8 +4,6 @@ Ten digits by three synthetic voices at four tempi and three pitches, 8 kHz, wit
 and F0, spoken by flite (Black and Lenzo, 2001). `tools/make_spoken_digits.py` made it.
 """
 
-from __future__ import annotations
-
 import json
 from functools import cache
 from pathlib import Path

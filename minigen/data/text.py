@@ -1,7 +1,5 @@
 """A text to learn characters from, `book_text`; and how English is written and read aloud."""
 
-from __future__ import annotations
-
 import tomllib
 from functools import cache
 from pathlib import Path

@@ -1,7 +1,5 @@
 """`Utterance`: one recording and what is known about it. Every corpus is a list of these."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Integral

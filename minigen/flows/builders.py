@@ -1,7 +1,5 @@
 """Chapters 12 and 13: whole flows by name, `RealNVP`, `MAF`, `IAF`, `NSF`, `WaveformFlow`."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch

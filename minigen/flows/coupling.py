@@ -1,7 +1,5 @@
 """Chapter 12: coupling. One half of the dimensions decides how the other half is mapped, fast both ways."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch

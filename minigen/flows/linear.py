@@ -1,7 +1,5 @@
 """Chapter 12: linear maps, a permutation, a matrix in LU form, activation normalisation."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 

@@ -9,8 +9,6 @@ Where a and g come from a mel spectrum, the flow has nothing to learn: it takes 
 speech and leaves the excitation, whose scale is about 1 everywhere, in vowels and in silence.
 """
 
-from __future__ import annotations
-
 import math
 from functools import cache
 from typing import NamedTuple

@@ -1,7 +1,5 @@
 """Chapter 12: a coupling flow at several resolutions, for frames of a waveform."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 

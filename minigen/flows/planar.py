@@ -4,8 +4,6 @@ Put it in `Inverse` when samples are to be cheap, as in variational inference, w
 direction noise -> data is needed.
 """
 
-from __future__ import annotations
-
 import math
 
 import torch

@@ -1,7 +1,5 @@
 """Chapter 12: the trained flows that come with the package. `python training/flows_quality.py` makes them."""
 
-from __future__ import annotations
-
 import torch
 
 from .. import weights

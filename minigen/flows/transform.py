@@ -9,8 +9,6 @@ Every method returns the log-determinant of the map that it applied, summed over
 D: one value for each element of the batch (...).
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 

@@ -5,8 +5,6 @@ two directions that return values (..., D) and log-slopes (..., D), not yet summ
 are the identity.
 """
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn

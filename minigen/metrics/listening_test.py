@@ -1,7 +1,5 @@
 """Chapter 15: listening tests: an interval for a share of answers, how many to ask, luck or not."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.stats import binom, norm

@@ -1,7 +1,5 @@
 """A player for the page: waveform, spectrogram and sound of a clip, with a label and a transcript."""
 
-from __future__ import annotations
-
 import base64
 import html
 import io

@@ -4,8 +4,6 @@ Transparent backgrounds, mid-grey text, the colours of Okabe and Ito, and a desc
 those who do not see them: end a cell with `plot.show(fig, alt="…")`.
 """
 
-from __future__ import annotations
-
 import base64
 import html
 import io

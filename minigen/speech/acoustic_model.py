@@ -7,8 +7,6 @@ and F0. The mean absolute error alone would teach it the median of each band in 
 `dissimilarity` beside it asks for the contrast of the recording as well.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from functools import cache, lru_cache
 from pathlib import Path

@@ -10,9 +10,6 @@ of the codes: the decoder is conditioned on it, and for another speaker its loga
 to that speaker's mean and deviation.
 """
 
-from __future__ import annotations
-
-import os
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -139,12 +136,11 @@ def load(name: str | Path = "spoken_digits") -> tuple[SpeechVQVAE, dict]:
                 f"no model {name!r:.80}: choose spoken_digits or fsdd, or give a file *.safetensors"
             )
         path = weights.path(f"vq_{name}")
-    state = os.stat(path) if path.is_file() else None  # `weights.load` says what is missing
-    return _load(path, state and (state.st_mtime_ns, state.st_size, state.st_ino))
+    return _load(path)
 
 
-@lru_cache(maxsize=8)
-def _load(path: Path, state: tuple | None) -> tuple[SpeechVQVAE, dict]:
+@weights.until_changed
+def _load(path: Path) -> tuple[SpeechVQVAE, dict]:
     tensors, notes = weights_of(path)
     model = SpeechVQVAE.build(notes["recipe"])
     model.adversary = None  # it had its part in training only

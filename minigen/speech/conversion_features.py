@@ -1,7 +1,5 @@
 """What voice conversion sees of a waveform: MFCC without level, pitch and the clip's mean spectrum; F0; phase."""
 
-from __future__ import annotations
-
 import math
 from typing import NamedTuple
 

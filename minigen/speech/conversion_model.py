@@ -1,8 +1,7 @@
 """A VQ-VAE of speech: a waveform as 50 codes a second and back, by an encoder of MFCC and a WaveNet."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
+from typing import Self
 
 import numpy as np
 import torch
@@ -136,7 +135,7 @@ class SpeechVQVAE(VQVAE):
         self.register_buffer("log_f0", torch.zeros(len(self.speakers), 2))  # mean, deviation
 
     @classmethod
-    def build(cls, recipe: dict) -> SpeechVQVAE:
+    def build(cls, recipe: dict) -> Self:
         """Untrained, from a recipe's tables `model` and `wavenet` and its `speakers`."""
         fields = arguments(WaveNet) | {"min_log_scale": (float, True)}
         net = check_table(recipe.get("wavenet"), fields, "[wavenet]")
@@ -145,7 +144,7 @@ class SpeechVQVAE(VQVAE):
         return cls(recipe["speakers"], WaveNet(head, **net), **model)
 
     @torch.no_grad()
-    def standardise(self, features: Sequence[Features], speakers: Sequence[int]) -> SpeechVQVAE:
+    def standardise(self, features: Sequence[Features], speakers: Sequence[int]) -> Self:
         """Take the scales of what is seen, and each speaker's pitch, from training clips."""
         mfcc = np.concatenate([f.mfcc for f in features], axis=1)
         spectrum = np.concatenate([f.spectrum for f in features], axis=1)

@@ -1,7 +1,5 @@
 """Letters to sounds: a guess at the phones of a word that no dictionary has, by rules in context."""
 
-from __future__ import annotations
-
 import re
 
 from ..data.text import english

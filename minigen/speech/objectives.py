@@ -1,7 +1,5 @@
 """The objective of a teacher: the likelihood of recordings, each sample weighted by its scale."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 

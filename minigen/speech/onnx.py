@@ -5,8 +5,6 @@ short frame of linear prediction is a linear map of its own input and of the las
 these maps are made for all short frames at once.
 """
 
-from __future__ import annotations
-
 import inspect
 import io
 import warnings

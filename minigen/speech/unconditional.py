@@ -3,8 +3,6 @@
 `training/wavenet.py` trained them by the recipe `training/wavenet-cpu.toml`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Training of the waveform model: the trainer that a recipe asks for, and the averaged weights that it leaves."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 

@@ -1,8 +1,7 @@
 """Chapter 5: ARFIMA. Memory that fades as a power of time, where an ARMA's fades exponentially."""
 
-from __future__ import annotations
-
 import math
+from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -206,7 +205,7 @@ class ARFIMA(Report):
         ma: ArrayLike = (),
         mean: float = 0.0,
         sigma: float = 1.0,
-    ) -> ARFIMA:
+    ) -> Self:
         """The model with these parameters; the numbers of coefficients are its orders."""
         arma = ARIMA.from_parameters(ar, ma, mean=mean, sigma=sigma)  # checks them
         model = cls((arma.order[0], d, arma.order[2]))
@@ -275,7 +274,7 @@ class ARFIMA(Report):
 
     def fit(
         self, x: ArrayLike, start: dict[str, ArrayLike] | None = None, iterations: int = 200
-    ) -> ARFIMA:
+    ) -> Self:
         """Maximum likelihood from x (n,).
 
         Args:
@@ -372,10 +371,7 @@ class ARFIMA(Report):
 
         def value(at: np.ndarray) -> float:
             d, arma = (at[0], at[1:-2]) if free_d else (self.fixed_d, at[:-2])
-            try:
-                other = ARFIMA.from_parameters(d, arma[:p], arma[p:], at[-2], math.sqrt(at[-1]))
-            except ValueError:  # the step left what is stationary
-                return -math.inf
+            other = ARFIMA.from_parameters(d, arma[:p], arma[p:], at[-2], math.sqrt(at[-1]))
             return other.log_prob(self._x)
 
         return names, point, standard_errors(value, point, steps)

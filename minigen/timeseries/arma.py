@@ -1,7 +1,5 @@
 """Chapter 5: polynomials in the lag, and the ARMA as a state space."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.signal import lfilter

@@ -4,8 +4,6 @@ What the models share of the recursion stands here, too: from partial autocorrel
 and back, and the condition for a stationary model.
 """
 
-from __future__ import annotations
-
 import math
 from typing import NamedTuple
 

@@ -21,8 +21,6 @@ References:
     Durbin and Koopman, Time Series Analysis by State Space Methods, 2nd edition, 2012, chapters 4, 5.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass, field
 from typing import NamedTuple

@@ -6,8 +6,6 @@
 The coefficients a change from frame to frame; the past samples x_{t-k} do not stop at a frame's edge.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np
