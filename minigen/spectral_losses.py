@@ -166,19 +166,14 @@ class MelLoss(nn.Module):
 
     def __init__(self, rate: int = 8_000, mels: int = 40, seconds: float = 0.032) -> None:
         super().__init__()
-        self.n_fft = frame_length(rate, seconds)
-        bank = torch.as_tensor(mel_filterbank(rate, self.n_fft, mels), dtype=torch.float32)
+        self.n_fft = self.min_length = frame_length(rate, seconds)  # samples that it needs at least
+        bank = torch.tensor(mel_filterbank(rate, self.n_fft, mels), dtype=torch.float32)
         self.register_buffer("bank", bank, persistent=False)
-
-    @property
-    def min_length(self) -> int:
-        """Samples that it needs at least."""
-        return self.n_fft
 
     def _log_mel(self, x: Tensor) -> Tensor:
         power = power_spectrogram(x, self.n_fft, self.n_fft // 4)
         return (self.bank.to(x.dtype) @ power.clamp(min=FLOOR).sqrt()).log()  # (B, mels, N)
 
     def forward(self, generated: Tensor, recorded: Tensor) -> Tensor:
-        _same_shape(generated, recorded)
+        check_alike(generated, recorded)
         return (self._log_mel(generated) - self._log_mel(recorded)).abs().mean()

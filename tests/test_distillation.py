@@ -151,7 +151,9 @@ def test_a_step_needs_no_float64():
         loss.backward()
 
 
-@pytest.mark.parametrize("name", ["penalty", "stft", "power", "kl", "perceptual", "contrastive"])
+@pytest.mark.parametrize(
+    "name", ["penalty", "stft", "power", "mel", "kl", "perceptual", "contrastive"]
+)
 def test_negative_weights_are_refused(name):
     model, teacher, _ = conditioned()
     with pytest.raises(ValueError, match=f"{name} must be 0 or more, not -1"):
@@ -198,12 +200,13 @@ def test_each_part_can_be_switched_off(k):
     """The whole is the sum of its parts, alone; with every weight 0 nothing is left."""
     model, teacher, data = conditioned(k)
     value = lambda **weights: DistillationLoss(model, teacher, **{**OFF, **weights})(data)[0]
-    parts = [{"kl": 1.0}, {"penalty": 4.0}, {"stft": 1.0}, {"power": 1.0}, {"contrastive": 0.3}]
+    parts = [{"kl": 1.0}, {"penalty": 4.0}, {"stft": 1.0}, {"power": 1.0}]
+    parts += [{"mel": 1.0}, {"contrastive": 0.3}]
     alone = [value(**part) for part in parts]
     assert value() == 0 and all(part.abs() > 1e-4 for part in alone)
     whole = {name: weight for part in parts for name, weight in part.items()}
     assert torch.allclose(value(**whole), sum(alone))
-    whole["contrastive"] = 0.0  # which is the default
+    whole |= {"mel": 0.0, "contrastive": 0.0}  # which are the defaults
     assert torch.allclose(DistillationLoss(model, teacher)(data)[0], value(**whole))
 
 

@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from minigen import data
-from minigen.audio import frame_length, resample
+from minigen.audio import frame_length, mel_filterbank, resample
 from minigen.spectral_losses import (
+    MelLoss,
     MultiResolutionSTFTLoss,
     PowerLoss,
     STFTLoss,
@@ -16,7 +17,7 @@ from minigen.spectral_losses import (
 )
 
 SECONDS = (0.008, 0.016, 0.032, 0.064)
-LOSSES = [PowerLoss(), STFTLoss(128, 32), MultiResolutionSTFTLoss()]
+LOSSES = [MelLoss(), PowerLoss(), STFTLoss(128, 32), MultiResolutionSTFTLoss()]
 
 
 def noise(seed=0, length=4000):
@@ -71,7 +72,15 @@ def test_at_8_khz_frames_are_of_64_to_512_samples_and_the_power_loss_256():
     p_x, p_y = (power_spectrogram(a, 256, 64).mean((0, 2)) for a in (x, y))
     want = ((p_x - p_y).square().sum() / p_y.square().sum()).item()
     assert PowerLoss()(x, y).item() == pytest.approx(want, rel=1e-5)
-    assert (MultiResolutionSTFTLoss().min_length, PowerLoss().min_length) == (512, 256)
+    assert [m().min_length for m in (MultiResolutionSTFTLoss, PowerLoss, MelLoss)] == [
+        512,
+        256,
+        256,
+    ]
+    mel = lambda a: np.log(
+        mel_filterbank(8000, 256, 40) @ power_spectrogram(a, 256, 64).sqrt().numpy()
+    )
+    assert MelLoss()(x, y).item() == pytest.approx(np.abs(mel(x) - mel(y)).mean(), rel=1e-5)
 
 
 @pytest.mark.parametrize("rate", [8_000, 11_000, 16_000, 22_000, 24_000, 48_000])
