@@ -32,7 +32,6 @@ __all__ = [
     "held_to_targets",
     "kmeans_codes",
     "move_means",
-    "mutual_information",
     "pairs",
     "probe",
     "sample_batches",
@@ -229,19 +228,6 @@ def _read(learn: list[tuple[int, str]], kept: list[tuple[int, str]]) -> tuple[fl
     return float(accuracy), float(chance)
 
 
-def mutual_information(pairs: Sequence[tuple]) -> float:
-    """Bits that the two parts of these pairs share, by their counts.
-
-    >>> mutual_information([(0, "a"), (1, "b")]), mutual_information([(0, "a"), (1, "a")])
-    (1.0, 0.0)
-    """
-    one, two = (Counter(part) for part in zip(*pairs, strict=True))
-    n = len(pairs)
-    return float(
-        sum(c / n * np.log2(n * c / (one[a] * two[b])) for (a, b), c in Counter(pairs).items())
-    )
-
-
 def probe(
     codes: dict[str, Tensor], learn: Sequence[Utterance], kept: Sequence[Utterance]
 ) -> dict[str, float]:
@@ -260,14 +246,16 @@ def probe(
         van den Oord et al., 2017 (arXiv:1711.00937), section 4.3; Chorowski et al., 2019
         (arXiv:1901.08810).
     """
+    from sklearn.metrics import mutual_info_score
+
     train, test = (_labelled(codes, clips, _phones) for clips in (learn, kept))
     found = {}
     for name, leave_out in (("", ()), (" without pauses", ("pau",))):
         both = ([pair for pair in pairs if pair[1] not in leave_out] for pairs in (train, test))
         found["accuracy" + name], found["chance" + name] = _read(*both)
     found["speaker"], _ = _read(*(_labelled(codes, clips, _speaker) for clips in (learn, kept)))
-    found["mutual information"] = mutual_information(test)
     code, phone = zip(*test, strict=True)
-    shuffled = np.random.default_rng(0).permutation(phone).tolist()
-    found["labels shuffled"] = mutual_information(list(zip(code, shuffled, strict=True)))
+    shuffled = np.random.default_rng(0).permutation(phone)
+    for name, labels in (("mutual information", phone), ("labels shuffled", shuffled)):
+        found[name] = float(mutual_info_score(labels, code) / np.log(2))
     return found
