@@ -13,8 +13,6 @@ from .audio import mel_filterbank
 from .conditioning import HOP, PHONES
 from .spectral_losses import check_alike, power_spectrogram
 
-__all__ = ["PerceptualLoss", "PhoneNet", "gram", "load_phone_net"]
-
 RATE, N_FFT, N_MELS = 8_000, 256, 40
 FLOOR = 1e-6  # of power in a mel band, below the dither of the digit voice
 

@@ -13,18 +13,6 @@ from torch import Tensor, nn
 
 from . import weights
 
-__all__ = [
-    "RNNLM",
-    "Characters",
-    "LSTMLayer",
-    "RNNLayer",
-    "TorchLSTM",
-    "Translator",
-    "draw",
-    "load",
-    "sharpen",
-]
-
 State = tuple[Tensor, ...]
 
 

@@ -21,22 +21,6 @@ from torch import Tensor, nn
 from . import weights
 from .distributions import VectorLikelihood
 
-__all__ = [
-    "VAE",
-    "Estimate",
-    "LatentModel",
-    "active_units",
-    "elbo",
-    "importance_estimate",
-    "init_linear_layers",
-    "iwae_bound",
-    "kl_per_dimension",
-    "kl_to_standard_normal",
-    "load",
-    "normal_log_prob",
-    "reparameterise",
-]
-
 LOG_2PI = math.log(2 * math.pi)
 
 

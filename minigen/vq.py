@@ -19,20 +19,6 @@ from . import weights
 from .distributed import all_items
 from .mixture import kmeans
 
-__all__ = [
-    "VQVAE",
-    "Quantized",
-    "Reconstruction",
-    "Usage",
-    "VectorQuantizer",
-    "jitter",
-    "jitter_shifts",
-    "load",
-    "straight_through",
-    "usage",
-]
-
-
 # ---------------------------------------------------------------- the quantiser
 
 

@@ -14,8 +14,6 @@ from torch import Tensor, nn
 
 from .distributions import Head
 
-__all__ = ["GatedLayer", "Upsample", "WaveNet", "shift_right"]
-
 
 def shift_right(x: Tensor, by: int = 1) -> Tensor:
     """Delay by `by` samples, zeros first: out[t] = x[t - by]. (..., T) -> (..., T)."""

@@ -10,8 +10,6 @@ from .planar import Planar
 from .transform import Affine, Flow, Inverse, StandardNormal, Transform
 from .univariate import Elementwise, SplineMap
 
-__all__ = ["BUILD", "load"]
-
 
 def _planar(layers: int) -> Flow:
     """`layers` planar maps from noise to a point in the plane, after a shift and a scale of the noise."""

@@ -20,8 +20,6 @@ from .. import weights
 from ..audio import mel_filterbank
 from ..conditioning import frame_features
 
-__all__ = ["AcousticModel", "build", "dissimilarity", "harmonic_bands", "load"]
-
 _GRID = np.geomspace(50.0, 500.0, 256)  # Hz
 
 

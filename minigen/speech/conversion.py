@@ -27,8 +27,6 @@ from .conversion_model import SpeechVQVAE
 from .synthesis import check_seed, check_temperature
 from .voice import fill
 
-__all__ = ["RATE", "Converted", "convert", "load", "load_prior", "sample_word", "weights_of"]
-
 
 class Converted(NamedTuple):
     """`audio` (T,) float32 at `rate` Hz, the `codes` (n,) and the F0 (2n,) that it was made from."""

@@ -12,19 +12,6 @@ from ..audio import FLOOR, mel_filterbank, stft
 from ..audio.pitch import f0 as track_pitch
 from ..conditioning import HOP
 
-__all__ = [
-    "FRAMES_A_CODE",
-    "N_MFCC",
-    "RATE",
-    "SPECTRUM",
-    "Features",
-    "convert_f0",
-    "extract",
-    "log_f0_moments",
-    "warp_frequencies",
-    "warped_mfcc",
-]
-
 RATE = 8_000  # Hz
 FRAMES_A_CODE = 2  # frames of 10 ms: 50 codes a second
 N_MFCC = 13  # MFCC that the encoder sees

@@ -25,18 +25,6 @@ from .conversion_features import RATE, extract
 from .conversion_model import SpeechVQVAE
 from .evaluation import in_batches
 
-__all__ = [
-    "Pair",
-    "SpeakerClassifier",
-    "convert_pairs",
-    "held_to_targets",
-    "kmeans_codes",
-    "move_means",
-    "pairs",
-    "probe",
-    "sample_batches",
-]
-
 
 class SpeakerClassifier:
     """Who speaks? Linear discriminant analysis of a clip's MFCC: their means and deviations.

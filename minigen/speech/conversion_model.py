@@ -28,8 +28,6 @@ from .conversion_features import (
 from .recipe import arguments, check_table
 from .voice import check_speaker
 
-__all__ = ["SpeechVQVAE", "upsample"]
-
 
 class _Encoder(nn.Sequential):
     """(B, 13, N) -> (B, D, N / 2); code n sees the frames 2n - 4 … 2n + 5, 100 ms."""

@@ -36,8 +36,6 @@ from ..timeseries import AR, levinson_durbin
 from . import pronunciation
 from .phones import MANNER, SILENCE, is_vowel, nearest
 
-__all__ = ["BackedOff", "Contour", "Durations", "Prosody", "contexts", "frame_contexts", "times_of"]
-
 FORMAT = "minigen prosody 1"
 FRAME = 0.01  # seconds
 THIRDS = 3  # places in a phone

@@ -26,18 +26,6 @@ from .voice import StudentVoice, TeacherVoice, check_speaker
 from .voice_file import TextVoice
 from .waveform_model import ExcitationStudent, ExcitationTeacher
 
-__all__ = [
-    "Spoken",
-    "check_seed",
-    "check_temperature",
-    "conditioning_for",
-    "rate_of",
-    "sample",
-    "samples_per_second",
-    "speak",
-    "stream",
-]
-
 Voice = TeacherVoice | StudentVoice
 WHOLE = 1024  # frames at a time where nobody waits for the first piece: ten seconds
 

@@ -17,19 +17,6 @@ from ..wavenet import WaveNet
 from .corpus import as_batch, held_out
 from .voice import TeacherVoice
 
-__all__ = [
-    "DITHER",
-    "HEADS",
-    "UNHEARD",
-    "ar_nats",
-    "build",
-    "card",
-    "load_checkpoint",
-    "load_head",
-    "nats",
-    "split",
-]
-
 DITHER = 0.0005  # standard deviation of the white noise on every clip: silence has no density
 HEADS: dict[str, Head] = {
     "mu_law": Categorical(256),

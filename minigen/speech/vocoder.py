@@ -25,8 +25,6 @@ from .stream import Part
 from .synthesis import Spoken, check_seed, check_temperature
 from .waveform_model import ExcitationStudent, ExcitationTeacher
 
-__all__ = ["of_file", "synthesise", "vocode"]
-
 MINUTE = 6000  # frames that are taken apart at once
 MARGIN = 100  # frames either side that are looked at, too
 Blocks = Callable[

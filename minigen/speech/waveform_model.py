@@ -26,8 +26,6 @@ from ..parallel_wavenet import Student
 from ..wavenet import WaveNet
 from .stream import Part, windows
 
-__all__ = ["ExcitationLikelihood", "ExcitationStudent", "ExcitationTeacher", "build", "load"]
-
 ANYBODY = "anybody"  # the one speaker of a model that is conditioned on sounds
 
 

@@ -26,18 +26,6 @@ from . import waveform_model
 from .corpus import LOUD
 from .vocoder import synthesise
 
-__all__ = [
-    "BANDS",
-    "DIM",
-    "MOMENTS",
-    "Measured",
-    "WordVAE",
-    "load",
-    "measure",
-    "synthesize",
-    "vector",
-]
-
 RATE = 8000  # Hz
 BANDS, MOMENTS = 24, 16
 DIM = MOMENTS * (BANDS + 2) + 1

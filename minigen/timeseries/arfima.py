@@ -22,13 +22,6 @@ from .correlation import (
 )
 from .report import Report, free_to_partial, maximise, partial_to_free, standard_errors, warn
 
-__all__ = [
-    "ARFIMA",
-    "arfima_autocovariance",
-    "chain_rule",
-    "fractional_weights",
-]
-
 D_EDGE = 0.5 - 1e-6  # |d| < ½: stationary and invertible
 
 
