@@ -244,7 +244,7 @@ class SpeechVQVAE(VQVAE):
         return np.where(voiced > 0, np.exp(mean + deviation * np.clip(shape, -2.5, 2.5)), 0.0)
 
     def forward(self, batch: dict[str, Tensor]) -> tuple[Tensor, Quantized]:
-        """A batch of `conversion_training.SpeechBatches` -> the WaveNet's params (B, 2, T), codes."""
+        """A batch of `conversion_training.ConversionCrops` -> the WaveNet's params (B, 2, T), codes."""
         quantized = self.quantize(batch["mfcc"])
         cond = self.conditioning(quantized.z, batch["pitch"], batch["speaker"], batch["phase"])
         return self.wavenet(batch["audio"], cond), quantized
