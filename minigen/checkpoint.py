@@ -12,8 +12,6 @@ import numpy as np
 import torch
 from filelock import FileLock, Timeout
 
-__all__ = ["MAY_CHANGE", "alone_in", "changes", "ctrl_c_waits", "random_state", "set_random_state"]
-
 MAY_CHANGE = ("steps", "every")  # of a run's settings when it is resumed; the device may, too
 
 

@@ -15,8 +15,6 @@ from .commands import Lexicon, Out, Seed, Temperature, one_thread, progress, voi
 from .commands.grade import grade
 from .commands.speak import pronounce, speak, voices
 
-__all__ = ["main"]
-
 app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,

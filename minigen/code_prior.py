@@ -8,8 +8,6 @@ from torch import Tensor, nn
 from .ngram import NGram
 from .rnn import RNNLM
 
-__all__ = ["CodePrior", "ngram_nats", "pad"]
-
 
 def pad(sequences: Sequence[Tensor], end: int) -> Tensor:
     """Sequences (T_i,) of whole numbers, each with `end` behind it -> (B, max T_i + 1), int64.

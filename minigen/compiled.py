@@ -5,8 +5,6 @@ from functools import partial
 
 from numba import njit
 
-__all__ = ["compiled"]
-
 
 def compiled(function: Callable | None = None, **options) -> Callable:
     """`numba.njit` whose machine code is kept for the next run, or, where neither this package nor

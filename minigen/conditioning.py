@@ -27,30 +27,6 @@ from .audio import frame_length, mel_spectrogram
 from .data import Utterance
 from .data.spoken_digits import DIGIT_WORDS, SPEAKERS, spoken_digits
 
-__all__ = [
-    "DIGITS",
-    "FRAME_FEATURES",
-    "HOP",
-    "PHASE_FEATURES",
-    "PHONES",
-    "Upsampler",
-    "VoiceSpec",
-    "features",
-    "frame_features",
-    "inputs",
-    "mean_word",
-    "mel_bands",
-    "mel_features",
-    "phase",
-    "phase_features",
-    "pitch_rows",
-    "plan",
-    "planned_features",
-    "pulses",
-    "sharpened",
-    "words_of",
-]
-
 HOP = 80  # samples in a frame of 10 ms at 8 kHz
 # fmt: off
 PHONES = (

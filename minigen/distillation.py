@@ -14,8 +14,6 @@ from .parallel_wavenet import BASES, conditional_kl
 from .perceptual import PerceptualLoss
 from .spectral_losses import MelLoss, MultiResolutionSTFTLoss, PowerLoss
 
-__all__ = ["DistillationLoss", "DivergenceMonitor"]
-
 
 class DistillationLoss(nn.Module):
     """Objective: a student that sounds likely to its teacher, and as loud and bright as recordings.

@@ -16,14 +16,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = [
-    "Categorical",
-    "DiscretizedLogisticMixture",
-    "GaussianHead",
-    "Head",
-    "VectorLikelihood",
-]
-
 HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 LOGISTIC_STD = math.pi / math.sqrt(3)  # standard deviation of the logistic density of scale 1
 SMALLEST_U = 2.0**-25  # uniform noise is kept from 0 and 1, where the logistic quantile is infinite

@@ -8,8 +8,6 @@ from torch import Tensor, nn
 from .flows import Compose, Inverse, MaskedAffineAutoregressive, Planar, Transform
 from .vae import VAE, init_linear_layers
 
-__all__ = ["FlowVAE"]
-
 
 class FlowVAE(VAE):
     """A VAE whose posterior is a diagonal Gaussian bent by flows that see x.

@@ -6,8 +6,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.linalg import lapack, solve_triangular
 
-__all__ = ["LOG_2PI", "Gaussian", "check_points", "ledoit_wolf", "observations", "variances"]
-
 LOG_2PI = np.log(2 * np.pi)
 
 

@@ -17,8 +17,6 @@ from .compiled import compiled
 from .gaussian import observations, variances
 from .mixture import log, log_normal
 
-__all__ = ["GaussianHMM", "backward", "forward", "left_to_right", "occupancy", "viterbi"]
-
 Logs = ArrayLike | csc_array  # logarithms of probabilities, -inf allowed; sparse: only transitions
 
 

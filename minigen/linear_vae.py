@@ -9,8 +9,6 @@ from torch import Tensor, nn
 from .distributions import VectorLikelihood
 from .vae import LatentModel, normal_log_prob, reparameterise
 
-__all__ = ["LinearGaussianVAE"]
-
 
 class LinearGaussianVAE(LatentModel):
     """The one VAE whose log p(x) is known exactly: everything in it is linear.

@@ -16,8 +16,6 @@ from torch import Tensor, nn
 
 from .distributions import VectorLikelihood
 
-__all__ = ["MADE", "MaskedMLP", "describe_order", "hidden_degrees", "mask_between"]
-
 
 def hidden_degrees(units: int, dim: int) -> Tensor:
     """Degrees 1 … D-1 dealt out in turn: a unit of degree m may see the first m coordinates.

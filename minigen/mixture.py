@@ -14,8 +14,6 @@ from scipy.special import logsumexp, softmax
 from . import ConvergenceWarning
 from .gaussian import LOG_2PI, Gaussian, check_points, observations, variances
 
-__all__ = ["COVARIANCES", "EM", "GaussianMixture", "kmeans", "log", "log_normal", "weighted_fit"]
-
 COVARIANCES = ("full", "tied", "diag", "spherical")
 
 

@@ -12,8 +12,6 @@ from torch import Tensor
 
 from .rnn import draw
 
-__all__ = ["COMPRESSORS", "NGram", "compressed_bits", "count"]
-
 
 def count(target: Tensor, known: Tensor, counts: Tensor) -> Tensor:
     """How often each of `target` was counted: `known` is sorted, `counts` stands beside it.

@@ -27,16 +27,6 @@ from .distributions import (
 )
 from .wavenet import WaveNet
 
-__all__ = [
-    "BASES",
-    "Base",
-    "Student",
-    "conditional_kl",
-    "gaussian_kl",
-    "kl_spread",
-    "mol_kl",
-]
-
 NO_FLOOR = GaussianHead(min_log_scale=-float("inf"))
 
 

@@ -13,8 +13,6 @@ from .audio import mel_filterbank
 from .conditioning import HOP, PHONES
 from .spectral_losses import check_alike, power_spectrogram
 
-__all__ = ["PerceptualLoss", "PhoneNet", "gram", "load_phone_net"]
-
 RATE, N_FFT, N_MELS = 8_000, 256, 40
 FLOOR = 1e-6  # of power in a mel band, below the dither of the digit voice
 
@@ -130,6 +128,4 @@ class PerceptualLoss(nn.Module):
 def load_phone_net() -> PhoneNet:
     """The classifier that ships, trained by `training/phone_classifier.py`."""
     tensors, notes = weights.load("phone_net")
-    net = PhoneNet(notes["channels"])
-    net.load_state_dict(tensors)
-    return net.eval().requires_grad_(False)
+    return weights.frozen(PhoneNet(notes["channels"]), tensors)

@@ -13,15 +13,6 @@ from torch import Tensor, nn
 from .audio import frame_length, mel_filterbank
 from .distributed import mean_over_processes
 
-__all__ = [
-    "MelLoss",
-    "MultiResolutionSTFTLoss",
-    "PowerLoss",
-    "STFTLoss",
-    "check_alike",
-    "power_spectrogram",
-]
-
 FLOOR = 1e-7  # of power: 70 dB below a full-scale sine spread over a frame
 
 

@@ -32,14 +32,6 @@ from .checkpoint import (
     set_random_state,
 )
 
-__all__ = [
-    "Ema",
-    "TrainConfig",
-    "Trainer",
-    "compile_bodies",
-    "learning_rate",
-]
-
 Batches = Callable[[int, int, int], dict[str, Tensor]]
 
 

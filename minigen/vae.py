@@ -21,22 +21,6 @@ from torch import Tensor, nn
 from . import weights
 from .distributions import VectorLikelihood
 
-__all__ = [
-    "VAE",
-    "Estimate",
-    "LatentModel",
-    "active_units",
-    "elbo",
-    "importance_estimate",
-    "init_linear_layers",
-    "iwae_bound",
-    "kl_per_dimension",
-    "kl_to_standard_normal",
-    "load",
-    "normal_log_prob",
-    "reparameterise",
-]
-
 LOG_2PI = math.log(2 * math.pi)
 
 
@@ -422,6 +406,4 @@ def load() -> tuple[VAE, dict]:
     (64, 8, ['diagonal', 'iaf', 'planar'])
     """
     tensors, notes = weights.load("vae_digits")
-    model = VAE(**notes["model"]).eval()
-    model.load_state_dict(tensors)
-    return model.requires_grad_(False), weights.card("vae_digits")
+    return weights.frozen(VAE(**notes["model"]), tensors), weights.card("vae_digits")

@@ -19,20 +19,6 @@ from . import weights
 from .distributed import all_items
 from .mixture import kmeans
 
-__all__ = [
-    "VQVAE",
-    "Quantized",
-    "Reconstruction",
-    "Usage",
-    "VectorQuantizer",
-    "jitter",
-    "jitter_shifts",
-    "load",
-    "straight_through",
-    "usage",
-]
-
-
 # ---------------------------------------------------------------- the quantiser
 
 
@@ -425,6 +411,5 @@ def load() -> tuple[VQVAE, dict]:
     (64, True)
     """
     tensors, notes = weights.load("vq_digits")
-    model = VQVAE.for_images(**notes["model"]).eval()
-    model.load_state_dict(tensors)
-    return model.requires_grad_(False), weights.card("vq_digits")
+    model = weights.frozen(VQVAE.for_images(**notes["model"]), tensors)
+    return model, weights.card("vq_digits")

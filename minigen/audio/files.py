@@ -12,16 +12,6 @@ from numpy.typing import ArrayLike
 
 from .waveform import check_positive, check_waveform, resample
 
-__all__ = [
-    "blocks",
-    "check_output",
-    "check_writable",
-    "load",
-    "open_to_write",
-    "save",
-    "write_whole",
-]
-
 # Formats that say how long they are, or where they end: what is cut off can be told.
 READS = ("WAV", "WAVEX", "RF64", "W64", "AIFF", "AU", "CAF", "FLAC", "OGG", "MP3")
 WRITES = {

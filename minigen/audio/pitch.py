@@ -16,8 +16,6 @@ from scipy.signal import butter, sosfiltfilt
 
 from .waveform import check_waveform
 
-__all__ = ["f0", "normalised_difference"]
-
 LOW_PASS = 1500.0  # Hz
 BLOCK = 2_000  # frames at a time
 

@@ -12,17 +12,6 @@ from ..data import Utterance
 from ..data.utterance import F0_FRAME
 from .spectrum import FLOOR, frame_length, hz_to_mel, istft, mel_cepstrum, mel_filterbank, stft
 
-__all__ = [
-    "FRAME",
-    "continuous_log_f0",
-    "copy_synthesis",
-    "envelope",
-    "excitation",
-    "minimum_phase",
-    "resynthesise",
-    "vocode",
-]
-
 FRAME = 0.005  # seconds from one frame to the next
 N_MELS = 32
 

@@ -8,21 +8,6 @@ from scipy.fft import dct
 
 from .waveform import check_positive, check_waveform
 
-__all__ = [
-    "FLOOR",
-    "frame_length",
-    "griffin_lim",
-    "hz_to_mel",
-    "istft",
-    "mel_cepstrum",
-    "mel_filterbank",
-    "mel_spectrogram",
-    "mel_to_hz",
-    "mfcc",
-    "speech_features",
-    "stft",
-]
-
 FLOOR = 1e-5  # of magnitude, under every logarithm: -100 dB
 
 

@@ -11,8 +11,6 @@ import typer
 
 from . import Lexicon, Out, Seed, SkipUnknown, Temperature, one_thread, progress
 
-__all__ = ["play", "pronounce", "speak", "text_of", "voices"]
-
 PLAYERS = (  # programs that play a sound file and come back
     ("afplay",),
     ("paplay",),

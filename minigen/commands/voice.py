@@ -8,8 +8,6 @@ import typer
 
 from . import Lexicon, one_thread
 
-__all__ = ["app", "new"]
-
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Make a voice of your own.")
 
 

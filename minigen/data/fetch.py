@@ -28,8 +28,6 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import IO, TypeVar
 
-__all__ = ["REGISTRY", "Corpus", "cache_folder", "choose", "locate", "unpack"]
-
 T = TypeVar("T")
 
 

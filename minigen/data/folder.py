@@ -7,8 +7,6 @@ from pathlib import Path
 from ..audio import load
 from .utterance import Utterance
 
-__all__ = ["faults_error", "folder"]
-
 TABLE = "metadata.csv"
 ENDINGS = (".wav", ".flac", ".mp3", ".ogg")
 

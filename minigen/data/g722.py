@@ -8,8 +8,6 @@ from pathlib import Path
 
 import numpy as np
 
-__all__ = ["RATE", "decode"]
-
 RATE = 16_000  # samples a second; the codec has no other rate
 
 

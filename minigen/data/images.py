@@ -9,8 +9,6 @@ import numpy as np
 
 from .fetch import locate
 
-__all__ = ["Digits", "Mnist", "digits", "mnist"]
-
 
 class Digits(NamedTuple):
     """`images` (1797, 64) float64, 0 to 16; `labels` (1797,); `split`: rows by name of the part."""

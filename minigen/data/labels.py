@@ -17,8 +17,6 @@ from pathlib import Path
 from ..audio import check_writable, write_whole
 from .utterance import Utterance
 
-__all__ = ["load_phones", "save_phones", "with_phones"]
-
 _COLUMNS = ["name", "phone", "start", "end"]
 
 Times = Sequence[tuple[str, float, float]]

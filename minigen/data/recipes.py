@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-__all__ = ["find", "names"]
-
 
 def _folder() -> Path:
     """In the wheel they lie beside this file; in a checkout, where the training scripts are."""

@@ -14,8 +14,6 @@ from .. import results
 from ..audio import autocorrelation, resample
 from .utterance import Utterance
 
-__all__ = ["LAGS", "MEASURED_RATE", "Dependence", "measure_dependence", "recorded_dependence"]
-
 MEASURED_RATE = 8_000  # Hz: every corpus is brought to it, so that a lag is one and the same time
 LAGS = 161  # 0 … 160 samples: 20 ms
 

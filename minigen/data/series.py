@@ -4,8 +4,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["Series", "airline", "nile", "sunspots"]
-
 
 class Series(NamedTuple):
     """A series: `time` (N,), years or months, and `values` (N,) float64."""

@@ -19,8 +19,6 @@ from .labels import with_phones
 from .spoken_digits import DIGIT_WORDS
 from .utterance import Utterance
 
-__all__ = ["allison", "cmu_arctic", "festvox_ru", "fsdd", "ljspeech", "vctk"]
-
 _AFRESH = "remove its folder and call again, so that it is unpacked afresh"
 
 # Where Debian's packages put the Asterisk recordings, their transcripts, and the Russian voice.

@@ -14,8 +14,6 @@ import soundfile as sf
 from .fetch import choose
 from .utterance import Utterance
 
-__all__ = ["DIGIT_WORDS", "SPEAKERS", "example", "spoken_digits"]
-
 SPEAKERS = ("slt", "rms", "awb")  # a woman and a man (US English), a man (Scottish English)
 DIGIT_WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 

@@ -4,8 +4,6 @@ import tomllib
 from functools import cache
 from pathlib import Path
 
-__all__ = ["book_text", "english"]
-
 
 def book_text() -> tuple[str, str]:
     """This book's own prose, frozen on 24 November 2026 -> (text to train on, text held out).

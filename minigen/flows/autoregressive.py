@@ -16,13 +16,6 @@ from ..made import MaskedMLP, describe_order
 from .transform import Transform
 from .univariate import AffineMap, SplineMap, checked_context
 
-__all__ = [
-    "CausalFilter",
-    "MaskedAffineAutoregressive",
-    "MaskedAutoregressive",
-    "MaskedSplineAutoregressive",
-]
-
 
 class MaskedAutoregressive(Transform):
     """Any one-dimensional map for each dimension, with parameters from those before it.

@@ -9,8 +9,6 @@ from .coupling import AffineCoupling, SplineCoupling
 from .multiscale import MultiScale
 from .transform import Flow, Inverse, StandardNormal, Transform
 
-__all__ = ["IAF", "MAF", "NSF", "RealNVP", "WaveformFlow"]
-
 
 def _layers(layers: int) -> range:
     if layers < 1:

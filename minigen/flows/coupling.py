@@ -8,8 +8,6 @@ from torch import Tensor, nn
 from .transform import Transform
 from .univariate import AffineMap, SplineMap, checked_context
 
-__all__ = ["AffineCoupling", "Coupling", "SplineCoupling"]
-
 
 def _mlp(inputs: int, outputs: int, hidden: Sequence[int]) -> nn.Sequential:
     """Linear layers with ReLU between them; the last starts at zero, so that a layer starts as the identity."""

@@ -9,8 +9,6 @@ from torch import Tensor, nn
 from ..made import describe_order
 from .transform import Affine, Transform
 
-__all__ = ["ActNorm", "LULinear", "Permutation", "initialise"]
-
 
 class Permutation(Transform):
     """Another order of the dimensions; volume stays as it is.

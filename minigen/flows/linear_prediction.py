@@ -21,8 +21,6 @@ from torch import Tensor, nn
 from ..audio import frame_length, hz_to_mel, mel_filterbank
 from ..compiled import compiled
 
-__all__ = ["SUBFRAMES", "LinearPrediction", "Predictor", "levinson", "predictor_from_mel"]
-
 SUBFRAMES = 4  # predictors in a mel frame of 10 ms
 LAG_WINDOW = 40.0  # Hz: how far every line of the spectrum is smeared, so that no pole is too sharp
 

@@ -7,8 +7,6 @@ from .linear import ActNorm, LULinear
 from .transform import Transform
 from .univariate import AffineMap, checked_context
 
-__all__ = ["ConvCoupling", "MultiScale", "squeeze", "unsqueeze"]
-
 
 def squeeze(x: Tensor) -> Tensor:
     """Halve the length by turning neighbours into channels: (B, C, T) -> (B, 2 C, T/2).

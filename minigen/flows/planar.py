@@ -13,8 +13,6 @@ from torch import Tensor, nn
 from .transform import Transform
 from .univariate import LOG_E_MINUS_1, checked_context
 
-__all__ = ["Planar"]
-
 
 class Planar(Transform):
     r"""A push along one direction, strongest across a plane.

@@ -10,8 +10,6 @@ from .planar import Planar
 from .transform import Affine, Flow, Inverse, StandardNormal, Transform
 from .univariate import Elementwise, SplineMap
 
-__all__ = ["BUILD", "load"]
-
 
 def _planar(layers: int) -> Flow:
     """`layers` planar maps from noise to a point in the plane, after a shift and a scale of the noise."""
@@ -61,6 +59,4 @@ def load(name: str) -> tuple[Flow, dict]:
         )
         raise ValueError(f"no flow {name!r} is shipped: there are {', '.join(known)}")
     tensors, card = weights.load(path)
-    flow = BUILD[card["build"]]()
-    flow.load_state_dict(tensors)
-    return flow.requires_grad_(False), card
+    return weights.frozen(BUILD[card["build"]](), tensors), card

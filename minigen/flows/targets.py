@@ -10,8 +10,6 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-__all__ = ["ENERGIES", "Plane", "log_normaliser", "on_curve", "two_moons"]
-
 LOG_2PI = math.log(2 * math.pi)
 
 

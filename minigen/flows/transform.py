@@ -15,8 +15,6 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-__all__ = ["Affine", "Compose", "Flow", "Inverse", "MuLaw", "StandardNormal", "Transform"]
-
 
 class Transform(nn.Module):
     """An invertible map f: data -> noise of `dim` = D dimensions.

@@ -11,8 +11,6 @@ from torch import Tensor, nn
 
 from .transform import Transform
 
-__all__ = ["AffineMap", "Elementwise", "SplineMap", "rational_quadratic"]
-
 LOG_E_MINUS_1 = 0.541324854612918  # softplus of it is 1
 
 

@@ -10,8 +10,6 @@ from ..audio import mfcc
 from ..data import Utterance
 from .warping import dtw
 
-__all__ = ["DigitRecogniser"]
-
 
 class DigitRecogniser:
     """Which word is it? The vote of the nearest templates by DTW on MFCC.

@@ -24,27 +24,6 @@ from ..audio import (
 )
 from .warping import dtw, warping_path
 
-__all__ = [
-    "cepstral_distortion",
-    "compare",
-    "f0_error",
-    "f0_rmse",
-    "kl_divergence",
-    "log_mel_distance",
-    "log_spectral_distance",
-    "mel_cepstra",
-    "mel_cepstral_distortion",
-    "pesq",
-    "pitch_errors",
-    "real_time_factor",
-    "std_ratio",
-    "stft_distance",
-    "stoi",
-    "summarise",
-    "voicing_error",
-    "warped_distance",
-]
-
 DB = 20 / np.log(10)  # decibels in a neper
 
 

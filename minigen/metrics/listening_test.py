@@ -4,8 +4,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.stats import binom, norm
 
-__all__ = ["listeners_needed", "permutation_test", "wilson_interval"]
-
 
 def wilson_interval(wins: int, trials: int, confidence: float = 0.95) -> tuple[float, float]:
     """Which shares p are compatible with `wins` out of `trials`: Wilson's score interval.

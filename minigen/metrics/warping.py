@@ -6,8 +6,6 @@ from scipy.spatial.distance import cdist
 
 from ..compiled import compiled
 
-__all__ = ["dtw", "warping_path"]
-
 
 def dtw(a: ArrayLike, b: ArrayLike) -> float:
     """Dynamic time warping: the mean distance of two sequences (F, N), (F, M) along the best path.

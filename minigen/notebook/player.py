@@ -12,8 +12,6 @@ from numpy.typing import ArrayLike
 from ..audio import check_positive, check_waveform
 from . import plot
 
-__all__ = ["Clip", "listen"]
-
 LOWEST_RATE = 3_000  # Hz: Chromium's players take no less
 MAX_SECONDS = 12.0  # pages should stay under 2
 

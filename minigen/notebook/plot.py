@@ -17,8 +17,6 @@ from matplotlib.figure import Figure
 
 from ..audio import stft
 
-__all__ = ["COLOURS", "clip_png", "show", "spectrogram", "style", "waveform"]
-
 # Okabe and Ito's palette without black: told apart by every kind of colour vision.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 GREY = "#7f7f7f"

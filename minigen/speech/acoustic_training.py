@@ -11,14 +11,6 @@ from ..data import Utterance
 from .acoustic_model import AcousticModel, dissimilarity
 from .corpus import Batches, CropSampler
 
-__all__ = [
-    "AcousticCrops",
-    "AcousticLoss",
-    "bands_and_features",
-    "calibrate",
-    "with_phones",
-]
-
 CONTRAST = 0.5  # weight of `dissimilarity` beside the absolute error in nepers
 
 

@@ -26,17 +26,6 @@ from ..mixture import log_normal
 from . import pronunciation
 from .phones import SILENCE
 
-__all__ = [
-    "FRAME",
-    "PhoneModels",
-    "align",
-    "align_corpus",
-    "boundary_errors",
-    "flat_start",
-    "network",
-    "train_phones",
-]
-
 FRAME = 0.005  # seconds from one row of features to the next
 STATES = 3  # of each phone
 BEAM = 500.0  # nats: a state this far behind the best one of its frame is given up

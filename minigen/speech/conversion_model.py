@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from .. import conditioning
 from ..conditioning import HOP, PHASE_FEATURES, pitch_rows
 from ..distributions import GaussianHead
-from ..generate import generate
 from ..vq import VQVAE, Quantized, VectorQuantizer
 from ..wavenet import WaveNet
 from .conversion_features import (
@@ -26,9 +25,8 @@ from .conversion_features import (
     log_f0_moments,
 )
 from .recipe import arguments, check_table
+from .synthesis import sample
 from .voice import check_speaker
-
-__all__ = ["SpeechVQVAE", "upsample"]
 
 
 class _Encoder(nn.Sequential):
@@ -228,12 +226,7 @@ class SpeechVQVAE(VQVAE):
         Args:
             seed, temperature, backend: of `generate.generate`.
         """
-        cond = self.condition(codes, f0, speaker)
-        generator = torch.Generator().manual_seed(seed)
-        x = generate(
-            self.wavenet, cond, backend=backend, generator=generator, temperature=temperature
-        )
-        return x[0, 0].clamp(-1, 1).numpy()
+        return sample(self, self.condition(codes, f0, speaker), seed, temperature, backend)[0]
 
     @torch.no_grad()
     def predict_f0(self, codes: Tensor, speaker: str) -> np.ndarray:
@@ -246,7 +239,7 @@ class SpeechVQVAE(VQVAE):
         return np.where(voiced > 0, np.exp(mean + deviation * np.clip(shape, -2.5, 2.5)), 0.0)
 
     def forward(self, batch: dict[str, Tensor]) -> tuple[Tensor, Quantized]:
-        """A batch of `conversion_training.SpeechBatches` -> the WaveNet's params (B, 2, T), codes."""
+        """A batch of `conversion_training.ConversionCrops` -> the WaveNet's params (B, 2, T), codes."""
         quantized = self.quantize(batch["mfcc"])
         cond = self.conditioning(quantized.z, batch["pitch"], batch["speaker"], batch["phase"])
         return self.wavenet(batch["audio"], cond), quantized

@@ -15,9 +15,6 @@ from .conversion_model import SpeechVQVAE, upsample
 from .corpus import Batches, CropSampler
 from .objectives import weighted_mean
 
-__all__ = ["ConversionCrops", "ConversionLoss", "GradientReversal"]
-
-
 WARPS = 9  # factors from 1/vtlp to vtlp; the middle one is 1
 
 

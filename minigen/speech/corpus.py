@@ -16,21 +16,6 @@ from ..conditioning import DIGITS, VoiceSpec
 from ..data import Utterance
 from ..data.spoken_digits import DIGIT_WORDS
 
-__all__ = [
-    "ANYBODY",
-    "LOUD",
-    "Batches",
-    "CropSampler",
-    "Crops",
-    "as_batch",
-    "at_one_level",
-    "held_out",
-    "held_out_speaker_words",
-    "read",
-    "read_all",
-    "ready",
-]
-
 HELD_OUT = "_t1.2_p1.0"  # of the digits: this tempo at this pitch, every word and speaker
 ANYBODY = "anybody"  # the one speaker of a vocoder
 LOUD = 0.15  # the level of everything that a vocoder is conditioned on

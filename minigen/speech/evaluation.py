@@ -25,17 +25,6 @@ from ..metrics import (
 from ..parallel_wavenet import BASES, conditional_kl
 from . import corpus, synthesis, unconditional, voice
 
-__all__ = [
-    "against_recordings",
-    "digits_table",
-    "in_batches",
-    "recognised",
-    "spectral_distances",
-    "student_kl",
-    "synthesize_all",
-    "synthesize_digits",
-]
-
 
 @torch.no_grad()
 def student_kl(

@@ -21,17 +21,6 @@ from ..data import Utterance
 from ..hmm import left_to_right, viterbi
 from ..mixture import log_normal
 
-__all__ = [
-    "WINDOWS",
-    "HMMSynthesizer",
-    "Plan",
-    "dynamics",
-    "mlpg",
-    "trajectory",
-    "trajectory_log_prob",
-    "window_matrix",
-]
-
 #: The row itself, its slope, and its curvature: weights of the rows before, at, and after.
 WINDOWS = ((0.0, 1.0, 0.0), (-0.5, 0.0, 0.5), (1.0, -2.0, 1.0))
 

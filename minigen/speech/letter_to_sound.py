@@ -5,8 +5,6 @@ import re
 from ..data.text import english
 from .phones import VOWELS
 
-__all__ = ["letters_to_sounds", "spell"]
-
 _LETTERS = english()["letters"]
 
 

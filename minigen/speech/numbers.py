@@ -11,20 +11,6 @@ from num2words import num2words
 
 from ..data.text import english
 
-__all__ = [
-    "MONTH",
-    "RULES",
-    "Rules",
-    "cardinal",
-    "clean",
-    "digits",
-    "ordinal",
-    "previous_word",
-    "readings",
-    "rule",
-    "year",
-]
-
 Rules = list[tuple[re.Pattern, Callable[[re.Match], str | list[str] | None]]]
 RULES: Rules = []
 _LISTS = {name: frozenset(words.split()) for name, words in english()["lists"].items()}

@@ -6,8 +6,6 @@ from torch import Tensor, nn
 from ..conditioning import PHASE_FEATURES
 from ..distributed import mean_over_processes
 
-__all__ = ["Likelihood", "weighted_mean"]
-
 
 def weighted_mean(values: Tensor, log_std: Tensor, beta: float) -> Tensor:
     """Σ_t w[t] v[t] / Σ_t w[t] over all processes, w[t] = std[t]^{2β} without a gradient."""

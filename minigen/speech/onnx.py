@@ -21,8 +21,6 @@ from ..flows.linear_prediction import SUBFRAMES
 from ..wavenet import WaveNet
 from .waveform_model import ExcitationStudent
 
-__all__ = ["INPUTS", "Graph", "export"]
-
 INPUTS = ("noise", "frames", "speaker", "phase")
 
 

@@ -34,8 +34,6 @@ from .prosody import Prosody
 from .reader import Reader
 from .voice_file import TextVoice, save
 
-__all__ = ["Sizes", "make", "read", "split"]
-
 LEAST = 60.0  # seconds of speech
 CLIP = 180.0  # seconds of training between two clips
 SHARE = 0.15  # of the minutes, for the acoustic model

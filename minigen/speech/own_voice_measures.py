@@ -12,8 +12,6 @@ from .text import normalise
 from .voice_file import TextVoice
 from .waveform_model import ExcitationStudent
 
-__all__ = ["recogniser", "table", "word_errors"]
-
 CLIPS = 8  # of the held-out ones, at most
 
 

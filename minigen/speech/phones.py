@@ -6,8 +6,6 @@ the ten digits need.)
 
 from collections.abc import Container
 
-__all__ = ["MANNER", "PHONES", "SILENCE", "from_arpabet", "is_vowel", "nearest"]
-
 SILENCE = "pau"
 _MANNERS = {
     "stop": "p t k ch",

@@ -5,8 +5,6 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-__all__ = ["stages"]
-
 
 @contextmanager
 def stages() -> Iterator[Callable[[str], None]]:

@@ -18,17 +18,6 @@ from .letter_to_sound import letters_to_sounds, spell
 from .phones import PHONES, SILENCE, from_arpabet
 from .text import PAUSE, Sentence, read
 
-__all__ = [
-    "Lexicon",
-    "phones",
-    "pronunciations",
-    "read_lexicon",
-    "sentence_phones",
-    "transcribe",
-    "with_pauses",
-    "word_phones",
-]
-
 Lexicon = Mapping[str, Sequence[Sequence[str]]]
 _OWN = english()["words"]
 _PREFIXES = english()["prefixes"]

@@ -36,8 +36,6 @@ from ..timeseries import AR, levinson_durbin
 from . import pronunciation
 from .phones import MANNER, SILENCE, is_vowel, nearest
 
-__all__ = ["BackedOff", "Contour", "Durations", "Prosody", "contexts", "frame_contexts", "times_of"]
-
 FORMAT = "minigen prosody 1"
 FRAME = 0.01  # seconds
 THIRDS = 3  # places in a phone
@@ -191,7 +189,6 @@ class Durations:
         phones: Sequence[str],
         seed: int | np.random.Generator | None = None,
         temperature: float = 1.0,
-        total: float | None = None,
     ) -> np.ndarray:
         """Seconds of each phone, (P,).
 
@@ -199,16 +196,13 @@ class Durations:
             seed: None for the mean of each, exp(µ + σ²/2), so that a sentence takes as long as on average (the
                 median, exp µ, is shorter); else durations are drawn.
             temperature: scales σ when drawing.
-            total: if given, all are stretched alike until they sum to it.
         """
         keys = contexts(phones)
         mean, scale = self.model.means(keys), self.model.scales(keys)
         if seed is None:
-            d = np.exp(mean + 0.5 * scale**2)
-        else:
-            noise = np.random.default_rng(seed).standard_normal(len(keys))
-            d = np.exp(mean + temperature * scale * noise)
-        return d if total is None else d * (total / d.sum())
+            return np.exp(mean + 0.5 * scale**2)
+        noise = np.random.default_rng(seed).standard_normal(len(keys))
+        return np.exp(mean + temperature * scale * noise)
 
     def log_prob(self, times: Times) -> np.ndarray:
         """log p(log d | context) of each phone, in nats, (P,)."""

@@ -11,8 +11,6 @@ from num2words import num2words
 from ..data.text import english
 from .numbers import MONTH, Rules, cardinal, clean, ordinal, previous_word, readings, rule, year
 
-__all__ = ["RULES"]
-
 RULES: Rules = []
 _BEFORE_YEARS = frozenset(english()["lists"]["before_years"].split())
 _CURRENCIES = {"$": "USD", "£": "GBP", "€": "EUR", "₹": "INR", "₽": "RUB"}

@@ -11,8 +11,6 @@ from . import pronunciation
 from .phones import PHONES, SILENCE, from_arpabet
 from .pronunciation import Lexicon
 
-__all__ = ["Reader"]
-
 _TOKEN = re.compile(
     r"(?P<word>[^\W\d_]+(?:'[^\W\d_]+)*)|(?P<paragraph>\s*\n\s*\n\s*)|(?P<stop>[.!?…]+)"
     r"|(?P<pause>[,;:—–()\[\]]|(?<=\s)-+(?=\s))|(?P<quiet>[\s\"'«»„“”‘’¡¿-]+)|(?P<unknown>.)",

@@ -23,8 +23,6 @@ from ..wavenet import WaveNet
 from .corpus import Crops
 from .objectives import Likelihood
 
-__all__ = ["Recipe", "arguments", "check_table", "read_toml"]
-
 Fields = dict[str, tuple[type, bool]]  # name: (type, whether it must be there)
 TYPES = {int: (int,), float: (int, float), bool: (bool,), str: (str,)}
 NAMES = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}

@@ -8,8 +8,6 @@ from ..audio import speech_level
 from ..data import Utterance
 from .reader import Reader
 
-__all__ = ["faults", "noise_distance"]
-
 SHORTEST, LONGEST = 0.4, 20.0  # seconds of a recording
 QUIETEST = 0.003  # level of speech, of 1
 OVERDRIVEN = 0.002  # part of the samples that are at the limit

@@ -29,8 +29,6 @@ from .conversion import convert
 from .hmm_synthesis import HMMSynthesizer
 from .vocoder import vocode
 
-__all__ = ["ROWS", "Row", "from_mel_alone", "measure", "measure_row"]
-
 
 @dataclass(frozen=True)
 class Row:

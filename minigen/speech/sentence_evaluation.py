@@ -22,19 +22,6 @@ from .voice_file import TextVoice, find
 from .waveform_model import ExcitationStudent, ExcitationTeacher
 from .waveform_training import nll
 
-__all__ = [
-    "CONDITIONS",
-    "Synthesized",
-    "as_text",
-    "clips",
-    "figures",
-    "likelihoods",
-    "linear_nll",
-    "prosody_figures",
-    "sentence_table",
-    "synthesize_sentence",
-]
-
 CONDITIONS = ("bands and F0 recorded", "times and F0 recorded", "times recorded", "all predicted")
 TITLES = {
     "nats": "held-out nats per sample, with the phase that speaking uses:",

@@ -11,8 +11,6 @@ from .corpus import Crops
 from .recipe import Recipe
 from .voice import StudentVoice, TeacherVoice, fill, load, part, recipe_of
 
-__all__ = ["initialise", "teacher_for"]
-
 
 def initialise(
     voice: TeacherVoice | StudentVoice, recipe: Recipe, crops: Crops, teacher: TeacherVoice | None

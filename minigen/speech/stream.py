@@ -14,8 +14,6 @@ from .. import conditioning
 from ..conditioning import VoiceSpec
 from ..generate import ParallelStream
 
-__all__ = ["Part", "conditioning_pieces", "pieces", "windows"]
-
 Part = tuple[list | np.ndarray, np.ndarray]  # phones with their times, or mel bands; F0 a frame
 CONTEXT = 3  # frames either side that a frame's conditioning depends on
 

@@ -19,8 +19,6 @@ from ..data.text import english
 from . import numbers, quantities
 from .numbers import Rules, previous_word, rule
 
-__all__ = ["PAUSE", "Sentence", "normalise", "read"]
-
 PAUSE = ","
 
 

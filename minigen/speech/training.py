@@ -19,8 +19,6 @@ from .recipe import Recipe
 from .start import initialise, teacher_for
 from .voice import KINDS, part
 
-__all__ = ["export", "train"]
-
 
 def train(
     recipe: Recipe, out: Path | str, resume: bool = False, until: int | None = None

@@ -18,19 +18,6 @@ from ..parallel_wavenet import Student
 from ..wavenet import WaveNet
 from .recipe import Recipe
 
-__all__ = [
-    "RATE",
-    "StudentVoice",
-    "TeacherVoice",
-    "card",
-    "check_speaker",
-    "fill",
-    "load",
-    "part",
-    "recipe_of",
-    "shared",
-]
-
 RATE = 8_000  # Hz, of every voice that ships
 
 

@@ -24,8 +24,6 @@ from .prosody import Prosody
 from .reader import Reader
 from .waveform_model import ExcitationStudent
 
-__all__ = ["SHIPPED", "TextVoice", "find", "known", "load", "save"]
-
 SHIPPED = "allison"
 FORMAT = "minigen voice 1"
 

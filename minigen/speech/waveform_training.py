@@ -14,8 +14,6 @@ from .corpus import Crops, as_batch
 from .voice import part
 from .waveform_model import KINDS, ExcitationLikelihood, ExcitationTeacher, build
 
-__all__ = ["averaged", "nll", "trained", "trainer"]
-
 
 def trainer(recipe: dict, clips: Sequence[Utterance] | Crops, out: Path | str) -> Trainer:
     """For a teacher, or for a student of the teacher that the recipe names.

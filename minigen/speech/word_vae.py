@@ -26,18 +26,6 @@ from . import waveform_model
 from .corpus import LOUD
 from .vocoder import synthesise
 
-__all__ = [
-    "BANDS",
-    "DIM",
-    "MOMENTS",
-    "Measured",
-    "WordVAE",
-    "load",
-    "measure",
-    "synthesize",
-    "vector",
-]
-
 RATE = 8000  # Hz
 BANDS, MOMENTS = 24, 16
 DIM = MOMENTS * (BANDS + 2) + 1
@@ -181,6 +169,4 @@ def load() -> tuple[WordVAE, dict]:
     (16, ['accent', 'pitch', 'tempo', 'voice'])
     """
     tensors, card = weights.load("vae_words")
-    model = WordVAE(**card["model"]).eval()
-    model.load_state_dict(tensors)
-    return model.requires_grad_(False), card
+    return weights.frozen(WordVAE(**card["model"]), tensors), card

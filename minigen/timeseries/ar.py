@@ -22,8 +22,6 @@ from .correlation import (
 )
 from .report import Report, standard_errors
 
-__all__ = ["AR", "burg"]
-
 METHODS = ("ols", "yule_walker", "burg", "mle")
 
 

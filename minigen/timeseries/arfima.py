@@ -22,13 +22,6 @@ from .correlation import (
 )
 from .report import Report, free_to_partial, maximise, partial_to_free, standard_errors, warn
 
-__all__ = [
-    "ARFIMA",
-    "arfima_autocovariance",
-    "chain_rule",
-    "fractional_weights",
-]
-
 D_EDGE = 0.5 - 1e-6  # |d| < ½: stationary and invertible
 
 
@@ -166,11 +159,11 @@ class ARFIMA(Report):
         φ(B) (1 - B)^d (x_t - µ) = θ(B) ε_t,   ε_t ~ N(0, σ²),   -½ < d < ½
 
     For d > 0 the correlations add up to infinity (long memory); d = 0 is an ARMA. Exact maximum
-    likelihood by the chain rule, µ and σ² in closed form: n² operations for each step of the search.
+    likelihood by the chain rule, µ and σ² in closed form: n² operations for each step of the search, which
+    begins where the likelihood of the periodogram (Whittle's, n log n operations) is largest.
 
     Args:
         order: (p, d, q); d = None is estimated, a number is kept.
-        method: "exact", or "whittle": the likelihood of the periodogram, n log n, an approximation.
 
     References:
         Granger and Joyeux, An Introduction to Long-Memory Time Series Models and Fractional
@@ -183,7 +176,7 @@ class ARFIMA(Report):
     True
     """
 
-    def __init__(self, order: tuple[int, float | None, int], method: str = "exact") -> None:
+    def __init__(self, order: tuple[int, float | None, int]) -> None:
         if len(order) != 3:
             raise ValueError(f"order is (p, d, q), not {order!r}")
         self.p, self.fixed_d, self.q = whole("p", order[0], 0), order[1], whole("q", order[2], 0)
@@ -192,9 +185,6 @@ class ARFIMA(Report):
                 f"d lies in (-½, ½) or is None, not {self.fixed_d}: difference the series once, "
                 "and take d - 1"
             )
-        if method not in ("exact", "whittle"):
-            raise ValueError(f'method is "exact" or "whittle", not {method!r}')
-        self.method = method
         self._assign(self.fixed_d or 0.0, np.zeros(self.p), np.zeros(self.q), 0.0, 1.0)
 
     @classmethod
@@ -292,11 +282,9 @@ class ARFIMA(Report):
         else:
             k = self.n_lag_parameters
             starts = [np.zeros(k), *np.random.default_rng(0).normal(0, 1, (16 * (k > 1), k))]
-        if self.method == "whittle" or start is None:
             best = maximise(whittle, starts, iterations)
             starts = [np.clip(best.point, -2, 2)]  # away from the edges
-        if self.method == "exact":
-            best = maximise(exact, starts, iterations)
+        best = maximise(exact, starts, iterations)
         d, ar, ma = self._split(best.point)
         _, mean, sigma = self._profile(z, d, ar, ma)
         self._assign(d, ar, ma, level + unit * mean, unit * sigma)

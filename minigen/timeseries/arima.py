@@ -30,8 +30,6 @@ from .report import (
     warn,
 )
 
-__all__ = ["ARIMA"]
-
 
 class ARIMA(Report):
     """Autoregression, differences and moving average, each also at the distance of a season.

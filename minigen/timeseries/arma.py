@@ -8,8 +8,6 @@ from ..compiled import compiled
 from .correlation import chain_rule_factor, require_stationary, series, whole
 from .kalman import LinearModel
 
-__all__ = ["arma_autocovariance", "arma_model", "difference", "impulse_response"]
-
 
 def lag_polynomial(coefficients: np.ndarray, period: int = 1) -> np.ndarray:
     """1 + c_1 B^s + c_2 B^2s + … as an array over the powers of B."""

@@ -13,17 +13,6 @@ from scipy.special import gammaincc
 
 from ..compiled import compiled
 
-__all__ = [
-    "LevinsonDurbin",
-    "LjungBox",
-    "autocovariance",
-    "levinson_durbin",
-    "ljung_box",
-    "pacf",
-    "partial_to_ar",
-    "step_down",
-]
-
 LOG_2PI = math.log(2 * math.pi)
 
 

@@ -31,8 +31,6 @@ from numpy.typing import ArrayLike
 from ..compiled import compiled
 from .correlation import LOG_2PI, series
 
-__all__ = ["Filtered", "LinearModel", "Run", "StateSpace"]
-
 VAGUE = 1e12  # variance of a diffuse coordinate, in units of the largest other one
 
 

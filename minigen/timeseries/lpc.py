@@ -14,8 +14,6 @@ from scipy.signal import lfilter, lfiltic
 
 from .correlation import levinson_durbin, series, whole
 
-__all__ = ["LPC", "lpc", "lpc_analysis", "lpc_excitation", "lpc_synthesis"]
-
 
 def _sound(x: ArrayLike, name: str = "x") -> np.ndarray:
     return series(x, name, least=1, constant=True)

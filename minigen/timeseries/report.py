@@ -11,8 +11,6 @@ from scipy.optimize import minimize
 from .. import ConvergenceWarning
 from .correlation import LjungBox, ljung_box
 
-__all__ = ["Maximum", "Report", "maximise", "partial_to_free"]
-
 EDGE = 1 - 1e-7  # the largest partial autocorrelation that the search may try
 
 

@@ -71,7 +71,7 @@ def test_backing_off_is_the_gaussian_of_chapter_2():
         BackedOff.fit([("a", "")], [1.0])
 
 
-def test_durations_are_positive_and_sum_to_the_total(prosody):
+def test_durations_are_positive_and_times_follow_them(prosody):
     phones = phones_of("nine, five two")
     for seed in (None, 0, 1):
         d = prosody.durations.predict(phones, seed)
@@ -80,8 +80,6 @@ def test_durations_are_positive_and_sum_to_the_total(prosody):
         assert [name for name, _, _ in times] == phones and times[0][1] == 0
         assert all(a[2] == b[1] for a, b in pairwise(times))
         assert np.isclose(times[-1][2], d.sum())
-        scaled = prosody.durations.predict(phones, seed, total=2.5)
-        assert np.isclose(scaled.sum(), 2.5) and np.allclose(scaled / d, scaled[0] / d[0])
     with pytest.raises(ValueError, match="above 0"):
         times_of(["a"], [0.0])
 
