@@ -185,7 +185,7 @@ OVERFLOW = """() => {
 UNREACHED = """() => [...document.querySelectorAll('pre[tabindex="-1"]')]
   .some((e) => e.scrollWidth > e.clientWidth + 1)"""
 
-WIDE = """() => [...document.querySelectorAll('main mjx-container[display="true"], main .cell_output pre')]
+WIDE = """() => [...document.querySelectorAll('main mjx-container[display="true"], main pre')]
   .filter((e) => e.scrollWidth > e.clientWidth + 1 && e.clientWidth)
   .map((e) => e.scrollWidth - e.clientWidth + ' px hidden: ' + e.textContent.trim().slice(0, 60))"""
 
@@ -321,7 +321,7 @@ KINDS = {
     "dark": "dark mode is dark",
     "axe_phone": "axe-core: nothing serious or critical, at 390 px",
     "sideways": "no sideways scrolling at 390, 768, 1024 and 1440 px",
-    "wide": "no formula and nothing printed scrolls at 1440 px",
+    "wide": "no formula, no code and nothing printed scrolls at 1440 px",
 }
 
 

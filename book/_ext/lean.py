@@ -4,6 +4,8 @@ A notebook carries its pictures and sounds inside it. In the site each becomes a
 named by its content, which a browser fetches when the reader comes near it or presses play.
 
 - Pictures get a palette of 256 colours where that halves them, and their size in pixels.
+- What a cell printed in lines a little too long stands in smaller type, and no line begins with the
+  comma that follows a formula.
 - All style sheets become one file. The icons' fonts keep the icons that the pages show.
 - The theme's script that draws the same icons again goes, and so do the search's on other pages.
 - Scripts no longer hold the page up. MathJax is put together from its parts: formulas first
@@ -14,6 +16,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import html
 import io
 import logging
 import os
@@ -37,6 +40,8 @@ STRONGER = {
     (0x56, 0xB4, 0xE9): (0x2E, 0x91, 0xCB),
 }
 PHONE = 82.5  # pixels for an inch of a figure on a phone: text of 10 pt is then 11.5 px high
+COLUMNS, COLUMNS_SMALL = 84, 107  # characters a line on the page; in type of 11 px
+LINE_COLOURS, MAP_SHARE = 12, 0.05  # what other colours cover of a figure of lines: 0.2 % at most
 CLIP_PICTURE = (400, 176)  # what minigen.notebook.listen draws
 FEWER_COLOURS_IF = 0.6  # of the bytes, or less
 
@@ -110,6 +115,17 @@ def small_png(png: bytes) -> bytes:
     return min(whole.getvalue(), small.getvalue(), key=len)
 
 
+def is_painted(image: Image.Image) -> bool:
+    """Whether a figure holds a map of many colours, which the dark theme's light would falsify.
+
+    Lines and text are of few colours where they cover the ground; their edges let it through.
+    """
+    pixels = np.asarray(image.convert("RGBA"))
+    covered = pixels[pixels[..., 3] == 255].view(np.uint32)
+    counts = np.sort(np.unique(covered, return_counts=True)[1])
+    return counts[:-LINE_COLOURS].sum() > MAP_SHARE * image.width * image.height
+
+
 def axis(image: Image.Image) -> str:
     """Where a spectrogram begins and ends, from 0 to 1 of the picture's width, for a playhead."""
     if image.mode != "RGBA" or image.size != CLIP_PICTURE:
@@ -156,8 +172,13 @@ def media_to_files(text: str, site: Path, to_root: str) -> str:
         if kind == "image/png":
             image = Image.open(io.BytesIO(content))
             inches = image.width / image.info.get("dpi", (110, 110))[0]
-            size = f'width="{image.width}" height="{image.height}" style="--phone:{PHONE * inches:.0f}px"'
-            return f'{source} {size}{axis(image)} loading="lazy"{rest}'
+            least = PHONE * inches  # of a figure saved in fewer dots, the text is no smaller
+            width, height = (round(side * max(1, least / image.width)) for side in image.size)
+            size = f'width="{width}" height="{height}" style="--phone:{least:.0f}px"'
+            kind = (
+                ' class="minigen-map"' if is_painted(image) and image.size != CLIP_PICTURE else ""
+            )
+            return f'{source} {size}{axis(image)} loading="lazy"{kind}{rest}'
         samples, rate = samples_of(content)
         seconds = len(samples) / rate
         level = np.sqrt(np.mean(samples**2)) if samples.size else 0.0
@@ -165,6 +186,51 @@ def media_to_files(text: str, site: Path, to_root: str) -> str:
         return f"{source} {known}{rest}"
 
     return DATA.sub(as_file, text).replace(' preload="metadata"', ' preload="none"')
+
+
+PRINTED = re.compile(
+    r'(<div class="output [^>]*>\s*<div class="highlight"><pre)(>.*?</pre>)', re.DOTALL
+)
+
+
+def fit_printed(text: str) -> str:
+    """Let a printed table of up to 107 characters a line stand in smaller type rather than wrap.
+
+    >>> row = '<div class="output stream"><div class="highlight"><pre>{}</pre></div></div>'
+    >>> fit_printed(row.format("a" * 84)) == row.format("a" * 84)
+    True
+    >>> "--fit:0.84" in fit_printed(row.format("a" * 100))
+    True
+    """
+
+    def fitted(match: re.Match[str]) -> str:
+        lines = html.unescape(re.sub(r"<[^>]*>", "", match[2][1:])).split("\n")
+        longest = max(map(len, lines))
+        fits = not COLUMNS < longest <= COLUMNS_SMALL
+        return match[0] if fits else f'{match[1]} style="--fit:{COLUMNS / longest:.2f}"{match[2]}'
+
+    return PRINTED.sub(fitted, text)
+
+
+FORMULA = re.compile(
+    r'(?<!<span class="minigen-whole">)([(“]?)(<span class="math [^>]*>\\\([^<]*\\\)</span>)([,.;:!?)”’]*)'
+)
+
+
+def keep_together(text: str) -> str:
+    r"""Let no line break come between a formula and the comma after it, or the bracket before it.
+
+    >>> keep_together(r'<span class="math x">\(a\)</span>, b')
+    '<span class="minigen-whole"><span class="math x">\\(a\\)</span>,</span> b'
+    >>> keep_together(keep_together(r'<span class="math x">\(a\)</span>, b')).count("whole")
+    1
+    """
+
+    def whole(match: re.Match[str]) -> str:
+        alone = not match[1] and not match[3]
+        return match[0] if alone else f'<span class="minigen-whole">{match[0]}</span>'
+
+    return FORMULA.sub(whole, text)
 
 
 def style_sheet(site: Path, name: str) -> str:
@@ -305,7 +371,7 @@ def lighten(site: Path) -> None:
     one_mathjax(site)
     for page, text in pages.items():
         to_root = "../" * (len(page.relative_to(site).parts) - 1)
-        text = media_to_files(text, site, to_root)
+        text = keep_together(fit_printed(media_to_files(text, site, to_root)))
         pages[page] = scripts_in_order(text, site, searches=page.name == "search.html")
     common = common_sheets([STYLE.findall(text) for text in pages.values()])
     sheet = one_style_sheet(site, common, icons) if common else ""
