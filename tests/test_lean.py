@@ -156,6 +156,31 @@ def test_joined_styles_keep_their_addresses(tmp_path):
     assert "fa-used" in css and "fa-other" not in css
 
 
+def test_rules_for_classes_that_nobody_has_are_left_out(tmp_path):
+    rules = (
+        "@font-face{font-family:x;src:url(x.woff)}.a,.gone .a{color:red}:root{--b:1}/* .a{} */"
+        "@media print{.gone{color:red}.a:not(.gone){color:blue}}@media screen{.gone{b:c}}"
+        '@keyframes k{from{top:0}to{top:1px}}.later-7{top:0}.a:before{content:"}{"}.sd-1\\:x{top:1px}'
+    )
+    assert lean.used_rules(rules, {"a", "later-"}) == (
+        "@font-face{font-family:x;src:url(x.woff)}.a{color:red}:root{--b:1}"
+        "@media print{.a:not(.gone){color:blue}}"
+        '@keyframes k{from{top:0}to{top:1px}}.later-7{top:0}.a:before{content:"}{"}.sd-1\\:x{top:1px}'
+    )
+    (tmp_path / "_static" / "scripts").mkdir(parents=True)
+    (tmp_path / "_static" / "scripts" / "theme.js").write_text("e.classList.add('made-by-script')")
+    words = lean.words_of(tmp_path, ['<p class="in-page">'])
+    assert {"made-by-script", "in-page"} <= words
+
+
+def test_a_formula_and_its_comma_stay_together():
+    formula = r'<span class="math notranslate nohighlight">\(x_t\)</span>'
+    once = lean.keep_together(f"of {formula}, and ({formula}). {formula} alone")
+    whole = '<span class="minigen-whole">'
+    assert once == f"of {whole}{formula},</span> and {whole}({formula}).</span> {formula} alone"
+    assert lean.keep_together(once) == once
+
+
 def test_a_sheet_of_one_page_stays_apart_and_an_earlier_page_is_renewed():
     sheets = ["../_static/a.css", "../_static/b.css"]
     assert lean.common_sheets([sheets, [*sheets, "../_static/own.css"]]) == [

@@ -6,7 +6,8 @@ named by its content, which a browser fetches when the reader comes near it or p
 - Pictures get a palette of 256 colours where that halves them, and their size in pixels.
 - What a cell printed in lines a little too long stands in smaller type, and no line begins with the
   comma that follows a formula.
-- All style sheets become one file. The icons' fonts keep the icons that the pages show.
+- All style sheets become one file, with the rules for classes that occur. The icons' fonts keep the
+  icons that the pages show.
 - The theme's script that draws the same icons again goes, and so do the search's on other pages.
 - Scripts no longer hold the page up. MathJax is put together from its parts: formulas first
   (book/_static/math.js), its menu only for a reader who asks for it.
@@ -22,6 +23,7 @@ import logging
 import os
 import re
 import wave
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -255,14 +257,75 @@ def style_sheet(site: Path, name: str) -> str:
     )
 
 
-def one_style_sheet(site: Path, names: list[str], icons: set[str]) -> str:
-    """Write _static/book.css: the style sheets named, one after the other.
+def one_style_sheet(site: Path, names: list[str], words: set[str]) -> str:
+    """Write _static/book.css: the style sheets named, one after the other, as far as `words` need them.
 
     Returns the address by which pages name it; it changes with the content.
     """
-    css = keep_icons(site, "\n".join(style_sheet(site, name) for name in names), icons)
+    css = "\n".join(style_sheet(site, name) for name in names)
+    css = used_rules(keep_icons(site, css, words), words)
     (site / "_static" / "book.css").write_text(css, encoding="utf-8")
     return f"book.css?v={hashlib.sha256(css.encode()).hexdigest()[:8]}"
+
+
+WORD = re.compile(r"[A-Za-z_][\w-]*")
+CLASS = re.compile(r"\.(-?[A-Za-z_][\w-]*)")
+STRING_OR_BLOCK = re.compile(r""""(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|\([^()]*\)|[{};]""")
+NESTED = ("@media", "@supports", "@layer", "@container")
+
+
+def words_of(site: Path, pages: Iterable[str]) -> set[str]:
+    """Every word in the pages and in the scripts beside them: no other class can occur."""
+    scripts = [*(site / "_static").glob("*.js"), *(site / "_static" / "scripts").glob("*.js")]
+    texts = (path.read_text(encoding="utf-8") for path in scripts if not path.match(UNUSED[0]))
+    return {word for text in (*pages, *texts) for word in WORD.findall(text)}
+
+
+def used_rules(css: str, words: set[str]) -> str:
+    """The rules whose classes are all among the words, or begin with one that ends in a hyphen.
+
+    >>> used_rules(".a, .b .c{x:y} @media print{.b:not(.d){x:y} .d{x:y}} i{x:'}'}", {"a", "b"})
+    ".a{x:y}@media print{.b:not(.d){x:y}}i{x:'}'}"
+    >>> used_rules(".kind-text{x:y} .kin{x:y}", {"kind-"})
+    '.kind-text{x:y}'
+    """
+    begun = tuple(word for word in words if len(word) > 2 and word.endswith("-"))
+
+    def occurs(selector: str) -> bool:
+        bare = re.sub(r"\([^()]*\)", "", re.sub(r"\([^()]*\)", "", selector))
+        return "\\" in bare or all(
+            name in words or name.startswith(begun) for name in CLASS.findall(bare)
+        )
+
+    def kept(text: str) -> str:
+        out, start, depth, opened = [], 0, 0, 0
+        for match in STRING_OR_BLOCK.finditer(text):
+            if match[0] == ";" and depth == 0:
+                out.append(text[start : match.end()].strip())
+                start = match.end()
+            elif match[0] == "{":
+                depth += 1
+                opened = match.start() if depth == 1 else opened
+            elif match[0] == "}":
+                depth -= 1
+                if depth:
+                    continue
+                before, inside = text[start:opened].strip(), text[opened + 1 : match.start()]
+                start = match.end()
+                if before.startswith(NESTED):
+                    inside = kept(inside)
+                elif not before.startswith("@"):
+                    before = ",".join(s.strip() for s in split_list(before) if occurs(s))
+                if before and inside.strip():
+                    out.append(f"{before}{{{inside}}}")
+        return "".join(out)
+
+    return kept(re.sub(r"/\*.*?\*/", "", css, flags=re.DOTALL))
+
+
+def split_list(selectors: str) -> list[str]:
+    """The selectors of a list; a comma inside brackets does not divide it."""
+    return re.split(r",(?![^(\[]*[)\]])", selectors)
 
 
 ICON_RULE = re.compile(r'((?:\.fa-[\w-]+:{1,2}before,?)+)\{content:"\\([0-9a-f]+)"\}')
@@ -367,14 +430,13 @@ def lighten(site: Path) -> None:
         for page in site.rglob("*.html")
         if "_static" not in page.parts
     }
-    icons = {name for text in pages.values() for name in re.findall(r"\bfa-[\w-]+", text)}
     one_mathjax(site)
     for page, text in pages.items():
         to_root = "../" * (len(page.relative_to(site).parts) - 1)
         text = keep_together(fit_printed(media_to_files(text, site, to_root)))
         pages[page] = scripts_in_order(text, site, searches=page.name == "search.html")
     common = common_sheets([STYLE.findall(text) for text in pages.values()])
-    sheet = one_style_sheet(site, common, icons) if common else ""
+    sheet = one_style_sheet(site, common, words_of(site, pages.values())) if common else ""
     for page, text in pages.items():
         pages[page] = link_one(text, sheet, common)
     for page, text in pages.items():
