@@ -215,7 +215,8 @@ def fit_printed(text: str) -> str:
 
 
 FORMULA = re.compile(
-    r'(?<!<span class="minigen-whole">)([(“]?)(<span class="math [^>]*>\\\([^<]*\\\)</span>)([,.;:!?)”’]*)'
+    r'(?<!<span class="minigen-whole">)(?<!<span class="minigen-whole">[(“])([(“]?)'
+    r'(<span class="math [^>]*>\\\([^<]*\\\)</span>)([,.;:!?)”’]*)'
 )
 
 
