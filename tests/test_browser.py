@@ -129,6 +129,8 @@ EQUATIONS = """() => {
     if (!m.querySelector('mjx-container')) bad.push('not rendered: ' + m.textContent.slice(0, 60));
     const e = m.querySelector('mjx-merror, [data-mjx-error]');
     if (e) bad.push('error: ' + (e.getAttribute('data-mjx-error') || e.textContent).slice(0, 80));
+    const words = [...m.querySelectorAll('mtext')].map((t) => t.textContent).join(' ');
+    if (words.includes('\\\\')) bad.push('raw TeX in words: ' + words.slice(0, 60));
   }
   return {count: all.length, bad};
 }"""
