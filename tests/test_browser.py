@@ -187,9 +187,19 @@ OVERFLOW = """() => {
 UNREACHED = """() => [...document.querySelectorAll('pre[tabindex="-1"]')]
   .some((e) => e.scrollWidth > e.clientWidth + 1)"""
 
-WIDE = """() => [...document.querySelectorAll('main mjx-container[display="true"], main pre')]
-  .filter((e) => e.scrollWidth > e.clientWidth + 1 && e.clientWidth)
-  .map((e) => e.scrollWidth - e.clientWidth + ' px hidden: ' + e.textContent.trim().slice(0, 60))"""
+WIDE = """() => {
+  const hidden = [...document.querySelectorAll('main mjx-container[display="true"], main pre')]
+    .filter((e) => e.scrollWidth > e.clientWidth + 1 && e.clientWidth)
+    .map((e) => e.scrollWidth - e.clientWidth + ' px hidden: ' + e.textContent.trim().slice(0, 60));
+  const lines = (e) => {
+    const s = getComputedStyle(e), high = parseFloat(s.lineHeight) || 1.2 * parseFloat(s.fontSize);
+    return (e.clientHeight - parseFloat(s.paddingTop) - parseFloat(s.paddingBottom)) / high;
+  };
+  const broken = [...document.querySelectorAll('main pre[style*="--fit"]')]
+    .filter((e) => lines(e) > e.textContent.trimEnd().split('\\n').length + 0.7)
+    .map((e) => 'a printed line breaks: ' + e.textContent.trim().slice(0, 60));
+  return [...hidden, ...broken];
+}"""
 
 DARK = """() => {
   const light = (c) => { const [r, g, b] = c.match(/[\\d.]+/g).map(Number); return r + g + b; };
