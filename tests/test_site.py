@@ -141,7 +141,10 @@ def test_text_in_figures_is_large_enough_on_a_phone(pages):
         assert all(size >= 10 for size in sizes), (source.name, sizes)
     css = (ROOT / "book" / "_static" / "custom.css").read_text(encoding="utf-8")
     assert "width: max(100%, var(--phone, 660px))" in css
-    assert "width: 400px" in css  # a clip's picture, 5 inches
+    assert 'img[width="400"] {\n    width: 400px' in css  # a clip's picture, 5 inches
+    for name, page in pages.items():
+        clips = re.findall(r"<img\b[^>]*data-axis=[^>]*>", page.read_text(encoding="utf-8"))
+        assert all('width="400"' in tag for tag in clips), name
     assert ".minigen-scroll > img {\n    width: 660px;" in css  # the first page's, drawn for 720
 
 

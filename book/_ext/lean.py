@@ -175,11 +175,11 @@ def media_to_files(text: str, site: Path, to_root: str) -> str:
             image = Image.open(io.BytesIO(content))
             inches = image.width / image.info.get("dpi", (110, 110))[0]
             least = PHONE * inches  # of a figure saved in fewer dots, the text is no smaller
-            width, height = (round(side * max(1, least / image.width)) for side in image.size)
+            clip = image.size == CLIP_PICTURE  # whose size the style sheet knows
+            wider = 1 if clip else max(1, least / image.width)
+            width, height = (round(side * wider) for side in image.size)
             size = f'width="{width}" height="{height}" style="--phone:{least:.0f}px"'
-            kind = (
-                ' class="minigen-map"' if is_painted(image) and image.size != CLIP_PICTURE else ""
-            )
+            kind = ' class="minigen-map"' if not clip and is_painted(image) else ""
             return f'{source} {size}{axis(image)} loading="lazy"{kind}{rest}'
         samples, rate = samples_of(content)
         seconds = len(samples) / rate
