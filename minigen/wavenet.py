@@ -5,17 +5,14 @@
 The shift by one sample is inside the model: params at t see x[<t] only. Audio is (B, 1, T).
 """
 
-from __future__ import annotations
-
 import math
+from typing import Self
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .distributions import Head
-
-__all__ = ["GatedLayer", "Upsample", "WaveNet", "shift_right"]
 
 
 def shift_right(x: Tensor, by: int = 1) -> Tensor:
@@ -90,18 +87,13 @@ class Upsample(nn.Module):
         super().__init__()
         if not factors or min(factors) < 1:
             raise ValueError(f"Upsample needs factors of at least 1, not {factors}")
-        self.factors = tuple(factors)
+        self.factors, self.hop = tuple(factors), math.prod(factors)  # samples in a frame
         self.filters = nn.ParameterList() if learned else None
         for factor in factors if learned else ():
             weight = torch.ones(2 * factor + 1)  # a mean of `factor` neighbours, centred
             offset = (torch.arange(2 * factor + 1) - factor).abs()
             weight = (0.5 * (factor + 1) - offset).clamp(0, 1) * weight / factor
             self.filters.append(nn.Parameter(weight))
-
-    @property
-    def hop(self) -> int:
-        """Samples in a frame."""
-        return math.prod(self.factors)
 
     def forward(self, frames: Tensor) -> Tensor:
         """frames (B, F, N) -> (B, F, N · hop); frame n covers samples n·hop … (n + 1)·hop - 1."""
@@ -237,7 +229,7 @@ class WaveNet(nn.Module):
         return history @ self.linear.flip(0)
 
     @torch.no_grad()
-    def init_from_data(self, x: Tensor) -> WaveNet:
+    def init_from_data(self, x: Tensor) -> Self:
         """Start at the least-squares linear predictor of x (B, 1, T) and the density of its error.
 
         w = argmin Σ_t (x[t] - Σ_k w_k x[t - k])². The constant parameters then suit the errors: a

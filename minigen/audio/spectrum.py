@@ -1,7 +1,5 @@
 """Chapter 1: short-time spectra and back: STFT, mel spectrum, cepstrum, and Griffin and Lim's phases."""
 
-from __future__ import annotations
-
 from functools import cache
 
 import numpy as np
@@ -9,21 +7,6 @@ from numpy.typing import ArrayLike
 from scipy.fft import dct
 
 from .waveform import check_positive, check_waveform
-
-__all__ = [
-    "FLOOR",
-    "frame_length",
-    "griffin_lim",
-    "hz_to_mel",
-    "istft",
-    "mel_cepstrum",
-    "mel_filterbank",
-    "mel_spectrogram",
-    "mel_to_hz",
-    "mfcc",
-    "speech_features",
-    "stft",
-]
 
 FLOOR = 1e-5  # of magnitude, under every logarithm: -100 dB
 
@@ -156,12 +139,10 @@ def mel_spectrogram(
     n_fft: int = 512,
     hop: int = 128,
     n_mels: int = 80,
-    fmin: float = 0.0,
-    fmax: float | None = None,
     log: bool = True,
 ) -> np.ndarray:
     """Magnitudes of the STFT summed by mel filter, as natural logarithms -> (n_mels, N)."""
-    bank = mel_filterbank(rate, n_fft, n_mels, fmin, fmax)
+    bank = mel_filterbank(rate, n_fft, n_mels)
     frames, window = _frames(x, n_fft, hop), _hann(n_fft)
     mel = np.empty((n_mels, len(frames)))
     for n in range(0, len(frames), 32):  # a few at a time stay in the processor's cache

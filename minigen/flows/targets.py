@@ -4,15 +4,11 @@
 have a formula, known up to a constant, and no samples.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
-
-__all__ = ["ENERGIES", "Plane", "log_normaliser", "on_curve", "two_moons"]
 
 LOG_2PI = math.log(2 * math.pi)
 

@@ -1,7 +1,5 @@
 """Chapter 15: a classifier that measures speech: which word? It has no part in training."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Sequence
 
@@ -11,8 +9,6 @@ from numpy.typing import ArrayLike
 from ..audio import mfcc
 from ..data import Utterance
 from .warping import dtw
-
-__all__ = ["DigitRecogniser"]
 
 
 class DigitRecogniser:

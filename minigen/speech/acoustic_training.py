@@ -1,7 +1,5 @@
 """Training of the acoustic model: where it starts, which frames a step sees, and its loss."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,15 +9,7 @@ from torch import Tensor, nn
 from .. import conditioning
 from ..data import Utterance
 from .acoustic_model import AcousticModel, dissimilarity
-from .corpus import CropSampler, stack
-
-__all__ = [
-    "AcousticCrops",
-    "AcousticLoss",
-    "bands_and_features",
-    "calibrate",
-    "with_phones",
-]
+from .corpus import Batches, CropSampler
 
 CONTRAST = 0.5  # weight of `dissimilarity` beside the absolute error in nepers
 
@@ -55,7 +45,7 @@ def calibrate(model: AcousticModel, clips: Sequence[dict[str, np.ndarray]]) -> N
     model.spread.copy_(torch.from_numpy(envelope.std(1, keepdims=True)))
 
 
-class AcousticCrops:
+class AcousticCrops(Batches):
     """Which frames each training step sees: every frame as often as another."""
 
     def __init__(
@@ -68,16 +58,9 @@ class AcousticCrops:
         self.sampler = CropSampler([clips], frames, by_length=True)
         self.batch, self.seed = batch, seed
 
-    @property
-    def fingerprint(self) -> Tensor:
-        return self.sampler.fingerprint
-
     def item(self, step: int, index: int) -> dict[str, np.ndarray]:
         """-> features (F, N), mel (M, N)."""
         return self.sampler(np.random.default_rng([self.seed, step, index]))[1]
-
-    def __call__(self, step: int, shard: int = 0, shards: int = 1) -> dict[str, Tensor]:
-        return stack(self.item, self.batch, step, shard, shards)
 
 
 class AcousticLoss(nn.Module):

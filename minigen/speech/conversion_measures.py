@@ -4,11 +4,10 @@ Nothing that measures here has a part in training: distances of mel-cepstra, a l
 recogniser of digits by DTW, and counts of codes against phone labels.
 """
 
-from __future__ import annotations
-
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -20,25 +19,12 @@ from ..audio import mel_cepstrum, mfcc
 from ..audio.pitch import f0 as track_pitch
 from ..audio.source_filter import resynthesise
 from ..data import Utterance
-from ..generate.cached import generate
 from ..metrics import DigitRecogniser, mel_cepstral_distortion
 from ..mixture import kmeans
 from .conversion_features import RATE, extract
 from .conversion_model import SpeechVQVAE
 from .evaluation import in_batches
-
-__all__ = [
-    "Pair",
-    "SpeakerClassifier",
-    "convert_pairs",
-    "held_to_targets",
-    "kmeans_codes",
-    "move_means",
-    "mutual_information",
-    "pairs",
-    "probe",
-    "sample_batches",
-]
+from .synthesis import sample
 
 
 class SpeakerClassifier:
@@ -105,12 +91,7 @@ def sample_batches(
     model: SpeechVQVAE, conds: Sequence[Tensor], seed: int = 0
 ) -> Iterator[np.ndarray]:
     """Waveforms for several conditionings (1, C, T_i), 60 in a batch."""
-
-    def sample(cond: Tensor, seed: int) -> np.ndarray:
-        x = generate(model.wavenet, cond, generator=torch.Generator().manual_seed(seed))
-        return x[:, 0].clamp(-1, 1).numpy()
-
-    return in_batches(sample, conds, seed, batch_size=60)
+    return in_batches(partial(sample, model), conds, seed, batch_size=60)
 
 
 def convert_pairs(model: SpeechVQVAE, targets: Sequence[Pair], seed: int = 0) -> list[np.ndarray]:
@@ -231,19 +212,6 @@ def _read(learn: list[tuple[int, str]], kept: list[tuple[int, str]]) -> tuple[fl
     return float(accuracy), float(chance)
 
 
-def mutual_information(pairs: Sequence[tuple]) -> float:
-    """Bits that the two parts of these pairs share, by their counts.
-
-    >>> mutual_information([(0, "a"), (1, "b")]), mutual_information([(0, "a"), (1, "a")])
-    (1.0, 0.0)
-    """
-    one, two = (Counter(part) for part in zip(*pairs, strict=True))
-    n = len(pairs)
-    return float(
-        sum(c / n * np.log2(n * c / (one[a] * two[b])) for (a, b), c in Counter(pairs).items())
-    )
-
-
 def probe(
     codes: dict[str, Tensor], learn: Sequence[Utterance], kept: Sequence[Utterance]
 ) -> dict[str, float]:
@@ -262,14 +230,16 @@ def probe(
         van den Oord et al., 2017 (arXiv:1711.00937), section 4.3; Chorowski et al., 2019
         (arXiv:1901.08810).
     """
+    from sklearn.metrics import mutual_info_score
+
     train, test = (_labelled(codes, clips, _phones) for clips in (learn, kept))
     found = {}
     for name, leave_out in (("", ()), (" without pauses", ("pau",))):
         both = ([pair for pair in pairs if pair[1] not in leave_out] for pairs in (train, test))
         found["accuracy" + name], found["chance" + name] = _read(*both)
     found["speaker"], _ = _read(*(_labelled(codes, clips, _speaker) for clips in (learn, kept)))
-    found["mutual information"] = mutual_information(test)
     code, phone = zip(*test, strict=True)
-    shuffled = np.random.default_rng(0).permutation(phone).tolist()
-    found["labels shuffled"] = mutual_information(list(zip(code, shuffled, strict=True)))
+    shuffled = np.random.default_rng(0).permutation(phone)
+    for name, labels in (("mutual information", phone), ("labels shuffled", shuffled)):
+        found[name] = float(mutual_info_score(labels, code) / np.log(2))
     return found

@@ -1,7 +1,5 @@
 """What a voice learns from: clips of a corpus made ready, which are held out, and which crops a step sees."""
 
-from __future__ import annotations
-
 import math
 import re
 import zlib
@@ -17,21 +15,6 @@ from ..audio import pitch, resample, to_level
 from ..conditioning import DIGITS, VoiceSpec
 from ..data import Utterance
 from ..data.spoken_digits import DIGIT_WORDS
-
-__all__ = [
-    "ANYBODY",
-    "LOUD",
-    "CropSampler",
-    "Crops",
-    "as_batch",
-    "at_one_level",
-    "held_out",
-    "held_out_speaker_words",
-    "read",
-    "read_all",
-    "ready",
-    "stack",
-]
 
 HELD_OUT = "_t1.2_p1.0"  # of the digits: this tempo at this pitch, every word and speaker
 ANYBODY = "anybody"  # the one speaker of a vocoder
@@ -215,18 +198,29 @@ class CropSampler:
         return torch.tensor(rows).double()
 
 
-def stack(
-    item, batch: int, step: int, shard: int, shards: int
-) -> dict[str, Tensor]:  # item: (step, index) -> {name: array}
-    """The items of a step that process `shard` of `shards` has, as a batch."""
-    if batch % shards:
-        raise ValueError(f"a batch of {batch} cannot be shared by {shards} processes")
-    items = [item(step, index) for index in range(shard, batch, shards)]
-    return {name: torch.from_numpy(np.stack([i[name] for i in items])) for name in items[0]}
+class Batches:
+    """What a `Trainer` sees: `item(step, index)` -> {name: array}, of a `sampler`, `batch` of them a step.
+
+    Item i of step s depends on (seed, s, i) alone.
+    """
+
+    sampler: CropSampler
+    batch: int
+
+    @property
+    def fingerprint(self) -> Tensor:
+        return self.sampler.fingerprint
+
+    def __call__(self, step: int, shard: int = 0, shards: int = 1) -> dict[str, Tensor]:
+        """The items of a step that process `shard` of `shards` has, as a batch."""
+        if self.batch % shards:
+            raise ValueError(f"a batch of {self.batch} cannot be shared by {shards} processes")
+        items = [self.item(step, index) for index in range(shard, self.batch, shards)]
+        return {name: torch.from_numpy(np.stack([i[name] for i in items])) for name in items[0]}
 
 
-class Crops:
-    """Which crops of which clips each training step of a voice sees. Item i of step s depends on (seed, s, i) alone.
+class Crops(Batches):
+    """Which crops of which clips each training step of a voice sees.
 
     Args:
         clips: with phones and F0, at the rate of the voice.
@@ -263,10 +257,6 @@ class Crops:
             pools[spec.speakers.index(clip.speaker)].append(one)
         self.sampler = CropSampler(pools, frames, by_length)
 
-    @property
-    def fingerprint(self) -> Tensor:
-        return self.sampler.fingerprint
-
     def item(self, step: int, index: int) -> dict[str, np.ndarray]:
         """-> audio (1, T), frames (F, N), phase (6, T), speaker, white noise (1, T)."""
         rng = np.random.default_rng([self.seed, step, index])
@@ -276,6 +266,3 @@ class Crops:
         noise = rng.standard_normal((1, samples)).astype(np.float32)
         audio = audio[None].astype(np.float32)
         return crop | {"audio": audio, "speaker": np.int64(speaker), "noise": noise}
-
-    def __call__(self, step: int, shard: int = 0, shards: int = 1) -> dict[str, Tensor]:
-        return stack(self.item, self.batch, step, shard, shards)

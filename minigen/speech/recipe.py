@@ -7,14 +7,13 @@ The tables [model], [data], [objective] and [run] hold the arguments of what the
 what is checked. A file of weights holds its recipe and is checked in the same way.
 """
 
-from __future__ import annotations
-
 import inspect
 import math
 import tomllib
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Self
 
 from ..data.recipes import find
 from ..distillation import DistillationLoss
@@ -23,8 +22,6 @@ from ..train import TrainConfig
 from ..wavenet import WaveNet
 from .corpus import Crops
 from .objectives import Likelihood
-
-__all__ = ["Recipe", "arguments", "check_table", "read_toml"]
 
 Fields = dict[str, tuple[type, bool]]  # name: (type, whether it must be there)
 TYPES = {int: (int,), float: (int, float), bool: (bool,), str: (str,)}
@@ -131,7 +128,7 @@ class Recipe:
     start_from: str | None = None
 
     @classmethod
-    def from_dict(cls, raw: object, where: str = "the recipe") -> Recipe:
+    def from_dict(cls, raw: object, where: str = "the recipe") -> Self:
         """From the tables of a TOML file or the notes of a file of weights."""
         tables = ("data", "model", "objective", "run")
         if not isinstance(raw, dict) or raw.get("kind") not in ("teacher", "student"):
@@ -158,7 +155,7 @@ class Recipe:
         return cls(**plain, **checked)
 
     @classmethod
-    def read(cls, path: Path | str, kind: str) -> Recipe:
+    def read(cls, path: Path | str, kind: str) -> Self:
         """From a TOML file, or a recipe that ships by its name: for a "teacher" or a "student", as asked."""
         path = find(path, kind)
         recipe = cls.from_dict(read_toml(path), str(path))

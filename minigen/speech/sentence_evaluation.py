@@ -1,7 +1,5 @@
 """Figures of a voice that says any sentence: likelihoods, prosody, and what held-out sentences sound like."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -23,19 +21,6 @@ from .prosody import Prosody
 from .voice_file import TextVoice, find
 from .waveform_model import ExcitationStudent, ExcitationTeacher
 from .waveform_training import nll
-
-__all__ = [
-    "CONDITIONS",
-    "Synthesized",
-    "as_text",
-    "clips",
-    "figures",
-    "likelihoods",
-    "linear_nll",
-    "prosody_figures",
-    "sentence_table",
-    "synthesize_sentence",
-]
 
 CONDITIONS = ("bands and F0 recorded", "times and F0 recorded", "times recorded", "all predicted")
 TITLES = {

@@ -1,7 +1,5 @@
 """Where a training run starts: the weights that a voice has before its first step."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import torch
@@ -12,8 +10,6 @@ from ..distributions import DiscretizedLogisticMixture, Head
 from .corpus import Crops
 from .recipe import Recipe
 from .voice import StudentVoice, TeacherVoice, fill, load, part, recipe_of
-
-__all__ = ["initialise", "teacher_for"]
 
 
 def initialise(

@@ -4,8 +4,6 @@
 frames either side, so a piece waits until those are planned.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 
 import numpy as np
@@ -15,8 +13,6 @@ from torch import Tensor, nn
 from .. import conditioning
 from ..conditioning import VoiceSpec
 from ..generate import ParallelStream
-
-__all__ = ["Part", "conditioning_pieces", "pieces", "windows"]
 
 Part = tuple[list | np.ndarray, np.ndarray]  # phones with their times, or mel bands; F0 a frame
 CONTEXT = 3  # frames either side that a frame's conditioning depends on

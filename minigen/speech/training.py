@@ -1,7 +1,5 @@
 """Training from a recipe: read the data, build the voice, give it its first weights, run; then export."""
 
-from __future__ import annotations
-
 import json
 import re
 from itertools import pairwise
@@ -20,8 +18,6 @@ from .objectives import Likelihood
 from .recipe import Recipe
 from .start import initialise, teacher_for
 from .voice import KINDS, part
-
-__all__ = ["export", "train"]
 
 
 def train(

@@ -5,11 +5,8 @@ file of weights remembers the recipe that made it: `load` reads it back. `synthe
 `voice_file`.
 """
 
-from __future__ import annotations
-
-import os
-from functools import lru_cache
 from pathlib import Path
+from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -20,19 +17,6 @@ from ..distributions import DiscretizedLogisticMixture, GaussianHead, Head
 from ..parallel_wavenet import Student
 from ..wavenet import WaveNet
 from .recipe import Recipe
-
-__all__ = [
-    "RATE",
-    "StudentVoice",
-    "TeacherVoice",
-    "card",
-    "check_speaker",
-    "fill",
-    "load",
-    "part",
-    "recipe_of",
-    "shared",
-]
 
 RATE = 8_000  # Hz, of every voice that ships
 
@@ -54,7 +38,7 @@ class TeacherVoice(nn.Module):
         min_log_scale: float,
         mixture: int = 0,
         **wavenet: float,
-    ) -> TeacherVoice:
+    ) -> Self:
         """From a recipe's table [model]. The head is a Gaussian, or a mixture of logistics at 16 bits."""
         head: Head = GaussianHead(min_log_scale)
         if mixture:
@@ -82,7 +66,7 @@ class StudentVoice(nn.Module):
     @classmethod
     def build(
         cls, spec: VoiceSpec, hidden: int, cond_channels: int, **student: float | str
-    ) -> StudentVoice:
+    ) -> Self:
         """From a recipe's table [model]."""
         upsampler = _upsampler(cond_channels, hidden, spec)
         return cls(upsampler, Student(cond_channels=cond_channels, **student), spec)
@@ -119,13 +103,11 @@ def load(kind: str = "student", path: Path | str | None = None) -> TeacherVoice 
 
 def shared(kind: str = "student", path: Path | str | None = None) -> TeacherVoice | StudentVoice:
     """As `load`, but the same object at every call, until the file changes: it is to be left as it is."""
-    file = _file(kind, path)
-    state = os.stat(file) if file.is_file() else None  # `load` says what is missing
-    return _shared(kind, file, state and (state.st_mtime_ns, state.st_size, state.st_ino))
+    return _shared(_file(kind, path), kind)
 
 
-@lru_cache(maxsize=16)
-def _shared(kind: str, file: Path, state: tuple | None) -> TeacherVoice | StudentVoice:
+@weights.until_changed
+def _shared(file: Path, kind: str) -> TeacherVoice | StudentVoice:
     return load(kind, file)
 
 

@@ -10,11 +10,7 @@ by a shift and a scale that teacher and student share, so the KL of the one to t
 and stays closed. The spectral losses are about x, and their gradient goes through the filter.
 """
 
-from __future__ import annotations
-
-import os
 from collections.abc import Iterable, Iterator
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -29,8 +25,6 @@ from ..generate import ParallelStream, generate
 from ..parallel_wavenet import Student
 from ..wavenet import WaveNet
 from .stream import Part, windows
-
-__all__ = ["ExcitationLikelihood", "ExcitationStudent", "ExcitationTeacher", "build", "load"]
 
 ANYBODY = "anybody"  # the one speaker of a model that is conditioned on sounds
 
@@ -233,9 +227,7 @@ KINDS = {"teacher": ExcitationTeacher, "student": ExcitationStudent}
 
 def build(kind: str, tensors: dict[str, Tensor], sizes: dict) -> _WaveformModel:
     """A trained model from its weights and its recipe's table [model]."""
-    model = KINDS[kind](**sizes)
-    model.load_state_dict(tensors)
-    return model.eval().requires_grad_(False)
+    return weights.frozen(KINDS[kind](**sizes), tensors)
 
 
 def load(model: str | Path = "student") -> ExcitationStudent | ExcitationTeacher:
@@ -251,12 +243,11 @@ def load(model: str | Path = "student") -> ExcitationStudent | ExcitationTeacher
         raise ValueError(
             f"no model {str(model)!r:.80}: choose student or teacher, or give a file of weights"
         )
-    state = os.stat(file)
-    return _shared(file, (state.st_mtime_ns, state.st_size, state.st_ino))
+    return _shared(file)
 
 
-@lru_cache(maxsize=4)
-def _shared(file: Path, state: tuple) -> ExcitationStudent | ExcitationTeacher:
+@weights.until_changed
+def _shared(file: Path) -> ExcitationStudent | ExcitationTeacher:
     tensors, notes = weights.load(file)
     recipe = notes.get("recipe") or {}
     held = str(recipe.get("kind", "model of another chapter"))

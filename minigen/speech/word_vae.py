@@ -9,8 +9,6 @@ A word becomes one vector x of D = 417 numbers, with its tempo and its pitch fre
 the student of `waveform_model`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -27,18 +25,6 @@ from ..vae import VAE
 from . import waveform_model
 from .corpus import LOUD
 from .vocoder import synthesise
-
-__all__ = [
-    "BANDS",
-    "DIM",
-    "MOMENTS",
-    "Measured",
-    "WordVAE",
-    "load",
-    "measure",
-    "synthesize",
-    "vector",
-]
 
 RATE = 8000  # Hz
 BANDS, MOMENTS = 24, 16
@@ -183,6 +169,4 @@ def load() -> tuple[WordVAE, dict]:
     (16, ['accent', 'pitch', 'tempo', 'voice'])
     """
     tensors, card = weights.load("vae_words")
-    model = WordVAE(**card["model"]).eval()
-    model.load_state_dict(tensors)
-    return model.requires_grad_(False), card
+    return weights.frozen(WordVAE(**card["model"]), tensors), card

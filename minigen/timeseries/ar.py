@@ -1,8 +1,7 @@
 """Chapter 5: autoregression. The next value is a weighted sum of the last p, and noise."""
 
-from __future__ import annotations
-
 import math
+from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -22,8 +21,6 @@ from .correlation import (
     whole,
 )
 from .report import Report, standard_errors
-
-__all__ = ["AR", "burg"]
 
 METHODS = ("ols", "yule_walker", "burg", "mle")
 
@@ -86,12 +83,13 @@ class AR(Report):
         if method not in METHODS:
             raise ValueError(f"method is one of {', '.join(METHODS)}, not {method!r}")
         self.order, self.method, self.constant = whole("order", order), method, constant
+        self.n_lag_parameters, self.n_parameters = order, order + 1 + constant  # p; σ², c
         self._assign(np.zeros(order), 0.0, 0.0, 1.0)
 
     @classmethod
     def from_parameters(
         cls, coefficients: ArrayLike, intercept: float = 0.0, sigma: float = 1.0
-    ) -> AR:
+    ) -> Self:
         """The model with φ (p,), c and σ."""
         phi = np.array(coefficients, dtype=np.float64)
         if phi.ndim != 1 or not len(phi) or not np.isfinite([*phi, intercept]).all():
@@ -111,16 +109,6 @@ class AR(Report):
         return f"AR({self.order}, {self.method!r})"
 
     @property
-    def n_lag_parameters(self) -> int:
-        """p."""
-        return self.order
-
-    @property
-    def n_parameters(self) -> int:
-        """p, σ², and c if there is one."""
-        return self.order + 1 + self.constant
-
-    @property
     def roots(self) -> np.ndarray:
         """Roots of z^p - φ_1 z^{p-1} - … - φ_p, (p,): each is a mode that changes by it at every step.
 
@@ -136,7 +124,7 @@ class AR(Report):
 
     # -------- fitting
 
-    def fit(self, x: ArrayLike) -> AR:
+    def fit(self, x: ArrayLike) -> Self:
         """Estimate φ, c and σ from x (n,)."""
         p = self.order
         x = series(x, least=2 * p + 2 + self.constant, why=f"for {self}")
@@ -280,11 +268,7 @@ class AR(Report):
         steps[p:-1], steps[-1] = 1e-3 * self.sigma, 1e-3 * self.sigma**2
 
         def value(at: np.ndarray) -> float:
-            c = at[-2] if self.constant else 0.0
-            try:
-                other = AR.from_parameters(at[:p], c, math.sqrt(at[-1]))
-                return other.log_prob(self._x, self._start)
-            except ValueError:  # the step left what is stationary
-                return -math.inf
+            other = AR.from_parameters(at[:p], at[-2] if self.constant else 0.0, math.sqrt(at[-1]))
+            return other.log_prob(self._x, self._start)
 
         return names, point, standard_errors(value, point, steps)

@@ -1,8 +1,7 @@
 """Chapter 5: ARIMA and seasonal ARIMA by exact maximum likelihood, through a Kalman filter."""
 
-from __future__ import annotations
-
 import math
+from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -30,8 +29,6 @@ from .report import (
     standard_errors,
     warn,
 )
-
-__all__ = ["ARIMA"]
 
 
 class ARIMA(Report):
@@ -84,6 +81,8 @@ class ARIMA(Report):
         self._counts = {"ar": p, "ma": q, "seasonal_ar": P, "seasonal_ma": Q}
         self._delta = difference_polynomial(d, D, s)
         self.has_mean = d + D == 0 if constant is None else bool(constant)
+        self.n_lag_parameters = p + q + P + Q
+        self.n_parameters = self.n_lag_parameters + 1 + self.has_mean  # σ², and µ if there is one
         self._assign({name: np.zeros(count) for name, count in self._counts.items()})
 
     @classmethod
@@ -100,7 +99,7 @@ class ARIMA(Report):
         mean: float = 0.0,
         sigma: float = 1.0,
         level_variance: float = math.inf,
-    ) -> ARIMA:
+    ) -> Self:
         """The model with these coefficients; their numbers are its orders.
 
         >>> ARIMA.from_parameters(ar=[0.5], mean=10.0).simulate(3, seed=1).round(2)
@@ -122,16 +121,6 @@ class ARIMA(Report):
         return f"ARIMA{self.order}{seasonal}".replace(" ", "") + drift
 
     # -------- parameters
-
-    @property
-    def n_lag_parameters(self) -> int:
-        """p + q + P + Q."""
-        return sum(self._counts.values())
-
-    @property
-    def n_parameters(self) -> int:
-        """p + q + P + Q, σ², and µ if there is one."""
-        return self.n_lag_parameters + 1 + self.has_mean
 
     def _assign(self, c: dict[str, np.ndarray], mean: float = 0.0, sigma: float = 1.0) -> None:
         self.ar, self.ma = c["ar"], c["ma"]
@@ -209,7 +198,7 @@ class ARIMA(Report):
         x: ArrayLike,
         start: dict[str, ArrayLike] | None = None,
         iterations: int = 200,
-    ) -> ARIMA:
+    ) -> Self:
         """Maximum likelihood from x (n,), NaN where a value is missing.
 
         Args:
@@ -352,10 +341,7 @@ class ARIMA(Report):
         other = ARIMA(self.order, self.seasonal_order, self.has_mean)
 
         def value(at: np.ndarray) -> float:
-            try:
-                c = self._checked(self._split(at[:k]))
-            except ValueError:  # the step crossed a unit root
-                return -math.inf
+            c = self._checked(self._split(at[:k]))
             other._assign(c, at[k] if self.has_mean else 0.0, math.sqrt(at[-1]))
             return other._log_prob(self._x, math.inf)
 
