@@ -4,28 +4,12 @@
 Cardinals, ordinals, years and currencies come from the library num2words.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable
 
 from num2words import num2words
 
 from ..data.text import english
-
-__all__ = [
-    "MONTH",
-    "RULES",
-    "Rules",
-    "cardinal",
-    "clean",
-    "digits",
-    "ordinal",
-    "previous_word",
-    "readings",
-    "rule",
-    "year",
-]
 
 Rules = list[tuple[re.Pattern, Callable[[re.Match], str | list[str] | None]]]
 RULES: Rules = []

@@ -3,8 +3,6 @@
 `RULES` are pairs of a pattern and a function from its match to words (see `minigen.speech.text`).
 """
 
-from __future__ import annotations
-
 import re
 from decimal import Decimal
 
@@ -12,8 +10,6 @@ from num2words import num2words
 
 from ..data.text import english
 from .numbers import MONTH, Rules, cardinal, clean, ordinal, previous_word, readings, rule, year
-
-__all__ = ["RULES"]
 
 RULES: Rules = []
 _BEFORE_YEARS = frozenset(english()["lists"]["before_years"].split())

@@ -8,8 +8,6 @@ capitals what is spelled letter by letter, "," for a pause, "." and "¶" for the
 a paragraph.
 """
 
-from __future__ import annotations
-
 import re
 import unicodedata
 import warnings
@@ -20,8 +18,6 @@ from functools import cache
 from ..data.text import english
 from . import numbers, quantities
 from .numbers import Rules, previous_word, rule
-
-__all__ = ["PAUSE", "Sentence", "normalise", "read"]
 
 PAUSE = ","
 

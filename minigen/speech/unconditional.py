@@ -3,8 +3,6 @@
 `training/wavenet.py` trained them by the recipe `training/wavenet-cpu.toml`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np
@@ -18,19 +16,6 @@ from ..distributions import Categorical, DiscretizedLogisticMixture, GaussianHea
 from ..wavenet import WaveNet
 from .corpus import as_batch, held_out
 from .voice import TeacherVoice
-
-__all__ = [
-    "DITHER",
-    "HEADS",
-    "UNHEARD",
-    "ar_nats",
-    "build",
-    "card",
-    "load_checkpoint",
-    "load_head",
-    "nats",
-    "split",
-]
 
 DITHER = 0.0005  # standard deviation of the white noise on every clip: silence has no density
 HEADS: dict[str, Head] = {
@@ -140,9 +125,7 @@ def load_head(name: str) -> WaveNet:
     if name not in HEADS:
         raise ValueError(f"no head {name!r}: choose one of {', '.join(HEADS)}")
     tensors, notes = weights.load(f"wavenet_{name}")
-    net = build(notes["recipe"], name)
-    net.load_state_dict(tensors)
-    return net.eval().requires_grad_(False)
+    return weights.frozen(build(notes["recipe"], name), tensors)
 
 
 def load_checkpoint(step: int) -> TeacherVoice:
@@ -151,6 +134,4 @@ def load_checkpoint(step: int) -> TeacherVoice:
     if step not in steps:
         raise ValueError(f"no checkpoint {step}: there are {', '.join(map(str, steps))}")
     tensors, notes = weights.load(f"wavenet_step_{step}")
-    voice = build(notes["recipe"])
-    voice.load_state_dict(tensors)
-    return voice.eval().requires_grad_(False)
+    return weights.frozen(build(notes["recipe"]), tensors)
