@@ -7,7 +7,8 @@ and times become tokens first (tests/sanitize.cfg).
 
 A network that a page trains is another one after other roundings, as after another seed: some hundred steps make
 of a last digit a code more or fewer. Cells that print what such a network does have the tag `trained-here`; their
-numbers, whole ones too, may differ as far as TRAINED says, their text not at all.
+numbers, whole ones too, may differ as far as TRAINED says, their text not at all. So may those of cells with the tag
+`sampled-here`, which hear a network for seconds, each sample made from its own last ones.
 """
 
 import os
@@ -21,7 +22,7 @@ import pytest
 from nbval.plugin import IPyNbCell, IPyNbFile
 
 sys.path.insert(0, str(Path(__file__).parent / "tools"))
-from notebooks import ENVIRONMENT
+from notebooks import ENVIRONMENT, UNSTEADY
 
 # Other versions of NumPy and PyTorch round otherwise, and a sampler takes that further: measured with Colab's,
 # one printed figure of 730 cells differs by 0.8 %, one by 0.12 %. The weekly workflow allows 1 %.
@@ -30,7 +31,7 @@ RELATIVE, ABSOLUTE = float(os.environ.get("NOTEBOOK_TOLERANCE", "1e-3")), 1e-9
 CLIP, OF_A_CLIP = re.compile(r" s at \d+ Hz, RMS [\d.]+, peak [\d.]+$"), 0.02
 # Share of a figure, units of its last printed digit. Measured with Colab's versions: 7 % of a figure (0.29 and 0.27),
 # one code of 21, 2 per cent of 45; of k-means begun by another version of scikit-learn, 5 % (27.7 and 29.2).
-TAG, TRAINED = "trained-here", (0.15, 2)
+TRAINED = (0.15, 2)
 FLOAT = re.compile(
     r"(?<![\w.])[-+]?(?:\d+\.\d*(?:[eE][-+]?\d+)?|\.\d+(?:[eE][-+]?\d+)?|\d+[eE][-+]?\d+)(?!\d|\.\d)"
 )
@@ -84,7 +85,7 @@ class Printed(str):
 
 
 class OfATrainedNetwork(Printed):
-    """What a cell with the tag `trained-here` printed.
+    """What a cell with one of the tags `notebooks.UNSTEADY` printed.
 
     >>> OfATrainedNetwork("21 codes, error 0.29") == OfATrainedNetwork("22 codes, error 0.27")
     True
@@ -112,7 +113,7 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     """Let each notebook cell compare `Printed` strings."""
     if isinstance(item, IPyNbCell):
         reduce_to_tokens = item.sanitize
-        kind = OfATrainedNetwork if TAG in item.cell.metadata.get("tags", ()) else Printed
+        kind = OfATrainedNetwork if UNSTEADY & set(item.cell.metadata.get("tags", ())) else Printed
 
         def sanitize(output: object) -> object:
             reduced = reduce_to_tokens(output)

@@ -24,7 +24,13 @@ ROOT = Path(__file__).resolve().parent.parent
 OLDEST = Path(".github", "oldest.txt")
 # The first versions with wheels for a Python, where those are later than what pyproject.toml allows.
 FIRST_FOR = {
-    "3.13": {"numba": "0.61", "numpy": "2.1", "scikit-learn": "1.6", "scipy": "1.14", "torch": "2.6"}
+    "3.13": {
+        "numba": "0.61",
+        "numpy": "2.1",
+        "scikit-learn": "1.6",
+        "scipy": "1.14",
+        "torch": "2.6",
+    }
 }
 LINE = "# what those bring: written by `make lock`, not by hand"
 

@@ -42,7 +42,7 @@ __all__ = ["ENVIRONMENT", "NotebookError", "blank", "build", "execute", "problem
 ROOT = Path(__file__).resolve().parent.parent
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
 BLANK_TAG = "raises-exception"
-TRAINED_TAG = "trained-here"  # conftest.py says how its figures are compared
+UNSTEADY = {"trained-here", "sampled-here"}  # conftest.py says how such figures are compared
 SETUP_TITLE = "#@title Set-up (run me first)"
 SETUP = """\
 #@title Set-up (run me first) {{ display-mode: "form" }}
@@ -438,7 +438,7 @@ def only_text_changed(wanted: NotebookNode, path: Path) -> bool:
     stored = nbformat.read(path, as_version=4)
     code = [
         [
-            (source, [tag for tag in tags if tag != TRAINED_TAG], more)
+            (source, [tag for tag in tags if tag not in UNSTEADY], more)
             for kind, source, tags, more in cells_of(nb)
             if kind == "code"
         ]
