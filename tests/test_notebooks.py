@@ -63,7 +63,7 @@ def test_only_what_a_page_trains_may_differ_more(path):
         if notebooks.UNSTEADY & set(cell["metadata"].get("tags", [])):
             above = "".join(one["source"] for one in cells[: count + 1])
             assert re.search(
-                r"\.backward\(\)|checks\.answer\(|def learn\(|\.train\(\)|generate\.generate\(",
+                r"\.backward\(\)|checks\.answer\(|def learn\(|\.train\(\)|generate\.generate\(|synthesize_all\(",
                 above,
             ), cell["source"]
             printed = json.dumps(cell["outputs"])
