@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from .. import conditioning
 from ..conditioning import VoiceSpec
@@ -251,19 +251,21 @@ def conditioning_for(net: Voice, parts: list[Part], speaker: str) -> Tensor:
 
 @torch.no_grad()
 def sample(
-    net: Voice, cond: Tensor, seed: int = 0, temperature: float = 1.0, backend: str = "numpy"
+    net: nn.Module, cond: Tensor, seed: int = 0, temperature: float = 1.0, backend: str = "numpy"
 ) -> np.ndarray:
-    """Conditioning (B, C, T) -> waveforms (B, T) float32. `backend` is for the teacher only."""
+    """Conditioning (B, C, T) -> waveforms (B, T) float32, by `net.student`, or else sample by sample by `net.wavenet`.
+
+    `backend` is for the latter only.
+    """
     generator = torch.Generator().manual_seed(seed)
-    if isinstance(net, TeacherVoice):
-        x = generate(
-            net.wavenet, cond, backend=backend, generator=generator, temperature=temperature
-        )
-    else:
+    if isinstance(net, StudentVoice):
         noise = torch.randn(cond.shape[0], 1, cond.shape[-1], generator=generator)
         z = temperature * net.student.noise(noise)
         pairs = zip(z.split(1), cond.split(1), strict=True)
         x = torch.cat([ParallelStream(net.student)(*pair) for pair in pairs])
+    else:
+        options = {"backend": backend, "generator": generator, "temperature": temperature}
+        x = generate(net.wavenet, cond, **options)
     return x[:, 0].clamp(-1, 1).numpy()
 
 
