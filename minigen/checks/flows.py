@@ -123,10 +123,6 @@ def coupling(forward: Callable, inverse: Callable) -> None:
         1e-9,
         [
             (
-                lambda got: np.shape(got) == (2, 4) and not np.allclose(got[:, :2], kept),
-                "the first half must come out as it went in: net reads it, and so can the way back",
-            ),
-            (
                 torch.cat([kept, moved * torch.exp(s) + m], -1),
                 "this is the way back, noise -> data",
             ),
@@ -142,6 +138,10 @@ def coupling(forward: Callable, inverse: Callable) -> None:
             (
                 torch.cat([(moved - m) * torch.exp(-s), kept], -1),
                 "the halves have changed places",
+            ),
+            (
+                lambda got: np.shape(got) == (2, 4) and not np.allclose(got[:, :2], kept),
+                "the first half must come out as it went in: net reads it, and so can the way back",
             ),
         ],
     )

@@ -107,7 +107,6 @@ def receptive_field(layers_for: Callable) -> None:
                 fewest(wanted=lambda ms, rate: 1000 * round(ms * rate / 1000)),
                 "a part of a sample is rounded off: 16.01 ms are more than 128 samples",
             ),
-            (lambda got: (got < 1).any(), "a cycle has at least one layer"),
             (fewest(thousand=1e-3), "ms are thousandths of a second: divide by 1,000"),
             ([n - 1 for n in right], "one layer too few: the past must be covered"),
             ([n + 1 for n in right], "one layer too many: as few as will do"),
@@ -115,6 +114,7 @@ def receptive_field(layers_for: Callable) -> None:
                 [n * case[2] for n, case in zip(right, cases, strict=True)],
                 "of one cycle, not of all",
             ),
+            (lambda got: (got < 1).any(), "a cycle has at least one layer"),
         ],
     )
 
