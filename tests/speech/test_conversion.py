@@ -148,6 +148,18 @@ def test_every_argument_changes_the_sound():
             conversion.convert(clip.audio, "rms", temperature=wrong)
 
 
+def test_codes_and_sound_have_a_temperature_each():
+    """That of the sound leaves the codes; that of the codes draws others, at 0 the same whatever the seed."""
+    usual = conversion.sample_word("slt", "six", seed=1)
+    calm = conversion.sample_word("slt", "six", seed=1, temperature=0.2)
+    assert torch.equal(calm.codes, usual.codes) and np.array_equal(calm.f0, usual.f0)
+    assert np.abs(calm.audio - usual.audio).max() > 0.01
+    sure = [
+        conversion.sample_word("slt", "six", seed=s, code_temperature=0.0).codes for s in (1, 2)
+    ]
+    assert torch.equal(*sure) and not torch.equal(sure[0], usual.codes)
+
+
 def test_a_replaced_file_of_weights_is_noticed(tmp_path):
     file = tmp_path / "mine.safetensors"
     for name in ("spoken_digits", "fsdd"):
