@@ -5,8 +5,6 @@
 The symbols may be letters, or the 256 µ-law codes of a sound: the model does not know which.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 
@@ -14,18 +12,6 @@ import torch
 from torch import Tensor, nn
 
 from . import weights
-
-__all__ = [
-    "RNNLM",
-    "Characters",
-    "LSTMLayer",
-    "RNNLayer",
-    "TorchLSTM",
-    "Translator",
-    "draw",
-    "load",
-    "sharpen",
-]
 
 State = tuple[Tensor, ...]
 

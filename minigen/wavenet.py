@@ -5,17 +5,14 @@
 The shift by one sample is inside the model: params at t see x[<t] only. Audio is (B, 1, T).
 """
 
-from __future__ import annotations
-
 import math
+from typing import Self
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .distributions import Head
-
-__all__ = ["GatedLayer", "Upsample", "WaveNet", "shift_right"]
 
 
 def shift_right(x: Tensor, by: int = 1) -> Tensor:
@@ -75,7 +72,6 @@ class Upsample(nn.Module):
 
     Args:
         factors: of the stages; their product is the hop, the number of samples in a frame.
-        learned: False only repeats.
 
     References:
         Odena, Dumoulin and Olah, Deconvolution and Checkerboard Artifacts, 2016
@@ -86,13 +82,13 @@ class Upsample(nn.Module):
     torch.Size([1, 1, 24])
     """
 
-    def __init__(self, factors: tuple[int, ...], learned: bool = True) -> None:
+    def __init__(self, factors: tuple[int, ...]) -> None:
         super().__init__()
         if not factors or min(factors) < 1:
             raise ValueError(f"Upsample needs factors of at least 1, not {factors}")
         self.factors = tuple(factors)
-        self.filters = nn.ParameterList() if learned else None
-        for factor in factors if learned else ():
+        self.filters = nn.ParameterList()
+        for factor in factors:
             weight = torch.ones(2 * factor + 1)  # a mean of `factor` neighbours, centred
             offset = (torch.arange(2 * factor + 1) - factor).abs()
             weight = (0.5 * (factor + 1) - offset).clamp(0, 1) * weight / factor
@@ -108,11 +104,9 @@ class Upsample(nn.Module):
         if frames.ndim != 3:
             raise ValueError(f"frames have shape (B, F, N), not {tuple(frames.shape)}")
         h = frames.flatten(0, 1).unsqueeze(1)  # (B·F, 1, N): every channel alike
-        for index, factor in enumerate(self.factors):
-            h = h.repeat_interleave(factor, dim=-1)
-            if self.filters is not None:
-                weight = self.filters[index].view(1, 1, -1)
-                h = F.conv1d(F.pad(h, (factor, factor), mode="replicate"), weight)
+        for factor, weight in zip(self.factors, self.filters, strict=True):
+            h = F.pad(h.repeat_interleave(factor, dim=-1), (factor, factor), mode="replicate")
+            h = F.conv1d(h, weight.view(1, 1, -1))
         return h.view(*frames.shape[:2], -1)
 
 
@@ -237,7 +231,7 @@ class WaveNet(nn.Module):
         return history @ self.linear.flip(0)
 
     @torch.no_grad()
-    def init_from_data(self, x: Tensor) -> WaveNet:
+    def init_from_data(self, x: Tensor) -> Self:
         """Start at the least-squares linear predictor of x (B, 1, T) and the density of its error.
 
         w = argmin Σ_t (x[t] - Σ_k w_k x[t - k])². The constant parameters then suit the errors: a

@@ -17,7 +17,6 @@ from minigen.checks import grading
 from minigen.speech import (
     alignment,
     conversion,
-    corpus,
     evaluation,
     own_voice,
     pronunciation,
@@ -421,7 +420,6 @@ CALLS = {
         "temperature": 1.0,
     },
     voice.load: {"kind": "student", "path": str(weights.path("digits_student"))},
-    corpus.Source: {"rate": 8000, "name": "spoken_digits"},
     recipe.Recipe.from_dict: {"raw": {}},
     training.export: {"checkpoint": "no.safetensors", "path": "no.wav"},
 }

@@ -7,8 +7,6 @@ and F0. The mean absolute error alone would teach it the median of each band in 
 `dissimilarity` beside it asks for the contrast of the recording as well.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from functools import cache, lru_cache
 from pathlib import Path
@@ -21,8 +19,6 @@ from torch import Tensor, nn
 from .. import weights
 from ..audio import mel_filterbank
 from ..conditioning import frame_features
-
-__all__ = ["AcousticModel", "build", "dissimilarity", "harmonic_bands", "load"]
 
 _GRID = np.geomspace(50.0, 500.0, 256)  # Hz
 

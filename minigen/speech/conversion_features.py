@@ -1,7 +1,5 @@
 """What voice conversion sees of a waveform: MFCC without level, pitch and the clip's mean spectrum; F0; phase."""
 
-from __future__ import annotations
-
 import math
 from typing import NamedTuple
 
@@ -13,19 +11,6 @@ from .. import conditioning
 from ..audio import FLOOR, mel_filterbank, stft
 from ..audio.pitch import f0 as track_pitch
 from ..conditioning import HOP
-
-__all__ = [
-    "FRAMES_A_CODE",
-    "N_MFCC",
-    "RATE",
-    "SPECTRUM",
-    "Features",
-    "convert_f0",
-    "extract",
-    "log_f0_moments",
-    "warp_frequencies",
-    "warped_mfcc",
-]
 
 RATE = 8_000  # Hz
 FRAMES_A_CODE = 2  # frames of 10 ms: 50 codes a second

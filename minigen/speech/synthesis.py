@@ -4,8 +4,6 @@ The digits: words -> phones with times and F0 -> network. The voice "allison", w
 your own (`voice_file`): text -> phones -> durations and F0 -> mel bands -> sound.
 """
 
-from __future__ import annotations
-
 import math
 import time
 from collections.abc import Iterator
@@ -27,18 +25,6 @@ from .stream import Part
 from .voice import StudentVoice, TeacherVoice, check_speaker
 from .voice_file import TextVoice
 from .waveform_model import ExcitationStudent, ExcitationTeacher
-
-__all__ = [
-    "Spoken",
-    "check_seed",
-    "check_temperature",
-    "conditioning_for",
-    "rate_of",
-    "sample",
-    "samples_per_second",
-    "speak",
-    "stream",
-]
 
 Voice = TeacherVoice | StudentVoice
 WHOLE = 1024  # frames at a time where nobody waits for the first piece: ten seconds
@@ -135,6 +121,8 @@ def stream(
     >>> len(pieces), bool(np.allclose(np.concatenate(pieces), whole, atol=1e-5))
     (4, True)
     """
+    if chunk < 16 or chunk % 16:
+        raise ValueError(f"chunk is a number of frames, a multiple of 16, not {chunk}")
     reading = (lexicon, skip_unknown)
     net, speaker, parts = _planned(
         text, speaker, model, pace, pitch, seed, temperature, voice, reading
@@ -253,7 +241,7 @@ def conditioning_for(net: Voice, parts: list[Part], speaker: str) -> Tensor:
     """[(phones, F0)], one after the other by one speaker -> conditioning (1, C, T)."""
     spec: VoiceSpec = net.spec
     check_speaker(spec, speaker)
-    made = [streaming.features(part, spec) for part in parts]
+    made = [conditioning.planned_features(*part, spec) for part in parts]
     frames, phase = (
         torch.from_numpy(np.concatenate(part, axis=-1))[None] for part in zip(*made, strict=True)
     )

@@ -3,8 +3,6 @@
 `training/wavenet.py` trained them by the recipe `training/wavenet-cpu.toml`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np
@@ -18,19 +16,6 @@ from ..distributions import Categorical, DiscretizedLogisticMixture, GaussianHea
 from ..wavenet import WaveNet
 from .corpus import as_batch, held_out
 from .voice import TeacherVoice
-
-__all__ = [
-    "DITHER",
-    "HEADS",
-    "UNHEARD",
-    "ar_nats",
-    "build",
-    "card",
-    "load_checkpoint",
-    "load_head",
-    "nats",
-    "split",
-]
 
 DITHER = 0.0005  # standard deviation of the white noise on every clip: silence has no density
 HEADS: dict[str, Head] = {
