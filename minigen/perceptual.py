@@ -128,6 +128,4 @@ class PerceptualLoss(nn.Module):
 def load_phone_net() -> PhoneNet:
     """The classifier that ships, trained by `training/phone_classifier.py`."""
     tensors, notes = weights.load("phone_net")
-    net = PhoneNet(notes["channels"])
-    net.load_state_dict(tensors)
-    return net.eval().requires_grad_(False)
+    return weights.frozen(PhoneNet(notes["channels"]), tensors)

@@ -398,9 +398,7 @@ def load(name: str = "characters", cell: str = "lstm") -> RNNLM:
     if name not in known:
         raise ValueError(f"no trained model {name!r}: choose one of {', '.join(known)}")
     tensors, notes = weights.load(f"rnn_{name}")
-    model = RNNLM(**notes["model"], cell=cell)
-    model.load_state_dict(tensors)
-    return model.eval().requires_grad_(False)
+    return weights.frozen(RNNLM(**notes["model"], cell=cell), tensors)
 
 
 class Translator(nn.Module):

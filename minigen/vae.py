@@ -406,6 +406,4 @@ def load() -> tuple[VAE, dict]:
     (64, 8, ['diagonal', 'iaf', 'planar'])
     """
     tensors, notes = weights.load("vae_digits")
-    model = VAE(**notes["model"]).eval()
-    model.load_state_dict(tensors)
-    return model.requires_grad_(False), weights.card("vae_digits")
+    return weights.frozen(VAE(**notes["model"]), tensors), weights.card("vae_digits")

@@ -411,6 +411,5 @@ def load() -> tuple[VQVAE, dict]:
     (64, True)
     """
     tensors, notes = weights.load("vq_digits")
-    model = VQVAE.for_images(**notes["model"]).eval()
-    model.load_state_dict(tensors)
-    return model.requires_grad_(False), weights.card("vq_digits")
+    model = weights.frozen(VQVAE.for_images(**notes["model"]), tensors)
+    return model, weights.card("vq_digits")

@@ -72,6 +72,7 @@ class Upsample(nn.Module):
 
     Args:
         factors: of the stages; their product is the hop, the number of samples in a frame.
+        learned: False only repeats.
 
     References:
         Odena, Dumoulin and Olah, Deconvolution and Checkerboard Artifacts, 2016
@@ -82,13 +83,13 @@ class Upsample(nn.Module):
     torch.Size([1, 1, 24])
     """
 
-    def __init__(self, factors: tuple[int, ...]) -> None:
+    def __init__(self, factors: tuple[int, ...], learned: bool = True) -> None:
         super().__init__()
         if not factors or min(factors) < 1:
             raise ValueError(f"Upsample needs factors of at least 1, not {factors}")
         self.factors = tuple(factors)
-        self.filters = nn.ParameterList()
-        for factor in factors:
+        self.filters = nn.ParameterList() if learned else None
+        for factor in factors if learned else ():
             weight = torch.ones(2 * factor + 1)  # a mean of `factor` neighbours, centred
             offset = (torch.arange(2 * factor + 1) - factor).abs()
             weight = (0.5 * (factor + 1) - offset).clamp(0, 1) * weight / factor
@@ -104,9 +105,11 @@ class Upsample(nn.Module):
         if frames.ndim != 3:
             raise ValueError(f"frames have shape (B, F, N), not {tuple(frames.shape)}")
         h = frames.flatten(0, 1).unsqueeze(1)  # (B·F, 1, N): every channel alike
-        for factor, weight in zip(self.factors, self.filters, strict=True):
-            h = F.pad(h.repeat_interleave(factor, dim=-1), (factor, factor), mode="replicate")
-            h = F.conv1d(h, weight.view(1, 1, -1))
+        for index, factor in enumerate(self.factors):
+            h = h.repeat_interleave(factor, dim=-1)
+            if self.filters is not None:
+                weight = self.filters[index].view(1, 1, -1)
+                h = F.conv1d(F.pad(h, (factor, factor), mode="replicate"), weight)
         return h.view(*frames.shape[:2], -1)
 
 

@@ -171,11 +171,12 @@ def test_network_reads_the_mu_law_scale():
 # ---------------------------------------------------------------- upsampling
 
 
+@pytest.mark.parametrize("learned", [True, False])
 @pytest.mark.parametrize("factors", [(5,), (4, 2), (10, 8)])
-def test_constant_frames_stay_constant_whatever_is_learned(factors):
+def test_constant_frames_stay_constant_whatever_is_learned(factors, learned):
     """The checkerboard test: no pattern at the rate of frames, at the ends neither."""
     torch.manual_seed(0)
-    up = Upsample(factors).double()
+    up = Upsample(factors, learned).double()
     for weight in up.parameters():
         torch.nn.init.normal_(weight)
     out = up(torch.tensor([0.7, -1.3]).double().view(1, 2, 1).expand(1, 2, 6))
@@ -200,6 +201,8 @@ def test_upsampling_starts_as_linear_interpolation(factors):
     centre = (torch.arange(len(out)) + 0.5) / up.hop - 0.5  # frames: sample t lies in frame t / hop
     inside = (centre > 1) & (centre < 10)
     assert torch.allclose(out[inside], centre[inside].double(), atol=1e-9)
+    repeated = Upsample(factors, learned=False)(ramp)[0, 0]
+    assert torch.equal(repeated, torch.arange(12).repeat_interleave(up.hop).double())
 
 
 def test_upsampling_learns():

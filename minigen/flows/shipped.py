@@ -59,6 +59,4 @@ def load(name: str) -> tuple[Flow, dict]:
         )
         raise ValueError(f"no flow {name!r} is shipped: there are {', '.join(known)}")
     tensors, card = weights.load(path)
-    flow = BUILD[card["build"]]()
-    flow.load_state_dict(tensors)
-    return flow.requires_grad_(False), card
+    return weights.frozen(BUILD[card["build"]](), tensors), card

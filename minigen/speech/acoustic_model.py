@@ -139,9 +139,7 @@ def dissimilarity(predicted: Tensor, recorded: Tensor) -> Tensor:
 
 def build(tensors: dict[str, Tensor], sizes: dict) -> AcousticModel:
     """A trained model from its weights and `AcousticModel.sizes`."""
-    model = AcousticModel(**sizes)
-    model.load_state_dict(tensors)
-    return model.eval().requires_grad_(False)
+    return weights.frozen(AcousticModel(**sizes), tensors)
 
 
 @lru_cache(maxsize=4)

@@ -140,6 +140,4 @@ def load_prior() -> tuple[CodePrior, dict]:
     (128, 10)
     """
     tensors, card = weights.load("vq_prior")
-    prior = CodePrior(**card["model"])
-    prior.load_state_dict(tensors)
-    return prior.eval().requires_grad_(False), card
+    return weights.frozen(CodePrior(**card["model"]), tensors), card

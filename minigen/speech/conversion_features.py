@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 from scipy.fft import dct
 
 from .. import conditioning
-from ..audio import FLOOR, mel_filterbank, stft
+from ..audio import FLOOR, check_waveform, mel_filterbank, stft
 from ..audio.pitch import f0 as track_pitch
 from ..conditioning import HOP
 
@@ -95,16 +95,11 @@ def extract(x: ArrayLike, f0: np.ndarray | None = None) -> Features:
     The mel spectrum is cut off 50 dB below its loudest band, so that silence of any noise level looks
     alike. `mfcc` is the cepstrum without the mean over the clip's loud frames.
     """
-    x = np.asarray(x)
-    if x.ndim != 1 or not np.issubdtype(x.dtype, np.floating) or not np.isfinite(x).all():
-        raise ValueError(
-            f"a waveform is (T,) finite floats at {RATE} Hz, not {x.dtype} {x.shape}: "
-            "audio.load reads one, with rate=8000"
-        )
+    x = check_waveform(x)
     frames = FRAMES_A_CODE * -(-len(x) // (FRAMES_A_CODE * HOP))  # whole codes
     if len(x) < 5 * HOP or np.abs(x).max() < 1e-4:
         raise ValueError(
-            f"{len(x) / RATE:.2f} s with a peak of {np.abs(x).max(initial=0):.5f}: there is no speech in it"
+            f"{len(x) / RATE:.2f} s with a peak of {np.abs(x).max():.5f}: there is no speech in it"
         )
     if f0 is None:
         f0 = track_pitch(x, RATE)

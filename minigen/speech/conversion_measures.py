@@ -7,6 +7,7 @@ recogniser of digits by DTW, and counts of codes against phone labels.
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -18,12 +19,12 @@ from ..audio import mel_cepstrum, mfcc
 from ..audio.pitch import f0 as track_pitch
 from ..audio.source_filter import resynthesise
 from ..data import Utterance
-from ..generate.cached import generate
 from ..metrics import DigitRecogniser, mel_cepstral_distortion
 from ..mixture import kmeans
 from .conversion_features import RATE, extract
 from .conversion_model import SpeechVQVAE
 from .evaluation import in_batches
+from .synthesis import sample
 
 
 class SpeakerClassifier:
@@ -90,12 +91,7 @@ def sample_batches(
     model: SpeechVQVAE, conds: Sequence[Tensor], seed: int = 0
 ) -> Iterator[np.ndarray]:
     """Waveforms for several conditionings (1, C, T_i), 60 in a batch."""
-
-    def sample(cond: Tensor, seed: int) -> np.ndarray:
-        x = generate(model.wavenet, cond, generator=torch.Generator().manual_seed(seed))
-        return x[:, 0].clamp(-1, 1).numpy()
-
-    return in_batches(sample, conds, seed, batch_size=60)
+    return in_batches(partial(sample, model), conds, seed, batch_size=60)
 
 
 def convert_pairs(model: SpeechVQVAE, targets: Sequence[Pair], seed: int = 0) -> list[np.ndarray]:

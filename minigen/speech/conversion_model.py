@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from .. import conditioning
 from ..conditioning import HOP, PHASE_FEATURES, pitch_rows
 from ..distributions import GaussianHead
-from ..generate import generate
 from ..vq import VQVAE, Quantized, VectorQuantizer
 from ..wavenet import WaveNet
 from .conversion_features import (
@@ -26,6 +25,7 @@ from .conversion_features import (
     log_f0_moments,
 )
 from .recipe import arguments, check_table
+from .synthesis import sample
 from .voice import check_speaker
 
 
@@ -226,12 +226,7 @@ class SpeechVQVAE(VQVAE):
         Args:
             seed, temperature, backend: of `generate.generate`.
         """
-        cond = self.condition(codes, f0, speaker)
-        generator = torch.Generator().manual_seed(seed)
-        x = generate(
-            self.wavenet, cond, backend=backend, generator=generator, temperature=temperature
-        )
-        return x[0, 0].clamp(-1, 1).numpy()
+        return sample(self, self.condition(codes, f0, speaker), seed, temperature, backend)[0]
 
     @torch.no_grad()
     def predict_f0(self, codes: Tensor, speaker: str) -> np.ndarray:

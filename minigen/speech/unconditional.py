@@ -125,9 +125,7 @@ def load_head(name: str) -> WaveNet:
     if name not in HEADS:
         raise ValueError(f"no head {name!r}: choose one of {', '.join(HEADS)}")
     tensors, notes = weights.load(f"wavenet_{name}")
-    net = build(notes["recipe"], name)
-    net.load_state_dict(tensors)
-    return net.eval().requires_grad_(False)
+    return weights.frozen(build(notes["recipe"], name), tensors)
 
 
 def load_checkpoint(step: int) -> TeacherVoice:
@@ -136,6 +134,4 @@ def load_checkpoint(step: int) -> TeacherVoice:
     if step not in steps:
         raise ValueError(f"no checkpoint {step}: there are {', '.join(map(str, steps))}")
     tensors, notes = weights.load(f"wavenet_step_{step}")
-    voice = build(notes["recipe"])
-    voice.load_state_dict(tensors)
-    return voice.eval().requires_grad_(False)
+    return weights.frozen(build(notes["recipe"]), tensors)

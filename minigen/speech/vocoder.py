@@ -17,7 +17,7 @@ import torch
 from numpy.typing import ArrayLike
 
 from .. import audio, conditioning
-from ..audio import pitch, resample, speech_level, to_level
+from ..audio import check_waveform, pitch, resample, speech_level, to_level
 from ..conditioning import VoiceSpec
 from . import waveform_model
 from .corpus import LOUD
@@ -61,15 +61,13 @@ def vocode(
     >>> made.rate, len(made.audio) == len(clip.audio)
     (8000, True)
     """
-    x = np.asarray(x)
-    if x.ndim != 1 or not np.issubdtype(x.dtype, np.floating) or not np.isfinite(x).all():
-        raise ValueError(f"a waveform is (T,) finite floats, not {x.dtype} {x.shape}")
+    x = check_waveform(x)
     if not isinstance(rate, Integral) or not 100 <= rate <= 10**7:
         raise ValueError(
             f"rate is a whole number of Hz, 100 or more, not {rate!s:.40}".split("\n")[0]
         )
     net = waveform_model.load(model)
-    x = resample(x, rate, net.spec.rate) if len(x) else x
+    x = resample(x, rate, net.spec.rate)
     start = time.perf_counter()
     made = np.concatenate(list(_made_again(lambda: [x], net, seed, temperature)))
     return Spoken(made[: len(x)], net.spec.rate, time.perf_counter() - start)

@@ -227,9 +227,7 @@ KINDS = {"teacher": ExcitationTeacher, "student": ExcitationStudent}
 
 def build(kind: str, tensors: dict[str, Tensor], sizes: dict) -> _WaveformModel:
     """A trained model from its weights and its recipe's table [model]."""
-    model = KINDS[kind](**sizes)
-    model.load_state_dict(tensors)
-    return model.eval().requires_grad_(False)
+    return weights.frozen(KINDS[kind](**sizes), tensors)
 
 
 def load(model: str | Path = "student") -> ExcitationStudent | ExcitationTeacher:

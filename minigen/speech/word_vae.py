@@ -169,6 +169,4 @@ def load() -> tuple[WordVAE, dict]:
     (16, ['accent', 'pitch', 'tempo', 'voice'])
     """
     tensors, card = weights.load("vae_words")
-    model = WordVAE(**card["model"]).eval()
-    model.load_state_dict(tensors)
-    return model.requires_grad_(False), card
+    return weights.frozen(WordVAE(**card["model"]), tensors), card

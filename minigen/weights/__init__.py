@@ -12,15 +12,18 @@ import os
 from collections.abc import Callable
 from functools import lru_cache, wraps
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from safetensors import safe_open
 from safetensors.torch import save as serialize
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..audio import write_whole
 
-__all__ = ["card", "is_shipped", "load", "notes", "path", "save", "until_changed"]
+__all__ = ["card", "frozen", "is_shipped", "load", "notes", "path", "save", "until_changed"]
+
+Module = TypeVar("Module", bound=nn.Module)
 
 
 def path(name: str | Path) -> Path:
@@ -69,6 +72,12 @@ def load(name: str | Path) -> tuple[dict[str, Tensor], dict]:
     half = (torch.float16, torch.bfloat16)
     tensors = {k: v.float() if v.dtype in half else v for k, v in tensors.items()}
     return tensors, json.loads(metadata["notes"])
+
+
+def frozen(model: Module, tensors: dict[str, Tensor]) -> Module:
+    """A model with trained weights, to be used and not to be trained."""
+    model.load_state_dict(tensors)
+    return model.eval().requires_grad_(False)
 
 
 def until_changed(read: Callable) -> Callable:

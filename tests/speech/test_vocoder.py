@@ -147,13 +147,13 @@ def test_training_and_vocode_condition_alike():
         (np.zeros(8000), "as good as silent"),
         (np.ones(100) * 0.1, "as good as silent"),
         (np.ones(8000) * 0.1, "as good as silent"),
-        (np.full(8000, np.nan), "finite floats"),
-        (np.ones(8000, dtype=np.int16), "finite floats, not int16"),
-        (np.ones((2, 8000)), "finite floats"),
+        (np.full(8000, np.nan), "NaN or infinite"),
+        (np.ones(8000, dtype=np.int16), "int16: samples are floats"),
+        (np.ones((2, 8000)), r"shape \(T,\)"),
     ],
 )
 def test_what_is_no_recording_is_refused(small, x, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((ValueError, TypeError), match=message):
         vocoder.vocode(x, 8000, str(small["student"]))
 
 
