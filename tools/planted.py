@@ -76,18 +76,21 @@ def main(words: list[str]) -> None:
         import_module(library)
     found = []
     with tempfile.TemporaryDirectory(prefix="planted-") as place:
+        folder = Path(place, "copy")
+        folder.mkdir()
+        folder.with_name("shared").symlink_to(ROOT.parent / "shared")  # samples for tests, if any
         for path in ROOT.iterdir():
             if path.name in ("minigen", "tests", "tools"):
-                shutil.copytree(path, Path(place, path.name))
+                shutil.copytree(path, folder / path.name)
             elif path.name != ".git":
-                Path(place, path.name).symlink_to(path)
-        os.chdir(place)
+                (folder / path.name).symlink_to(path)
+        os.chdir(folder)
         sys.dont_write_bytecode = True  # what is compiled knows a file by its second and its size
-        sys.path[:] = [place, *(p for p in sys.path if p and Path(p).resolve() != ROOT)]
-        os.environ |= {"PYTHONPATH": place, "PYTHONDONTWRITEBYTECODE": "1"}
+        sys.path[:] = [str(folder), *(p for p in sys.path if p and Path(p).resolve() != ROOT)]
+        os.environ |= {"PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
         for defect in chosen(defects(), words):
             begin = time.perf_counter()
-            found.append(caught_by(defect, Path(place)))
+            found.append(caught_by(defect, folder))
             seconds, verdict = time.perf_counter() - begin, found[-1] or "SURVIVED"
             print(f"{defect.name:11} {defect.file:34} {seconds:4.0f} s  {verdict}", flush=True)
     print(f"{sum(map(bool, found))} of {len(found)} caught")
