@@ -223,6 +223,29 @@ def test_printed_numbers(stored, printed, same):
     assert (conftest.Printed(stored) != conftest.Printed(printed)) is not same
 
 
+@pytest.mark.parametrize(
+    "stored, printed, same",
+    [
+        ("21 codes used; phones 45 %", "22 codes used; phones 47 %", True),
+        ("its spectra by 0.29 of theirs", "its spectra by 0.27 of theirs", True),
+        ("+0.000 from the entropy", "+0.001 from the entropy", True),
+        ("21 codes used", "16 codes used", False),
+        ("error 0.017", "error 0.075", False),
+        ("KL 0.0000 nats", "KL 0.0005 nats", False),
+        ("-0.9", "0.9", False),
+        ("phones 45 %", "phones 45 dB", False),
+        ("1.5 2.5", "1.5", False),
+        ("1.5", "nan", False),
+        ("x_1 of F0", "x_2 of F0", False),
+        ("(one of 6)", "(one of 60)", False),
+    ],
+)
+def test_figures_of_a_network_that_is_trained_here(stored, printed, same):
+    """Within the spread of one seed to the next; the text by letter."""
+    kind = conftest.OfATrainedNetwork
+    assert (kind(stored) == kind(printed)) is same is (kind(printed) == kind(stored))
+
+
 # ---------------------------------------------------------------- writing notebooks
 
 

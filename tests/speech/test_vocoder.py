@@ -127,6 +127,25 @@ def test_a_long_recording_is_made_in_pieces_that_make_up_the_whole(small):
     assert np.allclose(made.audio, whole * level / corpus.LOUD, atol=2e-5)
 
 
+@pytest.mark.parametrize("minutes", [1, 4])
+def test_what_is_taken_apart_at_once_does_not_grow_with_the_recording(monkeypatch, minutes):
+    """Nor is anything taken apart again and again: time grows with the length, memory does not."""
+    word, lengths, apart = data.example().audio, [], vocoder._bands_and_f0
+    x = np.resize(np.concatenate([word, np.zeros(2000, np.float32)]), minutes * 60 * 8000)
+
+    def counted(part, *rest):
+        lengths.append(len(part))
+        return apart(part, *rest)
+
+    monkeypatch.setattr(vocoder, "_bands_and_f0", counted)
+    for blocks in ([x], np.array_split(x, 7)):
+        lengths.clear()
+        frames = sum(len(f0) for _, f0 in vocoder._taken_apart(blocks, SPEC, 0.1))
+        assert frames == len(x) // 80
+        assert max(lengths) <= (vocoder.PART + 2 * vocoder.MARGIN) * 80
+        assert sum(lengths) < 1.4 * len(x)
+
+
 def test_training_and_vocode_condition_alike():
     """But for the phase, which in training follows the recording."""
     clip = corpus.read("spoken_digits", 8000)[7]
