@@ -14,6 +14,7 @@ import lock
 import nbformat
 import notebooks
 import plain
+import planted
 import pytest
 
 import conftest
@@ -576,3 +577,22 @@ def test_doctests_of_the_tools():
     for module in (address, lock, notebooks, plain, conftest):
         result = doctest.testmod(module)
         assert result.attempted > 0 and result.failed == 0, module.__name__
+
+
+def test_every_planted_defect_still_fits_its_file_and_compiles():
+    """The table of tests/planted.toml cannot rot: what it replaces stands once, and its tests are there."""
+    found = planted.defects()
+    assert len(found) >= 100 and len({defect[1:4] for defect in found}) == len(found)
+    for defect in found:
+        compile(defect.text(), defect.file, "exec")
+        assert defect.old != defect.new
+        assert all((ROOT / "tests" / name).is_file() for name in defect.tests.split()), defect.name
+
+
+def test_defects_are_chosen_by_list_number_or_file():
+    found = planted.defects()
+    names = lambda *words: [defect.name for defect in planted.chosen(found, list(words))]
+    assert names() == [defect.name for defect in found]
+    assert names("first:2", "second:11") == ["first:2", "second:11"] and names("nothing") == []
+    assert names("second") == [f"second:{n}" for n in range(len(names("second")))]
+    assert {defect.file for defect in planted.chosen(found, ["vq.py"])} == {"vq.py"}

@@ -106,6 +106,8 @@ def test_what_comes_out_has_the_length_level_and_time_of_what_went_in(small, kin
     assert np.allclose(quiet.audio, 0.1 * made.audio, atol=1e-4)
     again = vocoder.vocode(clip.audio, 8000, model, seed=1)
     assert not np.array_equal(again.audio, made.audio)
+    still = [vocoder.vocode(clip.audio, 8000, model, seed, 0.0).audio for seed in (0, 1)]
+    assert np.array_equal(*still) and not np.array_equal(still[0], made.audio)  # no noise at all
     high = audio.resample(clip.audio, 8000, 16_000)
     assert abs(len(vocoder.vocode(high, 16_000, model).audio) - len(clip.audio)) <= 1
 
