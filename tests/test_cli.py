@@ -299,7 +299,7 @@ def table():
         ("--seed", SEEDS),
         ("--out", OUTS),
         ("--model", MODELS[1:]),
-        ("--speaker", ["bob", "SLT", "slt rms", "allison"]),
+        ("--speaker", ["", "bob", "SLT", "slt rms", "allison"]),
         ("--voice", ["", "bob", "vocoder", "Digits"]),
     ):
         lines += [("speak", "1", option, value) for value in values if value != "allison"]

@@ -174,13 +174,13 @@ def _planned(
         if any(reading):
             raise ValueError("a lexicon and skip_unknown are for a voice that reads any text")
         net = _digits(model)
-        speaker = speaker or net.spec.speakers[0]
+        speaker = net.spec.speakers[0] if speaker is None else speaker
         check_speaker(net.spec, speaker)
         parts = conditioning.words_of(text)
         plan = lambda word: conditioning.plan(word, speaker, pace, pitch)
     else:
         found = voice_file.find(of)
-        net, speaker = _waveform(model, found), speaker or found.name
+        net, speaker = _waveform(model, found), found.name if speaker is None else speaker
         if speaker != found.name:
             raise ValueError(f"no speaker {speaker!r}: choose one of {found.name}")
         prosody, parts = found.prosody, found.sentences(text, *reading)  # says what cannot be read
