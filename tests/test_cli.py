@@ -52,6 +52,7 @@ def place(tmp_path_factory):
         shutil.copy(ROOT / f"training/digits-cpu-{name}.toml", folder / f"{name}.toml")
     (folder / "bad.toml").write_text("kind = ")
     (folder / "latin.toml").write_bytes(b'kind = "\xe9"')
+    (folder / "deep.toml").write_text(f"a = {'[' * 3000}{']' * 3000}")
     (folder / "negative.toml").write_text(
         (folder / "student.toml").read_text().replace("stft = 1.0", "stft = -1.0")
     )
@@ -261,7 +262,16 @@ SOUNDS = [
     "text.wav",
     "student.toml",
 ]
-RECIPES = ["", "no.toml", "folder", "bad.toml", "latin.toml", "negative.toml", "word.wav"]
+RECIPES = [
+    "",
+    "no.toml",
+    "folder",
+    "bad.toml",
+    "latin.toml",
+    "deep.toml",
+    "negative.toml",
+    "word.wav",
+]
 TEXTS = [
     "",
     " ",
