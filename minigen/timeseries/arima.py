@@ -155,7 +155,7 @@ class ARIMA(Report):
     def _from_free(self, free: np.ndarray) -> dict[str, np.ndarray]:
         """Unconstrained numbers -> coefficients."""
         partial = self._split(free_to_partial(free))
-        return {k: _sign(k) * partial_to_ar(r) for k, r in partial.items()}
+        return {k: _sign(k) * partial_to_ar(r) if len(r) else r for k, r in partial.items()}
 
     def _to_free(self, given: dict[str, np.ndarray]) -> np.ndarray:
         partial = [step_down(_sign(k) * given[k])[1] for k in self._counts]

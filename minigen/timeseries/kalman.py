@@ -62,7 +62,7 @@ def _kalman(Y, T, Z, H, shocks, A, start):  # pragma: no cover (compiled)
     (c, n), m = Y.shape, len(Z)
     mean, F = np.zeros((c, n)), np.empty(n)
     S, f, K, w = np.zeros((m, m)), np.empty(m), np.empty(m), np.empty(m)
-    A = A.copy()
+    A, old_S, old_A = A.copy(), np.empty((m, m)), np.empty_like(A)
     for i in range(len(start)):
         _add(S, start[i].copy())
     for t in range(n):
@@ -91,8 +91,8 @@ def _kalman(Y, T, Z, H, shocks, A, start):  # pragma: no cover (compiled)
                 v = (Y[b, t] - mean[b, t]) / F[t]
                 for i in range(m):
                     A[b, i] += K[i] * v
-        old_S, old_A = S, A
-        S, A = np.zeros((m, m)), np.zeros((c, m))
+        S, old_S, A, old_A = old_S, S, old_A, A  # two of each, in turns: nothing is allocated here
+        S[:], A[:] = 0.0, 0.0
         for e in range(len(rows)):  # a = T a
             for b in range(c):
                 A[b, rows[e]] += T[rows[e], cols[e]] * old_A[b, cols[e]]
