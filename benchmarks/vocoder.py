@@ -59,7 +59,7 @@ def table(
     }
     rows = {}
     for name in [*CORPORA, UNSEEN]:
-        clips = corpus.read(corpus.Source(spec.rate, name, mels=spec.mels))
+        clips = corpus.read(name, spec.rate)
         held = clips if name == UNSEEN else corpus.held_out(clips, name)[1]
         which = np.linspace(0, len(held) - 1, min(limit, len(held)))
         chosen = [held[round(i)] for i in which]

@@ -1,7 +1,5 @@
 """What a run must find again when it is resumed, and what it needs so that nothing is lost."""
 
-from __future__ import annotations
-
 import json
 import random
 import signal
@@ -13,8 +11,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from filelock import FileLock, Timeout
-
-__all__ = ["MAY_CHANGE", "alone_in", "changes", "ctrl_c_waits", "random_state", "set_random_state"]
 
 MAY_CHANGE = ("steps", "every")  # of a run's settings when it is resumed; the device may, too
 

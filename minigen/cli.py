@@ -1,7 +1,5 @@
 """The command `minigen`: what is typed is checked before any work begins; an error is one line and exit code 2."""
 
-from __future__ import annotations
-
 import os
 import sys
 import time
@@ -16,8 +14,6 @@ import typer
 from .commands import Lexicon, Out, Seed, Temperature, one_thread, progress, voice
 from .commands.grade import grade
 from .commands.speak import pronounce, speak, voices
-
-__all__ = ["main"]
 
 app = typer.Typer(
     add_completion=False,

@@ -1,7 +1,5 @@
 """Chapter 11: a prior over codes, sequences of the symbols that `vq.VectorQuantizer` makes, of any length."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch
@@ -9,8 +7,6 @@ from torch import Tensor, nn
 
 from .ngram import NGram
 from .rnn import RNNLM
-
-__all__ = ["CodePrior", "ngram_nats", "pad"]
 
 
 def pad(sequences: Sequence[Tensor], end: int) -> Tensor:

@@ -1,13 +1,9 @@
 """The one place where loops are compiled: `numba.njit`, kept on disk where that can be."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import partial
 
 from numba import njit
-
-__all__ = ["compiled"]
 
 
 def compiled(function: Callable | None = None, **options) -> Callable:

@@ -12,8 +12,6 @@ network hears cos and sin of φ, 2φ and 4φ (as the neural source-filter models
 recordings, φ is corrected to the phase the recording has; for new text the sum alone serves.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,30 +26,6 @@ from torch import Tensor, nn
 from .audio import frame_length, mel_spectrogram
 from .data import Utterance
 from .data.spoken_digits import DIGIT_WORDS, SPEAKERS, spoken_digits
-
-__all__ = [
-    "DIGITS",
-    "FRAME_FEATURES",
-    "HOP",
-    "PHASE_FEATURES",
-    "PHONES",
-    "Upsampler",
-    "VoiceSpec",
-    "features",
-    "frame_features",
-    "inputs",
-    "mean_word",
-    "mel_bands",
-    "mel_features",
-    "phase",
-    "phase_features",
-    "pitch_rows",
-    "plan",
-    "planned_features",
-    "pulses",
-    "sharpened",
-    "words_of",
-]
 
 HOP = 80  # samples in a frame of 10 ms at 8 kHz
 # fmt: off

@@ -1,10 +1,9 @@
 """Chapter 14: the objective of a student, and the monitor that stops a distillation gone wrong."""
 
-from __future__ import annotations
-
 from collections import deque
 from dataclasses import dataclass, field
 from statistics import median
+from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -14,8 +13,6 @@ from .distributions import GaussianHead
 from .parallel_wavenet import BASES, conditional_kl
 from .perceptual import PerceptualLoss
 from .spectral_losses import MultiResolutionSTFTLoss, PowerLoss
-
-__all__ = ["DistillationLoss", "DivergenceMonitor"]
 
 
 class DistillationLoss(nn.Module):
@@ -93,7 +90,7 @@ class DistillationLoss(nn.Module):
             self.spectral["perceptual"] = PerceptualLoss(rate=rate)
         self.monitor = DivergenceMonitor()
 
-    def train(self, mode: bool = True) -> DistillationLoss:
+    def train(self, mode: bool = True) -> Self:
         """Only the student trains: the teacher stays in evaluation mode, without dropout."""
         super().train(mode)
         self.teacher.eval()

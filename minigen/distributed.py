@@ -4,13 +4,9 @@ A loss that divides by a sum over the batch (a weighted mean, a ratio of norms) 
 two half batches. With sums and means taken over all processes, two processes have the gradients of one.
 """
 
-from __future__ import annotations
-
 import torch
 import torch.distributed as dist
 from torch import Tensor
-
-__all__ = ["all_items", "mean_over_processes"]
 
 
 def _world() -> int:

@@ -9,22 +9,12 @@ Every head has `n_params`, the number of network outputs for one sample, and
 `log_density` puts the three on one scale: nats for a unit of amplitude.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-
-__all__ = [
-    "Categorical",
-    "DiscretizedLogisticMixture",
-    "GaussianHead",
-    "Head",
-    "VectorLikelihood",
-]
 
 HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 LOGISTIC_STD = math.pi / math.sqrt(3)  # standard deviation of the logistic density of scale 1

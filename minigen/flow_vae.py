@@ -1,7 +1,5 @@
 """Chapter 10: a variational autoencoder whose posterior is bent by flows that see x."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch
@@ -9,8 +7,6 @@ from torch import Tensor, nn
 
 from .flows import Compose, Inverse, MaskedAffineAutoregressive, Planar, Transform
 from .vae import VAE, init_linear_layers
-
-__all__ = ["FlowVAE"]
 
 
 class FlowVAE(VAE):

@@ -1,12 +1,10 @@
 """Chapter 2: the multivariate normal distribution: density, fit, sampling, marginals, conditionals."""
 
-from __future__ import annotations
+from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.linalg import lapack, solve_triangular
-
-__all__ = ["LOG_2PI", "Gaussian", "check_points", "ledoit_wolf", "observations", "variances"]
 
 LOG_2PI = np.log(2 * np.pi)
 
@@ -113,7 +111,7 @@ class Gaussian:
         return f"Gaussian(D={len(self.mean)})"
 
     @classmethod
-    def fit(cls, x: ArrayLike, ddof: int = 0, shrinkage: float | str | None = None) -> Gaussian:
+    def fit(cls, x: ArrayLike, ddof: int = 0, shrinkage: float | str | None = None) -> Self:
         """Maximum likelihood: µ* = (1/N) Σ x_n, Σ* = (1/N) Σ (x_n - µ*)(x_n - µ*)ᵀ.
 
         Args:
@@ -166,7 +164,7 @@ class Gaussian:
         d = len(self.mean)
         return float(np.log(np.diag(self.cholesky)).sum() + 0.5 * d * (1 + LOG_2PI))
 
-    def kl(self, other: Gaussian) -> float:
+    def kl(self, other: "Gaussian") -> float:
         """KL(self ‖ other) = ½ (tr(Σ₂⁻¹Σ₁) + (µ₂-µ₁)ᵀ Σ₂⁻¹ (µ₂-µ₁) - D + log|Σ₂|/|Σ₁|), in nats."""
         if len(other.mean) != len(self.mean):
             raise ValueError(f"{len(self.mean)} dimensions against {len(other.mean)}")
@@ -186,12 +184,12 @@ class Gaussian:
             raise ValueError(f"a coordinate is named twice in {indices!r}")
         return indices % d
 
-    def marginal(self, indices: ArrayLike) -> Gaussian:
+    def marginal(self, indices: ArrayLike) -> "Gaussian":
         """The distribution of some of the coordinates: rows and columns of µ and Σ."""
         indices = self._coordinates(indices)
         return Gaussian(self.mean[indices], self.cov[np.ix_(indices, indices)])
 
-    def condition(self, indices: ArrayLike, values: ArrayLike) -> Gaussian:
+    def condition(self, indices: ArrayLike, values: ArrayLike) -> "Gaussian":
         """The distribution of the other coordinates, given that x[indices] = values.
 
             µ_a|b = µ_a + Σ_ab Σ_bb⁻¹ (x_b - µ_b),   Σ_a|b = Σ_aa - Σ_ab Σ_bb⁻¹ Σ_ba

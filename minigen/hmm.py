@@ -4,9 +4,8 @@ The recursions are written once, compiled, over the transitions that are possibl
 left-to-right chain costs O(N S), not O(N S²). `minigen.speech.alignment` runs them on networks of phones.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
+from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -17,8 +16,6 @@ from . import mixture
 from .compiled import compiled
 from .gaussian import observations, variances
 from .mixture import log, log_normal
-
-__all__ = ["GaussianHMM", "backward", "forward", "left_to_right", "occupancy", "viterbi"]
 
 Logs = ArrayLike | csc_array  # logarithms of probabilities, -inf allowed; sparse: only transitions
 
@@ -290,7 +287,7 @@ class GaussianHMM(mixture.EM):
         end: ArrayLike | None = None,
         covariance: str = "full",
         **options,
-    ) -> GaussianHMM:
+    ) -> Self:
         """A model with known parameters, in the shapes that `fit` leaves."""
         model = cls(
             len(means), covariance, "ergodic" if end is None else "left-to-right", **options
@@ -362,8 +359,8 @@ class GaussianHMM(mixture.EM):
         return self.draw(np.array(states), rng), np.array(states)
 
     def fit(
-        self, sequences: Sequence[ArrayLike] | ArrayLike, init_from: GaussianHMM | None = None
-    ) -> GaussianHMM:
+        self, sequences: Sequence[ArrayLike] | ArrayLike, init_from: "GaussianHMM | None" = None
+    ) -> Self:
         """Maximum likelihood by Baum–Welch: EM whose hidden variable is the path.
 
         Args:

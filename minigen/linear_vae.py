@@ -1,16 +1,13 @@
 """Chapter 10: the one VAE whose log p(x) is known exactly, to hold bounds and estimates against."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
+from typing import Self
 
 import torch
 from torch import Tensor, nn
 
 from .distributions import VectorLikelihood
 from .vae import LatentModel, normal_log_prob, reparameterise
-
-__all__ = ["LinearGaussianVAE"]
 
 
 class LinearGaussianVAE(LatentModel):
@@ -68,7 +65,7 @@ class LinearGaussianVAE(LatentModel):
         return eye + self.weight.T @ self.weight * torch.exp(-2 * self.log_scale)
 
     @torch.no_grad()
-    def fit_posterior(self) -> LinearGaussianVAE:
+    def fit_posterior(self) -> Self:
         """Set V and s to the best diagonal posterior for these W, b, σ; returns the model."""
         precision = self.precision()
         weight = self.weight.T * torch.exp(-2 * self.log_scale)  # Wᵀ / σ²

@@ -6,8 +6,6 @@ Output d must not see x_d, x_{d+1}, …: masks take away every path from those i
 evaluate p(x) is then one pass; to sample takes D passes, one for each coordinate.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Sequence
 from itertools import pairwise
@@ -17,8 +15,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .distributions import VectorLikelihood
-
-__all__ = ["MADE", "MaskedMLP", "describe_order", "hidden_degrees", "mask_between"]
 
 
 def hidden_degrees(units: int, dim: int) -> Tensor:

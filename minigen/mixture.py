@@ -3,10 +3,9 @@
 `log_normal`, `weighted_fit` and the loop in `EM` also serve the hidden Markov models of `minigen.hmm`.
 """
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Callable
+from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -14,8 +13,6 @@ from scipy.special import logsumexp, softmax
 
 from . import ConvergenceWarning
 from .gaussian import LOG_2PI, Gaussian, check_points, observations, variances
-
-__all__ = ["COVARIANCES", "EM", "GaussianMixture", "kmeans", "log", "log_normal", "weighted_fit"]
 
 COVARIANCES = ("full", "tied", "diag", "spherical")
 
@@ -252,7 +249,7 @@ class EM:
     def maximise(
         self,
         x: np.ndarray,
-        init_from: EM | None,
+        init_from: "EM | None",
         initialise: Callable[[np.random.Generator], None],
         e_step: Callable[[], tuple],
         m_step: Callable[..., None],
@@ -354,7 +351,7 @@ class GaussianMixture(EM):
         covs: ArrayLike,
         covariance: str = "full",
         **options,
-    ) -> GaussianMixture:
+    ) -> Self:
         """A mixture with known parameters: weights (K,), means (K, D), covs as after `fit`.
 
         >>> two = GaussianMixture.from_parameters([0.5, 0.5], [[-1.0], [1.0]], [1.0, 1.0], "spherical")
@@ -367,7 +364,7 @@ class GaussianMixture(EM):
         check_probabilities(mixture.weights)
         return mixture
 
-    def fit(self, x: ArrayLike, init_from: GaussianMixture | None = None) -> GaussianMixture:
+    def fit(self, x: ArrayLike, init_from: "GaussianMixture | None" = None) -> Self:
         """Maximum likelihood by EM, from k-means++ or from the parameters of `init_from`.
 
         Args:

@@ -1,19 +1,16 @@
 """Chapter 6: what counts and a compressor make of a text, the baselines of a language model."""
 
-from __future__ import annotations
-
 import bz2
 import lzma
 import math
 import zlib
 from collections.abc import Sequence
+from typing import Self
 
 import torch
 from torch import Tensor
 
 from .rnn import draw
-
-__all__ = ["COMPRESSORS", "NGram", "compressed_bits", "count"]
 
 
 def count(target: Tensor, known: Tensor, counts: Tensor) -> Tensor:
@@ -69,7 +66,7 @@ class NGram:
             raise ValueError(f"symbols lie in 0 … {self.vocab - 1}")
         return x
 
-    def fit(self, x: Tensor, context: int = 0) -> NGram:
+    def fit(self, x: Tensor, context: int = 0) -> Self:
         """Count the runs in x (B, T), but for those that end in its first `context` symbols -> self."""
         x = self._checked(x)
         orders = range(1, min(self.order, x.shape[1]) + 1)

@@ -10,8 +10,6 @@ given the past noise, x[t] has the density of z[t], shifted and scaled. Where th
 prediction are Gaussian, their KL has a closed form; for a mixture it is estimated by sampling.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -28,16 +26,6 @@ from .distributions import (
     Head,
 )
 from .wavenet import WaveNet
-
-__all__ = [
-    "BASES",
-    "Base",
-    "Student",
-    "conditional_kl",
-    "gaussian_kl",
-    "kl_spread",
-    "mol_kl",
-]
 
 NO_FLOOR = GaussianHead(min_log_scale=-float("inf"))
 

@@ -4,10 +4,6 @@ Two waveforms that differ in every sample can be the same phones. The layers of 
 the phone of each frame keep what tells phones apart and drop the rest.
 """
 
-from __future__ import annotations
-
-from pathlib import Path
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -15,9 +11,7 @@ from torch import Tensor, nn
 from . import weights
 from .audio import mel_filterbank
 from .conditioning import HOP, PHONES
-from .spectral_losses import power_spectrogram
-
-__all__ = ["PerceptualLoss", "PhoneNet", "gram", "load_phone_net"]
+from .spectral_losses import check_alike, power_spectrogram
 
 RATE, N_FFT, N_MELS = 8_000, 256, 40
 FLOOR = 1e-6  # of power in a mel band, below the dither of the digit voice
@@ -101,6 +95,8 @@ class PerceptualLoss(nn.Module):
     0.0
     """
 
+    min_length = N_FFT  # samples that it needs at least
+
     def __init__(
         self,
         net: PhoneNet | None = None,
@@ -116,17 +112,8 @@ class PerceptualLoss(nn.Module):
         self.net = (load_phone_net() if net is None else net).eval().requires_grad_(False)
         self.feature, self.style = feature, style
 
-    @property
-    def min_length(self) -> int:
-        """Samples that it needs at least: a frame."""
-        return N_FFT
-
     def forward(self, generated: Tensor, recorded: Tensor) -> Tensor:
-        if generated.shape != recorded.shape:
-            raise ValueError(
-                f"generated is {tuple(generated.shape)}, recorded {tuple(recorded.shape)}: cut them "
-                "alike"
-            )
+        check_alike(generated, recorded)
         with torch.autocast(generated.device.type, enabled=False):  # a loss, so in full precision
             _, ours = self.net(generated)
             with torch.no_grad():
@@ -138,11 +125,7 @@ class PerceptualLoss(nn.Module):
         return torch.stack(parts).mean()
 
 
-def load_phone_net(path: Path | str = "phone_net") -> PhoneNet:
+def load_phone_net() -> PhoneNet:
     """The classifier that ships, trained by `training/phone_classifier.py`."""
-    tensors, notes = weights.load(path)
-    if "channels" not in notes:
-        raise ValueError(f"{path} holds no phone classifier")
-    net = PhoneNet(notes["channels"])
-    net.load_state_dict(tensors)
-    return net.eval().requires_grad_(False)
+    tensors, notes = weights.load("phone_net")
+    return weights.frozen(PhoneNet(notes["channels"]), tensors)

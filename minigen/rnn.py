@@ -5,8 +5,6 @@
 The symbols may be letters, or the 256 µ-law codes of a sound: the model does not know which.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 
@@ -14,18 +12,6 @@ import torch
 from torch import Tensor, nn
 
 from . import weights
-
-__all__ = [
-    "RNNLM",
-    "Characters",
-    "LSTMLayer",
-    "RNNLayer",
-    "TorchLSTM",
-    "Translator",
-    "draw",
-    "load",
-    "sharpen",
-]
 
 State = tuple[Tensor, ...]
 
@@ -412,9 +398,7 @@ def load(name: str = "characters", cell: str = "lstm") -> RNNLM:
     if name not in known:
         raise ValueError(f"no trained model {name!r}: choose one of {', '.join(known)}")
     tensors, notes = weights.load(f"rnn_{name}")
-    model = RNNLM(**notes["model"], cell=cell)
-    model.load_state_dict(tensors)
-    return model.eval().requires_grad_(False)
+    return weights.frozen(RNNLM(**notes["model"], cell=cell), tensors)
 
 
 class Translator(nn.Module):

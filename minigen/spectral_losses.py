@@ -5,8 +5,6 @@ under each square root (its gradient at zero power is infinite). Frames are give
 frame's duration decides which two moments or two pitches it can tell apart.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch
@@ -14,13 +12,6 @@ from torch import Tensor, nn
 
 from .audio import frame_length
 from .distributed import mean_over_processes
-
-__all__ = [
-    "MultiResolutionSTFTLoss",
-    "PowerLoss",
-    "STFTLoss",
-    "power_spectrogram",
-]
 
 FLOOR = 1e-7  # of power: 70 dB below a full-scale sine spread over a frame
 
@@ -42,7 +33,8 @@ def power_spectrogram(x: Tensor, n_fft: int, hop: int, windowed: bool = True) ->
     return (spectrum.real**2 + spectrum.imag**2) / window.square().sum()
 
 
-def _same_shape(generated: Tensor, recorded: Tensor) -> None:
+def check_alike(generated: Tensor, recorded: Tensor) -> None:
+    """ValueError unless both have one shape."""
     if generated.shape != recorded.shape:
         raise ValueError(
             f"generated is {tuple(generated.shape)}, recorded {tuple(recorded.shape)}: cut them alike"
@@ -70,16 +62,11 @@ class PowerLoss(nn.Module):
 
     def __init__(self, rate: int = 8_000, seconds: float = 0.032) -> None:
         super().__init__()
-        self.n_fft = frame_length(rate, seconds)
+        self.n_fft = self.min_length = frame_length(rate, seconds)  # samples that it needs at least
         self.hop = self.n_fft // 4
 
-    @property
-    def min_length(self) -> int:
-        """Samples that it needs at least."""
-        return self.n_fft
-
     def forward(self, generated: Tensor, recorded: Tensor) -> Tensor:
-        _same_shape(generated, recorded)
+        check_alike(generated, recorded)
         p_x = power_spectrogram(generated, self.n_fft, self.hop).mean((0, 2))  # (F,)
         p_x = mean_over_processes(p_x)
         p_y = power_spectrogram(recorded, self.n_fft, self.hop).mean((0, 2))
@@ -108,7 +95,7 @@ class STFTLoss(nn.Module):
         return power.clamp(min=FLOOR).sqrt()  # (B, F, N)
 
     def forward(self, generated: Tensor, recorded: Tensor) -> Tensor:
-        _same_shape(generated, recorded)
+        check_alike(generated, recorded)
         x, y = self._magnitude(generated), self._magnitude(recorded)
         error = mean_over_processes((y - x).square().sum()).clamp(min=FLOOR**2)
         convergence = error.sqrt() / mean_over_processes(y.square().sum()).sqrt()
@@ -141,11 +128,7 @@ class MultiResolutionSTFTLoss(nn.Module):
         super().__init__()
         n_ffts = [frame_length(rate, frame) for frame in seconds]
         self.losses = nn.ModuleList(STFTLoss(n_fft, n_fft // 4, window) for n_fft in n_ffts)
-
-    @property
-    def min_length(self) -> int:
-        """Samples that it needs at least: those of its longest frame."""
-        return max(loss.n_fft for loss in self.losses)
+        self.min_length = max(n_ffts)  # samples that it needs at least
 
     def forward(self, generated: Tensor, recorded: Tensor) -> Tensor:
         return torch.stack([loss(generated, recorded) for loss in self.losses]).mean()

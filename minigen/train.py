@@ -8,8 +8,6 @@ run that stops and resumes, or runs on two processes, sees what an uninterrupted
 may have a `.fingerprint`, a tensor of numbers by which other data are recognised at a resume.
 """
 
-from __future__ import annotations
-
 import math
 import os
 import time
@@ -33,14 +31,6 @@ from .checkpoint import (
     random_state,
     set_random_state,
 )
-
-__all__ = [
-    "Ema",
-    "TrainConfig",
-    "Trainer",
-    "compile_bodies",
-    "learning_rate",
-]
 
 Batches = Callable[[int, int, int], dict[str, Tensor]]
 

@@ -10,8 +10,6 @@ Everything is in nats and summed over dimensions, never averaged: an average ove
 would be a smaller weight on the KL in disguise.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from itertools import pairwise
@@ -22,22 +20,6 @@ from torch import Tensor, nn
 
 from . import weights
 from .distributions import VectorLikelihood
-
-__all__ = [
-    "VAE",
-    "Estimate",
-    "LatentModel",
-    "active_units",
-    "elbo",
-    "importance_estimate",
-    "init_linear_layers",
-    "iwae_bound",
-    "kl_per_dimension",
-    "kl_to_standard_normal",
-    "load",
-    "normal_log_prob",
-    "reparameterise",
-]
 
 LOG_2PI = math.log(2 * math.pi)
 
@@ -82,26 +64,14 @@ def kl_to_standard_normal(mean: Tensor, log_scale: Tensor) -> Tensor:
 class LatentModel(nn.Module):
     """What the bounds below need of a model: an encoder, a decoder, a likelihood.
 
-    A subclass has `input_dim` (D), `latent_dim` (L), `encode(x)` -> mean, log-scale, and
-    `log_likelihood(x, z)`.
+    A subclass has `input_dim` (D), `latent_dim` (L), `checked(x)`, `encode(x)` -> mean and log-scale of
+    q(z | x), and `log_likelihood(x, z)`, as `VAE` has them.
     """
 
     input_dim: int
     latent_dim: int
     #: Whether q(z | x) is a diagonal Gaussian, so that the KL has a formula.
     diagonal = True
-
-    def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """x (B, D) -> mean (B, L) and log-scale (B, L) of q(z | x)."""
-        raise TypeError(f"{type(self).__name__} has no encoder")
-
-    def log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
-        """log p(x | z), summed over D: x (B, D), z (..., B, L) -> (..., B)."""
-        raise TypeError(f"{type(self).__name__} has no likelihood")
-
-    def checked(self, x: Tensor) -> Tensor:
-        """x (B, D), or an error that says what is wrong with it."""
-        raise TypeError(f"{type(self).__name__} does not say what it describes")
 
     def log_prior(self, z: Tensor) -> Tensor:
         """log p(z) = log N(z; 0, I), (..., L) -> (...)."""
@@ -436,6 +406,4 @@ def load() -> tuple[VAE, dict]:
     (64, 8, ['diagonal', 'iaf', 'planar'])
     """
     tensors, notes = weights.load("vae_digits")
-    model = VAE(**notes["model"]).eval()
-    model.load_state_dict(tensors)
-    return model.requires_grad_(False), weights.card("vae_digits")
+    return weights.frozen(VAE(**notes["model"]), tensors), weights.card("vae_digits")

@@ -6,11 +6,9 @@ A code is one of K numbers, so a picture or a sound becomes a sequence of symbol
 what models text models them too: `code_prior.CodePrior`.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 import torch
@@ -20,20 +18,6 @@ from torch import Tensor, nn
 from . import weights
 from .distributed import all_items
 from .mixture import kmeans
-
-__all__ = [
-    "VQVAE",
-    "Quantized",
-    "Reconstruction",
-    "Usage",
-    "VectorQuantizer",
-    "jitter",
-    "jitter_shifts",
-    "load",
-    "straight_through",
-    "usage",
-]
-
 
 # ---------------------------------------------------------------- the quantiser
 
@@ -207,7 +191,7 @@ class VectorQuantizer(nn.Module):
         return flat
 
     @torch.no_grad()
-    def initialise(self, z: Tensor) -> VectorQuantizer:
+    def initialise(self, z: Tensor) -> Self:
         """Put the codes at the centres of `mixture.kmeans` of z (B, D, …); returns the quantiser.
 
         With fewer than K different vectors the codes stay where they are. Several processes share all
@@ -373,7 +357,7 @@ class VQVAE(nn.Module):
         channels: int = 1,
         halvings: int = 1,
         **options,
-    ) -> VQVAE:
+    ) -> Self:
         """Of pictures (B, channels, H, W) on a grid of H / 2^halvings × W / 2^halvings codes.
 
         `options` go to `VectorQuantizer`. H and W are divisible by 2^halvings.
@@ -427,6 +411,5 @@ def load() -> tuple[VQVAE, dict]:
     (64, True)
     """
     tensors, notes = weights.load("vq_digits")
-    model = VQVAE.for_images(**notes["model"]).eval()
-    model.load_state_dict(tensors)
-    return model.requires_grad_(False), weights.card("vq_digits")
+    model = weights.frozen(VQVAE.for_images(**notes["model"]), tensors)
+    return model, weights.card("vq_digits")

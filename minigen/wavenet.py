@@ -5,17 +5,14 @@
 The shift by one sample is inside the model: params at t see x[<t] only. Audio is (B, 1, T).
 """
 
-from __future__ import annotations
-
 import math
+from typing import Self
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .distributions import Head
-
-__all__ = ["GatedLayer", "Upsample", "WaveNet", "shift_right"]
 
 
 def shift_right(x: Tensor, by: int = 1) -> Tensor:
@@ -237,7 +234,7 @@ class WaveNet(nn.Module):
         return history @ self.linear.flip(0)
 
     @torch.no_grad()
-    def init_from_data(self, x: Tensor) -> WaveNet:
+    def init_from_data(self, x: Tensor) -> Self:
         """Start at the least-squares linear predictor of x (B, 1, T) and the density of its error.
 
         w = argmin Σ_t (x[t] - Σ_k w_k x[t - k])². The constant parameters then suit the errors: a

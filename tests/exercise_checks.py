@@ -1,5 +1,6 @@
-"""What is true of every chapter's checks: solutions pass, blanks fail, typical mistakes are named."""
+"""What is true of every chapter's checks: solutions pass, blanks fail under their heading, typical mistakes are named."""
 
+import re
 from collections.abc import Callable
 from types import ModuleType
 
@@ -70,7 +71,9 @@ class ExerciseChecks:
 
     def test_the_blank_fails(self, name):
         answer = tuple(blank for _ in _functions(self.solutions[name]))
-        with pytest.raises(CheckFailed, match=f"{self.number(name)} .* still blank"):
+        title = exercises()[self.number(name)].title
+        blanked = re.escape(f"✗ Exercise {self.number(name)} ({title}) is still blank")
+        with pytest.raises(CheckFailed, match=blanked):
             self.check(name, answer)
 
     def test_a_typical_mistake_is_named(self, name, mistake, message):

@@ -1,9 +1,11 @@
 """What the benchmarks compute and write: their own functions on cases whose answer is known."""
 
 import importlib.util
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from minigen import data, metrics, results
 from minigen.conditioning import mel_bands
@@ -54,8 +56,8 @@ def test_what_takes_bands_apart_lies_where_the_recording_lay():
 def test_the_vocoder_table_covers_every_corpus_and_one_that_no_recipe_has(monkeypatch):
     asked = []
 
-    def read(given):
-        asked.append(given.name)
+    def read(name, rate):
+        asked.append(name)
         return [c for c in data.spoken_digits("rms") if "_p1.0" in c.name]
 
     monkeypatch.setattr(benchmark, "CORPORA", ("spoken_digits",))
@@ -96,8 +98,8 @@ def test_every_classifier_that_judges_has_its_noise_curve():
     judges = load("judges")
     classifiers = {
         name
-        for module in (metrics, conversion_measures)
-        for name in module.__all__
+        for module in (metrics, conversion_measures, judges)
+        for name in vars(module)
         if name.endswith(("Classifier", "Recogniser", "Recognizer", "Judge"))
     }
     table = results.read("judges")["rows"]
@@ -115,3 +117,29 @@ def test_noise_is_as_far_below_the_clip_as_it_says():
     assert np.isclose(20 * np.log10(clip.audio.std() / noise.std()), 20, atol=0.3)
     row = judges.curve(lambda clip, x: float(np.array_equal(x, clip.audio)), [clip])
     assert row["clean"] == 100 and row["0 dB"] == 0
+
+
+@pytest.fixture(scope="module")
+def sentences():
+    return data.spoken_digits("rms")
+
+
+def test_the_phone_classifier_names_phones_of_recordings_and_not_of_a_wrong_plan(sentences):
+    classifier = load("judges").PhoneClassifier(sentences)
+    right, wrong, noise = [], [], []
+    for clip, other in pairwise(sentences[::9]):
+        right.append(classifier(clip.audio, clip.rate, clip.phones))
+        wrong.append(classifier(clip.audio, clip.rate, other.phones))
+        hiss = 0.1 * np.random.default_rng(0).standard_normal(len(clip.audio))
+        noise.append(classifier(hiss, clip.rate, clip.phones))
+    assert np.mean(right) > 0.6
+    assert np.mean(wrong) < 0.4 * np.mean(right) and np.mean(noise) < 0.3 * np.mean(right)
+
+
+def test_a_phone_that_is_nearly_sure_beforehand_is_what_is_named(sentences):
+    classifier, clip = load("judges").PhoneClassifier(sentences), sentences[0]
+    name = next(name for name, _, _ in clip.phones if name in classifier.names and name != "pau")
+    classifier.prior = np.where(np.array(classifier.names) == name, 0.0, -1e9)
+    spoken = [(phone, end - begin) for phone, begin, end in clip.phones if phone != "pau"]
+    share = sum(d for phone, d in spoken if phone == name) / sum(d for _, d in spoken)
+    assert classifier(clip.audio, clip.rate, clip.phones) == pytest.approx(share, abs=0.05)

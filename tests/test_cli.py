@@ -10,7 +10,7 @@ import torch
 from toy import ROOT
 
 from minigen import audio, cli, data, weights
-from minigen.speech import corpus, recipe, synthesis, training, vocoder, voice
+from minigen.speech import recipe, synthesis, training, vocoder, voice
 
 
 @pytest.fixture(scope="module")
@@ -331,7 +331,6 @@ CALLS = {
         "temperature": 1.0,
     },
     voice.load: {"kind": "student", "path": str(weights.path("digits_student"))},
-    corpus.Source: {"rate": 8000, "name": "spoken_digits"},
     recipe.Recipe.from_dict: {"raw": {}},
     training.export: {"checkpoint": "no.safetensors", "path": "no.wav"},
 }

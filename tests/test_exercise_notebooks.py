@@ -15,6 +15,10 @@ from minigen.checks.exercises import exercises
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = sorted((ROOT / "exercises" / "source").glob("*.md"))
+BOOKS = re.compile(
+    r"Exercise \S+ has not passed its check yet: this is the book's answer to it\.\n"
+)
+TIMES = re.compile(r"\b[\d.]+ m?s\b")
 DETAILS = re.compile(r"(?s)<details><summary>(.*?)</summary>\n\n(.*?)\n\n</details>")
 
 
@@ -101,6 +105,25 @@ def test_a_failed_exercise_blocks_nothing(name):
             assert "\n" not in cell.source[call.start() :].strip(), "a demo stands with the check"
             assert f'raise NotImplementedError("Exercise {number}: ' in cell.source
             assert any(f"Exercise {number} " in out.get("evalue", "") for out in cell.outputs)
+
+
+def printed(cell) -> list:
+    """What a cell shows, times apart, without the word that an answer is the book's."""
+    shown = []
+    for out in cell.outputs:
+        text = BOOKS.sub("", out.get("text", "")) or out.get("data", {})
+        shown += [TIMES.sub("…", str(text))] if text else []
+    return shown
+
+
+@pytest.mark.parametrize("name", sorted(PAGES))
+def test_whatever_shows_or_plays_is_the_same_in_the_solved_notebook(name):
+    """So pytest runs the solved notebooks again, and of the blank ones one (conftest.py)."""
+    solved = nbformat.read(ROOT / "exercises" / "solutions" / f"{name}.ipynb", as_version=4)
+    code = [[c for c in nb.cells if c.cell_type == "code"] for nb in (PAGES[name], solved)]
+    for blank, full in zip(*code, strict=True):
+        if not re.search(r"(?m)^checks\.\w+\.\w+\(", full.source):
+            assert (blank.source, printed(blank)) == (full.source, printed(full))
 
 
 def test_a_class_gets_neither_hints_nor_solutions_and_the_teacher_both(tmp_path, capsys):

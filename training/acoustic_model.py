@@ -11,6 +11,7 @@ import argparse
 import json
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from minigen import data, weights
@@ -18,7 +19,6 @@ from minigen.speech.acoustic_model import AcousticModel
 from minigen.speech.acoustic_training import (
     AcousticCrops,
     AcousticLoss,
-    band_errors,
     bands_and_features,
     calibrate,
 )
@@ -27,6 +27,25 @@ from minigen.train import TrainConfig, Trainer
 
 SHIPPED = weights.path("allison_acoustic")
 RATE, MELS, HIDDEN, DROPOUT, STEPS_A_MINUTE = 8_000, 32, 160, 0.1, 110
+
+
+@torch.no_grad()
+def band_errors(model: AcousticModel, clips: list[dict[str, np.ndarray]]) -> dict[str, float]:
+    """How far predicted bands are from recorded ones, and whether they move as much."""
+    training = model.training
+    model.eval()
+    predict = lambda clip: model(torch.from_numpy(clip["features"])[None])[0]
+    predicted = torch.cat([predict(clip) for clip in clips], 1)
+    recorded = torch.cat([torch.from_numpy(clip["mel"]) for clip in clips], 1)
+    model.train(training)
+    error = predicted - recorded
+    rms = 20 / np.log(10) * error.square().mean().sqrt().item()
+    deviation = (predicted.std(1) / recorded.std(1)).mean().item()
+    return {
+        "absolute error, nepers": round(error.abs().mean().item(), 4),
+        "root-mean-square error, dB": round(rms, 3),
+        "deviation of bands, of that recorded": round(deviation, 3),
+    }
 
 
 def main() -> None:

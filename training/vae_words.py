@@ -17,6 +17,7 @@ from common import fit, half, rows
 from scipy.stats import spearmanr
 
 from minigen import data, vae, weights
+from minigen.data import Utterance
 from minigen.speech import corpus, word_vae
 from minigen.train import TrainConfig
 
@@ -25,6 +26,32 @@ RUN = {"steps": 6000, "batch": 64, "rate": 2e-3, "seed": 0}
 STEPS = np.linspace(-1, 1, 7)
 EXTENT = {"tempo": 0.35, "pitch": 0.2, "voice": 1.0, "accent": 1.0}  # stretch, factor, speakers
 SPEAKERS = {"voice": ("slt", "rms"), "accent": ("rms", "awb")}  # from, to
+
+
+def tempo_and_pitch(clip: Utterance) -> tuple[float, float]:
+    """What the name of a clip of `spoken_digits` says: its stretch of time and its factor of pitch."""
+    _, _, stretch, shift = clip.name.split("_")
+    return float(stretch[1:]), float(shift[1:])
+
+
+def spectral_mean(clips: list[Utterance]) -> np.ndarray:
+    """The mean of `word_vae.measure(…).spectrum` over recordings, (24,): where a speaker's sound lies on average."""
+    return np.mean([word_vae.measure(clip.audio).spectrum for clip in clips], axis=0)
+
+
+def direction(latents: torch.Tensor, attribute: list[float]) -> torch.Tensor:
+    """The latent direction that goes with an attribute: Cov(z, a) / Var(a), (N, L) and (N,) -> (L,).
+
+    One step along it is the mean change of z when a grows by 1: the slope of z's regression on a.
+    """
+    a = torch.as_tensor(attribute, dtype=latents.dtype)
+    if latents.ndim != 2 or a.shape != latents.shape[:1] or a.var() == 0:
+        raise ValueError(
+            f"latents (N, L) need N attributes that differ, not {tuple(latents.shape)} and "
+            f"{tuple(a.shape)}"
+        )
+    a = a - a.mean()
+    return a @ (latents - latents.mean(0)) / a.square().sum()
 
 
 def train() -> tuple[word_vae.WordVAE, dict]:
@@ -55,11 +82,11 @@ def directions(model: word_vae.WordVAE) -> dict[str, torch.Tensor]:
     """Latent directions (L,) from training clips: of tempo, of pitch, and from speaker to speaker."""
     learn, _ = corpus.held_out(data.spoken_digits())
     z = model.latents(learn)
-    tempo, shift = zip(*(word_vae.tempo_and_pitch(c) for c in learn), strict=True)
-    found = {"tempo": word_vae.direction(z, tempo), "pitch": word_vae.direction(z, shift)}
+    tempo, shift = zip(*(tempo_and_pitch(c) for c in learn), strict=True)
+    found = {"tempo": direction(z, tempo), "pitch": direction(z, shift)}
     for name, pair in SPEAKERS.items():
         two = [i for i, c in enumerate(learn) if c.speaker in pair]
-        found[name] = word_vae.direction(z[two], [float(learn[i].speaker == pair[1]) for i in two])
+        found[name] = direction(z[two], [float(learn[i].speaker == pair[1]) for i in two])
     return found
 
 
@@ -77,7 +104,7 @@ def measure(model: word_vae.WordVAE, found: dict[str, torch.Tensor], by: str = "
                 0.5 * (1 + STEPS) if here else STEPS
             )  # from one speaker all the way to the other
             his = [c for c in learn if c.speaker == there and c.text == clip.text]
-            target = word_vae.spectral_mean(his) if here else 0.0
+            target = spectral_mean(his) if here else 0.0
             values = []
             for step in places:
                 word = model.word(z + float(step) * EXTENT[name] * way)

@@ -36,7 +36,7 @@ from minigen.speech import conversion_measures as measures
 from minigen.speech.conversion_features import Features
 from minigen.speech.conversion_model import SpeechVQVAE
 from minigen.speech.conversion_training import ConversionCrops, ConversionLoss
-from minigen.speech.start import network_from
+from minigen.speech.voice import fill, part
 from minigen.train import TrainConfig, Trainer
 
 RECIPES = {  # in the order in which they are followed; the last one's result ships
@@ -92,21 +92,22 @@ def train(
         }  # was not kept
         model.load_state_dict(adversary | conversion.weights_of(recipe["model_from"])[0])
     for stage in (name for name in STAGES if name in recipe):
-        part = recipe[stage]
+        table = recipe[stage]
         batches = ConversionCrops(
-            seen, speakers, dim=recipe["model"]["embedding_dim"], **part["data"]
+            seen, speakers, dim=recipe["model"]["embedding_dim"], **table["data"]
         )
-        model.frozen = part.get("freeze", False)
-        silent = part["objective"].get("waveform") == 0
-        if "init_from" in part:
-            network_from(model.wavenet, "wavenet.", part["init_from"])
+        model.frozen = table.get("freeze", False)
+        silent = table["objective"].get("waveform") == 0
+        if "init_from" in table:
+            tensors = part(weights.load(table["init_from"])[0], "ema.")
+            fill(model.wavenet, part(tensors, "wavenet."), table["init_from"])
         elif not silent and not begun:
             model.wavenet.init_from_data(torch.cat([batches(step)["audio"] for step in range(16)]))
         for name, weight in model.named_parameters():
             kept = model.frozen and name.startswith(LEARNED_FIRST)
             weight.requires_grad_(not (kept or silent and name.startswith("wavenet.")))
-        objective = ConversionLoss(model, **part["objective"])
-        trainer = Trainer(objective, batches, TrainConfig(**part["run"]), out / stage, recipe)
+        objective = ConversionLoss(model, **table["objective"])
+        trainer = Trainer(objective, batches, TrainConfig(**table["run"]), out / stage, recipe)
         metrics = trainer.run(resume)
         print(f"{stage}: {metrics}, {minutes_of(out)[stage]:.1f} minutes", flush=True)
         model.load_state_dict(trainer.ema.shadow)  # the next stage goes on from the average
@@ -239,6 +240,39 @@ def utterances(model: SpeechVQVAE, per_word: int = 6) -> dict[str, float]:
     }
 
 
+def table(
+    model: SpeechVQVAE,
+    learn: list[Utterance],
+    targets: list[measures.Pair],
+    templates: list[Utterance],
+    seed: int = 0,
+) -> dict[str, dict[str, float]]:
+    """Figures of the conversion of held-out clips by `held_to_targets`, {row: {column: value}}.
+
+    Rows: "source", the unconverted clip, held to its target; "mean moved", by `move_means`; "converted";
+    "reconstructed", a clip decoded with its own speaker and F0; "recording", the target itself.
+
+    Args:
+        learn: what the classifier learns from. templates: of the recogniser.
+    """
+    judges = measures.SpeakerClassifier(learn), DigitRecogniser(templates)
+    own = [measures.Pair(clip, clip) for clip in {id(p.source): p.source for p in targets}.values()]
+    sounds = {
+        "source": (targets, [pair.source.audio for pair in targets]),
+        "mean moved": (targets, measures.move_means(model, learn, targets)),
+        "converted": (targets, measures.convert_pairs(model, targets, seed)),
+        "reconstructed": (own, measures.convert_pairs(model, own, seed)),
+        "recording": (own, [pair.target.audio for pair in own]),
+    }
+    rows = {
+        name: measures.held_to_targets(waves, which, *judges)
+        for name, (which, waves) in sounds.items()
+    }
+    source, converted = (rows[name]["mcd dB"] for name in ("source", "converted"))
+    rows["converted"]["mcd lower by %"] = 100 * (1 - converted / source)
+    return rows
+
+
 def measure(name: str, path: Path) -> None:
     """Figures of a model -> printed, and into the card beside its weights."""
     begin = time.process_time()
@@ -246,14 +280,14 @@ def measure(name: str, path: Path) -> None:
     notes = weights.notes(path)
     learn, kept = clips_of(name)
     recipe = notes["recipe"]
-    wanted, templates = None, learn
+    wanted, templates = measures.pairs(kept), learn
     if name == "fsdd":  # of 1,500 pairs those of first recordings, of 2,700 templates 600
-        wanted = [p for p in measures.pairs(kept) if p.source.name.endswith("_0")]
+        wanted = [p for p in wanted if p.source.name.endswith("_0")]
         templates = [c for c in learn if int(c.name.rsplit("_", 1)[1]) < 15]
     codes = codes_of(model, learn + kept)
     k = model.quantizer.codebook_size
     used = vq.usage([codes[c.name] for c in learn], k)
-    tables = [measures.table(model, learn, kept, wanted, templates, seed) for seed in SEEDS[name]]
+    tables = [table(model, learn, wanted, templates, seed) for seed in SEEDS[name]]
     rows = {
         row: {column: float(np.median([t[row][column] for t in tables])) for column in columns}
         for row, columns in tables[0].items()

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from minigen import weights
-from minigen.speech.corpus import Source, read_all
+from minigen.speech.corpus import read_all
 from minigen.speech.waveform_training import averaged, nll, trained, trainer
 
 
@@ -27,8 +27,7 @@ def clips_of(corpus: dict) -> tuple[list, list]:
     """The clips of all corpora of a recipe: (to train on, held out)."""
     train, out = [], []
     for name, minutes in corpus["minutes"].items():
-        source = Source(rate=corpus["rate"], mels=corpus["mels"], name=name, minutes=minutes)
-        mine, other = read_all(source)
+        mine, other = read_all(name, corpus["rate"], minutes)
         train, out = train + mine, out + other
     return train, out
 

@@ -1,7 +1,5 @@
 """Chapter 1: sound files: read whole or refused, written whole or not at all."""
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -13,16 +11,6 @@ import soundfile as sf
 from numpy.typing import ArrayLike
 
 from .waveform import check_positive, check_waveform, resample
-
-__all__ = [
-    "blocks",
-    "check_output",
-    "check_writable",
-    "load",
-    "open_to_write",
-    "save",
-    "write_whole",
-]
 
 # Formats that say how long they are, or where they end: what is cut off can be told.
 READS = ("WAV", "WAVEX", "RF64", "W64", "AIFF", "AU", "CAF", "FLAC", "OGG", "MP3")

@@ -9,16 +9,12 @@ d' is below 1 where τ suits better than shorter lags do on average, and near 0 
 multiples. The first clear dip is the period; how deep it is says whether there is a period at all.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.ndimage import binary_propagation, median_filter
 from scipy.signal import butter, sosfiltfilt
 
 from .waveform import check_waveform
-
-__all__ = ["f0", "normalised_difference"]
 
 LOW_PASS = 1500.0  # Hz
 BLOCK = 2_000  # frames at a time

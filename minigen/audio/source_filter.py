@@ -4,8 +4,6 @@ Features are mel-cepstra (the shape of the spectrum) and F0, one row each 5 ms. 
 F0 or noise, the filter the minimum-phase one with the envelope of the cepstra.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.fft import idct
@@ -13,17 +11,6 @@ from scipy.fft import idct
 from ..data import Utterance
 from ..data.utterance import F0_FRAME
 from .spectrum import FLOOR, frame_length, hz_to_mel, istft, mel_cepstrum, mel_filterbank, stft
-
-__all__ = [
-    "FRAME",
-    "continuous_log_f0",
-    "copy_synthesis",
-    "envelope",
-    "excitation",
-    "minimum_phase",
-    "resynthesise",
-    "vocode",
-]
 
 FRAME = 0.005  # seconds from one frame to the next
 N_MELS = 32

@@ -1,7 +1,5 @@
 """Chapter 1: short-time spectra and back: STFT, mel spectrum, cepstrum, and Griffin and Lim's phases."""
 
-from __future__ import annotations
-
 from functools import cache
 
 import numpy as np
@@ -9,21 +7,6 @@ from numpy.typing import ArrayLike
 from scipy.fft import dct
 
 from .waveform import check_positive, check_waveform
-
-__all__ = [
-    "FLOOR",
-    "frame_length",
-    "griffin_lim",
-    "hz_to_mel",
-    "istft",
-    "mel_cepstrum",
-    "mel_filterbank",
-    "mel_spectrogram",
-    "mel_to_hz",
-    "mfcc",
-    "speech_features",
-    "stft",
-]
 
 FLOOR = 1e-5  # of magnitude, under every logarithm: -100 dB
 

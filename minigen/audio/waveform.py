@@ -1,24 +1,10 @@
 """Chapter 1: a waveform as numbers: µ-law, autocorrelation, sampling rates, and the level of speech."""
 
-from __future__ import annotations
-
 from functools import cache
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.signal import butter, firwin, resample_poly, sosfiltfilt
-
-__all__ = [
-    "autocorrelation",
-    "check_positive",
-    "check_waveform",
-    "fit_length",
-    "mu_law_decode",
-    "mu_law_encode",
-    "resample",
-    "speech_level",
-    "to_level",
-]
 
 LOWEST = 40.0  # Hz: below it lie offsets and rumble, and no voice
 PAUSE = 10 ** (-30 / 20)  # frames further than 30 dB below the level are pauses

@@ -511,16 +511,16 @@ def filtered_noise(prediction: Callable) -> None:
                 int(np.argmax(period < period[0] / 10)),
                 0.05,
                 (
-                    "a root of modulus 0.99 is multiplied by that at every sample, whatever the tone: after n "
-                    "samples 0.99^n is left. For which n is it 0.1?"
+                    "what does every sample do to a mode with this root? Has the tone a part in it? For which "
+                    "n is a tenth left?"
                 ),
             ),
             "spread": (
                 float(AR.from_parameters([0.9]).simulate(100_000).std()),
                 0.03,
                 (
-                    "today's variance is 0.9² times yesterday's and 1 more, and the two are equal. Then "
-                    "the root, for a standard deviation"
+                    "write today's variance with yesterday's and that of the noise: what must the two be, if "
+                    "the series has always run? Mind what is a variance and what its root"
                 ),
             ),
             "backwards": (

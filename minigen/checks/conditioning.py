@@ -454,7 +454,7 @@ def contour(draw: Callable) -> None:
     agree(draw, right, others, "other contours, also shorter than the past,", 1e-9)
 
 
-@exercise("9.7", "a glide")
+@exercise("9.7", "predict, then run: a glide")
 def glide(prediction: Callable) -> None:
     """prediction() -> {"periods": number, "end": Hz, "drift": seconds}."""
     rate = 8000
@@ -520,7 +520,7 @@ def _smoothed(frames: np.ndarray, hop: int) -> np.ndarray:
         return up(torch.tensor(np.asarray(frames, dtype=float))[None])[0].numpy()
 
 
-@exercise("9.8", "the test of an upsampler")
+@exercise("9.8", "the test that finds the bug")
 def upsampling_test(is_right: Callable) -> None:
     """is_right(up, F, N, hop) -> bool, for up(frames (F, N), hop) -> (F, N · hop)."""
     right = [

@@ -324,9 +324,41 @@ def agree(
                 raise CheckFailed(
                     f"✗ {name}: whole numbers are wanted, these are {_array(got[n]).dtype}: .astype(int)"
                 )
+    if _remembers(
+        lambda *args: split(function(*args)), lambda *args: split(right(*args)), cases[0]
+    ):
+        raise CheckFailed(
+            f"✗ {names[0]}: for other inputs of the same shapes the answer stays that of earlier ones: is one "
+            "kept, or is chance seeded by what does not belong to it?"
+        )
     count = f", for {len(cases)} inputs" if len(cases) > 1 else ""
     for name in names:
         ok(f"{name} is right{count}")
+
+
+def _remembers(yours: Callable, right: Callable, case: Sequence) -> bool:
+    """Whether an answer does not move with any input by which the right one does."""
+    if any(callable(v) or hasattr(v, "bit_generator") or hasattr(v, "manual_seed") for v in case):
+        return False
+    moved, first = False, None
+    for k, value in enumerate(case):
+        if not str(getattr(value, "dtype", "")).removeprefix("torch.").startswith("float"):
+            continue
+        for other in (
+            (value * 1.25, value.flip(0) if hasattr(value, "flip") else value[::-1].copy())
+            if value.ndim
+            else ()
+        ):
+            twin = [*case[:k], other, *case[k + 1 :]]
+            with suppress(Exception):  # an input that one of them cannot take
+                before, due = map(_array, right(*case)), map(_array, right(*twin))
+                if all(np.allclose(a, b, 1e-3, 1e-6) for a, b in zip(before, due, strict=True)):
+                    continue
+                first = first or [_array(part) for part in yours(*case)]
+                if not all(map(np.array_equal, first, [_array(part) for part in yours(*twin)])):
+                    return False
+                moved = True
+    return moved
 
 
 def finds_bugs(
@@ -371,6 +403,10 @@ def finds_bugs(
     ok(f"it finds all {kinds} planted bugs" if kinds > 1 else "it finds the planted bug")
 
 
+def _is_number(value: Any) -> bool:
+    return np.ndim(value) == 0 and isinstance(getattr(value, "item", lambda: value)(), (int, float))
+
+
 def predicts(prediction: Callable, questions: Mapping[str, tuple[float | str, float, str]]) -> None:
     """A reader's prediction, made before the run, against what the run gives.
 
@@ -392,7 +428,7 @@ def predicts(prediction: Callable, questions: Mapping[str, tuple[float | str, fl
     for question, (truth, tolerance, why) in questions.items():
         guess = given[question]
         word = isinstance(truth, str)
-        if word != isinstance(guess, str):
+        if word != isinstance(guess, str) or not (word or _is_number(guess)):
             kind = "a word" if word else "a number"
             raise CheckFailed(f"✗ {question}: expected {kind}, got {guess!r}")
         close = (

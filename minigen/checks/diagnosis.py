@@ -27,6 +27,7 @@ CONSTANTS = {  # factors that have a name
     "100: shares and per cent": 100.0,
     "1 / 100: shares and per cent": 0.01,
 }
+FIXED = (1, 2, 3, 4, 5, 8, 10, 12, 16, 24, 32, 64, 80, 100, 128, 255, 256, 512, 1000, 8000, 16_000)
 OFFSETS = {
     "½ log 2π": 0.5 * math.log(2 * math.pi),
     "log 2π": math.log(2 * math.pi),
@@ -207,7 +208,11 @@ def value_reason(
         if near(got, want, 1e-3) and not near(got, np.zeros_like(want), 1e-3):
             return "nearly right: rounded somewhere, approximated, or a small term is missing"
         if got.size and want.any() and not got.any():
-            return "zero: nothing is added up"
+            return (
+                "zero: nothing is added up"
+                if want.size > 1
+                else "it is zero, the right value is not"
+            )
         constant = want.size > 1 and (np.ptp(want) == 0 if want.dtype.kind in "iuf" else False)
         if want.size > 1 and not constant and np.ptp(got.real) == 0 and np.ptp(got.imag) == 0:
             first = got.ravel()[0]
@@ -244,7 +249,11 @@ def _other_inputs(value: Any) -> Iterator[tuple[Any, str]]:
         yield value + 1, "one more"
         yield 2 * value, "twice what it is"
         yield value // 2, "half of what it is"
+        for number in FIXED:
+            yield number, f"{number}, whatever it is: is a number fixed?"
         return
+    if isinstance(value, float):
+        yield float(int(value)), "cut to a whole number"
     kind = str(getattr(value, "dtype", type(value).__name__)).replace("torch.", "")
     if kind.startswith("float"):
         yield value * 0, "zero: it is not used, or its term is missing"
@@ -257,6 +266,7 @@ def _other_inputs(value: Any) -> Iterator[tuple[Any, str]]:
         yield value**2, "its square"
         yield abs(value), "without its sign"
         yield abs(value) ** 0.5, "its square root"
+        yield value.round() if hasattr(value, "round") else round(value), "rounded to whole numbers"
         yield value + 1, "one more"
         yield value - 1, "one less"
         yield 1 / value, "one over it"

@@ -345,7 +345,7 @@ def last_change(kind: type, net: wavenet.WaveNet, steps: int = 60) -> int:
     return int(np.flatnonzero(np.abs(runs[1] - runs[0]).max(1) > 0).max())
 
 
-@exercise("8.6", "how long an impulse lasts")
+@exercise("8.6", "predict, then run: how long an impulse lasts")
 def impulse(prediction: Callable) -> None:
     """prediction() -> {"last": step, "late": step, "numbers": whole number}."""
     net = network(3, 2, 2, 4, 4)
@@ -424,7 +424,7 @@ def _pass(net: wavenet.WaveNet) -> Callable:
     return lambda x: net(torch.tensor(np.asarray(x, dtype=float))[None, None])[0].numpy()
 
 
-@exercise("8.7", "the stream and the pass")
+@exercise("8.7", "the test that finds the bug")
 def same_as_the_pass(is_right: Callable) -> None:
     """is_right(start, all_at_once, length) -> bool, for start() -> step(x[t-1]) -> (P,), all_at_once(x) -> (P, T)."""
     nets = [network(3, 2, 2, 4, 4), network(2, 2, 3, 3, 5), network(1, 1, 2, 2, 1)]

@@ -35,7 +35,7 @@ __all__ = [
 ]
 
 
-@exercise("12.1", "a planar map")
+@exercise("12.1", "a planar map with another bend")
 def planar(layer: Callable) -> None:
     """layer(x (B, D), u (D,), w (D,), b) -> (z (B, D), log|det| (B,))."""
     x = torch.tensor([[0.5, -1.0, 0.2], [1.5, 0.3, -0.7]], dtype=torch.float64)

@@ -164,29 +164,19 @@ def maximum_likelihood(fit: Callable) -> None:
             f"✗ covariance: shape ({n}, {n}), frames by frames; it is D by D, the transpose comes first"
         )
     right_mean, want = _weighted(x, w)
-    compare(
-        mean,
-        right_mean,
-        "mean",
-        1e-9,
-        [
+
+    def spread(w: np.ndarray, centre: np.ndarray) -> np.ndarray:
+        return np.einsum("n,ni,nj->ij", w, x - centre, x - centre)
+
+    hints = {
+        "mean": [
             (x.mean(0), "the weights are not used: frame n counts w_n times"),
             (w @ x, "this is the weighted sum; divide by how many frames there are, the sum of w"),
             (w @ x / n, "divided by N: counted by weight there are Σ w_n frames"),
             (w @ x / (total - 1), "divided by Σ w_n - 1; that belongs to the unbiased covariance"),
             (w**2 @ x / (w**2).sum(), "the weights are squared"),
         ],
-    )
-
-    def spread(w: np.ndarray, centre: np.ndarray) -> np.ndarray:
-        return np.einsum("n,ni,nj->ij", w, x - centre, x - centre)
-
-    compare(
-        cov,
-        want,
-        "covariance",
-        1e-9,
-        [
+        "covariance": [
             (spread(np.ones(n), right_mean) / n, "each product counts once: it counts w_n times"),
             (
                 spread(np.ones(n), right_mean) / total,
@@ -207,8 +197,13 @@ def maximum_likelihood(fit: Callable) -> None:
             (want * total, "this is the sum over the frames; divide by Σ w_n"),
             (np.diag(np.diag(want)), "only variances: the products of different coordinates count"),
             (np.linalg.cholesky(want), "this is its Cholesky factor"),
+            (
+                np.cov(x.T, aweights=w),
+                "np.cov with its own divisor: the most likely one divides by Σ w_n, ddof=0",
+            ),
         ],
-    )
+    }
+    agree(fit, _weighted, [(x, w)], list(hints), 1e-9, hints)
     best = w @ Gaussian(mean, cov).log_prob(x)
     moves = [(0.05 * rng.normal(size=3), 0.02 * rng.normal(size=(3, 3))) for _ in range(20)]
     others = [w @ Gaussian(mean + m, cov + b @ b.T - 1e-3 * cov).log_prob(x) for m, b in moves]
@@ -614,16 +609,16 @@ def where_draws_lie(prediction: Callable) -> None:
                 np.linalg.norm(noise, axis=1).mean(),
                 0.01,
                 (
-                    "a squared length is a sum of 160 squares, each 1 on average, so that the sum hardly "
-                    "varies. Take its root"
+                    "a squared length is a sum of 160 squares. What is each of them on average, and does "
+                    "the sum vary much? A length is its root"
                 ),
             ),
             "left": (
                 float(np.sqrt(pair.condition([0], [1.3]).cov[0, 0])),
                 0.01,
                 (
-                    "Σ_aa - Σ_ab Σ_bb⁻¹ Σ_ba is 1 less the square of the correlation; that is a variance, and "
-                    "whatever was seen has no part in it"
+                    "what is Σ_aa - Σ_ab Σ_bb⁻¹ Σ_ba of two numbers with a variance of 1 each? It is a "
+                    "variance, and whatever was seen has no part in it"
                 ),
             ),
         },

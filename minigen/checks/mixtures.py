@@ -483,24 +483,24 @@ def stays_and_humps(prediction: Callable) -> None:
                 int(np.bincount(stays).argmax()),
                 0.0,
                 (
-                    "a stay of n frames was kept n - 1 times and then left, with probability 0.9^(n-1) 0.1: "
-                    "for which n is that largest? The average is drawn up by a few long stays"
+                    "how often is a stay of n frames kept, before it is left? Write down how probable that "
+                    "is, for a few n. The average is drawn up by a few long stays"
                 ),
             ),
             "longer": (
                 float(np.mean(stays > 10)),
                 0.07,
                 (
-                    "such a stay was kept after its 1st frame, after its 2nd, …, after its 10th. The "
-                    "mean is not the middle: fewer than half of the stays are longer"
+                    "how often must a stay be kept, at the least, to be longer than ten frames? And "
+                    "the mean of a lopsided distribution is not its middle"
                 ),
             ),
             "humps": (
                 int(np.sum((p[1:-1] > p[:-2]) & (p[1:-1] > p[2:]))),
                 0.0,
                 (
-                    "in the middle each Gaussian bends downwards as long as its mean is less than one standard "
-                    "deviation away, and then so does their sum"
+                    "a Gaussian bends downwards near its mean and upwards far from it. Where does that change, "
+                    "and which way do both bend in the middle?"
                 ),
             ),
         },

@@ -416,7 +416,7 @@ def _loudness() -> tuple[float, float]:
     return float(word.audio[1600:2400].std()), float(audio.mu_law_decode(after[800:].numpy()).std())
 
 
-@exercise("6.7", "half the temperature")
+@exercise("6.7", "predict, then run: half the temperature")
 def sharper(prediction: Callable) -> None:
     """prediction() -> {"share": …, "bits": …, "cut": …, "sound": word}."""
     common = 1 - _run(0.5).double().mean().item()
@@ -429,16 +429,16 @@ def sharper(prediction: Callable) -> None:
                 common,
                 0.005,
                 (
-                    "p^(1/τ) with τ = ½ is a square. Square both probabilities, and make them "
-                    "sum to one again"
+                    "to which power does this temperature raise the two probabilities? And what must "
+                    "they do in the end?"
                 ),
             ),
             "bits": (
                 bits,
                 0.02,
                 (
-                    "the sharpened coin is drawn from, the coin itself judges: the mean of -log2 p "
-                    "with the probabilities that the draws now have, and p as it was"
+                    "two coins have a part in a mean cost: which of them says how often heads comes, and "
+                    "which how many bits it takes?"
                 ),
             ),
             "cut": (
@@ -498,7 +498,7 @@ def _two_orders(D: int, bug: str = "") -> tuple[Callable, Callable]:
     return log_prob, sample
 
 
-@exercise("6.8", "it draws what it scores")
+@exercise("6.8", "the test that finds the bug")
 def draws_what_it_scores(is_right: Callable) -> None:
     """is_right(log_prob, sample, D) -> bool, for log_prob(x (B, D)) -> nats (B,), sample(n, rng) -> (n, D)."""
     right = [(_chain(D), D, f"a chain of {D} bit{'s' * (D > 1)}") for D in (3, 4, 1)]

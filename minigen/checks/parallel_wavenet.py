@@ -102,7 +102,7 @@ def _net(past: Tensor) -> tuple[Tensor, Tensor]:
     return 0.5 * one - 0.3 * torch.tanh(two), 0.2 * torch.tanh(one + two) - 0.1
 
 
-@exercise("14.2", "noise from a waveform, waveform from noise")
+@exercise("14.2", "both ways through one flow")
 def inverse_flow(sample_and_invert: Callable) -> None:
     """sample_and_invert(net, z (B, T)) -> x (B, T), z again (B, T), found from x alone."""
     z = torch.randn(3, 20, generator=torch.Generator().manual_seed(0)).double()

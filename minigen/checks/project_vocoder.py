@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from types import FunctionType, ModuleType
-from typing import Any
 
 import numpy as np
 from scipy.linalg import solve_toeplitz
@@ -14,7 +12,8 @@ from scipy.signal import freqz, lfilter
 from .. import metrics
 from ..audio import fit_length
 from ..data import Utterance, spoken_digits
-from .core import CheckFailed, agree, exercise, ok, parts, require
+from .core import CheckFailed, Crash, agree, exercise, ok, parts, require
+from .sender import sent_alone
 
 __all__ = ["analysis", "resynthesis", "transmission"]
 
@@ -242,70 +241,7 @@ def _pitch_of_speech(pitch: Callable) -> tuple[float, float, float]:
     return float(np.median(cents)), float(np.mean(np.array(cents) > 600)), float(np.mean(voicing))
 
 
-# ---------------------------------------------------------------- what a sender may leave behind
-
-
-def _state(functions: Sequence[Callable]) -> dict[str, Any]:
-    """{name: what it holds} of all that lies within reach of functions: their globals, defaults, closures."""
-    own = {id(f.__globals__) for f in functions if isinstance(f, FunctionType)}
-    homes = {getattr(f, "__module__", None) for f in functions} | {"__main__"}
-    seen: set[int] = set()
-
-    def held(value: Any) -> Any:
-        if isinstance(value, (str, bytes, int, float, complex, type(None))):
-            return value
-        if isinstance(value, np.ndarray):
-            return value.shape, value.tobytes()
-        if isinstance(value, ModuleType):
-            return tuple(sorted(vars(value)))
-        if id(value) in seen:
-            return id(value)
-        seen.add(id(value))
-        if isinstance(value, dict):
-            return tuple((repr(key), held(item)) for key, item in value.items())
-        if isinstance(value, (list, tuple, set, frozenset, bytearray)):
-            return tuple(held(item) for item in value)
-        if callable(getattr(value, "cache_info", None)):  # of functools.cache
-            return value.cache_info().currsize, held(getattr(value, "__wrapped__", None))
-        if isinstance(value, FunctionType) and id(value.__globals__) in own:
-            cells = [c.cell_contents for c in value.__closure__ or () if _bound(c)]
-            return tuple(map(held, (vars(value), value.__defaults__, value.__kwdefaults__, *cells)))
-        kind = value if isinstance(value, type) else type(value)
-        if kind.__module__ in homes:
-            return held(dict(getattr(value, "__dict__", {})))
-        return id(value)
-
-    found = {getattr(f, "__name__", "your function"): held(f) for f in functions}
-    for function in functions:
-        for name, value in list(getattr(function, "__globals__", {}).items()):
-            if name != "__builtins__":
-                found.setdefault(name, held(value))
-    return found
-
-
-def _bound(cell: Any) -> bool:
-    try:
-        return cell.cell_contents is not None
-    except ValueError:  # not yet
-        return False
-
-
-def _sent(sender: Callable, readers: Sequence[Callable], inputs: Sequence[tuple]) -> list[bytes]:
-    """What the sender makes of each input; a failure if it leaves anything behind but the bytes."""
-    functions = [getattr(reader, "function", reader) for reader in readers]
-    made = [sender(*inputs[0])]  # tables that are built once are built now
-    before = _state(functions)
-    made = [sender(*each) for each in inputs]
-    after = _state(functions)
-    left = [n for n in after if n not in before or before[n] != after[n]]
-    if left:
-        raise CheckFailed(
-            f"✗ the sender leaves something behind in `{left[0]}`: the receiver gets the bytes and nothing else"
-        )
-    for data in made:
-        if type(data) is not bytes:
-            raise CheckFailed(f"✗ what is sent is of type {type(data).__name__}: return bytes")
-    return made
+# ---------------------------------------------------------------- A.2
 
 
 def _counted(data: bytes, frames: int, bits: int) -> None:
@@ -320,9 +256,6 @@ def _counted(data: bytes, frames: int, bits: int) -> None:
         raise CheckFailed(
             f"✗ {frames} frames of {bits} bits fit into {allowed} bytes, these are {len(data)}{why}"
         )
-
-
-# ---------------------------------------------------------------- A.2
 
 
 def _features(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -343,7 +276,13 @@ def _filter_error(k: np.ndarray, other: np.ndarray) -> np.ndarray:
 
 def _opened(unpack: Callable, data: bytes, bits: int, frames: int, order: int) -> list[np.ndarray]:
     """What the receiver makes of bytes: k, gain, F0, of the right shapes and within bounds."""
-    answer = parts(unpack(data, bits), "k", "gain", "F0")
+    try:
+        answer = parts(unpack(data, bits), "k", "gain", "F0")
+    except Crash as crash:
+        if isinstance(crash.error, (LookupError, AttributeError, NameError)):
+            alone = "The receiver has the bytes and its own code, nothing else: what the sender kept is gone"
+            raise Crash(f"{crash}\n  {alone}", crash.error) from crash.error
+        raise
     k, gain, f0 = (np.asarray(value, dtype=float) for value in answer)
     if k.shape != (frames, order) or gain.shape != (frames,) or f0.shape != (frames,):
         raise CheckFailed(
@@ -373,8 +312,9 @@ def transmission(pack: Callable, unpack: Callable) -> None:
         held.append((k, 10 ** rng.uniform(-4, 0, frames), f0))
     k = np.full((4, ORDER), 0.9999) * [[1], [-1], [1], [0]]
     held.append((k, np.array([1.0, 0.0, 1e-4, 1.0]), np.array([50.0, 0.0, 400.0, 0.0])))
+    other = np.tanh(rng.normal(size=(2, ORDER))), np.array([0.1, 0.2]), np.array([0.0, 123.0])
     for bits, most in FILTER.items():
-        sent = _sent(lambda *each, n=bits: pack(*each, n), (pack, unpack), held)
+        sent = sent_alone(lambda *each, n=bits: pack(*each, n), (pack, unpack), held, other)
         for (k, _, _), data in zip(held, sent, strict=True):
             _counted(data, len(k), bits)
         order = rng.permutation(len(held))
@@ -545,7 +485,8 @@ def resynthesis(analyse: Callable, synthesise: Callable, pack: Callable, unpack:
         return pack(*frames, BITS)
 
     readers = (analyse, pack, unpack, synthesise)
-    sent = _sent(send, readers, [(clip.audio.astype(float),) for clip in held])
+    sounds = [(clip.audio.astype(float),) for clip in held]
+    sent = sent_alone(send, readers, sounds, (clips()[0][0].audio.astype(float),))
     for data, clip in zip(sent, held, strict=True):
         _counted(data, -(-len(clip.audio) // HOP), BITS)
     made = []

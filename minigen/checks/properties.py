@@ -53,6 +53,8 @@ def output_reason(got: np.ndarray, want: np.ndarray) -> str | None:
         return f"{(got[zero] != 0).sum()} are not zero that should be"
     if (want == np.round(want)).all() and (got != np.round(got)).any():
         return "the right values are whole numbers, these are not"
+    if want.dtype.kind in "iu" and got.dtype.kind in "iu" and want.max() > got.max():
+        return f"{want.max()} is among the right values, and here none is larger than {got.max()}"
     if want.ndim == 1 and want.size > 3:
         for turn, word in ((1, "grow"), (-1, "fall")):
             if (turn * np.diff(want) >= 0).all() and (turn * np.diff(got) < 0).any():
@@ -181,7 +183,12 @@ def _where_it_is_right(
                 same = np.allclose(does, due, 1e-6, 1e-9)
                 (good if same else bad).append(name)
                 share = np.ravel(does)[np.ravel(due) != 0] / np.ravel(due)[np.ravel(due) != 0]
-                if not same and np.allclose(share, share[0], 1e-6, 0) and _plain(share[0]):
+                if (
+                    not same
+                    and np.allclose(share, share[0], 1e-6, 0)
+                    and _plain(share[0])
+                    and not np.isclose(share[0], 1)
+                ):
                     times.append(f"`{name}` moves it {share[0]:.4g} times as far as it should")
             for trial, word in ((0, "zero"), (1, "one")) if type(value) is not int else ():
                 with suppress(Exception):
@@ -238,7 +245,9 @@ def _dependence(yours: Function, right: Function, case: Sequence, k: int, name: 
     before, want = yours(*case), right(*case)
     moved = lambda old, new: ~np.isclose(old, new, 1e-9, 1e-12)
     for axis in range(getattr(value, "ndim", 0)):
-        for i in range(min(value.shape[axis], 12)):
+        sizes = np.abs(value.detach().numpy() if hasattr(value, "detach") else value)
+        largest = np.unravel_index(np.argmax(sizes), sizes.shape)[axis]
+        for i in {*range(min(value.shape[axis], 12)), int(largest)}:
             twin = value.copy() if hasattr(value, "copy") else value.clone()
             here = (slice(None),) * axis + (i,)
             twin[here] = twin[here] * 1.01 + 0.01

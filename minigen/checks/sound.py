@@ -98,7 +98,9 @@ def mu_law(encode: Callable, decode: Callable) -> None:
                 (_encode(x, levels, mu=255), "µ is always 255: it must follow `levels`"),
                 (_encode(x, levels, half=0), "cut off: round to the nearest code"),
                 (
-                    np.floor((x + 1) / 2 * mu + 0.5),
+                    lambda got, mu=mu: (
+                        np.shape(got) == x.shape and np.abs(got - (x + 1) / 2 * mu).max() <= 1
+                    ),
                     "these are equal steps: the logarithm is missing",
                 ),
                 (_encode(np.abs(x), levels), "the sign is lost: x and −x get the same code"),
@@ -124,6 +126,7 @@ def mu_law(encode: Callable, decode: Callable) -> None:
             [
                 (_decode(y, levels), "µ is levels − 1"),
                 (_decode(y, 255), "µ is always 255: it must follow `levels`"),
+                (_decode(2 * steps / 255 - 1, 255), "µ is always 255: it must follow `levels`"),
                 (_decode(steps / mu, mu), "y = code / µ runs from 0 to 1: it must start at −1"),
                 (
                     _decode(2 * (steps + 0.5) / levels - 1, mu),
@@ -164,7 +167,7 @@ def _voice(hz: float, rate: int, offset: float = 0.0) -> np.ndarray:
 def pitch(estimate: Callable) -> None:
     """estimate(x (T,), rate, low, high) -> F0 in Hz, between low and high."""
     low, high = 60.0, 400.0
-    for hz, rate in ((100, 8000), (250, 8000), (160, 16_000)):
+    for hz, rate in ((100, 8000), (250, 8000), (105, 11_025), (160, 16_000)):
         try:
             got = np.asarray(estimate(_voice(hz, rate), rate, low, high), dtype=float)
         except Crash as crash:
@@ -175,13 +178,23 @@ def pitch(estimate: Callable) -> None:
             raise CheckFailed(
                 "✗ pitch: infinite. Lag 0 was found: there r is always 1, so start at rate / high"
             )
-        first, lag = math.ceil(rate / high), rate // hz
+        first, lag, lags = (
+            math.ceil(rate / high),
+            rate // hz,
+            slice(math.ceil(rate / high), int(rate / low) + 1),
+        )
+        r = audio.autocorrelation(_voice(hz, rate), int(rate / low))
         hints = [
             (lag, "this is the lag in samples: the pitch is rate / lag"),
             (lag / rate, "this is the period in seconds: the pitch is one over it"),
             (rate, "lag 1 was found: neighbours are always alike, so start at rate / high"),
             (rate / 2, "lag 2 was found: neighbours are always alike, so start at rate / high"),
+            (8000 / lag, "the rate is fixed at 8,000: it is an argument"),
             (hz / 2, "half the pitch: two periods were taken for one"),
+            (
+                rate / (first + r[lags].argmin()),
+                "at this lag the autocorrelation is lowest: look for the largest",
+            ),
         ] + [
             (rate / (lag - start), "argmax counts from where the search starts: add that lag")
             for start in (first - 1, first, first + 1)
@@ -392,6 +405,9 @@ def _halver(taps: int, window: Callable = np.hanning, bug: str = "") -> Callable
             pieces = [filtered(x[n : n + 512]) for n in range(0, len(x), 512)]
             return np.concatenate(pieces)[::2]
         y = filtered(x)
+        if bug in ("rises", "fades"):
+            ramp = np.clip(np.arange(len(x)) / 600, 0, 1)
+            return (y * (ramp if bug == "rises" else ramp[::-1]))[::2]
         if bug == "odd":
             return y[::2][: len(x) // 2]
         return np.append(0.0, y)[::2][: -(-len(x) // 2)] if bug == "late" else y[::2]
@@ -415,6 +431,8 @@ HALVING_BUGS = {
     "dull": "it cuts at 1,400 Hz: what the new rate could hold is lost",
     "wide": "it cuts at 2,800 Hz: a tone of 2,500 Hz is heard at 1,500",
     "odd": "where the number of samples is odd, the last one is lost",
+    "rises": "its first 300 samples rise from silence, and only the first 200 are free",
+    "fades": "its last 300 samples fade away, and only the last 200 are free",
 }
 
 

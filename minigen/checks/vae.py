@@ -327,7 +327,7 @@ def free_nats(cost: Callable) -> None:
     )
 
 
-@exercise("10.7", "an exact posterior")
+@exercise("10.7", "predict, then run: an exact posterior")
 def exact_posterior(prediction: Callable) -> None:
     """prediction() -> {"cost": nats, "gap": nats, "many": word}."""
     weight = torch.tensor([[1.0], [2.0]], dtype=torch.float64)
@@ -346,9 +346,8 @@ def exact_posterior(prediction: Callable) -> None:
                 cost,
                 0.03,
                 (
-                    "with the exact posterior the mean KL is what x says about z, and log p(x) less the mean of "
-                    "log p(x | z). In nats it is half the logarithm of a ratio of variances of z: before x is "
-                    "known, and after"
+                    "with the exact posterior the mean KL is what x says about z. How uncertain is z before x "
+                    "is known, and how uncertain after? Compare the two entropies"
                 ),
             ),
             "gap": (
@@ -396,7 +395,7 @@ BUGS = {
 }
 
 
-@exercise("10.8", "the test of a bound")
+@exercise("10.8", "the test that finds the bug")
 def below_the_truth(is_right: Callable) -> None:
     """is_right(bound, D, L) -> bool, for bound(model, x (B, D), generator) -> (B,) of a LinearGaussianVAE."""
     drawn = lambda model, x, generator: vae.elbo(model, x, kl="monte_carlo", generator=generator)

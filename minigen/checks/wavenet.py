@@ -267,8 +267,8 @@ def level_probabilities(log_prob: Callable) -> None:
                 lambda got: not np.isfinite(got).all(),
                 (
                     "infinite: far from the mean both cumulative values round to 0 or 1, and their "
-                    "difference is 0. With a and b for the upper and lower edge, less m and over s, "
-                    "σ(a) - σ(b) = σ(a) σ(-b) (1 - e^(b-a)): add three logarithms"
+                    "difference is 0. It can be written as a product, in which nothing is lost, and the "
+                    "logarithm of a product is a sum"
                 ),
             )
         ],
@@ -545,7 +545,7 @@ def _against(change: float) -> str:
     return "same" if abs(change) < 0.01 else "higher" if change > 0 else "lower"
 
 
-@exercise("7.9", "the same word, changed")
+@exercise("7.9", "predict, then run: the same word, changed")
 def backwards(prediction: Callable) -> None:
     """prediction() -> {"half": nats, "linear": word, "network": word}."""
     audio = data.example().audio.astype(float)
@@ -621,6 +621,11 @@ def effective_field(looks_back: Callable) -> None:
     first = _random_net(5, 1, 3, 2), x, 100, 0.95
     slopes = _slopes_back(*first[:3])
     weight = slopes.abs().sum(0)
+
+    def level(x: torch.Tensor) -> torch.Tensor:  # equal slopes: sums reach a share exactly
+        past = sum(F.pad(x, (k, 0))[..., : x.shape[-1]] for k in range(1, 5))
+        return torch.cat([past, -past], 1)
+
     agree(
         looks_back,
         right,
@@ -655,4 +660,12 @@ def effective_field(looks_back: Callable) -> None:
             (enough(weight, 0.05), "this is what holds the rest: the share itself is wanted"),
             (int((weight > 0.95 * weight.max()).sum()), "add them up, from the newest back"),
         ],
+    )
+    more = "at least that share: where the sum is the share exactly, no further sample is needed"
+    compare(
+        [looks_back(level, x, 50, share) for share in (0.25, 0.5, 0.75, 1.0)],
+        [1, 2, 3, 4],
+        "the number of samples of four equal slopes",
+        1e-9,
+        [(lambda got: (got[:3] == [2, 3, 4]).all(), more)],
     )

@@ -1,7 +1,5 @@
 """Commands that are more than a call, and the options that several share. `minigen.cli` puts them together."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

@@ -1,15 +1,11 @@
 """`minigen grade`: what each exercise of students' notebooks came to."""
 
-from __future__ import annotations
-
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
-
-__all__ = ["grade"]
 
 
 def grade(

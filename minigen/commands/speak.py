@@ -1,7 +1,5 @@
 """`minigen speak`, `minigen pronounce` and `minigen voices`: from text to sound, and who can speak."""
 
-from __future__ import annotations
-
 import shutil
 import subprocess
 import sys
@@ -12,8 +10,6 @@ from typing import Annotated
 import typer
 
 from . import Lexicon, Out, Seed, SkipUnknown, Temperature, one_thread, progress
-
-__all__ = ["play", "pronounce", "speak", "text_of", "voices"]
 
 PLAYERS = (  # programs that play a sound file and come back
     ("afplay",),
@@ -131,8 +127,8 @@ def voices() -> None:
 
     rows = [("name", "speaks", "rate", "size", "licence")]
     rows += [
-        (v.name, v.speaks, f"{v.rate:,} Hz", f"{v.megabytes:.1f} MB", v.licence)
-        for v in voice_file.known(Path())
+        (name, speaks, f"{rate:,} Hz", f"{megabytes:.1f} MB", licence)
+        for name, speaks, rate, megabytes, licence in voice_file.known(Path())
     ]
     widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
     for row in rows:

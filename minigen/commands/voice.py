@@ -1,7 +1,5 @@
 """`minigen voice new`: a voice of your own from a folder of recordings."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 from typing import Annotated
@@ -9,8 +7,6 @@ from typing import Annotated
 import typer
 
 from . import Lexicon, one_thread
-
-__all__ = ["app", "new"]
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Make a voice of your own.")
 

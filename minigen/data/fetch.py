@@ -12,8 +12,6 @@ download resumes, and a verified archive is never downloaded again because unpac
 Archives are unpacked into a folder that is renamed at the end, so the cache never holds half a corpus.
 """
 
-from __future__ import annotations
-
 import errno
 import os
 import re
@@ -29,8 +27,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import IO, TypeVar
-
-__all__ = ["REGISTRY", "Corpus", "cache_folder", "choose", "locate", "unpack"]
 
 T = TypeVar("T")
 

@@ -1,15 +1,11 @@
 """Recordings of your own: a folder of sound files and a table of what is said in them."""
 
-from __future__ import annotations
-
 import csv
 from collections.abc import Sequence
 from pathlib import Path
 
 from ..audio import load
 from .utterance import Utterance
-
-__all__ = ["faults_error", "folder"]
 
 TABLE = "metadata.csv"
 ENDINGS = (".wav", ".flac", ".mp3", ".ogg")

@@ -3,14 +3,10 @@
 libsndfile does not know the format (ITU-T Recommendation G.722, 1988), so FFmpeg does it, through PyAV.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-
-__all__ = ["RATE", "decode"]
 
 RATE = 16_000  # samples a second; the codec has no other rate
 

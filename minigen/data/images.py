@@ -1,7 +1,5 @@
 """Pictures of digits: scikit-learn's `digits`, in the package's reach always, and `mnist`."""
 
-from __future__ import annotations
-
 import gzip
 import zlib
 from pathlib import Path
@@ -10,8 +8,6 @@ from typing import NamedTuple
 import numpy as np
 
 from .fetch import locate
-
-__all__ = ["Digits", "Mnist", "digits", "mnist"]
 
 
 class Digits(NamedTuple):

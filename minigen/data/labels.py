@@ -9,17 +9,13 @@ UTF-8, one row a phone, times in seconds from the start of the recording `name`,
 order and together. Lines that begin with "#" are remarks.
 """
 
-from __future__ import annotations
-
 import math
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from ..audio import check_writable, write_whole
 from .utterance import Utterance
-
-__all__ = ["load_phones", "save_phones", "with_phones"]
 
 _COLUMNS = ["name", "phone", "start", "end"]
 
@@ -33,7 +29,6 @@ def save_phones(path: Path | str, times: Mapping[str, Times]) -> None:
         ValueError: an empty name or phone, or one with a tab or a line break, or a time that is none.
         FileNotFoundError: there is no folder to write into.
     """
-    path = Path(path)
     lines = ["# minigen phone times 1", "\t".join(_COLUMNS)]
     for name, phones in times.items():
         for phone, start, end in phones:
@@ -43,11 +38,8 @@ def save_phones(path: Path | str, times: Mapping[str, Times]) -> None:
             if not 0 <= start <= end < math.inf:
                 raise ValueError(f"{phone!r} of {name!r} runs from {start} to {end} s")
             lines.append(f"{name}\t{phone}\t{start:.4f}\t{end:.4f}")
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"there is no folder {path.parent} to write {path.name} into")
-    part = path.with_name(path.name + ".part")  # so that a reader never sees half a table
-    part.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    os.replace(part, path)
+    with write_whole(check_writable(path)) as place:
+        place.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def load_phones(path: Path | str) -> dict[str, list[tuple[str, float, float]]]:

@@ -1,10 +1,6 @@
 """The recipes of training runs that ship: TOML files, called by name."""
 
-from __future__ import annotations
-
 from pathlib import Path
-
-__all__ = ["find", "names"]
 
 
 def _folder() -> Path:

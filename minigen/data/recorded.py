@@ -5,8 +5,6 @@ and no recording is part of the package. So `tools/measure_recordings.py` measur
 fetched, and keeps only the averages, in `results/recorded_dependence.json`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -15,8 +13,6 @@ import numpy as np
 from .. import results
 from ..audio import autocorrelation, resample
 from .utterance import Utterance
-
-__all__ = ["LAGS", "MEASURED_RATE", "Dependence", "measure_dependence", "recorded_dependence"]
 
 MEASURED_RATE = 8_000  # Hz: every corpus is brought to it, so that a lag is one and the same time
 LAGS = 161  # 0 … 160 samples: 20 ms

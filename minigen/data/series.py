@@ -1,12 +1,8 @@
 """Three classic series, as plain figures: `airline`, `nile`, `sunspots`."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np
-
-__all__ = ["Series", "airline", "nile", "sunspots"]
 
 
 class Series(NamedTuple):

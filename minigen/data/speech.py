@@ -4,8 +4,6 @@ Where the files come from is `minigen.data.fetch`'s business; here they are read
 every corpus, a recording without a transcript is left out, and a warning says how many were.
 """
 
-from __future__ import annotations
-
 import gzip
 import re
 import warnings
@@ -20,8 +18,6 @@ from .fetch import REGISTRY, choose, locate
 from .labels import with_phones
 from .spoken_digits import DIGIT_WORDS
 from .utterance import Utterance
-
-__all__ = ["allison", "cmu_arctic", "festvox_ru", "fsdd", "ljspeech", "vctk"]
 
 _AFRESH = "remove its folder and call again, so that it is unpacked afresh"
 

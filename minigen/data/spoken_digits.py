@@ -4,8 +4,6 @@ Ten digits by three synthetic voices at four tempi and three pitches, 8 kHz, wit
 and F0, spoken by flite (Black and Lenzo, 2001). `tools/make_spoken_digits.py` made it.
 """
 
-from __future__ import annotations
-
 import json
 from functools import cache
 from pathlib import Path
@@ -15,8 +13,6 @@ import soundfile as sf
 
 from .fetch import choose
 from .utterance import Utterance
-
-__all__ = ["DIGIT_WORDS", "SPEAKERS", "example", "spoken_digits"]
 
 SPEAKERS = ("slt", "rms", "awb")  # a woman and a man (US English), a man (Scottish English)
 DIGIT_WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")

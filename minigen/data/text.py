@@ -1,12 +1,8 @@
 """A text to learn characters from, `book_text`; and how English is written and read aloud."""
 
-from __future__ import annotations
-
 import tomllib
 from functools import cache
 from pathlib import Path
-
-__all__ = ["book_text", "english"]
 
 
 def book_text() -> tuple[str, str]:

@@ -1,14 +1,10 @@
 """`Utterance`: one recording and what is known about it. Every corpus is a list of these."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Integral
 
 import numpy as np
-
-__all__ = ["F0_FRAME", "Utterance"]
 
 F0_FRAME = 0.010  # seconds between two values of `Utterance.f0`
 _ROUNDING = 0.05  # seconds that label files may run past the end of their recording

@@ -6,8 +6,6 @@ From x everything is known at once: one pass. From z the x_i come one after the 
 is triangular, so its log-determinant is a sum of D log-slopes.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 
 import torch
@@ -17,13 +15,6 @@ from torch import Tensor, nn
 from ..made import MaskedMLP, describe_order
 from .transform import Transform
 from .univariate import AffineMap, SplineMap, checked_context
-
-__all__ = [
-    "CausalFilter",
-    "MaskedAffineAutoregressive",
-    "MaskedAutoregressive",
-    "MaskedSplineAutoregressive",
-]
 
 
 class MaskedAutoregressive(Transform):

@@ -1,7 +1,5 @@
 """Chapters 12 and 13: whole flows by name, `RealNVP`, `MAF`, `IAF`, `NSF`, `WaveformFlow`."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch
@@ -10,8 +8,6 @@ from .autoregressive import MaskedAffineAutoregressive, MaskedSplineAutoregressi
 from .coupling import AffineCoupling, SplineCoupling
 from .multiscale import MultiScale
 from .transform import Flow, Inverse, StandardNormal, Transform
-
-__all__ = ["IAF", "MAF", "NSF", "RealNVP", "WaveformFlow"]
 
 
 def _layers(layers: int) -> range:

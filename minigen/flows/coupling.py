@@ -1,7 +1,5 @@
 """Chapter 12: coupling. One half of the dimensions decides how the other half is mapped, fast both ways."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch
@@ -9,8 +7,6 @@ from torch import Tensor, nn
 
 from .transform import Transform
 from .univariate import AffineMap, SplineMap, checked_context
-
-__all__ = ["AffineCoupling", "Coupling", "SplineCoupling"]
 
 
 def _mlp(inputs: int, outputs: int, hidden: Sequence[int]) -> nn.Sequential:

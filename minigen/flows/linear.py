@@ -1,7 +1,5 @@
 """Chapter 12: linear maps, a permutation, a matrix in LU form, activation normalisation."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 
@@ -10,8 +8,6 @@ from torch import Tensor, nn
 
 from ..made import describe_order
 from .transform import Affine, Transform
-
-__all__ = ["ActNorm", "LULinear", "Permutation", "initialise"]
 
 
 class Permutation(Transform):

@@ -9,8 +9,6 @@ Where a and g come from a mel spectrum, the flow has nothing to learn: it takes 
 speech and leaves the excitation, whose scale is about 1 everywhere, in vowels and in silence.
 """
 
-from __future__ import annotations
-
 import math
 from functools import cache
 from typing import NamedTuple
@@ -22,8 +20,6 @@ from torch import Tensor, nn
 
 from ..audio import frame_length, hz_to_mel, mel_filterbank
 from ..compiled import compiled
-
-__all__ = ["SUBFRAMES", "LinearPrediction", "Predictor", "levinson", "predictor_from_mel"]
 
 SUBFRAMES = 4  # predictors in a mel frame of 10 ms
 LAG_WINDOW = 40.0  # Hz: how far every line of the spectrum is smeared, so that no pole is too sharp

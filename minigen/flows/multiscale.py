@@ -1,15 +1,11 @@
 """Chapter 12: a coupling flow at several resolutions, for frames of a waveform."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 
 from .linear import ActNorm, LULinear
 from .transform import Transform
 from .univariate import AffineMap, checked_context
-
-__all__ = ["ConvCoupling", "MultiScale", "squeeze", "unsqueeze"]
 
 
 def squeeze(x: Tensor) -> Tensor:

@@ -4,8 +4,6 @@ Put it in `Inverse` when samples are to be cheap, as in variational inference, w
 direction noise -> data is needed.
 """
 
-from __future__ import annotations
-
 import math
 
 import torch
@@ -14,8 +12,6 @@ from torch import Tensor, nn
 
 from .transform import Transform
 from .univariate import LOG_E_MINUS_1, checked_context
-
-__all__ = ["Planar"]
 
 
 class Planar(Transform):

@@ -1,7 +1,5 @@
 """Chapter 12: the trained flows that come with the package. `python training/flows_quality.py` makes them."""
 
-from __future__ import annotations
-
 import torch
 
 from .. import weights
@@ -11,8 +9,6 @@ from .linear import ActNorm
 from .planar import Planar
 from .transform import Affine, Flow, Inverse, StandardNormal, Transform
 from .univariate import Elementwise, SplineMap
-
-__all__ = ["BUILD", "load"]
 
 
 def _planar(layers: int) -> Flow:
@@ -63,6 +59,4 @@ def load(name: str) -> tuple[Flow, dict]:
         )
         raise ValueError(f"no flow {name!r} is shipped: there are {', '.join(known)}")
     tensors, card = weights.load(path)
-    flow = BUILD[card["build"]]()
-    flow.load_state_dict(tensors)
-    return flow.requires_grad_(False), card
+    return weights.frozen(BUILD[card["build"]](), tensors), card

@@ -1,18 +1,14 @@
-"""Chapter 12: densities in the plane to try flows on, three to learn from samples, four to learn from a formula.
+"""Chapter 12: densities in the plane to try flows on, one to learn from samples, four to learn from a formula.
 
-`two_moons`, `rings` and `checkerboard` have samples, an exact log-density and so an exact entropy. The
-energies U1 to U4 have a formula, known up to a constant, and no samples.
+`two_moons` has samples, an exact log-density and so an exact entropy. The energies U1 to U4
+have a formula, known up to a constant, and no samples.
 """
-
-from __future__ import annotations
 
 import math
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
-
-__all__ = ["ENERGIES", "Plane", "checkerboard", "log_normaliser", "rings", "two_moons"]
 
 LOG_2PI = math.log(2 * math.pi)
 
@@ -47,7 +43,7 @@ class Plane:
         return -torch.where(log_p > -700, log_p.exp() * log_p, 0.0).sum().item() * cell**2
 
 
-def _on_curve(curve: Tensor, sigma: float) -> Callable[[Tensor], Tensor]:
+def on_curve(curve: Tensor, sigma: float) -> Callable[[Tensor], Tensor]:
     """log-density of a point drawn uniformly from `curve` (K, 2), plus N(0, σ² I)."""
 
     def log_prob(x: Tensor) -> Tensor:
@@ -55,10 +51,6 @@ def _on_curve(curve: Tensor, sigma: float) -> Callable[[Tensor], Tensor]:
         return torch.logsumexp(-squares, 1) - math.log(len(curve)) - LOG_2PI - 2 * math.log(sigma)
 
     return log_prob
-
-
-def _uniform(n: int, generator: torch.Generator | None) -> Tensor:
-    return torch.rand(n, generator=generator, dtype=torch.float64)
 
 
 def two_moons(sigma: float = 0.1) -> Plane:
@@ -78,50 +70,13 @@ def two_moons(sigma: float = 0.1) -> Plane:
         return torch.where(lower[:, None], other, upper)
 
     def sampler(n: int, generator: torch.Generator | None) -> Tensor:
-        t, which = math.pi * _uniform(n, generator), _uniform(n, generator) < 0.5
+        t, which = (torch.rand(n, generator=generator, dtype=torch.float64) for _ in range(2))
         noise = torch.randn(n, 2, generator=generator, dtype=torch.float64)
-        return moons(t, which) + sigma * noise
+        return moons(math.pi * t, which < 0.5) + sigma * noise
 
     t = (torch.arange(400, dtype=torch.float64) + 0.5) * math.pi / 400
     curve = torch.cat([moons(t, torch.zeros(400) > 0), moons(t, torch.ones(400) > 0)])
-    return Plane("two moons", sampler, _on_curve(curve, sigma), 3.0)
-
-
-def rings(sigma: float = 0.1, radii: tuple[float, ...] = (1.0, 2.0)) -> Plane:
-    """Circles around the origin, one as likely as the other, blurred by N(0, σ² I)."""
-
-    def sampler(n: int, generator: torch.Generator | None) -> Tensor:
-        r = torch.tensor(radii, dtype=torch.float64)
-        r = r[torch.randint(len(radii), (n,), generator=generator)]
-        t = 2 * math.pi * _uniform(n, generator)
-        noise = torch.randn(n, 2, generator=generator, dtype=torch.float64)
-        return r[:, None] * torch.stack([t.cos(), t.sin()], -1) + sigma * noise
-
-    t = torch.arange(600, dtype=torch.float64) * 2 * math.pi / 600
-    circle = torch.stack([t.cos(), t.sin()], -1)
-    curve = torch.cat([r * circle for r in radii])
-    return Plane("rings", sampler, _on_curve(curve, sigma), 4.0)
-
-
-def checkerboard() -> Plane:
-    """Uniform on the eight dark squares of a 4 × 4 board [-2, 2]²: the entropy is log 8.
-
-    >>> round(checkerboard().log_prob(torch.tensor([0.5, 0.5])).item(), 4)  # a dark square
-    -2.0794
-    """
-
-    def sampler(n: int, generator: torch.Generator | None) -> Tensor:
-        column = torch.randint(4, (n,), generator=generator)
-        row = 2 * torch.randint(2, (n,), generator=generator) + column % 2
-        corner = torch.stack([column, row], -1).double() - 2
-        return corner + torch.rand(n, 2, generator=generator, dtype=torch.float64)
-
-    def log_prob(x: Tensor) -> Tensor:
-        cell = torch.floor(x + 2)
-        dark = (x.abs() < 2).all(-1) & ((cell.sum(-1) % 2) == 0)
-        return torch.where(dark, -math.log(8), -math.inf)
-
-    return Plane("checkerboard", sampler, log_prob, 2.5)
+    return Plane("two moons", sampler, on_curve(curve, sigma), 3.0)
 
 
 def _wave(z: Tensor) -> Tensor:

@@ -9,15 +9,11 @@ Every method returns the log-determinant of the map that it applied, summed over
 D: one value for each element of the batch (...).
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-
-__all__ = ["Affine", "Compose", "Flow", "Inverse", "MuLaw", "StandardNormal", "Transform"]
 
 
 class Transform(nn.Module):

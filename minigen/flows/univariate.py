@@ -5,15 +5,11 @@ two directions that return values (..., D) and log-slopes (..., D), not yet summ
 are the identity.
 """
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .transform import Transform
-
-__all__ = ["AffineMap", "Elementwise", "SplineMap", "rational_quadratic"]
 
 LOG_E_MINUS_1 = 0.541324854612918  # softplus of it is 1
 

@@ -1,6 +1,6 @@
 """Chapter 15: measuring speech: distances between sounds, recognition, listening tests."""
 
-from .classifiers import DigitRecogniser, PhoneClassifier
+from .classifiers import DigitRecogniser
 from .distances import (
     cepstral_distortion,
     compare,
@@ -26,7 +26,6 @@ from .warping import dtw, warping_path
 
 __all__ = [
     "DigitRecogniser",
-    "PhoneClassifier",
     "cepstral_distortion",
     "compare",
     "dtw",

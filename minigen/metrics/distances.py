@@ -5,8 +5,6 @@ its number cannot hear. Densities are in nats, spectra in dB, pitch in cents. No
 torch before `stft_distance` is called.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Sequence
 from statistics import median
@@ -25,27 +23,6 @@ from ..audio import (
     stft,
 )
 from .warping import dtw, warping_path
-
-__all__ = [
-    "cepstral_distortion",
-    "compare",
-    "f0_error",
-    "f0_rmse",
-    "kl_divergence",
-    "log_mel_distance",
-    "log_spectral_distance",
-    "mel_cepstra",
-    "mel_cepstral_distortion",
-    "pesq",
-    "pitch_errors",
-    "real_time_factor",
-    "std_ratio",
-    "stft_distance",
-    "stoi",
-    "summarise",
-    "voicing_error",
-    "warped_distance",
-]
 
 DB = 20 / np.log(10)  # decibels in a neper
 
@@ -231,20 +208,19 @@ def voicing_error(generated: ArrayLike, recorded: ArrayLike) -> float:
 
 
 def pitch_errors(
-    generated: ArrayLike, recorded: ArrayLike, rate: int, warp: bool = False, **tracker: float
+    generated: ArrayLike, recorded: ArrayLike, rate: int, warp: bool = False
 ) -> tuple[float, float, float]:
     """`f0_error` (median cents, gross share) and `voicing_error` of two waveforms, tracked by `pitch.f0` each 5 ms.
 
     Args:
         generated, recorded: (T,), (T',); of the same length unless `warp`.
         warp: compare frames along the path of `warping_path` on mel-cepstra, for other timings.
-        tracker: arguments of `pitch.f0`, e.g. lowest=120.
 
     What it cannot hear: whatever the tracker does not; it errs by an octave now and then, on both.
     """
     if not warp:
         generated, recorded = _pair(generated, recorded)
-    a, b = (pitch.f0(x, rate, hop=0.005, **tracker) for x in (generated, recorded))
+    a, b = (pitch.f0(x, rate, hop=0.005) for x in (generated, recorded))
     if warp:
         i, j = warping_path(mel_cepstra(generated, rate), mel_cepstra(recorded, rate))
         a, b = a[np.minimum(i, len(a) - 1)], b[np.minimum(j, len(b) - 1)]

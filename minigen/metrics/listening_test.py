@@ -1,12 +1,8 @@
 """Chapter 15: listening tests: an interval for a share of answers, how many to ask, luck or not."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.stats import binom, norm
-
-__all__ = ["listeners_needed", "permutation_test", "wilson_interval"]
 
 
 def wilson_interval(wins: int, trials: int, confidence: float = 0.95) -> tuple[float, float]:

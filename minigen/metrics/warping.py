@@ -1,14 +1,10 @@
 """Chapter 15: dynamic time warping, for two sounds that do not take the same time."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.spatial.distance import cdist
 
 from ..compiled import compiled
-
-__all__ = ["dtw", "warping_path"]
 
 
 def dtw(a: ArrayLike, b: ArrayLike) -> float:

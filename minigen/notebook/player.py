@@ -1,7 +1,5 @@
 """A player for the page: waveform, spectrogram and sound of a clip, with a label and a transcript."""
 
-from __future__ import annotations
-
 import base64
 import html
 import io
@@ -13,8 +11,6 @@ from numpy.typing import ArrayLike
 
 from ..audio import check_positive, check_waveform
 from . import plot
-
-__all__ = ["Clip", "listen"]
 
 LOWEST_RATE = 3_000  # Hz: Chromium's players take no less
 MAX_SECONDS = 12.0  # pages should stay under 2

@@ -4,8 +4,6 @@ Transparent backgrounds, mid-grey text, the colours of Okabe and Ito, and a desc
 those who do not see them: end a cell with `plot.show(fig, alt="…")`.
 """
 
-from __future__ import annotations
-
 import base64
 import html
 import io
@@ -18,8 +16,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..audio import stft
-
-__all__ = ["COLOURS", "clip_png", "show", "spectrogram", "style", "waveform"]
 
 # Okabe and Ito's palette without black: told apart by every kind of colour vision.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")

@@ -1,7 +1,5 @@
 """Measured tables that ship with the package: figures as they came out of the commands named in them."""
 
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import Mapping, Sequence

@@ -7,8 +7,6 @@ and F0. The mean absolute error alone would teach it the median of each band in 
 `dissimilarity` beside it asks for the contrast of the recording as well.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from functools import cache, lru_cache
 from pathlib import Path
@@ -21,8 +19,6 @@ from torch import Tensor, nn
 from .. import weights
 from ..audio import mel_filterbank
 from ..conditioning import frame_features
-
-__all__ = ["AcousticModel", "build", "dissimilarity", "harmonic_bands", "load"]
 
 _GRID = np.geomspace(50.0, 500.0, 256)  # Hz
 
@@ -143,9 +139,7 @@ def dissimilarity(predicted: Tensor, recorded: Tensor) -> Tensor:
 
 def build(tensors: dict[str, Tensor], sizes: dict) -> AcousticModel:
     """A trained model from its weights and `AcousticModel.sizes`."""
-    model = AcousticModel(**sizes)
-    model.load_state_dict(tensors)
-    return model.eval().requires_grad_(False)
+    return weights.frozen(AcousticModel(**sizes), tensors)
 
 
 @lru_cache(maxsize=4)

@@ -1,6 +1,4 @@
-"""Training of the acoustic model: where it starts, which frames a step sees, its loss, and what it is worth."""
-
-from __future__ import annotations
+"""Training of the acoustic model: where it starts, which frames a step sees, and its loss."""
 
 from collections.abc import Sequence
 
@@ -11,16 +9,7 @@ from torch import Tensor, nn
 from .. import conditioning
 from ..data import Utterance
 from .acoustic_model import AcousticModel, dissimilarity
-from .corpus import CropSampler, stack
-
-__all__ = [
-    "AcousticCrops",
-    "AcousticLoss",
-    "band_errors",
-    "bands_and_features",
-    "calibrate",
-    "with_phones",
-]
+from .corpus import Batches, CropSampler
 
 CONTRAST = 0.5  # weight of `dissimilarity` beside the absolute error in nepers
 
@@ -56,7 +45,7 @@ def calibrate(model: AcousticModel, clips: Sequence[dict[str, np.ndarray]]) -> N
     model.spread.copy_(torch.from_numpy(envelope.std(1, keepdims=True)))
 
 
-class AcousticCrops:
+class AcousticCrops(Batches):
     """Which frames each training step sees: every frame as often as another."""
 
     def __init__(
@@ -69,16 +58,9 @@ class AcousticCrops:
         self.sampler = CropSampler([clips], frames, by_length=True)
         self.batch, self.seed = batch, seed
 
-    @property
-    def fingerprint(self) -> Tensor:
-        return self.sampler.fingerprint
-
     def item(self, step: int, index: int) -> dict[str, np.ndarray]:
         """-> features (F, N), mel (M, N)."""
         return self.sampler(np.random.default_rng([self.seed, step, index]))[1]
-
-    def __call__(self, step: int, shard: int = 0, shards: int = 1) -> dict[str, Tensor]:
-        return stack(self.item, self.batch, step, shard, shards)
 
 
 class AcousticLoss(nn.Module):
@@ -94,22 +76,3 @@ class AcousticLoss(nn.Module):
         contrast = dissimilarity(predicted, batch["mel"])
         metrics = {"error": error.item(), "dissimilarity": contrast.item()}
         return error + CONTRAST * contrast, metrics
-
-
-@torch.no_grad()
-def band_errors(model: AcousticModel, clips: Sequence[dict[str, np.ndarray]]) -> dict[str, float]:
-    """How far predicted bands are from recorded ones, and whether they move as much."""
-    training = model.training
-    model.eval()
-    predict = lambda clip: model(torch.from_numpy(clip["features"])[None])[0]
-    predicted = torch.cat([predict(clip) for clip in clips], 1)
-    recorded = torch.cat([torch.from_numpy(clip["mel"]) for clip in clips], 1)
-    model.train(training)
-    error = predicted - recorded
-    rms = 20 / np.log(10) * error.square().mean().sqrt().item()
-    deviation = (predicted.std(1) / recorded.std(1)).mean().item()
-    return {
-        "absolute error, nepers": round(error.abs().mean().item(), 4),
-        "root-mean-square error, dB": round(rms, 3),
-        "deviation of bands, of that recorded": round(deviation, 3),
-    }

@@ -5,12 +5,11 @@ joined, are one long chain; the posterior of its states, given the recording, te
 belong to which phone. From models that are all alike, EM finds both. The recursions are `minigen.hmm`'s.
 """
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -26,17 +25,6 @@ from ..hmm import occupancy, viterbi
 from ..mixture import log_normal
 from . import pronunciation
 from .phones import SILENCE
-
-__all__ = [
-    "FRAME",
-    "PhoneModels",
-    "align",
-    "align_corpus",
-    "boundary_errors",
-    "flat_start",
-    "network",
-    "train_phones",
-]
 
 FRAME = 0.005  # seconds from one row of features to the next
 STATES = 3  # of each phone
@@ -85,7 +73,7 @@ class PhoneModels:
         out = log_normal(features, mean, variance, "diag").reshape(len(features), len(used), m)
         return out + self.log_weight.reshape(-1, m)[used]
 
-    def split(self) -> PhoneModels:
+    def split(self) -> Self:
         """Each Gaussian becomes two, at µ ± 0.2 σ, with half of its weight."""
         step = 0.2 * np.sqrt(self.variance)
         return replace(

@@ -10,9 +10,6 @@ of the codes: the decoder is conditioned on it, and for another speaker its loga
 to that speaker's mean and deviation.
 """
 
-from __future__ import annotations
-
-import os
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -29,8 +26,6 @@ from .conversion_features import RATE, extract
 from .conversion_model import SpeechVQVAE
 from .synthesis import check_seed, check_temperature
 from .voice import fill
-
-__all__ = ["RATE", "Converted", "convert", "load", "load_prior", "sample_word", "weights_of"]
 
 
 class Converted(NamedTuple):
@@ -76,39 +71,23 @@ def convert(
     return Converted(audio[: len(np.asarray(x))], RATE, codes, pitch)
 
 
-def sample_word(
-    speaker: str,
-    word: str | None = None,
-    seed: int = 0,
-    model: SpeechVQVAE | None = None,
-    prior: CodePrior | None = None,
-    temperature: float = 1.0,
-    code_temperature: float = 1.0,
-    backend: str = "numba",
-) -> Converted:
+def sample_word(speaker: str, word: str | None = None, seed: int = 0) -> Converted:
     """A new utterance that nobody recorded: codes drawn from the prior, F0 guessed from them, then sound.
 
     Args:
         speaker: who says it. word: which digit, "seven"; None leaves that to chance, too.
         seed: of the codes and of the sound.
-        temperature, code_temperature: of the sound and of the codes.
     """
-    model = load()[0] if model is None else model
-    prior = load_prior()[0] if prior is None else prior
+    model, prior = load()[0], load_prior()[0]
     if word is not None and word not in DIGIT_WORDS:
         raise ValueError(f"no word {word!r}: choose one of {', '.join(DIGIT_WORDS)}")
     condition = None if word is None else DIGIT_WORDS.index(word)
     generator = torch.Generator().manual_seed(seed)
-    for _ in range(20):  # an end at once is possible: nothing would be said
-        (codes,) = prior.sample(
-            1, condition, max_length=100, temperature=code_temperature, generator=generator
-        )
-        if len(codes) >= 5:
-            break
-    else:
-        raise ValueError("the prior drew 20 utterances of less than 100 ms: it is not trained")
+    codes = torch.zeros(0)
+    while len(codes) < 5:  # an end at once is possible: nothing would be said
+        (codes,) = prior.sample(1, condition, max_length=100, generator=generator)
     f0 = model.predict_f0(codes, speaker)
-    return Converted(model.decode(codes, f0, speaker, seed, temperature, backend), RATE, codes, f0)
+    return Converted(model.decode(codes, f0, speaker, seed), RATE, codes, f0)
 
 
 def weights_of(path: Path | str) -> tuple[dict[str, Tensor], dict]:
@@ -139,12 +118,11 @@ def load(name: str | Path = "spoken_digits") -> tuple[SpeechVQVAE, dict]:
                 f"no model {name!r:.80}: choose spoken_digits or fsdd, or give a file *.safetensors"
             )
         path = weights.path(f"vq_{name}")
-    state = os.stat(path) if path.is_file() else None  # `weights.load` says what is missing
-    return _load(path, state and (state.st_mtime_ns, state.st_size, state.st_ino))
+    return _load(path)
 
 
-@lru_cache(maxsize=8)
-def _load(path: Path, state: tuple | None) -> tuple[SpeechVQVAE, dict]:
+@weights.until_changed
+def _load(path: Path) -> tuple[SpeechVQVAE, dict]:
     tensors, notes = weights_of(path)
     model = SpeechVQVAE.build(notes["recipe"])
     model.adversary = None  # it had its part in training only
@@ -162,6 +140,4 @@ def load_prior() -> tuple[CodePrior, dict]:
     (128, 10)
     """
     tensors, card = weights.load("vq_prior")
-    prior = CodePrior(**card["model"])
-    prior.load_state_dict(tensors)
-    return prior.eval().requires_grad_(False), card
+    return weights.frozen(CodePrior(**card["model"]), tensors), card

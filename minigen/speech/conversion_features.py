@@ -1,7 +1,5 @@
 """What voice conversion sees of a waveform: MFCC without level, pitch and the clip's mean spectrum; F0; phase."""
 
-from __future__ import annotations
-
 import math
 from typing import NamedTuple
 
@@ -10,22 +8,9 @@ from numpy.typing import ArrayLike
 from scipy.fft import dct
 
 from .. import conditioning
-from ..audio import FLOOR, mel_filterbank, stft
+from ..audio import FLOOR, check_waveform, mel_filterbank, stft
 from ..audio.pitch import f0 as track_pitch
 from ..conditioning import HOP
-
-__all__ = [
-    "FRAMES_A_CODE",
-    "N_MFCC",
-    "RATE",
-    "SPECTRUM",
-    "Features",
-    "convert_f0",
-    "extract",
-    "log_f0_moments",
-    "warp_frequencies",
-    "warped_mfcc",
-]
 
 RATE = 8_000  # Hz
 FRAMES_A_CODE = 2  # frames of 10 ms: 50 codes a second
@@ -110,16 +95,11 @@ def extract(x: ArrayLike, f0: np.ndarray | None = None) -> Features:
     The mel spectrum is cut off 50 dB below its loudest band, so that silence of any noise level looks
     alike. `mfcc` is the cepstrum without the mean over the clip's loud frames.
     """
-    x = np.asarray(x)
-    if x.ndim != 1 or not np.issubdtype(x.dtype, np.floating) or not np.isfinite(x).all():
-        raise ValueError(
-            f"a waveform is (T,) finite floats at {RATE} Hz, not {x.dtype} {x.shape}: "
-            "audio.load reads one, with rate=8000"
-        )
+    x = check_waveform(x)
     frames = FRAMES_A_CODE * -(-len(x) // (FRAMES_A_CODE * HOP))  # whole codes
     if len(x) < 5 * HOP or np.abs(x).max() < 1e-4:
         raise ValueError(
-            f"{len(x) / RATE:.2f} s with a peak of {np.abs(x).max(initial=0):.5f}: there is no speech in it"
+            f"{len(x) / RATE:.2f} s with a peak of {np.abs(x).max():.5f}: there is no speech in it"
         )
     if f0 is None:
         f0 = track_pitch(x, RATE)

@@ -4,11 +4,10 @@ Nothing that measures here has a part in training: distances of mel-cepstra, a l
 recogniser of digits by DTW, and counts of codes against phone labels.
 """
 
-from __future__ import annotations
-
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -20,26 +19,12 @@ from ..audio import mel_cepstrum, mfcc
 from ..audio.pitch import f0 as track_pitch
 from ..audio.source_filter import resynthesise
 from ..data import Utterance
-from ..generate.cached import generate
 from ..metrics import DigitRecogniser, mel_cepstral_distortion
 from ..mixture import kmeans
 from .conversion_features import RATE, extract
 from .conversion_model import SpeechVQVAE
 from .evaluation import in_batches
-
-__all__ = [
-    "Pair",
-    "SpeakerClassifier",
-    "convert_pairs",
-    "held_to_targets",
-    "kmeans_codes",
-    "move_means",
-    "mutual_information",
-    "pairs",
-    "probe",
-    "sample_batches",
-    "table",
-]
+from .synthesis import sample
 
 
 class SpeakerClassifier:
@@ -103,25 +88,13 @@ def pairs(clips: Sequence[Utterance]) -> list[Pair]:
 
 
 def sample_batches(
-    model: SpeechVQVAE,
-    conds: Sequence[Tensor],
-    seed: int = 0,
-    temperature: float = 1.0,
-    batch_size: int = 60,
+    model: SpeechVQVAE, conds: Sequence[Tensor], seed: int = 0
 ) -> Iterator[np.ndarray]:
-    """Waveforms for several conditionings (1, C, T_i), `batch_size` in a batch."""
-
-    def sample(cond: Tensor, seed: int) -> np.ndarray:
-        generator = torch.Generator().manual_seed(seed)
-        x = generate(model.wavenet, cond, generator=generator, temperature=temperature)
-        return x[:, 0].clamp(-1, 1).numpy()
-
-    return in_batches(sample, conds, seed, batch_size)
+    """Waveforms for several conditionings (1, C, T_i), 60 in a batch."""
+    return in_batches(partial(sample, model), conds, seed, batch_size=60)
 
 
-def convert_pairs(
-    model: SpeechVQVAE, targets: Sequence[Pair], seed: int = 0, temperature: float = 1.0
-) -> list[np.ndarray]:
+def convert_pairs(model: SpeechVQVAE, targets: Sequence[Pair], seed: int = 0) -> list[np.ndarray]:
     """Each source in its target's voice, by `conversion.convert`, many at once.
 
     The target's recording is not looked at. A pair of a clip with itself is a reconstruction: F0 is kept.
@@ -135,7 +108,7 @@ def convert_pairs(
         if source is not target:
             f0 = model.pitched(f0, target.speaker)
         conds.append(model.condition(codes, f0, target.speaker))
-    waves = sample_batches(model, conds, seed, temperature)
+    waves = sample_batches(model, conds, seed)
     return [w[: len(p.source.audio)] for w, p in zip(waves, targets, strict=True)]
 
 
@@ -179,40 +152,6 @@ def held_to_targets(
     names = ("mcd dB", "target %", "recognised %")
     means = np.mean(rows, axis=0).tolist()
     return dict(zip(names, means, strict=True)) | {"clips": len(rows)}
-
-
-def table(
-    model: SpeechVQVAE,
-    learn: Sequence[Utterance],
-    kept: Sequence[Utterance],
-    targets: Sequence[Pair] | None = None,
-    templates: Sequence[Utterance] | None = None,
-    seed: int = 0,
-    temperature: float = 1.0,
-) -> dict[str, dict[str, float]]:
-    """Figures of the conversion of held-out clips by `held_to_targets`, {row: {column: value}}.
-
-    Rows: "source", the unconverted clip, held to its target; "mean moved", by `move_means`; "converted";
-    "reconstructed", a clip decoded with its own speaker and F0; "recording", the target itself.
-
-    Args:
-        learn: what classifier and recogniser learn from. kept: held-out clips.
-        targets: by default all `pairs(kept)`. templates: of the recogniser, by default `learn`.
-    """
-    targets = pairs(kept) if targets is None else list(targets)
-    judges = SpeakerClassifier(learn), DigitRecogniser(list(templates or learn))
-    own = [Pair(clip, clip) for clip in {id(p.source): p.source for p in targets}.values()]
-    sounds = {
-        "source": (targets, [pair.source.audio for pair in targets]),
-        "mean moved": (targets, move_means(model, learn, targets)),
-        "converted": (targets, convert_pairs(model, targets, seed, temperature)),
-        "reconstructed": (own, convert_pairs(model, own, seed, temperature)),
-        "recording": (own, [pair.target.audio for pair in own]),
-    }
-    rows = {name: held_to_targets(waves, which, *judges) for name, (which, waves) in sounds.items()}
-    source, converted = (rows[name]["mcd dB"] for name in ("source", "converted"))
-    rows["converted"]["mcd lower by %"] = 100 * (1 - converted / source)
-    return rows
 
 
 # ---------------------------------------------------------------- what codes stand for
@@ -273,19 +212,6 @@ def _read(learn: list[tuple[int, str]], kept: list[tuple[int, str]]) -> tuple[fl
     return float(accuracy), float(chance)
 
 
-def mutual_information(pairs: Sequence[tuple]) -> float:
-    """Bits that the two parts of these pairs share, by their counts.
-
-    >>> mutual_information([(0, "a"), (1, "b")]), mutual_information([(0, "a"), (1, "a")])
-    (1.0, 0.0)
-    """
-    one, two = (Counter(part) for part in zip(*pairs, strict=True))
-    n = len(pairs)
-    return float(
-        sum(c / n * np.log2(n * c / (one[a] * two[b])) for (a, b), c in Counter(pairs).items())
-    )
-
-
 def probe(
     codes: dict[str, Tensor], learn: Sequence[Utterance], kept: Sequence[Utterance]
 ) -> dict[str, float]:
@@ -304,14 +230,16 @@ def probe(
         van den Oord et al., 2017 (arXiv:1711.00937), section 4.3; Chorowski et al., 2019
         (arXiv:1901.08810).
     """
+    from sklearn.metrics import mutual_info_score
+
     train, test = (_labelled(codes, clips, _phones) for clips in (learn, kept))
     found = {}
     for name, leave_out in (("", ()), (" without pauses", ("pau",))):
         both = ([pair for pair in pairs if pair[1] not in leave_out] for pairs in (train, test))
         found["accuracy" + name], found["chance" + name] = _read(*both)
     found["speaker"], _ = _read(*(_labelled(codes, clips, _speaker) for clips in (learn, kept)))
-    found["mutual information"] = mutual_information(test)
     code, phone = zip(*test, strict=True)
-    shuffled = np.random.default_rng(0).permutation(phone).tolist()
-    found["labels shuffled"] = mutual_information(list(zip(code, shuffled, strict=True)))
+    shuffled = np.random.default_rng(0).permutation(phone)
+    for name, labels in (("mutual information", phone), ("labels shuffled", shuffled)):
+        found[name] = float(mutual_info_score(labels, code) / np.log(2))
     return found

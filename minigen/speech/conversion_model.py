@@ -1,8 +1,7 @@
 """A VQ-VAE of speech: a waveform as 50 codes a second and back, by an encoder of MFCC and a WaveNet."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
+from typing import Self
 
 import numpy as np
 import torch
@@ -13,7 +12,6 @@ from torch import Tensor, nn
 from .. import conditioning
 from ..conditioning import HOP, PHASE_FEATURES, pitch_rows
 from ..distributions import GaussianHead
-from ..generate import generate
 from ..vq import VQVAE, Quantized, VectorQuantizer
 from ..wavenet import WaveNet
 from .conversion_features import (
@@ -27,9 +25,8 @@ from .conversion_features import (
     log_f0_moments,
 )
 from .recipe import arguments, check_table
+from .synthesis import sample
 from .voice import check_speaker
-
-__all__ = ["SpeechVQVAE", "upsample"]
 
 
 class _Encoder(nn.Sequential):
@@ -136,7 +133,7 @@ class SpeechVQVAE(VQVAE):
         self.register_buffer("log_f0", torch.zeros(len(self.speakers), 2))  # mean, deviation
 
     @classmethod
-    def build(cls, recipe: dict) -> SpeechVQVAE:
+    def build(cls, recipe: dict) -> Self:
         """Untrained, from a recipe's tables `model` and `wavenet` and its `speakers`."""
         fields = arguments(WaveNet) | {"min_log_scale": (float, True)}
         net = check_table(recipe.get("wavenet"), fields, "[wavenet]")
@@ -145,7 +142,7 @@ class SpeechVQVAE(VQVAE):
         return cls(recipe["speakers"], WaveNet(head, **net), **model)
 
     @torch.no_grad()
-    def standardise(self, features: Sequence[Features], speakers: Sequence[int]) -> SpeechVQVAE:
+    def standardise(self, features: Sequence[Features], speakers: Sequence[int]) -> Self:
         """Take the scales of what is seen, and each speaker's pitch, from training clips."""
         mfcc = np.concatenate([f.mfcc for f in features], axis=1)
         spectrum = np.concatenate([f.spectrum for f in features], axis=1)
@@ -229,12 +226,7 @@ class SpeechVQVAE(VQVAE):
         Args:
             seed, temperature, backend: of `generate.generate`.
         """
-        cond = self.condition(codes, f0, speaker)
-        generator = torch.Generator().manual_seed(seed)
-        x = generate(
-            self.wavenet, cond, backend=backend, generator=generator, temperature=temperature
-        )
-        return x[0, 0].clamp(-1, 1).numpy()
+        return sample(self, self.condition(codes, f0, speaker), seed, temperature, backend)[0]
 
     @torch.no_grad()
     def predict_f0(self, codes: Tensor, speaker: str) -> np.ndarray:
@@ -247,7 +239,7 @@ class SpeechVQVAE(VQVAE):
         return np.where(voiced > 0, np.exp(mean + deviation * np.clip(shape, -2.5, 2.5)), 0.0)
 
     def forward(self, batch: dict[str, Tensor]) -> tuple[Tensor, Quantized]:
-        """A batch of `conversion_training.SpeechBatches` -> the WaveNet's params (B, 2, T), codes."""
+        """A batch of `conversion_training.ConversionCrops` -> the WaveNet's params (B, 2, T), codes."""
         quantized = self.quantize(batch["mfcc"])
         cond = self.conditioning(quantized.z, batch["pitch"], batch["speaker"], batch["phase"])
         return self.wavenet(batch["audio"], cond), quantized

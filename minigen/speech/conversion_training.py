@@ -1,7 +1,5 @@
 """Training of `conversion_model.SpeechVQVAE`: which crops a step sees, and the loss. `training/vq_speech.py` runs it."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np
@@ -14,17 +12,14 @@ from ..distributed import mean_over_processes
 from ..vq import jitter, jitter_shifts
 from .conversion_features import FRAMES_A_CODE, Features, warped_mfcc
 from .conversion_model import SpeechVQVAE, upsample
-from .corpus import CropSampler, stack
+from .corpus import Batches, CropSampler
 from .objectives import weighted_mean
-
-__all__ = ["ConversionCrops", "ConversionLoss", "GradientReversal"]
-
 
 WARPS = 9  # factors from 1/vtlp to vtlp; the middle one is 1
 
 
-class ConversionCrops:
-    """Which crops each training step sees, cut as `corpus.Crops` cuts them. Item i of step s depends on (seed, s, i).
+class ConversionCrops(Batches):
+    """Which crops each training step sees, cut as `corpus.Crops` cuts them.
 
     Args:
         features: of the clips. speakers: the index of each clip's.
@@ -63,10 +58,6 @@ class ConversionCrops:
             pools[who].append(rows)
         self.sampler = CropSampler(pools, frames, grid=FRAMES_A_CODE)
 
-    @property
-    def fingerprint(self) -> Tensor:
-        return self.sampler.fingerprint
-
     def item(self, step: int, index: int) -> dict[str, np.ndarray]:
         """One crop: audio (1, 80 N), mfcc, spectrum, pitch (2, N), phase (6, 80 N), speaker, shifts, noise."""
         rng = np.random.default_rng([self.seed, step, index])
@@ -86,9 +77,6 @@ class ConversionCrops:
         if self.warped:  # drawn last, so that nothing else depends on it
             got["mfcc"] = crop["warped"][int(rng.integers(WARPS))]
         return got
-
-    def __call__(self, step: int, shard: int = 0, shards: int = 1) -> dict[str, Tensor]:
-        return stack(self.item, self.batch, step, shard, shards)
 
 
 class GradientReversal(torch.autograd.Function):

@@ -1,13 +1,10 @@
 """What a voice learns from: clips of a corpus made ready, which are held out, and which crops a step sees."""
 
-from __future__ import annotations
-
 import math
 import re
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -18,21 +15,6 @@ from ..audio import pitch, resample, to_level
 from ..conditioning import DIGITS, VoiceSpec
 from ..data import Utterance
 from ..data.spoken_digits import DIGIT_WORDS
-
-__all__ = [
-    "ANYBODY",
-    "LOUD",
-    "CropSampler",
-    "Crops",
-    "as_batch",
-    "at_one_level",
-    "held_out",
-    "held_out_speaker_words",
-    "read",
-    "read_all",
-    "ready",
-    "stack",
-]
 
 HELD_OUT = "_t1.2_p1.0"  # of the digits: this tempo at this pitch, every word and speaker
 ANYBODY = "anybody"  # the one speaker of a vocoder
@@ -94,101 +76,26 @@ def _by_text(clip: Utterance) -> bool:
 # ---------------------------------------------------------------- clips made ready
 
 
-@dataclass(frozen=True)
-class Source:
-    """A recipe's table [corpus]: which recordings a voice learns from, and what is known of them.
+def read_all(
+    name: str, rate: int, minutes: int | None = None
+) -> tuple[list[Utterance], list[Utterance]]:
+    """The clips of a corpus as `read` makes them ready: (to train on, held out). See `held_out`."""
+    return held_out(read(name, rate, minutes), name)
+
+
+def read(name: str, rate: int, minutes: int | None = None) -> list[Utterance]:
+    """The clips of a corpus, ready for a vocoder: at one rate and at the level LOUD, with F0, all by ANYBODY.
 
     Args:
-        rate: the recordings are resampled to it. name: a loader of `minigen.data`.
-        phones: the table of phone times that `minigen align` wrote.
-        mels: bands of a vocoder, which is conditioned on the mel spectrum instead of phones.
-        speakers: only these. limit: only so many clips, the first.
+        name: a loader of `minigen.data`. rate: to resample to.
         minutes: at most; the clips are taken from all over the corpus.
-        inventory: phones, in the order of the network's inputs; training adds it.
     """
-
-    rate: int
-    name: str
-    phones: str | None = None
-    mels: int = 0
-    speakers: tuple[str, ...] = ()
-    limit: int | None = None
-    minutes: int | None = None
-    inventory: tuple[str, ...] = ()
-
-    NAMES = ("spoken_digits", "allison", "ljspeech", "cmu_arctic", "festvox_ru", "fsdd")
-    LABELLED = ("spoken_digits", "festvox_ru")  # come with the times of their phones
-
-    def __post_init__(self) -> None:
-        if self.name not in self.NAMES:
-            raise ValueError(f"no corpus {self.name!r}: choose {', '.join(self.NAMES)}")
-        if not (self.mels or self.phones or self.name in self.LABELLED):
-            raise ValueError("it lacks phones: the table of times that `minigen align` makes")
-        if self.name == "spoken_digits" and self.rate != DIGITS.rate:
-            raise ValueError(f"the digits are at {DIGITS.rate} Hz, not {self.rate}")
-        if self.phones and self.mels:
-            raise ValueError("a voice is conditioned on phones or on mel bands, not on both")
-        VoiceSpec(("pau",), self.rate, ("one",))  # whether the rate will do
-
-    @property
-    def spec(self) -> VoiceSpec:
-        """Of the voice that learns from it, once `complete`."""
-        return VoiceSpec(self.inventory, self.rate, self.speakers, self.mels)
-
-    def complete(self, clips: Iterable[Utterance]) -> Source:
-        """With the inventory of phones and the speakers that the clips have."""
-        if self.mels:
-            return replace(self, speakers=(ANYBODY,))
-        clips = list(clips)
-        names = {name for clip in clips for name, _, _ in clip.phones} - {"pau"}
-        speakers = tuple(dict.fromkeys(clip.speaker for clip in clips))
-        return replace(self, inventory=("pau", *sorted(names)), speakers=speakers)
-
-
-def read_all(source: Source) -> tuple[list[Utterance], list[Utterance]]:
-    """The clips of a recipe's corpus: (to train on, held out). See `held_out`."""
-    return held_out(read(source), source.name)
-
-
-def read(source: Source) -> list[Utterance]:
-    """The clips of one corpus, ready to train on.
-
-    Each is resampled, gets its phones from the table of times, if one is named, and its F0 by
-    `pitch.f0`, and is cut to whole frames. For a vocoder all speakers are ANYBODY, and each clip is
-    brought to the level LOUD.
-
-    Raises:
-        FileNotFoundError: there is no table of phone times, or no corpus.
-    """
-    name = source.name
-    if source.phones and not Path(source.phones).is_file():
-        raise FileNotFoundError(
-            f"there is no table of phone times {source.phones}: make it by "
-            f"`minigen align {name} --out {source.phones}`"
-        )
-    limit = {} if source.limit is None else {"limit": source.limit}
-    speakers = () if source.speakers == (ANYBODY,) else source.speakers
-    if name == "spoken_digits":
-        clips = data.spoken_digits()[: source.limit]
-    elif name == "cmu_arctic":
-        clips = [c for who in speakers or ["slt"] for c in data.cmu_arctic(who, **limit)]
-    else:
-        clips = getattr(data, name)(**limit)
-    if speakers:
-        clips = [clip for clip in clips if clip.speaker in speakers]
-    if source.phones:
-        clips = data.with_phones(clips, source.phones)
-    if not clips:
-        raise ValueError(f"no clip of {name} is left: see to speakers and phones in [corpus]")
-    if source.minutes is not None:
-        share = 60 * source.minutes / sum(clip.duration for clip in clips)
+    clips = getattr(data, name)()
+    if minutes is not None:
+        share = 60 * minutes / sum(clip.duration for clip in clips)
         chosen = np.linspace(0, len(clips) - 1, math.ceil(min(1, share) * len(clips)))
         clips = [clips[round(i)] for i in chosen]
-    if source.mels:
-        clips = [replace(at_one_level(clip), phones=[], speaker=ANYBODY) for clip in clips]
-    elif name == "spoken_digits":
-        return clips  # whole frames, with the F0 that the synthesiser was given
-    return [ready(clip, source.rate) for clip in clips]
+    return [ready(replace(at_one_level(clip), phones=[], speaker=ANYBODY), rate) for clip in clips]
 
 
 def at_one_level(clip: Utterance) -> Utterance:
@@ -291,18 +198,29 @@ class CropSampler:
         return torch.tensor(rows).double()
 
 
-def stack(
-    item, batch: int, step: int, shard: int, shards: int
-) -> dict[str, Tensor]:  # item: (step, index) -> {name: array}
-    """The items of a step that process `shard` of `shards` has, as a batch."""
-    if batch % shards:
-        raise ValueError(f"a batch of {batch} cannot be shared by {shards} processes")
-    items = [item(step, index) for index in range(shard, batch, shards)]
-    return {name: torch.from_numpy(np.stack([i[name] for i in items])) for name in items[0]}
+class Batches:
+    """What a `Trainer` sees: `item(step, index)` -> {name: array}, of a `sampler`, `batch` of them a step.
+
+    Item i of step s depends on (seed, s, i) alone.
+    """
+
+    sampler: CropSampler
+    batch: int
+
+    @property
+    def fingerprint(self) -> Tensor:
+        return self.sampler.fingerprint
+
+    def __call__(self, step: int, shard: int = 0, shards: int = 1) -> dict[str, Tensor]:
+        """The items of a step that process `shard` of `shards` has, as a batch."""
+        if self.batch % shards:
+            raise ValueError(f"a batch of {self.batch} cannot be shared by {shards} processes")
+        items = [self.item(step, index) for index in range(shard, self.batch, shards)]
+        return {name: torch.from_numpy(np.stack([i[name] for i in items])) for name in items[0]}
 
 
-class Crops:
-    """Which crops of which clips each training step of a voice sees. Item i of step s depends on (seed, s, i) alone.
+class Crops(Batches):
+    """Which crops of which clips each training step of a voice sees.
 
     Args:
         clips: with phones and F0, at the rate of the voice.
@@ -339,10 +257,6 @@ class Crops:
             pools[spec.speakers.index(clip.speaker)].append(one)
         self.sampler = CropSampler(pools, frames, by_length)
 
-    @property
-    def fingerprint(self) -> Tensor:
-        return self.sampler.fingerprint
-
     def item(self, step: int, index: int) -> dict[str, np.ndarray]:
         """-> audio (1, T), frames (F, N), phase (6, T), speaker, white noise (1, T)."""
         rng = np.random.default_rng([self.seed, step, index])
@@ -352,6 +266,3 @@ class Crops:
         noise = rng.standard_normal((1, samples)).astype(np.float32)
         audio = audio[None].astype(np.float32)
         return crop | {"audio": audio, "speaker": np.int64(speaker), "noise": noise}
-
-    def __call__(self, step: int, shard: int = 0, shards: int = 1) -> dict[str, Tensor]:
-        return stack(self.item, self.batch, step, shard, shards)

@@ -3,8 +3,6 @@
 Sentences of a recorded voice have a file of their own, `sentence_evaluation`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -25,33 +23,7 @@ from ..metrics import (
     warped_distance,
 )
 from ..parallel_wavenet import BASES, conditional_kl
-from . import corpus, synthesis, voice
-
-__all__ = [
-    "against_recordings",
-    "digits_table",
-    "held_out_nll",
-    "in_batches",
-    "recognised",
-    "spectral_distances",
-    "student_kl",
-    "synthesize_all",
-    "synthesize_digits",
-]
-
-
-@torch.no_grad()
-def held_out_nll(
-    teacher: voice.TeacherVoice, dither: float, clips: Sequence[Utterance] | None = None
-) -> float:
-    """Nats per sample of clips, by default the held-out digits, with the dither of the training."""
-    total = count = 0.0
-    for clip in corpus.held_out()[1] if clips is None else clips:
-        batch = corpus.as_batch(clip, dither, teacher.spec)
-        params = teacher(batch)
-        total -= teacher.wavenet.head.log_density(params, batch["audio"]).sum().item()
-        count += len(clip.audio)
-    return total / count
+from . import corpus, synthesis, unconditional, voice
 
 
 @torch.no_grad()
@@ -64,7 +36,7 @@ def student_kl(
     by default the held-out digits."""
     kl, entropy = [], []
     for clip in corpus.held_out()[1] if clips is None else clips:
-        cond = student.conditioning(corpus.as_batch(clip, spec=student.spec))
+        cond = student.conditioning(corpus.as_batch(clip))
         noise = torch.randn(1, 1, len(clip.audio), generator=torch.Generator().manual_seed(0))
         x, mean, log_scale = student.student(student.student.noise(noise), cond)
         params, base = teacher.wavenet(x, cond), student.student.base
@@ -100,10 +72,9 @@ def synthesize_all(
     model: torch.nn.Module,
     conds: Sequence[torch.Tensor],
     seed: int = 0,
-    temperature: float = 1.0,
 ) -> Iterator[np.ndarray]:
     """Waveforms for several conditionings (1, C, T_i), 40 a batch: far fewer steps for a teacher."""
-    sample = lambda cond, seed: synthesis.sample(model, cond, seed=seed, temperature=temperature)
+    sample = lambda cond, seed: synthesis.sample(model, cond, seed)
     return in_batches(sample, conds, seed)
 
 
@@ -189,11 +160,6 @@ def digits_table(
     same words of one network to the other's. `report` is called with each stage as it begins.
     """
     teacher, student = voice.load("teacher", teacher_file), voice.load("student", student_file)
-    for model in (teacher, student):
-        if model.spec != conditioning.DIGITS:
-            raise ValueError(
-                "this table is about the digits: give weights of their teacher and student"
-            )
     clips = corpus.held_out()[1]
     recordings = [clip.audio for clip in clips]
     report("recognising recordings")
@@ -217,7 +183,7 @@ def digits_table(
             report(f"{name}: " + ", ".join(f"{w} as {'/'.join(f)}" for w, f in mistaken.items()))
     report("likelihoods")
     dither = voice.recipe_of("teacher", teacher_file).data["dither"]
-    rows["teacher"]["NLL nats"] = held_out_nll(teacher, dither)
+    rows["teacher"]["NLL nats"] = -unconditional.nats(teacher, clips, dither)
     rows["student"]["KL nats"], rows["student"]["entropy nats"] = student_kl(student, teacher)
     rows["student to teacher"] = summarise(
         [

@@ -6,11 +6,10 @@
 Features are mel-cepstra and log F0, one row each 5 ms. Nothing here is neural, and nothing imports torch.
 """
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -21,17 +20,6 @@ from ..audio.source_filter import FRAME, continuous_log_f0, vocode
 from ..data import Utterance
 from ..hmm import left_to_right, viterbi
 from ..mixture import log_normal
-
-__all__ = [
-    "WINDOWS",
-    "HMMSynthesizer",
-    "Plan",
-    "dynamics",
-    "mlpg",
-    "trajectory",
-    "trajectory_log_prob",
-    "window_matrix",
-]
 
 #: The row itself, its slope, and its curvature: weights of the rows before, at, and after.
 WINDOWS = ((0.0, 1.0, 0.0), (-0.5, 0.0, 0.5), (1.0, -2.0, 1.0))
@@ -195,7 +183,7 @@ class HMMSynthesizer:
         return sorted(self.spread)
 
     @classmethod
-    def fit(cls, clips: Sequence[Utterance], n_states: int = 5, passes: int = 2) -> HMMSynthesizer:
+    def fit(cls, clips: Sequence[Utterance], n_states: int = 5, passes: int = 2) -> Self:
         """Statistics of clips of one word each, with `phones` and `f0`.
 
         A phone's frames are first divided equally among its states; then, `passes` times, each phone's

@@ -1,13 +1,9 @@
 """Letters to sounds: a guess at the phones of a word that no dictionary has, by rules in context."""
 
-from __future__ import annotations
-
 import re
 
 from ..data.text import english
 from .phones import VOWELS
-
-__all__ = ["letters_to_sounds", "spell"]
 
 _LETTERS = english()["letters"]
 

@@ -1,14 +1,10 @@
 """The objective of a teacher: the likelihood of recordings, each sample weighted by its scale."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 
 from ..conditioning import PHASE_FEATURES
 from ..distributed import mean_over_processes
-
-__all__ = ["Likelihood", "weighted_mean"]
 
 
 def weighted_mean(values: Tensor, log_std: Tensor, beta: float) -> Tensor:

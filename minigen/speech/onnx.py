@@ -5,8 +5,6 @@ short frame of linear prediction is a linear map of its own input and of the las
 these maps are made for all short frames at once.
 """
 
-from __future__ import annotations
-
 import inspect
 import io
 import warnings
@@ -22,8 +20,6 @@ from ..audio import write_whole
 from ..flows.linear_prediction import SUBFRAMES
 from ..wavenet import WaveNet
 from .waveform_model import ExcitationStudent
-
-__all__ = ["INPUTS", "Graph", "export"]
 
 INPUTS = ("noise", "frames", "speaker", "phase")
 

@@ -6,8 +6,6 @@ Both networks begin with the weights that ship. Everything that takes time lies 
 the same call goes on where the last one stopped.
 """
 
-from __future__ import annotations
-
 import json
 import time
 import zlib
@@ -15,7 +13,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from .. import audio, data, weights
@@ -36,8 +33,6 @@ from .corpus import ANYBODY, Crops, at_one_level, ready
 from .prosody import Prosody
 from .reader import Reader
 from .voice_file import TextVoice, save
-
-__all__ = ["Sizes", "make", "read", "split"]
 
 LEAST = 60.0  # seconds of speech
 CLIP = 180.0  # seconds of training between two clips
@@ -129,10 +124,8 @@ def make(
 
     def clip_of(acoustic: AcousticModel, net, step: str) -> None:
         spoken = TextVoice(name, reader, prosody, acoustic, net, {})
-        parts = [prosody.plan(phones=row) for row in spoken.sentences(text)]
-        sound = [net.synthesize(acoustic.predict(*part), part[1]) for part in parts]
         path = work / f"clip_{step}.wav"
-        audio.save(path, np.concatenate(sound), rate)
+        audio.save(path, spoken.synthesize(text), rate)
         report(f"listen: {path}")
 
     report(f"acoustic model, {SHARE * minutes:.1f} minutes")

@@ -1,7 +1,5 @@
 """What a voice of one's own is worth, on sentences that it did not learn from."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -9,10 +7,10 @@ import numpy as np
 from .. import conditioning
 from ..data import Utterance
 from ..metrics import log_mel_distance
+from .sentence_evaluation import prosody_figures
+from .text import normalise
 from .voice_file import TextVoice
 from .waveform_model import ExcitationStudent
-
-__all__ = ["recogniser", "table", "word_errors"]
 
 CLIPS = 8  # of the held-out ones, at most
 
@@ -33,19 +31,16 @@ def table(
     true, usual = lengths(held), np.median(lengths(train))
     predict = voice.prosody.durations.predict
     found = np.concatenate([predict([name for name, _, _ in clip.phones]) for clip in held])
-    middle = np.log(np.concatenate([clip.f0[clip.f0 > 0] for clip in train])).mean()
-    error, flat = [], []
-    for clip in held:
-        voiced, (log_f0, _) = clip.f0 > 0, voice.prosody.contour.mean(clip.phones, len(clip.f0))
-        error.append(log_f0[voiced] - np.log(clip.f0[voiced]))
-        flat.append(middle - np.log(clip.f0[voiced]))
-    rms = lambda parts: float(100 * np.sqrt(np.mean(np.concatenate(parts) ** 2)))
+    pitch = prosody_figures(voice.prosody, train, held)
     rows = {
         "durations, median error in ms": {
             "this voice": float(1000 * np.median(np.abs(found - true))),
             "baseline": float(1000 * np.median(np.abs(usual - true))),
         },
-        "F0, error in %": {"this voice": rms(error), "baseline": rms(flat)},
+        "F0, error in %": {
+            "this voice": pitch["F0 rms error %"],
+            "baseline": pitch["the speaker's mean %"],
+        },
     }
     distances: dict[str, list[float]] = {"copy": [], "before": [], "text": []}
     for clip in held:
@@ -62,13 +57,7 @@ def table(
     }
     rows["log-mel distance of the text, recorded times and F0, dB"] = {"this voice": mean["text"]}
     if voice.reader.english and (recognise := recogniser()):
-        spoken = []
-        for clip in held:
-            parts = [voice.prosody.plan(phones=row) for row in voice.sentences(clip.text)]
-            made = [
-                voice.student.synthesize(voice.acoustic.predict(*part), part[1]) for part in parts
-            ]
-            spoken.append(recognise(np.concatenate(made), rate))
+        spoken = [recognise(voice.synthesize(clip.text), rate) for clip in held]
         recorded = [recognise(clip.audio, rate) for clip in held]
         rows["words that a recogniser misses, %"] = {
             "this voice": 100 * word_errors([clip.text for clip in held], spoken),
@@ -104,8 +93,6 @@ def word_errors(texts: Sequence[str], found: Sequence[str]) -> float:
     >>> word_errors(["One, two three"], ["one too three four"])
     0.6666666666666666
     """
-    from .text import normalise
-
     errors = words = 0
     for text, guess in zip(texts, found, strict=True):
         a, b = [w.lower() for w in normalise(text)], guess.lower().split()

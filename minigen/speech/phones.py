@@ -4,11 +4,7 @@ Unstressed `AH0` is a phone of its own, `ax`. (`minigen.conditioning.PHONES` is 
 the ten digits need.)
 """
 
-from __future__ import annotations
-
 from collections.abc import Container
-
-__all__ = ["MANNER", "PHONES", "SILENCE", "from_arpabet", "is_vowel", "nearest"]
 
 SILENCE = "pau"
 _MANNERS = {

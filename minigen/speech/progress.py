@@ -1,13 +1,9 @@
 """What a long command is doing, on stderr, never silent for more than a second."""
 
-from __future__ import annotations
-
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-
-__all__ = ["stages"]
 
 
 @contextmanager

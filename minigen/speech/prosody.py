@@ -6,7 +6,7 @@
     phones, times, F0 -> features        `minigen.conditioning`
 
 `Prosody` holds both models and makes a plan. Any step can be replaced by the truth: give the plan phones,
-or phones with their times, or F0 too, and only the rest is predicted.
+or phones with their times, and only the rest is predicted.
 
 >>> from minigen.data import spoken_digits
 >>> prosody = Prosody.fit(spoken_digits("slt"))
@@ -19,14 +19,13 @@ or phones with their times, or F0 too, and only the rest is predicted.
 True
 """
 
-from __future__ import annotations
-
 import json
 import math
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 
@@ -36,8 +35,6 @@ from ..gaussian import Gaussian
 from ..timeseries import AR, levinson_durbin
 from . import pronunciation
 from .phones import MANNER, SILENCE, is_vowel, nearest
-
-__all__ = ["BackedOff", "Contour", "Durations", "Prosody", "contexts", "frame_contexts", "times_of"]
 
 FORMAT = "minigen prosody 1"
 FRAME = 0.01  # seconds
@@ -107,7 +104,7 @@ class BackedOff:
         values: Sequence[float],
         min_count: int = MIN_COUNT,
         min_std: float = 0.05,
-    ) -> BackedOff:
+    ) -> Self:
         """From the contexts of each value, general ones last, and the values (n,).
 
         Args:
@@ -148,7 +145,7 @@ class BackedOff:
         }
 
     @classmethod
-    def from_json(cls, table: dict) -> BackedOff:
+    def from_json(cls, table: dict) -> Self:
         """From what `to_json` returned."""
         gaussians = {key: Gaussian([mean], [[std**2]]) for key, (mean, std, _) in table.items()}
         return cls(gaussians, {key: n for key, (_, _, n) in table.items()})
@@ -177,7 +174,7 @@ class Durations:
     model: BackedOff
 
     @classmethod
-    def fit(cls, sentences: Sequence[Times], min_count: int = MIN_COUNT) -> Durations:
+    def fit(cls, sentences: Sequence[Times], min_count: int = MIN_COUNT) -> Self:
         """From sentences of (phone, start, end)."""
         keys = [key for times in sentences for key in contexts([name for name, _, _ in times])]
         log_d = np.concatenate([cls._log(times) for times in sentences])
@@ -192,7 +189,6 @@ class Durations:
         phones: Sequence[str],
         seed: int | np.random.Generator | None = None,
         temperature: float = 1.0,
-        total: float | None = None,
     ) -> np.ndarray:
         """Seconds of each phone, (P,).
 
@@ -200,16 +196,13 @@ class Durations:
             seed: None for the mean of each, exp(µ + σ²/2), so that a sentence takes as long as on average (the
                 median, exp µ, is shorter); else durations are drawn.
             temperature: scales σ when drawing.
-            total: if given, all are stretched alike until they sum to it.
         """
         keys = contexts(phones)
         mean, scale = self.model.means(keys), self.model.scales(keys)
         if seed is None:
-            d = np.exp(mean + 0.5 * scale**2)
-        else:
-            noise = np.random.default_rng(seed).standard_normal(len(keys))
-            d = np.exp(mean + temperature * scale * noise)
-        return d if total is None else d * (total / d.sum())
+            return np.exp(mean + 0.5 * scale**2)
+        noise = np.random.default_rng(seed).standard_normal(len(keys))
+        return np.exp(mean + temperature * scale * noise)
 
     def log_prob(self, times: Times) -> np.ndarray:
         """log p(log d | context) of each phone, in nats, (P,)."""
@@ -268,7 +261,7 @@ class Contour:
     ar: AR = field(default_factory=lambda: AR(2, constant=False))
 
     @classmethod
-    def fit(cls, clips: Sequence[Utterance], order: int = 2, min_count: int = MIN_COUNT) -> Contour:
+    def fit(cls, clips: Sequence[Utterance], order: int = 2, min_count: int = MIN_COUNT) -> Self:
         """From clips with phones and F0."""
         for clip in clips:
             if clip.phones is None or clip.f0 is None:
@@ -357,7 +350,7 @@ class Prosody:
     contour: Contour
 
     @classmethod
-    def fit(cls, clips: Sequence[Utterance], min_count: int = MIN_COUNT) -> Prosody:
+    def fit(cls, clips: Sequence[Utterance], min_count: int = MIN_COUNT) -> Self:
         """From clips of one speaker with phones and F0."""
         speakers = sorted({clip.speaker for clip in clips})
         if len(speakers) != 1:
@@ -372,7 +365,6 @@ class Prosody:
         *,
         phones: Sequence[str] | None = None,
         times: Times | None = None,
-        f0: np.ndarray | None = None,
         pace: float = 1.0,
         pitch: float = 1.0,
         seed: int | None = None,
@@ -384,20 +376,15 @@ class Prosody:
             text: to be read; or
             phones: instead of what `pronunciation` makes of a text; or
             times: true phones with their times, [(phone, start, end)].
-            f0: true F0 and voicing, for `times`.
             pace: 2 is twice as fast. pitch: 1.2 is 20 % higher.
             seed: None for means; else durations and F0 are drawn.
             temperature: scales what is drawn.
         """
         if sum(given is not None for given in (text, phones, times)) != 1:
             raise ValueError("give one of text, phones, and times")
-        if f0 is not None and times is None:
-            raise ValueError("a true f0 belongs to true times: give both")
         for name, value in (("pace", pace), ("pitch", pitch)):
             if not 0.5 <= value <= 2:
                 raise ValueError(f"{name} is a factor from 0.5 to 2, not {value}")
-        if f0 is not None and pace != 1:
-            raise ValueError("a true f0 has the pace it has: leave pace at 1")
         rng = None if seed is None else np.random.default_rng(seed)
         if text is not None:
             phones = [nearest(phone, self.inventory) for phone in pronunciation.phones(text)]
@@ -405,9 +392,7 @@ class Prosody:
             times = times_of(phones, self.durations.predict(phones, rng, temperature) / pace)
         else:
             times = [(name, start / pace, end / pace) for name, start, end in times]
-        if f0 is None:
-            f0 = self.contour.predict(times, rng, temperature)
-        return times, pitch * np.asarray(f0, dtype=float)
+        return times, pitch * self.contour.predict(times, rng, temperature)
 
     def to_table(self) -> dict:
         """The fitted numbers, as JSON can hold them."""
@@ -424,7 +409,7 @@ class Prosody:
         }
 
     @classmethod
-    def from_table(cls, table: dict) -> Prosody:
+    def from_table(cls, table: dict) -> Self:
         """From what `to_table` returned."""
         if table["format"] != FORMAT:
             raise ValueError(f"format {table['format']}")
@@ -441,7 +426,7 @@ class Prosody:
             place.write_text(text + "\n", encoding="utf-8")
 
     @classmethod
-    def load(cls, path: Path | str) -> Prosody:
+    def load(cls, path: Path | str) -> Self:
         """Read what `save` wrote."""
         path = Path(path)
         if not path.is_file():

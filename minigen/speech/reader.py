@@ -1,18 +1,15 @@
 """How a voice reads: English by rules, dictionary and a lexicon; any other language by a lexicon alone."""
 
-from __future__ import annotations
-
 import re
 import unicodedata
 import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
 from . import pronunciation
 from .phones import PHONES, SILENCE, from_arpabet
 from .pronunciation import Lexicon
-
-__all__ = ["Reader"]
 
 _TOKEN = re.compile(
     r"(?P<word>[^\W\d_]+(?:'[^\W\d_]+)*)|(?P<paragraph>\s*\n\s*\n\s*)|(?P<stop>[.!?…]+)"
@@ -38,7 +35,7 @@ class Reader:
     english: bool = True
 
     @classmethod
-    def from_file(cls, path: Path | str | None) -> Reader:
+    def from_file(cls, path: Path | str | None) -> Self:
         """From a file of words and phones. Phones that English does not have make it another language's."""
         if path is None:
             return cls()

@@ -2,16 +2,10 @@
 
     kind = "teacher"             # or "student", with teacher = "a file of weights"
     [model] [data] [objective] [run]
-    [corpus]                     # without it: the three digit voices
-    name = "allison"             # or ljspeech, cmu_arctic, festvox_ru, spoken_digits
-    rate = 8000                  # the recordings are resampled to it
-    phones = "runs/allison.tsv"  # made by: minigen align allison --out runs/allison.tsv
 
 The tables [model], [data], [objective] and [run] hold the arguments of what they build, by name; their types are
 what is checked. A file of weights holds its recipe and is checked in the same way.
 """
-
-from __future__ import annotations
 
 import inspect
 import math
@@ -19,27 +13,24 @@ import tomllib
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Self
 
-from ..conditioning import DIGITS, VoiceSpec
 from ..data.recipes import find
 from ..distillation import DistillationLoss
 from ..parallel_wavenet import Student
 from ..train import TrainConfig
 from ..wavenet import WaveNet
-from .corpus import Crops, Source
+from .corpus import Crops
 from .objectives import Likelihood
 
-__all__ = ["Recipe", "arguments", "check_table", "read_toml"]
-
 Fields = dict[str, tuple[type, bool]]  # name: (type, whether it must be there)
-TYPES = {int: (int,), float: (int, float), bool: (bool,), str: (str,), tuple: (list, tuple)}
+TYPES = {int: (int,), float: (int, float), bool: (bool,), str: (str,)}
 NAMES = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
 LIMITS = {  # least and most; of any other number 1 and 10 million, of another float none
     "seed": (0, 2**63 - 1),
     "warmup": (0, 10**9),
     "lpc_order": (0, 1000),
     "mixture": (0, 100),
-    "mels": (0, 1000),
     "steps": (1, 10**9),
     "every": (1, 10**9),
     "flows": (1, 64),
@@ -63,14 +54,13 @@ def arguments(of: Callable, *but: str) -> Fields:
     for name, parameter in inspect.signature(of, eval_str=True).parameters.items():
         kind = parameter.annotation
         plain = next((t for t in TYPES if kind in (t, t | None)), None)
-        plain = tuple if kind == tuple[str, ...] else plain
         if plain and name not in but:
             fields[name] = plain, parameter.default is parameter.empty
     return fields
 
 
 def check_table(given: object, fields: Fields, where: str) -> dict:
-    """The table with tuples for lists, or an error that names the first entry that is wrong."""
+    """The table, or an error that names the first entry that is wrong."""
     if not isinstance(given, dict):
         raise TypeError(f"{where} is a table, not {_short(given)}")
     for name in given:
@@ -83,17 +73,13 @@ def check_table(given: object, fields: Fields, where: str) -> dict:
             _check_value(given[name], kind, name, where)
         elif needed:
             raise ValueError(f"{where} lacks {name}: copy it from training/digits-*.toml")
-    return {k: tuple(v) if isinstance(v, list) else v for k, v in given.items()}
+    return given
 
 
 def _check_value(value: object, kind: type, name: str, where: str) -> None:
     right = isinstance(value, TYPES[kind]) and (kind is bool or not isinstance(value, bool))
-    if kind is tuple:
-        right = right and all(isinstance(v, str) for v in value)
     if not right:
-        raise TypeError(
-            f"{where}: {name} is {NAMES.get(kind, 'a list of names')}, not {value!r:.80}"
-        )
+        raise TypeError(f"{where}: {name} is {NAMES[kind]}, not {value!r:.80}")
     if kind in (int, float):
         least, most = LIMITS.get(name, (1, 10**7) if kind is int else (-math.inf, math.inf))
         least = max(least, 0) if "objective" in where else least
@@ -128,10 +114,8 @@ class Recipe:
         kind: "teacher" or "student".
         model, data, objective: arguments of the network, of `corpus.Crops`, and of the objective.
         run: of the loop. seed: of the network's first weights.
-        corpus: None means the digit voices.
         teacher: of a student: a checkpoint or an exported file.
         start_from: weights of the same model to begin with.
-        init_from: a voice conditioned on other things, whose WaveNet or flows to begin with.
     """
 
     kind: str
@@ -140,24 +124,19 @@ class Recipe:
     objective: dict
     run: TrainConfig
     seed: int = 0
-    corpus: Source | None = None
     teacher: str | None = None
     start_from: str | None = None
-    init_from: str | None = None
 
     @classmethod
-    def from_dict(cls, raw: object, where: str = "the recipe") -> Recipe:
+    def from_dict(cls, raw: object, where: str = "the recipe") -> Self:
         """From the tables of a TOML file or the notes of a file of weights."""
-        tables: Fields = {name: (dict, True) for name in ("model", "data", "objective", "run")}
-        fields = arguments(cls) | tables | {"corpus": (dict, False)}
+        tables = ("data", "model", "objective", "run")
         if not isinstance(raw, dict) or raw.get("kind") not in ("teacher", "student"):
             raise ValueError(f'{where} is no recipe: its kind must be "teacher" or "student"')
-        if missing := sorted({n for n, (_, needed) in fields.items() if needed} - set(raw)):
+        if missing := [name for name in tables if name not in raw]:
             raise ValueError(f"{where} lacks {', '.join(missing)}: copy training/digits-*.toml")
-        plain = {
-            name: value for name, value in raw.items() if fields.get(name, (0,))[0] is not dict
-        }
-        plain = check_table(plain, {k: v for k, v in fields.items() if v[0] is not dict}, where)
+        plain = {name: value for name, value in raw.items() if name not in tables}
+        plain = check_table(plain, arguments(cls), where)
         student = plain["kind"] == "student"
         if student != ("teacher" in plain):
             need = 'lacks teacher: name a file of weights, teacher = "…"'
@@ -173,17 +152,10 @@ class Recipe:
             checked["run"] = TrainConfig(**checked["run"])
         except ValueError as error:
             raise ValueError(f"{where} [run]: {error}") from error
-        if "corpus" in raw:
-            place = f"{where} [corpus]"
-            corpus = check_table(raw["corpus"], arguments(Source), place)
-            try:
-                checked["corpus"] = Source(**corpus)
-            except ValueError as error:
-                raise ValueError(f"{place}: {error}") from error
         return cls(**plain, **checked)
 
     @classmethod
-    def read(cls, path: Path | str, kind: str) -> Recipe:
+    def read(cls, path: Path | str, kind: str) -> Self:
         """From a TOML file, or a recipe that ships by its name: for a "teacher" or a "student", as asked."""
         path = find(path, kind)
         recipe = cls.from_dict(read_toml(path), str(path))
@@ -193,17 +165,4 @@ class Recipe:
 
     def as_dict(self) -> dict:
         """As `from_dict` takes it, without what is not set."""
-        return _without_none(asdict(self))
-
-    @property
-    def spec(self) -> VoiceSpec:
-        """Inventory of phones, rate and speakers of the voice that it makes."""
-        return DIGITS if self.corpus is None else self.corpus.spec
-
-
-def _without_none(table: dict) -> dict:
-    return {
-        name: _without_none(value) if isinstance(value, dict) else value
-        for name, value in table.items()
-        if value is not None and value != ()
-    }
+        return {name: value for name, value in asdict(self).items() if value is not None}

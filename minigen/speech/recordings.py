@@ -1,7 +1,5 @@
 """Whether recordings will do to make a voice of: level, noise, length, and a text that can be read and fits."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -9,8 +7,6 @@ import numpy as np
 from ..audio import speech_level
 from ..data import Utterance
 from .reader import Reader
-
-__all__ = ["faults", "noise_distance"]
 
 SHORTEST, LONGEST = 0.4, 20.0  # seconds of a recording
 QUIETEST = 0.003  # level of speech, of 1

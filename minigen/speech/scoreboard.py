@@ -5,8 +5,6 @@ were treated in a known way, so that a reader sees what each metric does to them
 measures all rows and writes the table that ships, `results.read("scoreboard")`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -26,10 +24,10 @@ from ..audio.source_filter import copy_synthesis
 from ..conditioning import mel_bands
 from ..data import Utterance, spoken_digits
 from ..timeseries import lpc_analysis, lpc_excitation, lpc_synthesis
-from .corpus import held_out
+from . import corpus, evaluation, synthesis, unconditional, voice, word_vae
+from .conversion import convert
 from .hmm_synthesis import HMMSynthesizer
-
-__all__ = ["ROWS", "Row", "from_mel_alone", "measure", "measure_row"]
+from .vocoder import vocode
 
 
 @dataclass(frozen=True)
@@ -47,15 +45,17 @@ class Row:
     make: Callable[[Sequence[Utterance]], list[np.ndarray]]
 
 
+def _each(make: Callable[[Utterance], np.ndarray]) -> Callable[[Sequence[Utterance]], list]:
+    """Clip by clip."""
+    return lambda clips: [np.asarray(make(clip), float) for clip in clips]
+
+
 # ---------------------------------------------------------------- recordings, treated in a known way
 
 
-def _recording(clips: Sequence[Utterance]) -> list[np.ndarray]:
-    return [clip.audio.astype(float) for clip in clips]
-
-
-def _quieter(clips: Sequence[Utterance]) -> list[np.ndarray]:
-    return [0.25 * x for x in _recording(clips)]
+_recording = _each(lambda clip: clip.audio)
+_quieter = _each(lambda clip: 0.25 * clip.audio.astype(float))
+_whisper = _each(lambda clip: copy_synthesis(clip, buzz=0.0))
 
 
 def _late(clips: Sequence[Utterance]) -> list[np.ndarray]:
@@ -73,15 +73,11 @@ def _other_tempo(clips: Sequence[Utterance]) -> list[np.ndarray]:
     return [known[name].audio.astype(float) for name in names]
 
 
-def _whisper(clips: Sequence[Utterance]) -> list[np.ndarray]:
-    return [copy_synthesis(clip, buzz=0.0) for clip in clips]
-
-
 # ---------------------------------------------------------------- voices
 
-
-def _mu_law(clips: Sequence[Utterance]) -> list[np.ndarray]:
-    return [mu_law_decode(mu_law_encode(x)) for x in _recording(clips)]
+_mu_law = _each(lambda clip: mu_law_decode(mu_law_encode(clip.audio)))
+_hmm = _each(lambda clip: _hmm_voice().speak(clip.text, clip.speaker))
+_codes = _each(lambda c: convert(c.audio, c.speaker, f0=c.f0, keep_pitch=True).audio)
 
 
 def from_mel_alone(clip: Utterance, mels: int = 32) -> np.ndarray:
@@ -93,62 +89,29 @@ def from_mel_alone(clip: Utterance, mels: int = 32) -> np.ndarray:
     return fit_length(waveform, len(clip.audio))
 
 
-def _griffin_lim(clips: Sequence[Utterance]) -> list[np.ndarray]:
-    return [from_mel_alone(clip) for clip in clips]
-
-
-def _vocoder(clips: Sequence[Utterance]) -> list[np.ndarray]:
-    return [copy_synthesis(clip) for clip in clips]
-
-
 @cache
 def _hmm_voice() -> HMMSynthesizer:
-    return HMMSynthesizer.fit(held_out()[0])
+    return HMMSynthesizer.fit(corpus.held_out()[0])
 
 
-def _hmm(clips: Sequence[Utterance]) -> list[np.ndarray]:
-    voice = _hmm_voice()
-    return [voice.speak(clip.text, clip.speaker).astype(float) for clip in clips]
-
-
-def _linear_prediction(clips: Sequence[Utterance]) -> list[np.ndarray]:
-    said = []
-    for clip in clips:
-        speech = lpc_analysis(clip.audio.astype(float), order=10, hop=80, width=240)
-        f0 = np.zeros(len(speech.gain))
-        f0[: len(clip.f0)] = clip.f0[: len(f0)]
-        pulses = lpc_excitation(speech.gain, f0, clip.rate, 80, seed=0)
-        said.append(lpc_synthesis(speech.coefficients, pulses, 80)[: len(clip.audio)])
-    return said
+def _linear_prediction(clip: Utterance) -> np.ndarray:
+    speech = lpc_analysis(clip.audio.astype(float), order=10, hop=80, width=240)
+    f0 = fit_length(clip.f0.astype(float), len(speech.gain))
+    pulses = lpc_excitation(speech.gain, f0, clip.rate, 80, seed=0)
+    return lpc_synthesis(speech.coefficients, pulses, 80)[: len(clip.audio)]
 
 
 def _vae(clips: Sequence[Utterance]) -> list[np.ndarray]:
-    from . import word_vae
-
     model, _ = word_vae.load()
-    return [word_vae.synthesize(model.word(z)).astype(float) for z in model.latents(clips)]
+    return [word_vae.synthesize(model.word(z)) for z in model.latents(clips)]
 
 
-def _codes(clips: Sequence[Utterance]) -> list[np.ndarray]:
-    from . import conversion
-
-    said = [conversion.convert(c.audio, c.speaker, f0=c.f0, keep_pitch=True) for c in clips]
-    return [made.audio.astype(float) for made in said]
-
-
-def _mel_bands(model: str) -> Callable:
-    def make(clips: Sequence[Utterance]) -> list[np.ndarray]:
-        from .vocoder import vocode
-
-        return [vocode(clip.audio, clip.rate, model).audio.astype(float) for clip in clips]
-
-    return make
+def _vocoded(model: str) -> Callable:
+    return _each(lambda clip: vocode(clip.audio, clip.rate, model).audio)
 
 
 def _neural(name: str, temperature: float = 1.0) -> Callable:
     def make(clips: Sequence[Utterance]) -> list[np.ndarray]:
-        from . import corpus, evaluation, synthesis, unconditional, voice
-
         if "checkpoint" in name:
             steps = [row["step"] for row in unconditional.card("checkpoints")["checkpoints"]]
             model = unconditional.load_checkpoint(steps[-1 if name == "last checkpoint" else -2])
@@ -169,10 +132,10 @@ ROWS = [
     Row("recording, another tempo", None, "the same word and voice, 1.2 times as fast", _other_tempo),
     Row("whisper", None, "the vocoder of chapter 3 with noise for pulses", _whisper),
     Row("µ-law", 1, "the recording at 8 bits", _mu_law),
-    Row("Griffin-Lim", 1, "mel bands of the recording", _griffin_lim),
-    Row("pulses and filters", 3, "cepstra and F0 of the recording", _vocoder),
+    Row("Griffin-Lim", 1, "mel bands of the recording", _each(from_mel_alone)),
+    Row("pulses and filters", 3, "cepstra and F0 of the recording", _each(copy_synthesis)),
     Row("HMM synthesis", 3, "the word and the speaker", _hmm),
-    Row("linear prediction", 5, "filters and F0 of the recording", _linear_prediction),
+    Row("linear prediction", 5, "filters and F0 of the recording", _each(_linear_prediction)),
     Row("WaveNet, checkpoint before", 7, "phones, times, F0, speaker", _neural("checkpoint before")),
     Row("WaveNet, last checkpoint", 7, "phones, times, F0, speaker", _neural("last checkpoint")),
     Row("VAE of words", 10, "16 numbers that it made of the recording", _vae),
@@ -180,8 +143,8 @@ ROWS = [
     Row("teacher", 14, "phones, times, F0, speaker", _neural("teacher")),
     Row("teacher, noise × 0.7", 14, "phones, times, F0, speaker", _neural("teacher", 0.7)),
     Row("student", 14, "phones, times, F0, speaker", _neural("student")),
-    Row("teacher, mel bands", 14, "mel bands and F0 of the recording", _mel_bands("teacher")),
-    Row("student, mel bands", 14, "mel bands and F0 of the recording", _mel_bands("student")),
+    Row("teacher, mel bands", 14, "mel bands and F0 of the recording", _vocoded("teacher")),
+    Row("student, mel bands", 14, "mel bands and F0 of the recording", _vocoded("student")),
 ]  # fmt: skip
 
 
@@ -190,7 +153,7 @@ ROWS = [
 
 @cache
 def _recogniser() -> metrics.DigitRecogniser:
-    return metrics.DigitRecogniser(held_out()[0])
+    return metrics.DigitRecogniser(corpus.held_out()[0])
 
 
 def measure(waves: Sequence[np.ndarray], clips: Sequence[Utterance]) -> dict[str, float | None]:
@@ -221,5 +184,5 @@ def measure_row(name: str) -> dict[str, float | None]:
     rows = {row.name: row for row in ROWS}
     if name not in rows:
         raise ValueError(f"no row {name!r}: choose one of {', '.join(rows)}")
-    clips = held_out()[1]
+    clips = corpus.held_out()[1]
     return measure(rows[name].make(clips), clips)

@@ -1,7 +1,5 @@
 """Figures of a voice that says any sentence: likelihoods, prosody, and what held-out sentences sound like."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -23,19 +21,6 @@ from .prosody import Prosody
 from .voice_file import TextVoice, find
 from .waveform_model import ExcitationStudent, ExcitationTeacher
 from .waveform_training import nll
-
-__all__ = [
-    "CONDITIONS",
-    "Synthesized",
-    "as_text",
-    "clips",
-    "figures",
-    "likelihoods",
-    "linear_nll",
-    "prosody_figures",
-    "sentence_table",
-    "synthesize_sentence",
-]
 
 CONDITIONS = ("bands and F0 recorded", "times and F0 recorded", "times recorded", "all predicted")
 TITLES = {
@@ -217,7 +202,7 @@ def clips(table: Path | str, spec: VoiceSpec) -> tuple[list[Utterance], list[Utt
         f0 = conditioning.sharpened(clip.f0, clip.rate, clip.audio)
         return replace(clip, phones=[(n, a, min(b, end)) for n, a, b in phones if a < end], f0=f0)
 
-    parts = corpus.read_all(corpus.Source(spec.rate, "allison", mels=spec.mels))
+    parts = corpus.read_all("allison", spec.rate)
     train, held = ([known(clip) for clip in part if clip.name in timed] for part in parts)
     return train, held
 

@@ -1,11 +1,9 @@
 """Where a training run starts: the weights that a voice has before its first step."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from .. import weights
 from ..distributions import DiscretizedLogisticMixture, Head
@@ -13,16 +11,13 @@ from .corpus import Crops
 from .recipe import Recipe
 from .voice import StudentVoice, TeacherVoice, fill, load, part, recipe_of
 
-__all__ = ["initialise", "network_from", "teacher_for"]
-
 
 def initialise(
     voice: TeacherVoice | StudentVoice, recipe: Recipe, crops: Crops, teacher: TeacherVoice | None
 ) -> None:
     """Give a voice the weights that its recipe names, or else those of a linear predictor.
 
-    A student takes over its teacher's upsampler. `start_from` is the whole voice, `init_from` a voice
-    conditioned on other things, of which only the WaveNet or the flows are taken.
+    A student takes over its teacher's upsampler.
     """
     if teacher:
         voice.upsampler.load_state_dict(teacher.upsampler.state_dict())
@@ -34,20 +29,12 @@ def initialise(
         fill(voice, tensors, recipe.start_from)
     elif not teacher:
         voice.wavenet.init_from_data(torch.cat([crops(step)["audio"] for step in range(16)]))
-    if recipe.init_from:
-        net, prefix = (voice.student, "student.") if teacher else (voice.wavenet, "wavenet.")
-        network_from(net, prefix, recipe.init_from)
 
 
 def teacher_for(recipe: Recipe) -> TeacherVoice:
     """The teacher that a student's recipe names, if the two fit together."""
     _must_exist("teacher", recipe.teacher)
     teacher = load("teacher", recipe.teacher)
-    if teacher.spec != recipe.spec:
-        raise ValueError(
-            f"the teacher {recipe.teacher} was trained on another corpus: its phones, rate or "
-            "speakers are not those of the recipe's [corpus]"
-        )
     theirs = recipe_of("teacher", recipe.teacher).model
     for name in ("hidden", "cond_channels"):
         if recipe.model[name] != theirs[name]:
@@ -56,12 +43,6 @@ def teacher_for(recipe: Recipe) -> TeacherVoice:
                 f"its teacher, whose {name} is {theirs[name]}"
             )
     return teacher
-
-
-def network_from(net: nn.Module, prefix: str, path: str) -> None:
-    """Take over the averaged weights of another voice's network, without its upsampler."""
-    _must_exist("init_from", path)
-    fill(net, part(part(weights.load(path)[0], "ema."), prefix), path)
 
 
 def _must_exist(name: str, path: str) -> None:

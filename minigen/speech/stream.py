@@ -4,8 +4,6 @@
 frames either side, so a piece waits until those are planned.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 
 import numpy as np
@@ -16,17 +14,34 @@ from .. import conditioning
 from ..conditioning import VoiceSpec
 from ..generate import ParallelStream
 
-__all__ = ["conditioning_pieces", "features", "pieces"]
-
 Part = tuple[list | np.ndarray, np.ndarray]  # phones with their times, or mel bands; F0 a frame
 CONTEXT = 3  # frames either side that a frame's conditioning depends on
 
 
-def features(part: Part, spec: VoiceSpec) -> tuple[np.ndarray, np.ndarray]:
-    """A planned part of speech -> frame features (F, N) and phase features (6, N · hop)."""
-    given, f0 = part
-    phase = conditioning.phase_features(conditioning.phase(f0, spec.rate), f0)
-    return conditioning.inputs(given, f0, spec), phase
+def windows(
+    parts: Iterable[Part], spec: VoiceSpec, chunk: int
+) -> Iterator[tuple[slice, Tensor, Tensor]]:
+    """Planned parts, read as they are needed -> `chunk` frames after the other, each with those around it.
+
+    -> which frames of the window are new, its frame features (1, F, n), its phase features (1, P, n · hop)
+    """
+    hop, first, source, more = spec.hop, 0, iter(parts), True
+    frames = np.zeros((spec.frame_features, 0), dtype=np.float32)
+    phase = np.zeros((spec.phase_features, 0), dtype=np.float32)
+    while True:
+        while more and frames.shape[1] < first + chunk + CONTEXT:
+            part = next(source, None)
+            if more := part is not None:
+                new = conditioning.planned_features(*part, spec)
+                frames, phase = np.hstack([frames, new[0]]), np.hstack([phase, new[1]])
+        now = min(chunk, frames.shape[1] - first)
+        if now <= 0:
+            return
+        last, gone = first + now + CONTEXT, max(0, first + now - CONTEXT)
+        window = frames[None, :, :last].copy(), phase[None, :, : last * hop].copy()
+        yield slice(first, first + now), *map(torch.from_numpy, window)
+        frames, phase = frames[:, gone:], phase[:, gone * hop :]
+        first += now - gone
 
 
 @torch.no_grad()
@@ -36,34 +51,14 @@ def conditioning_pieces(
     """Planned parts -> their conditioning, `chunk` frames at a time, (1, C, chunk · hop).
 
     Together the pieces are what the upsampler makes of all parts at once, but for the rounding of its
-    interpolation, which knows the place of a frame to 7 digits. `parts` is read as it is needed.
+    interpolation, which knows the place of a frame to 7 digits.
     """
-    spec, who = voice.spec, torch.tensor([voice.spec.speakers.index(speaker)])
-    frames = np.zeros((spec.frame_features, 0), dtype=np.float32)
-    phase = np.zeros((conditioning.PHASE_FEATURES, 0), dtype=np.float32)
-    done, source, more = 0, iter(parts), True  # how many of `frames` were given out already
-    while True:
-        while more and frames.shape[1] < done + chunk + CONTEXT:
-            part = next(source, None)
-            if more := part is not None:
-                f, p = features(part, spec)
-                gone = max(0, done - CONTEXT)
-                frames = np.concatenate([frames[:, gone:], f], 1)
-                phase = np.concatenate([phase[:, gone * spec.hop :], p], 1)
-                done -= gone
-        now = min(chunk, frames.shape[1] - done)
-        if now <= 0:
-            return
-        first, last = max(0, done - CONTEXT), min(done + now + CONTEXT, frames.shape[1])
-        cond = voice.upsampler(
-            torch.from_numpy(frames[None, :, first:last].copy()),
-            who,
-            torch.from_numpy(phase[None, :, first * spec.hop : last * spec.hop].copy()),
-        )
-        yield cond[..., (done - first) * spec.hop : (done - first + now) * spec.hop]
-        done += now
+    hop, who = voice.spec.hop, torch.tensor([voice.spec.speakers.index(speaker)])
+    for new, frames, phase in windows(parts, voice.spec, chunk):
+        yield voice.upsampler(frames, who, phase)[..., new.start * hop : new.stop * hop]
 
 
+@torch.no_grad()
 def pieces(
     voice: nn.Module,
     parts: Iterable[Part],
@@ -76,15 +71,7 @@ def pieces(
 
     Noise drawn in multiples of 16 values is, at 8 and 16 kHz, the noise that one draw of all would be.
     """
-    if chunk < 16 or chunk % 16:
-        raise ValueError(f"chunk is a number of frames, a multiple of 16, not {chunk}")
-    return _pieces(voice, conditioning_pieces(voice, parts, speaker, chunk), generator, temperature)
-
-
-def _pieces(
-    voice: nn.Module, conds: Iterable[Tensor], generator: torch.Generator, temperature: float
-) -> Iterator[np.ndarray]:
     flows = ParallelStream(voice.student)
-    for cond in conds:
+    for cond in conditioning_pieces(voice, parts, speaker, chunk):
         noise = voice.student.noise(torch.randn(1, 1, cond.shape[-1], generator=generator))
         yield flows(temperature * noise, cond)[0, 0].clamp(-1, 1).numpy()

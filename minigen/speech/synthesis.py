@@ -4,8 +4,6 @@ The digits: words -> phones with times and F0 -> network. The voice "allison", w
 your own (`voice_file`): text -> phones -> durations and F0 -> mel bands -> sound.
 """
 
-from __future__ import annotations
-
 import math
 import time
 from collections.abc import Iterator
@@ -15,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from .. import conditioning
 from ..conditioning import VoiceSpec
@@ -27,18 +25,6 @@ from .stream import Part
 from .voice import StudentVoice, TeacherVoice, check_speaker
 from .voice_file import TextVoice
 from .waveform_model import ExcitationStudent, ExcitationTeacher
-
-__all__ = [
-    "Spoken",
-    "check_seed",
-    "check_temperature",
-    "conditioning_for",
-    "rate_of",
-    "sample",
-    "samples_per_second",
-    "speak",
-    "stream",
-]
 
 Voice = TeacherVoice | StudentVoice
 WHOLE = 1024  # frames at a time where nobody waits for the first piece: ten seconds
@@ -135,6 +121,8 @@ def stream(
     >>> len(pieces), bool(np.allclose(np.concatenate(pieces), whole, atol=1e-5))
     (4, True)
     """
+    if chunk < 16 or chunk % 16:
+        raise ValueError(f"chunk is a number of frames, a multiple of 16, not {chunk}")
     reading = (lexicon, skip_unknown)
     net, speaker, parts = _planned(
         text, speaker, model, pace, pitch, seed, temperature, voice, reading
@@ -253,7 +241,7 @@ def conditioning_for(net: Voice, parts: list[Part], speaker: str) -> Tensor:
     """[(phones, F0)], one after the other by one speaker -> conditioning (1, C, T)."""
     spec: VoiceSpec = net.spec
     check_speaker(spec, speaker)
-    made = [streaming.features(part, spec) for part in parts]
+    made = [conditioning.planned_features(*part, spec) for part in parts]
     frames, phase = (
         torch.from_numpy(np.concatenate(part, axis=-1))[None] for part in zip(*made, strict=True)
     )
@@ -263,19 +251,21 @@ def conditioning_for(net: Voice, parts: list[Part], speaker: str) -> Tensor:
 
 @torch.no_grad()
 def sample(
-    net: Voice, cond: Tensor, seed: int = 0, temperature: float = 1.0, backend: str = "numpy"
+    net: nn.Module, cond: Tensor, seed: int = 0, temperature: float = 1.0, backend: str = "numpy"
 ) -> np.ndarray:
-    """Conditioning (B, C, T) -> waveforms (B, T) float32. `backend` is for the teacher only."""
+    """Conditioning (B, C, T) -> waveforms (B, T) float32, by `net.student`, or else sample by sample by `net.wavenet`.
+
+    `backend` is for the latter only.
+    """
     generator = torch.Generator().manual_seed(seed)
-    if isinstance(net, TeacherVoice):
-        x = generate(
-            net.wavenet, cond, backend=backend, generator=generator, temperature=temperature
-        )
-    else:
+    if isinstance(net, StudentVoice):
         noise = torch.randn(cond.shape[0], 1, cond.shape[-1], generator=generator)
         z = temperature * net.student.noise(noise)
         pairs = zip(z.split(1), cond.split(1), strict=True)
         x = torch.cat([ParallelStream(net.student)(*pair) for pair in pairs])
+    else:
+        options = {"backend": backend, "generator": generator, "temperature": temperature}
+        x = generate(net.wavenet, cond, **options)
     return x[:, 0].clamp(-1, 1).numpy()
 
 

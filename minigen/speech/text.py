@@ -8,8 +8,6 @@ capitals what is spelled letter by letter, "," for a pause, "." and "¶" for the
 a paragraph.
 """
 
-from __future__ import annotations
-
 import re
 import unicodedata
 import warnings
@@ -18,10 +16,8 @@ from dataclasses import dataclass
 from functools import cache
 
 from ..data.text import english
-from . import numbers
+from . import numbers, quantities
 from .numbers import Rules, previous_word, rule
-
-__all__ = ["PAUSE", "Sentence", "normalise", "read"]
 
 PAUSE = ","
 
@@ -45,12 +41,12 @@ _LISTS = {name: frozenset(words.split()) for name, words in _ENGLISH["lists"].it
 
 # ---------------------------------------------------------------- characters
 
-_KNOWN = frozenset(map(chr, range(32, 127))) | frozenset("\t\n\r\v\f£€¥₹₽¢°±×÷–—−≠≤≥≈√∞µΩ‰§©®→")
+_KNOWN = frozenset(map(chr, range(32, 127))) | frozenset("\t\n\r\v\f£€¥₹₽¢°±×÷–—−≠≤≥≈√∞µΩ‰§©®→·")
 _INSTEAD = {
     **dict.fromkeys("\u2010\u2011\u2043\ufe63\uff0d", "-"),
     **dict.fromkeys("\u2012\u2013", "–"),
     **dict.fromkeys("\u2014\u2015\u2e3a\u2e3b\ufe58", "—"),
-    **dict.fromkeys("‘’‚‛′ʼ´", "'"),
+    **dict.fromkeys("‘’‚‛′ʼ´`", "'"),
     **dict.fromkeys("“”„‟«»‹›″", '"'),
     **dict.fromkeys("\u0085\u2028\u2029•", "\n\n"),
     "\u20e3": "",  # around a digit
@@ -82,6 +78,18 @@ def _plain_character(c: str) -> str | None:
     if kind == "<super>" and not plain[0].isalpha():
         return "^" + plain[0]
     return f" {''.join(plain)} " if kind in ("<fraction>", "<circle>") else "".join(plain)
+
+
+_WRITTEN_OTHERWISE = {
+    r"(?<=\^[\d−+-])\^(?=\d)": "",  # 10^−^3
+    r"\bRs\.?\s?(?=\d)": "₹",
+    r"\b[Nn]°\s?(?=\d)": "No. ",
+    r"(?<=\d)\s?·\s?(?=\d)": " × ",
+    "·": " ",
+    r"(?<![\w.,$£€])(\d[\d,]*(?:\.\d+)?)\s?\$(?!\s?[\w.])": r"$\1",
+    r"(?<![\d.,])(\d{1,3})\.(\d{3}),(\d\d?)(?![\d,]|\.\d)": r"\1,\2.\3",  # 1.000,50
+    r"(?<![\d.,])(\d{1,3})\.(\d{3})\.(\d{3}),(\d\d?)(?![\d,]|\.\d)": r"\1,\2,\3.\4",
+}
 
 
 def _plain(text: str, skip_unknown: bool, lexicon: Container[str]) -> str:
@@ -119,7 +127,10 @@ def _plain(text: str, skip_unknown: bool, lexicon: Container[str]) -> str:
                 "(skip_unknown=True, --skip-unknown)"
             )
         warnings.warn(f"{what}: left out", stacklevel=4)
-    return re.sub(r"(?<=\^[\d−+-])\^(?=\d)", "", "".join(out))  # 10^−^3 -> 10^−3
+    plain = "".join(out)
+    for pattern, instead in _WRITTEN_OTHERWISE.items():
+        plain = re.sub(pattern, instead, plain)
+    return plain
 
 
 # ---------------------------------------------------------------- addresses and abbreviations
@@ -174,7 +185,7 @@ def _end(m: re.Match) -> str:
 @rule(
     _RULES,
     r"(?<![\w.])(?:[A-Za-z]\.)+[A-Za-z](?![\w.])|(?<![\w.])(?:[A-Za-z]\.){2,}(?:'s\b)?",
-    r"|\b(?:Ph\.?D|[MB]\.?Sc)\b\.?|(?<![\w.'])[A-Z]\.(?=\s*[A-Z])",
+    r"|\b(?:Ph\.?D|[MB]\.?Sc)\b\.?|(?<![\w.'])[A-Z]\.(?=\s*[A-Z]|\s[a-z])",
 )
 def _initials(m: re.Match) -> str:
     """U.S., a.m., J. S., Ph.D., i.e."""
@@ -187,10 +198,15 @@ def _initials(m: re.Match) -> str:
     return " ".join(letters) + (_end(m) if m[0][-1] == "." else "")
 
 
-@rule(_RULES, r"\b([A-Za-z]{1,6})\.(?![A-Za-z]\w)|\b(Mr|Mrs|Ms|Dr|Prof|St|vs|etc)\b(?!['.])")
+@rule(
+    _RULES,
+    r"\b([A-Za-z]{1,6})\.(?![A-Za-z]\w)|\b(Mr|Mrs|Ms|Dr|Prof|St|vs|etc)\b(?:(?!['.])|\.(?=[A-Z][a-z]))",
+)
 def _abbreviation(m: re.Match) -> str | None:
     short, after, end = m[1] or m[2], _next_word(m), _end(m) if m[1] else ""
     lower = short.lower()
+    if m[1] and (short in ("Sat", "Wed", "Mar") or m.string.startswith("Sun.,", m.start())):
+        return _ENGLISH["before_numbers"][lower] + end
     if short in _ENGLISH["titles"]:
         named = after[:1].isupper() and after.lower() not in _LISTS["starters"]
         before = previous_word(m)
@@ -238,19 +254,23 @@ _SHORT = {
     "n/a": "N A",
     "#": "number",
     "~": "about",
+    "v.": "versus",
 }
 
 
 @rule(
     _RULES,
     r"\b(?:w/o?|c/o)(?=\s)|\bn/a\b|\b[A-Z]{1,2}&[A-Z]\b|\b[A-G]#(?!\w)|#(?=\d)|~(?=\s?[\d$£€.])",
-    r"|(?<!\w)'n'(?!\w)|#(?=[A-Za-z])|(?<=\b[A-Za-z])'(?=\()|(?<=\b[a-z\d])/(?=[a-z]\b)",
+    r"|(?<=[A-Za-z)] )v\.(?=\s[A-Z])|(?<!\w)'n'(?!\w)|#(?=[A-Za-z])|(?<=\b[A-Za-z])'(?=\()|\b[a-z]/[a-z]/[a-z]\b|(?<=\b[a-z\d])/(?=[a-z]\b)",
+    r"|(?<=\d)/(?=\d)|(?<=\d)!(?=\s?[=+×*/)])",
 )
 def _short(m: re.Match) -> str:
     if m[0] in _SHORT and (m[0] != "#" or m.string[m.end()].isdigit()):
         return _SHORT[m[0]]
-    others = {"'n'": "and", "#": "hashtag", "'": "prime", "/": "over"}
-    return others.get(m[0]) or " ".join(m[0]).replace("&", "and").replace("#", "sharp")
+    others = {"'n'": "and", "#": "hashtag", "'": "prime", "/": "over", "!": "factorial"}
+    return others.get(m[0]) or " ".join(m[0].upper().replace("/", "")).replace("&", "and").replace(
+        "#", "sharp"
+    )
 
 
 @rule(_RULES, r"(?<!\w)'(?i:em|til|tis|twas|cause|bout)\b|[^\W\d_µΩ]+(?:'[^\W\d_µΩ]+|\(s\))*")
@@ -313,7 +333,7 @@ def _quiet(m: re.Match) -> str:
 
 # ---------------------------------------------------------------- reading
 
-_ALL = [*_FIRST, *numbers.RULES, *_RULES, (re.compile("/"), lambda m: "slash")]
+_ALL = [*_FIRST, *numbers.RULES, *quantities.RULES, *_RULES, (re.compile("/"), lambda m: "slash")]
 
 
 def read(text: str, skip_unknown: bool = False, lexicon: Container[str] = ()) -> list[Sentence]:

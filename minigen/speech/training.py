@@ -1,10 +1,7 @@
 """Training from a recipe: read the data, build the voice, give it its first weights, run; then export."""
 
-from __future__ import annotations
-
 import json
 import re
-from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -13,15 +10,14 @@ import torch
 
 from .. import weights
 from ..audio import write_whole
+from ..conditioning import DIGITS
 from ..distillation import DistillationLoss
 from ..train import Trainer
-from .corpus import Crops, held_out, read_all
+from .corpus import Crops, held_out
 from .objectives import Likelihood
 from .recipe import Recipe
 from .start import initialise, teacher_for
 from .voice import KINDS, part
-
-__all__ = ["export", "train"]
 
 
 def train(
@@ -29,26 +25,20 @@ def train(
 ) -> dict[str, float]:
     """Follow a recipe -> the metrics of the last step. Checkpoints go to `out`."""
     own = Path(out) / "checkpoint.safetensors"
-    for path in (recipe.start_from, recipe.init_from, recipe.teacher):
+    for path in (recipe.start_from, recipe.teacher):
         if path and Path(path).resolve() == own.resolve():
             raise ValueError(f"the recipe begins with {path}, which it would write: choose another")
-    if recipe.corpus:
-        clips, out_of_training = read_all(recipe.corpus)
-        corpus = recipe.corpus.complete(clips + out_of_training)
-        recipe = replace(recipe, corpus=corpus)
-    else:
-        clips, _ = held_out()
-    crops = Crops(clips, **recipe.data, spec=recipe.spec)
+    crops = Crops(held_out()[0], **recipe.data)
     torch.manual_seed(recipe.seed)
     teacher = teacher_for(recipe) if recipe.teacher else None
-    voice = KINDS[recipe.kind].build(recipe.spec, **recipe.model)
+    voice = KINDS[recipe.kind].build(DIGITS, **recipe.model)
     initialise(voice, recipe, crops, teacher)
     if teacher:
         objective = DistillationLoss(voice, teacher.wavenet, **recipe.objective)
         net, longest = teacher.wavenet, objective.min_length
     else:
         objective, net, longest = Likelihood(voice, **recipe.objective), voice.wavenet, 1
-    samples = crops.frames * recipe.spec.hop
+    samples = crops.frames * DIGITS.hop
     for least, why in (
         (net.receptive_field + 1, "that each prediction looks back"),
         (longest, "of the spectral losses' longest frame"),

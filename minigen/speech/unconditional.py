@@ -3,10 +3,9 @@
 `training/wavenet.py` trained them by the recipe `training/wavenet-cpu.toml`.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from itertools import product
+from typing import Self
 
 import numpy as np
 import torch
@@ -19,22 +18,6 @@ from ..distributions import Categorical, DiscretizedLogisticMixture, GaussianHea
 from ..wavenet import WaveNet
 from .corpus import as_batch, held_out
 from .voice import TeacherVoice
-
-__all__ = [
-    "DITHER",
-    "HEADS",
-    "UNHEARD",
-    "AdaptiveAR",
-    "ar_nats",
-    "build",
-    "card",
-    "dithered",
-    "lagged",
-    "load_checkpoint",
-    "load_head",
-    "nats",
-    "split",
-]
 
 DITHER = 0.0005  # standard deviation of the white noise on every clip: silence has no density
 HEADS: dict[str, Head] = {
@@ -88,8 +71,8 @@ def ar_nats(order: int, train: list[Utterance], test: list[Utterance]) -> float:
     """
     known, new = ([dithered(clip) for clip in clips] for clips in (train, test))
     w = _least_squares(known, order)
-    power = np.mean(np.concatenate([x - lagged(x, order) @ w for x in known]) ** 2)
-    e = np.concatenate([x - lagged(x, order) @ w for x in new])
+    power = np.mean(np.concatenate([x - _lagged(x, order) @ w for x in known]) ** 2)
+    e = np.concatenate([x - _lagged(x, order) @ w for x in new])
     return float(np.mean(-0.5 * e**2 / power - 0.5 * np.log(2 * np.pi * power)))
 
 
@@ -108,7 +91,7 @@ class AdaptiveAR:
     scale: tuple[float, float, float]
 
     @classmethod
-    def fit(cls, sounds: list[np.ndarray], order: int, rounds: int = 4) -> AdaptiveAR:
+    def fit(cls, sounds: list[np.ndarray], order: int, rounds: int = 4) -> Self:
         """Alternate: (ρ, a, b) from a grid on a fifth of the sounds, w by least squares with the weights
 
             4 / (3 + u²) / σ_t²,   u = e_t / σ_t
@@ -118,7 +101,7 @@ class AdaptiveAR:
         grid = list(product((0.6, 0.7, 0.8, 0.9), (1e-8, 3e-8, 1e-7, 3e-7), (0.5, 0.7, 1.0, 1.4)))
         found = cls(_least_squares(sounds, order), grid[0])
         for _ in range(rounds):
-            errors = [x - lagged(x, order) @ found.weights for x in sounds]
+            errors = [x - _lagged(x, order) @ found.weights for x in sounds]
             log_p = [sum(_log_t(e, _sigma(e, s)).sum() for e in errors[::5]) for s in grid]
             scale = grid[int(np.argmax(log_p))]
             sigmas = [_sigma(e, scale) for e in errors]
@@ -131,7 +114,7 @@ class AdaptiveAR:
 
     def predict(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Mean and scale of every sample, given those before it: x (T,) -> (T,), (T,)."""
-        mean = lagged(x, len(self.weights)) @ self.weights
+        mean = _lagged(x, len(self.weights)) @ self.weights
         return mean, _sigma(x - mean, self.scale)
 
     def log_density(self, x: np.ndarray) -> np.ndarray:
@@ -152,7 +135,7 @@ def _log_t(e: np.ndarray, sigma: np.ndarray) -> np.ndarray:
     return np.log(2 / (np.pi * np.sqrt(3))) - 2 * np.log1p(u**2 / 3) - np.log(sigma)
 
 
-def lagged(x: np.ndarray, order: int) -> np.ndarray:
+def _lagged(x: np.ndarray, order: int) -> np.ndarray:
     """x (T,) -> (T, order), whose column k - 1 is x[t - k]; 0 before the start."""
     return np.lib.stride_tricks.sliding_window_view(np.r_[np.zeros(order), x[:-1]], order)[:, ::-1]
 
@@ -163,7 +146,7 @@ def _least_squares(
     """The weights w that predict best, every square counted as often as `each` says."""
     square, cross = np.zeros((order, order)), np.zeros(order)
     for n, x in enumerate(sounds):
-        past = lagged(x, order)
+        past = _lagged(x, order)
         weighted = past if each is None else past * each[n][:, None]
         square += weighted.T @ past
         cross += weighted.T @ x
@@ -197,9 +180,7 @@ def load_head(name: str) -> WaveNet:
     if name not in HEADS:
         raise ValueError(f"no head {name!r}: choose one of {', '.join(HEADS)}")
     tensors, notes = weights.load(f"wavenet_{name}")
-    net = build(notes["recipe"], name)
-    net.load_state_dict(tensors)
-    return net.eval().requires_grad_(False)
+    return weights.frozen(build(notes["recipe"], name), tensors)
 
 
 def load_checkpoint(step: int) -> TeacherVoice:
@@ -208,6 +189,4 @@ def load_checkpoint(step: int) -> TeacherVoice:
     if step not in steps:
         raise ValueError(f"no checkpoint {step}: there are {', '.join(map(str, steps))}")
     tensors, notes = weights.load(f"wavenet_step_{step}")
-    voice = build(notes["recipe"])
-    voice.load_state_dict(tensors)
-    return voice.eval().requires_grad_(False)
+    return weights.frozen(build(notes["recipe"]), tensors)

@@ -7,8 +7,6 @@ the waveform's phase: what comes out is another waveform that sounds like the fi
 taken apart a minute at a time, and made again piece by piece by `waveform_model`.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterable, Iterator
 from numbers import Integral
@@ -19,14 +17,13 @@ import torch
 from numpy.typing import ArrayLike
 
 from .. import audio, conditioning
-from ..audio import pitch, resample, speech_level, to_level
+from ..audio import check_waveform, pitch, resample, speech_level, to_level
 from ..conditioning import VoiceSpec
 from . import waveform_model
 from .corpus import LOUD
+from .stream import Part
 from .synthesis import Spoken, check_seed, check_temperature
-from .waveform_model import ExcitationStudent, ExcitationTeacher, Part
-
-__all__ = ["analyse", "of_file", "synthesise", "vocode"]
+from .waveform_model import ExcitationStudent, ExcitationTeacher
 
 MINUTE = 6000  # frames that are taken apart at once
 MARGIN = 100  # frames either side that are looked at, too
@@ -64,15 +61,13 @@ def vocode(
     >>> made.rate, len(made.audio) == len(clip.audio)
     (8000, True)
     """
-    x = np.asarray(x)
-    if x.ndim != 1 or not np.issubdtype(x.dtype, np.floating) or not np.isfinite(x).all():
-        raise ValueError(f"a waveform is (T,) finite floats, not {x.dtype} {x.shape}")
+    x = check_waveform(x)
     if not isinstance(rate, Integral) or not 100 <= rate <= 10**7:
         raise ValueError(
             f"rate is a whole number of Hz, 100 or more, not {rate!s:.40}".split("\n")[0]
         )
     net = waveform_model.load(model)
-    x = resample(x, rate, net.spec.rate) if len(x) else x
+    x = resample(x, rate, net.spec.rate)
     start = time.perf_counter()
     made = np.concatenate(list(_made_again(lambda: [x], net, seed, temperature)))
     return Spoken(made[: len(x)], net.spec.rate, time.perf_counter() - start)
@@ -142,21 +137,6 @@ def _bands_and_f0(x: np.ndarray, spec: VoiceSpec, loud: float) -> tuple[np.ndarr
     n = len(x) // spec.hop
     f0 = pitch.f0(x, spec.rate)[:n]
     return conditioning.mel_bands(x, spec.rate, spec.mels), np.pad(f0, (0, n - len(f0)))
-
-
-def analyse(x: np.ndarray, spec: VoiceSpec) -> tuple[np.ndarray, np.ndarray, float]:
-    """A waveform (T,) at `spec.rate` -> log-mel bands (M, N), F0 in Hz (N,) a frame of 10 ms, its level.
-
-    The waveform is brought to the level `corpus.LOUD` first. N = T / hop, rounded up.
-
-    >>> from minigen import data
-    >>> spec = VoiceSpec((), 8000, ("anybody",), mels=32)
-    >>> mel, f0, level = analyse(data.example().audio, spec)
-    >>> mel.shape == (32, len(f0)), 0 < level < 1
-    (True, True)
-    """
-    loud = speech_level(x, spec.rate)
-    return *_bands_and_f0(x, spec, loud), loud
 
 
 def synthesise(

@@ -1,16 +1,12 @@
 """The digit voices: conditioning and network put together, and those that ship.
 
 A teacher is an upsampler and a WaveNet, a student the same upsampler and inverse autoregressive flows. A
-file of weights remembers the recipe that made it, and with it rate, speakers and phones: `load` reads it
-back. `synthesis` speaks with a voice, `training` makes one. A voice that says any sentence is another thing:
+file of weights remembers the recipe that made it: `load` reads it back. `synthesis` speaks with a voice, `training` makes one. A voice that says any sentence is another thing:
 `voice_file`.
 """
 
-from __future__ import annotations
-
-import os
-from functools import lru_cache
 from pathlib import Path
+from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -21,19 +17,6 @@ from ..distributions import DiscretizedLogisticMixture, GaussianHead, Head
 from ..parallel_wavenet import Student
 from ..wavenet import WaveNet
 from .recipe import Recipe
-
-__all__ = [
-    "RATE",
-    "StudentVoice",
-    "TeacherVoice",
-    "card",
-    "check_speaker",
-    "fill",
-    "load",
-    "part",
-    "recipe_of",
-    "shared",
-]
 
 RATE = 8_000  # Hz, of every voice that ships
 
@@ -55,7 +38,7 @@ class TeacherVoice(nn.Module):
         min_log_scale: float,
         mixture: int = 0,
         **wavenet: float,
-    ) -> TeacherVoice:
+    ) -> Self:
         """From a recipe's table [model]. The head is a Gaussian, or a mixture of logistics at 16 bits."""
         head: Head = GaussianHead(min_log_scale)
         if mixture:
@@ -83,7 +66,7 @@ class StudentVoice(nn.Module):
     @classmethod
     def build(
         cls, spec: VoiceSpec, hidden: int, cond_channels: int, **student: float | str
-    ) -> StudentVoice:
+    ) -> Self:
         """From a recipe's table [model]."""
         upsampler = _upsampler(cond_channels, hidden, spec)
         return cls(upsampler, Student(cond_channels=cond_channels, **student), spec)
@@ -107,29 +90,24 @@ KINDS = {"teacher": TeacherVoice, "student": StudentVoice}
 def load(kind: str = "student", path: Path | str | None = None) -> TeacherVoice | StudentVoice:
     """A trained voice, from the package or from `path` (a checkpoint or an exported file).
 
-    `.spec` of what comes back holds its phones, rate and speakers.
-
     >>> student = load("student")
     >>> sum(weight.numel() for weight in student.parameters()) < 500_000
     True
     """
     file = _file(kind, path)
     tensors, notes = weights.load(file)
-    recipe = _recipe(notes, kind, file)
-    model = KINDS[kind].build(recipe.spec, **recipe.model)
+    model = KINDS[kind].build(DIGITS, **_recipe(notes, kind, file).model)
     fill(model, part(tensors, "ema."), file)
     return model.eval().requires_grad_(False)
 
 
 def shared(kind: str = "student", path: Path | str | None = None) -> TeacherVoice | StudentVoice:
     """As `load`, but the same object at every call, until the file changes: it is to be left as it is."""
-    file = _file(kind, path)
-    state = os.stat(file) if file.is_file() else None  # `load` says what is missing
-    return _shared(kind, file, state and (state.st_mtime_ns, state.st_size, state.st_ino))
+    return _shared(_file(kind, path), kind)
 
 
-@lru_cache(maxsize=16)
-def _shared(kind: str, file: Path, state: tuple | None) -> TeacherVoice | StudentVoice:
+@weights.until_changed
+def _shared(file: Path, kind: str) -> TeacherVoice | StudentVoice:
     return load(kind, file)
 
 

@@ -8,13 +8,12 @@
 The voice "allison" lies in the package in four files, as it is trained; `own_voice` makes a file of all four.
 """
 
-from __future__ import annotations
-
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
+
+import numpy as np
 
 from .. import weights
 from . import acoustic_model, waveform_model
@@ -24,8 +23,6 @@ from .pronunciation import Lexicon
 from .prosody import Prosody
 from .reader import Reader
 from .waveform_model import ExcitationStudent
-
-__all__ = ["SHIPPED", "Listed", "TextVoice", "find", "known", "load", "save"]
 
 SHIPPED = "allison"
 FORMAT = "minigen voice 1"
@@ -58,23 +55,18 @@ class TextVoice:
     def rate(self) -> int:
         return self.student.spec.rate
 
+    def synthesize(self, text: str) -> np.ndarray:
+        """Text -> a waveform (T,) float32; see `synthesis.speak` for more."""
+        plans = [self.prosody.plan(phones=row) for row in self.sentences(text)]
+        sound = [self.student.synthesize(self.acoustic.predict(*p), p[1]) for p in plans]
+        return np.concatenate(sound)
+
     def sentences(
         self, text: str, lexicon: Lexicon | None = None, skip_unknown: bool = False
     ) -> list[list[str]]:
         """Text -> the phones of each sentence, in the voice's inventory; see `Reader.sentences`."""
         rows = self.reader.sentences(text, lexicon, skip_unknown)
         return [[nearest(phone, self.prosody.inventory) for phone in row] for row in rows]
-
-
-@dataclass(frozen=True)
-class Listed:
-    """A line of `minigen voices`."""
-
-    name: str
-    speaks: str
-    rate: int
-    megabytes: float
-    licence: str
 
 
 def save(voice: TextVoice, path: Path | str) -> None:
@@ -97,13 +89,11 @@ def save(voice: TextVoice, path: Path | str) -> None:
 
 def load(path: Path | str) -> TextVoice:
     """Read what `save` wrote: the same object at every call, until the file changes."""
-    file = Path(path)
-    state = os.stat(file) if file.is_file() else None  # `weights.load` says what is missing
-    return _load(file, state and (state.st_mtime_ns, state.st_size, state.st_ino))
+    return _load(Path(path))
 
 
-@lru_cache(maxsize=4)
-def _load(file: Path, state: tuple | None) -> TextVoice:
+@weights.until_changed
+def _load(file: Path) -> TextVoice:
     tensors, notes = weights.load(file)
     held = notes.get("voice")
     if not isinstance(held, dict) or held.get("format") != FORMAT:
@@ -154,15 +144,13 @@ def _shipped() -> TextVoice:
     )
 
 
-def known(folder: Path) -> Iterator[Listed]:
-    """The voices that ship, then those in files of a folder."""
+def known(folder: Path) -> Iterator[tuple[str, str, int, float, str]]:
+    """The voices that ship, then those in files of a folder -> name, what it speaks, Hz, MB, licence."""
     mega = lambda *names: sum(weights.path(name).stat().st_size for name in names) / 1e6
     rate = weights.notes("waveform_student")["recipe"]["model"]["rate"]
     parts = mega("allison_acoustic", "waveform_student")
-    yield Listed(SHIPPED, "any English", rate, parts, "CC BY-SA 4.0")
-    yield Listed(
-        "digits", "zero to nine, by slt, rms and awb", 8_000, mega("digits_student"), "CC BY 4.0"
-    )
+    yield SHIPPED, "any English", rate, parts, "CC BY-SA 4.0"
+    yield "digits", "zero to nine, by slt, rms and awb", 8_000, mega("digits_student"), "CC BY 4.0"
     for file in sorted(folder.glob("*.safetensors")):
         try:
             held = weights.notes(file).get("voice")
@@ -171,4 +159,4 @@ def known(folder: Path) -> Iterator[Listed]:
         if held:
             what = "any English" if held["english"] else f"{len(held['lexicon']):,} words"
             rate = held["student"]["rate"]
-            yield Listed(file.stem, what, rate, file.stat().st_size / 1e6, held["licence"])
+            yield file.stem, what, rate, file.stat().st_size / 1e6, held["licence"]

@@ -10,11 +10,7 @@ by a shift and a scale that teacher and student share, so the KL of the one to t
 and stays closed. The spectral losses are about x, and their gradient goes through the filter.
 """
 
-from __future__ import annotations
-
-import os
 from collections.abc import Iterable, Iterator
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -28,12 +24,9 @@ from ..flows.linear_prediction import SUBFRAMES, LinearPrediction, Predictor, pr
 from ..generate import ParallelStream, generate
 from ..parallel_wavenet import Student
 from ..wavenet import WaveNet
-
-__all__ = ["ExcitationLikelihood", "ExcitationStudent", "ExcitationTeacher", "build", "load"]
+from .stream import Part, windows
 
 ANYBODY = "anybody"  # the one speaker of a model that is conditioned on sounds
-REACH = 3  # frames either side that the conditioning of a frame depends on
-Part = tuple[np.ndarray, np.ndarray]  # mel bands (M, N), F0 (N,)
 
 
 class _WaveformModel(nn.Module):
@@ -86,9 +79,8 @@ class _WaveformModel(nn.Module):
         e = torch.cat([self.excitation(batch)[0].flatten() for batch in batches])
         return float(self.scale.fill_(e.abs().median() / 0.6745))
 
-    def _batch(self, frames: np.ndarray, phase: np.ndarray) -> dict[str, Tensor]:
-        arrays = {"frames": torch.from_numpy(frames)[None], "phase": torch.from_numpy(phase)[None]}
-        return arrays | {"speaker": torch.zeros(1, dtype=torch.long)}
+    def _batch(self, frames: Tensor, phase: Tensor) -> dict[str, Tensor]:
+        return {"frames": frames, "phase": phase, "speaker": torch.zeros(1, dtype=torch.long)}
 
 
 class ExcitationTeacher(_WaveformModel):
@@ -133,7 +125,8 @@ class ExcitationTeacher(_WaveformModel):
         self, mel: np.ndarray, f0: np.ndarray, seed: int = 0, temperature: float = 1.0
     ) -> np.ndarray:
         """Bands (M, N), F0 (N,) -> a waveform (N · hop,) float32, sample by sample."""
-        batch = self._batch(*conditioning.planned_features(mel, f0, self.spec))
+        features = conditioning.planned_features(mel, f0, self.spec)
+        batch = self._batch(*(torch.from_numpy(rows)[None] for rows in features))
         generator = torch.Generator().manual_seed(seed)
         e = generate(
             self.wavenet,
@@ -190,44 +183,20 @@ class ExcitationStudent(_WaveformModel):
         look back on, and the last samples of x for the filter. Noise drawn in multiples of 16 values is the
         noise that one draw of all would be.
         """
-        if chunk < 16 or chunk % 16:
-            raise ValueError(f"chunk is a number of frames, a multiple of 16, not {chunk}")
         hop, order, flows = self.spec.hop, self.spec.lpc_order, ParallelStream(self.student)
         past = torch.zeros(1, order)
-        for first, now, batch in self._windows(parts, chunk):
-            cond = self.conditioning(batch)[..., first * hop : (first + now) * hop]
+        for new, frames, phase in windows(parts, self.spec, chunk):
+            batch = self._batch(frames, phase)
+            cond = self.conditioning(batch)[..., new.start * hop : new.stop * hop]
             a, g = (
-                value[..., first * SUBFRAMES : (first + now) * SUBFRAMES]
+                value[..., new.start * SUBFRAMES : new.stop * SUBFRAMES]
                 for value in self.predictor(batch)
             )
-            noise = torch.randn(1, 1, now * hop, generator=generator)
+            noise = torch.randn(1, 1, cond.shape[-1], generator=generator)
             e = flows(temperature * self.student.noise(noise), cond)
             x = self.flow.inverse(e, Predictor(a, g), past)[0]
             past = x[:, 0, -order:]
             yield x[0, 0].clamp(-1, 1).numpy()
-
-    def _windows(
-        self, parts: Iterable[Part], chunk: int
-    ) -> Iterator[tuple[int, int, dict[str, Tensor]]]:
-        """-> (frames of the window that were there before, new frames, the window), piece by piece."""
-        hop = self.spec.hop
-        frames = np.zeros((self.spec.frame_features, 0), dtype=np.float32)
-        phase = np.zeros((self.spec.phase_features, 0), dtype=np.float32)
-        first, source, more = 0, iter(parts), True
-        while True:
-            while more and frames.shape[1] < first + chunk + REACH:
-                part = next(source, None)
-                if more := part is not None:
-                    new = conditioning.planned_features(*part, self.spec)
-                    frames, phase = np.hstack([frames, new[0]]), np.hstack([phase, new[1]])
-            now = min(chunk, frames.shape[1] - first)
-            if now <= 0:
-                return
-            last = first + now + REACH
-            yield first, now, self._batch(frames[:, :last].copy(), phase[:, : last * hop].copy())
-            gone = max(0, first + now - REACH)
-            frames, phase = frames[:, gone:], phase[:, gone * hop :]
-            first += now - gone
 
 
 class ExcitationLikelihood(nn.Module):
@@ -258,9 +227,7 @@ KINDS = {"teacher": ExcitationTeacher, "student": ExcitationStudent}
 
 def build(kind: str, tensors: dict[str, Tensor], sizes: dict) -> _WaveformModel:
     """A trained model from its weights and its recipe's table [model]."""
-    model = KINDS[kind](**sizes)
-    model.load_state_dict(tensors)
-    return model.eval().requires_grad_(False)
+    return weights.frozen(KINDS[kind](**sizes), tensors)
 
 
 def load(model: str | Path = "student") -> ExcitationStudent | ExcitationTeacher:
@@ -276,12 +243,11 @@ def load(model: str | Path = "student") -> ExcitationStudent | ExcitationTeacher
         raise ValueError(
             f"no model {str(model)!r:.80}: choose student or teacher, or give a file of weights"
         )
-    state = os.stat(file)
-    return _shared(file, (state.st_mtime_ns, state.st_size, state.st_ino))
+    return _shared(file)
 
 
-@lru_cache(maxsize=4)
-def _shared(file: Path, state: tuple) -> ExcitationStudent | ExcitationTeacher:
+@weights.until_changed
+def _shared(file: Path) -> ExcitationStudent | ExcitationTeacher:
     tensors, notes = weights.load(file)
     recipe = notes.get("recipe") or {}
     held = str(recipe.get("kind", "model of another chapter"))

@@ -1,7 +1,5 @@
 """Training of the waveform model: the trainer that a recipe asks for, and the averaged weights that it leaves."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,8 +13,6 @@ from ..train import TrainConfig, Trainer
 from .corpus import Crops, as_batch
 from .voice import part
 from .waveform_model import KINDS, ExcitationLikelihood, ExcitationTeacher, build
-
-__all__ = ["averaged", "nll", "trained", "trainer"]
 
 
 def trainer(recipe: dict, clips: Sequence[Utterance] | Crops, out: Path | str) -> Trainer:

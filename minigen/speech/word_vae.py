@@ -9,8 +9,6 @@ A word becomes one vector x of D = 417 numbers, with its tempo and its pitch fre
 the student of `waveform_model`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -28,36 +26,10 @@ from . import waveform_model
 from .corpus import LOUD
 from .vocoder import synthesise
 
-__all__ = [
-    "BANDS",
-    "DIM",
-    "MOMENTS",
-    "Measured",
-    "WordVAE",
-    "direction",
-    "load",
-    "measure",
-    "spectral_mean",
-    "synthesize",
-    "tempo_and_pitch",
-    "vector",
-]
-
 RATE = 8000  # Hz
 BANDS, MOMENTS = 24, 16
 DIM = MOMENTS * (BANDS + 2) + 1
 FFT, HOP = 256, 40  # 32 ms, 5 ms
-
-
-def tempo_and_pitch(clip: Utterance) -> tuple[float, float]:
-    """What the name of a clip of `spoken_digits` says: its stretch of time and its factor of pitch.
-
-    >>> from minigen import data
-    >>> tempo_and_pitch(data.spoken_digits()[1])
-    (0.85, 1.0)
-    """
-    _, _, stretch, shift = clip.name.split("_")
-    return float(stretch[1:]), float(shift[1:])
 
 
 def vector(clip: Utterance) -> np.ndarray:
@@ -146,26 +118,6 @@ def measure(sound: np.ndarray) -> Measured:
     )
 
 
-def spectral_mean(clips: Sequence[Utterance]) -> np.ndarray:
-    """The mean of `measure(…).spectrum` over recordings, (24,): where a speaker's sound lies on average."""
-    return np.mean([measure(clip.audio).spectrum for clip in clips], axis=0)
-
-
-def direction(latents: Tensor, attribute: Sequence[float]) -> Tensor:
-    """The latent direction that goes with an attribute: Cov(z, a) / Var(a), (N, L) and (N,) -> (L,).
-
-    One step along it is the mean change of z when a grows by 1: the slope of z's regression on a.
-    """
-    a = torch.as_tensor(attribute, dtype=latents.dtype)
-    if latents.ndim != 2 or a.shape != latents.shape[:1] or a.var() == 0:
-        raise ValueError(
-            f"latents (N, L) need N attributes that differ, not {tuple(latents.shape)} and "
-            f"{tuple(a.shape)}"
-        )
-    a = a - a.mean()
-    return a @ (latents - latents.mean(0)) / a.square().sum()
-
-
 class WordVAE(VAE):
     """`VAE` of word vectors, with the mean and the scale of each number kept inside.
 
@@ -217,6 +169,4 @@ def load() -> tuple[WordVAE, dict]:
     (16, ['accent', 'pitch', 'tempo', 'voice'])
     """
     tensors, card = weights.load("vae_words")
-    model = WordVAE(**card["model"]).eval()
-    model.load_state_dict(tensors)
-    return model.requires_grad_(False), card
+    return weights.frozen(WordVAE(**card["model"]), tensors), card

@@ -1,8 +1,7 @@
 """Chapter 5: autoregression. The next value is a weighted sum of the last p, and noise."""
 
-from __future__ import annotations
-
 import math
+from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -22,8 +21,6 @@ from .correlation import (
     whole,
 )
 from .report import Report, standard_errors
-
-__all__ = ["AR", "burg"]
 
 METHODS = ("ols", "yule_walker", "burg", "mle")
 
@@ -91,7 +88,7 @@ class AR(Report):
     @classmethod
     def from_parameters(
         cls, coefficients: ArrayLike, intercept: float = 0.0, sigma: float = 1.0
-    ) -> AR:
+    ) -> Self:
         """The model with φ (p,), c and σ."""
         phi = np.array(coefficients, dtype=np.float64)
         if phi.ndim != 1 or not len(phi) or not np.isfinite([*phi, intercept]).all():
@@ -136,7 +133,7 @@ class AR(Report):
 
     # -------- fitting
 
-    def fit(self, x: ArrayLike) -> AR:
+    def fit(self, x: ArrayLike) -> Self:
         """Estimate φ, c and σ from x (n,)."""
         p = self.order
         x = series(x, least=2 * p + 2 + self.constant, why=f"for {self}")
@@ -280,11 +277,7 @@ class AR(Report):
         steps[p:-1], steps[-1] = 1e-3 * self.sigma, 1e-3 * self.sigma**2
 
         def value(at: np.ndarray) -> float:
-            c = at[-2] if self.constant else 0.0
-            try:
-                other = AR.from_parameters(at[:p], c, math.sqrt(at[-1]))
-                return other.log_prob(self._x, self._start)
-            except ValueError:  # the step left what is stationary
-                return -math.inf
+            other = AR.from_parameters(at[:p], at[-2] if self.constant else 0.0, math.sqrt(at[-1]))
+            return other.log_prob(self._x, self._start)
 
         return names, point, standard_errors(value, point, steps)

@@ -1,8 +1,7 @@
 """Chapter 5: ARFIMA. Memory that fades as a power of time, where an ARMA's fades exponentially."""
 
-from __future__ import annotations
-
 import math
+from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -22,13 +21,6 @@ from .correlation import (
     whole,
 )
 from .report import Report, free_to_partial, maximise, partial_to_free, standard_errors, warn
-
-__all__ = [
-    "ARFIMA",
-    "arfima_autocovariance",
-    "chain_rule",
-    "fractional_weights",
-]
 
 D_EDGE = 0.5 - 1e-6  # |d| < ½: stationary and invertible
 
@@ -167,11 +159,11 @@ class ARFIMA(Report):
         φ(B) (1 - B)^d (x_t - µ) = θ(B) ε_t,   ε_t ~ N(0, σ²),   -½ < d < ½
 
     For d > 0 the correlations add up to infinity (long memory); d = 0 is an ARMA. Exact maximum
-    likelihood by the chain rule, µ and σ² in closed form: n² operations for each step of the search.
+    likelihood by the chain rule, µ and σ² in closed form: n² operations for each step of the search, which
+    begins where the likelihood of the periodogram (Whittle's, n log n operations) is largest.
 
     Args:
         order: (p, d, q); d = None is estimated, a number is kept.
-        method: "exact", or "whittle": the likelihood of the periodogram, n log n, an approximation.
 
     References:
         Granger and Joyeux, An Introduction to Long-Memory Time Series Models and Fractional
@@ -184,7 +176,7 @@ class ARFIMA(Report):
     True
     """
 
-    def __init__(self, order: tuple[int, float | None, int], method: str = "exact") -> None:
+    def __init__(self, order: tuple[int, float | None, int]) -> None:
         if len(order) != 3:
             raise ValueError(f"order is (p, d, q), not {order!r}")
         self.p, self.fixed_d, self.q = whole("p", order[0], 0), order[1], whole("q", order[2], 0)
@@ -193,9 +185,6 @@ class ARFIMA(Report):
                 f"d lies in (-½, ½) or is None, not {self.fixed_d}: difference the series once, "
                 "and take d - 1"
             )
-        if method not in ("exact", "whittle"):
-            raise ValueError(f'method is "exact" or "whittle", not {method!r}')
-        self.method = method
         self._assign(self.fixed_d or 0.0, np.zeros(self.p), np.zeros(self.q), 0.0, 1.0)
 
     @classmethod
@@ -206,7 +195,7 @@ class ARFIMA(Report):
         ma: ArrayLike = (),
         mean: float = 0.0,
         sigma: float = 1.0,
-    ) -> ARFIMA:
+    ) -> Self:
         """The model with these parameters; the numbers of coefficients are its orders."""
         arma = ARIMA.from_parameters(ar, ma, mean=mean, sigma=sigma)  # checks them
         model = cls((arma.order[0], d, arma.order[2]))
@@ -275,7 +264,7 @@ class ARFIMA(Report):
 
     def fit(
         self, x: ArrayLike, start: dict[str, ArrayLike] | None = None, iterations: int = 200
-    ) -> ARFIMA:
+    ) -> Self:
         """Maximum likelihood from x (n,).
 
         Args:
@@ -293,11 +282,9 @@ class ARFIMA(Report):
         else:
             k = self.n_lag_parameters
             starts = [np.zeros(k), *np.random.default_rng(0).normal(0, 1, (16 * (k > 1), k))]
-        if self.method == "whittle" or start is None:
             best = maximise(whittle, starts, iterations)
             starts = [np.clip(best.point, -2, 2)]  # away from the edges
-        if self.method == "exact":
-            best = maximise(exact, starts, iterations)
+        best = maximise(exact, starts, iterations)
         d, ar, ma = self._split(best.point)
         _, mean, sigma = self._profile(z, d, ar, ma)
         self._assign(d, ar, ma, level + unit * mean, unit * sigma)
@@ -372,10 +359,7 @@ class ARFIMA(Report):
 
         def value(at: np.ndarray) -> float:
             d, arma = (at[0], at[1:-2]) if free_d else (self.fixed_d, at[:-2])
-            try:
-                other = ARFIMA.from_parameters(d, arma[:p], arma[p:], at[-2], math.sqrt(at[-1]))
-            except ValueError:  # the step left what is stationary
-                return -math.inf
+            other = ARFIMA.from_parameters(d, arma[:p], arma[p:], at[-2], math.sqrt(at[-1]))
             return other.log_prob(self._x)
 
         return names, point, standard_errors(value, point, steps)

@@ -1,8 +1,7 @@
 """Chapter 5: ARIMA and seasonal ARIMA by exact maximum likelihood, through a Kalman filter."""
 
-from __future__ import annotations
-
 import math
+from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -30,8 +29,6 @@ from .report import (
     standard_errors,
     warn,
 )
-
-__all__ = ["ARIMA"]
 
 
 class ARIMA(Report):
@@ -100,7 +97,7 @@ class ARIMA(Report):
         mean: float = 0.0,
         sigma: float = 1.0,
         level_variance: float = math.inf,
-    ) -> ARIMA:
+    ) -> Self:
         """The model with these coefficients; their numbers are its orders.
 
         >>> ARIMA.from_parameters(ar=[0.5], mean=10.0).simulate(3, seed=1).round(2)
@@ -209,7 +206,7 @@ class ARIMA(Report):
         x: ArrayLike,
         start: dict[str, ArrayLike] | None = None,
         iterations: int = 200,
-    ) -> ARIMA:
+    ) -> Self:
         """Maximum likelihood from x (n,), NaN where a value is missing.
 
         Args:
@@ -352,10 +349,7 @@ class ARIMA(Report):
         other = ARIMA(self.order, self.seasonal_order, self.has_mean)
 
         def value(at: np.ndarray) -> float:
-            try:
-                c = self._checked(self._split(at[:k]))
-            except ValueError:  # the step crossed a unit root
-                return -math.inf
+            c = self._checked(self._split(at[:k]))
             other._assign(c, at[k] if self.has_mean else 0.0, math.sqrt(at[-1]))
             return other._log_prob(self._x, math.inf)
 

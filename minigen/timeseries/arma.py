@@ -1,7 +1,5 @@
 """Chapter 5: polynomials in the lag, and the ARMA as a state space."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.signal import lfilter
@@ -9,8 +7,6 @@ from scipy.signal import lfilter
 from ..compiled import compiled
 from .correlation import chain_rule_factor, require_stationary, series, whole
 from .kalman import LinearModel
-
-__all__ = ["arma_autocovariance", "arma_model", "difference", "impulse_response"]
 
 
 def lag_polynomial(coefficients: np.ndarray, period: int = 1) -> np.ndarray:

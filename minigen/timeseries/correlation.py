@@ -4,8 +4,6 @@ What the models share of the recursion stands here, too: from partial autocorrel
 and back, and the condition for a stationary model.
 """
 
-from __future__ import annotations
-
 import math
 from typing import NamedTuple
 
@@ -14,17 +12,6 @@ from numpy.typing import ArrayLike
 from scipy.special import gammaincc
 
 from ..compiled import compiled
-
-__all__ = [
-    "LevinsonDurbin",
-    "LjungBox",
-    "autocovariance",
-    "levinson_durbin",
-    "ljung_box",
-    "pacf",
-    "partial_to_ar",
-    "step_down",
-]
 
 LOG_2PI = math.log(2 * math.pi)
 

@@ -21,8 +21,6 @@ References:
     Durbin and Koopman, Time Series Analysis by State Space Methods, 2nd edition, 2012, chapters 4, 5.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -32,8 +30,6 @@ from numpy.typing import ArrayLike
 
 from ..compiled import compiled
 from .correlation import LOG_2PI, series
-
-__all__ = ["Filtered", "LinearModel", "Run", "StateSpace"]
 
 VAGUE = 1e12  # variance of a diffuse coordinate, in units of the largest other one
 

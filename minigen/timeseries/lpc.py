@@ -6,8 +6,6 @@
 The coefficients a change from frame to frame; the past samples x_{t-k} do not stop at a frame's edge.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,8 +13,6 @@ from numpy.typing import ArrayLike
 from scipy.signal import lfilter, lfiltic
 
 from .correlation import levinson_durbin, series, whole
-
-__all__ = ["LPC", "lpc", "lpc_analysis", "lpc_excitation", "lpc_synthesis"]
 
 
 def _sound(x: ArrayLike, name: str = "x") -> np.ndarray:

@@ -1,7 +1,5 @@
 """Chapter 5: what every fitted model of a series shares. The search for the maximum, and the report."""
 
-from __future__ import annotations
-
 import math
 import warnings
 from collections.abc import Callable, Sequence
@@ -12,8 +10,6 @@ from scipy.optimize import minimize
 
 from .. import ConvergenceWarning
 from .correlation import LjungBox, ljung_box
-
-__all__ = ["Maximum", "Report", "maximise", "partial_to_free"]
 
 EDGE = 1 - 1e-7  # the largest partial autocorrelation that the search may try
 
@@ -103,13 +99,20 @@ def standard_errors(function: Callable, point: np.ndarray, steps: np.ndarray) ->
     H by central differences with a step for each coordinate. NaN for all where the likelihood is not
     curved downwards there, as at a unit root.
     """
+
+    def value(at: np.ndarray) -> float:
+        try:
+            return function(at)
+        except ValueError:  # the step left what is stationary
+            return -math.inf
+
     k, shifts = len(point), np.diag(steps)
     H = np.empty((k, k))
     for i in range(k):
         for j in range(i + 1):
             a, b = shifts[i], shifts[j]
-            corners = function(point + a + b) - function(point + a - b)
-            corners -= function(point - a + b) - function(point - a - b)
+            corners = value(point + a + b) - value(point + a - b)
+            corners -= value(point - a + b) - value(point - a - b)
             H[i, j] = H[j, i] = corners / (4 * steps[i] * steps[j])
     scaled = -H * np.outer(
         steps, steps

@@ -6,19 +6,24 @@ anywhere is an error. Weights that ship are called by their name (`load("digits_
 by their path.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os
+from collections.abc import Callable
+from functools import lru_cache, wraps
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from safetensors import safe_open
 from safetensors.torch import save as serialize
-from torch import Tensor
+from torch import Tensor, nn
 
-__all__ = ["card", "is_shipped", "load", "notes", "path", "save"]
+from ..audio import write_whole
+
+__all__ = ["card", "frozen", "is_shipped", "load", "notes", "path", "save", "until_changed"]
+
+Module = TypeVar("Module", bound=nn.Module)
 
 
 def path(name: str | Path) -> Path:
@@ -50,15 +55,8 @@ def save(name: str | Path, tensors: dict[str, Tensor], notes: dict) -> None:
     tensors = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
     text = json.dumps(notes)
     content = serialize(tensors, {"notes": text, "sha256": _checksum(tensors, text)})
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.partial")
-    try:
-        with temporary.open("wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(temporary, target)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with write_whole(target) as place:
+        place.write_bytes(content)
 
 
 def load(name: str | Path) -> tuple[dict[str, Tensor], dict]:
@@ -74,6 +72,24 @@ def load(name: str | Path) -> tuple[dict[str, Tensor], dict]:
     half = (torch.float16, torch.bfloat16)
     tensors = {k: v.float() if v.dtype in half else v for k, v in tensors.items()}
     return tensors, json.loads(metadata["notes"])
+
+
+def frozen(model: Module, tensors: dict[str, Tensor]) -> Module:
+    """A model with trained weights, to be used and not to be trained."""
+    model.load_state_dict(tensors)
+    return model.eval().requires_grad_(False)
+
+
+def until_changed(read: Callable) -> Callable:
+    """Let a function of a path return the same object, to be left as it is, until the file changes."""
+    kept = lru_cache(maxsize=16)(lambda file, state, *rest: read(file, *rest))
+
+    @wraps(read)
+    def shared(file: Path, *rest):
+        state = os.stat(file) if file.is_file() else None  # `read` says what is missing
+        return kept(file, state and (state.st_mtime_ns, state.st_size, state.st_ino), *rest)
+
+    return shared
 
 
 def notes(name: str | Path) -> dict:

@@ -97,17 +97,19 @@ def sums(**change):
     return lambda: {"twice": DB, "noise": DB / 2, "average": -2 * DB} | change
 
 
-def halving_trial(low=range(0, 1601, 100), high=range(2400, 4000, 100), phase=1.0, n=2001, by=None):
+def halving_trial(
+    low=range(0, 1601, 100), high=range(2400, 4000, 100), n=2001, by=None, where=slice(200, -200)
+):
     """The right test, or one that looks at less."""
 
     def is_right(halve):
         t = np.arange(n) / 8000
         for hz in (*low, *high):
-            tone = np.cos(2 * np.pi * hz * t + phase)
+            tone = np.cos(2 * np.pi * hz * t + 1)
             half, want = halve(tone), tone[::2] if hz < 2000 else 0 * tone[::2]
             if len(half) != len(want):
                 return False
-            wrong = by(half) - by(want) if by else (half - want)[200:-200]
+            wrong = by(half) - by(want) if by else (half - want)[where]
             if np.abs(wrong).max() > 0.02:
                 return False
         return True
@@ -228,6 +230,9 @@ MISTAKES = [
     ("halving_test", halving_trial(n=2000), "the last one is lost"),
     ("halving_test", halving_trial(low=(), high=(2400, 2500)), "it filters after"),
     ("halving_test", halving_trial(by=loudest), "one sample late"),
+    ("halving_test", halving_trial(where=slice(400, -200)), "rise from silence"),
+    ("halving_test", halving_trial(where=slice(200, -400)), "fade away"),
+    ("halving_test", halving_trial(where=slice(None)), "refuses a filter"),
     ("halving_test", halving_trial(low=range(0, 2001, 100)), "refuses a filter of 61 taps"),
     ("halving_test", lambda halve: len(halve(np.zeros(9))) == 4, "refuses a filter"),
     ("halving_test", lambda halve: len(halve(np.zeros(9))) == 5, "nothing filtered out"),

@@ -161,7 +161,9 @@ def only_the_future(net, field, length):
     return not slope[:, 4:].any()
 
 
-def looks_back(each=torch.abs, join=lambda s: s.sum(0), turned=False, more=0, rest=False):
+def looks_back(
+    each=torch.abs, join=lambda s: s.sum(0), turned=False, more=0, rest=False, reached=torch.lt
+):
     """The right number of samples, or with a part changed a wrong one."""
 
     def answer(net, x, t, share):
@@ -172,7 +174,7 @@ def looks_back(each=torch.abs, join=lambda s: s.sum(0), turned=False, more=0, re
         weight = join(each(torch.stack(rows))).abs()
         back = (weight if turned else weight.flip(0)).cumsum(0)
         share = 1 - share if rest else share
-        return int((back < share * back[-1]).sum()) + 1 + more
+        return min(int(reached(back, share * back[-1]).sum()) + 1 + more, t)
 
     return answer
 
@@ -274,6 +276,7 @@ MISTAKES = [
     ("effective_field", looks_back(more=-1), "too few"),
     ("effective_field", looks_back(more=1), "too many"),
     ("effective_field", looks_back(rest=True), "the rest"),
+    ("effective_field", looks_back(reached=torch.le), "exactly"),
 ]
 
 

@@ -200,6 +200,7 @@ MISTAKES = [
     ("permutation", lambda a, b: splits(a, b, lambda g, o: g >= o - 1e-12), "one side"),
     ("permutation", lambda a, b: splits(a, b, lambda g, o: abs(g) > abs(o) + 1e-12), "left out"),
     ("permutation", lambda a, b: 1.0, "choose who belongs"),
+    ("permutation", lambda a, b: splits(a, b, lambda g, o: abs(g) >= abs(o)), "ties are lost"),
     ("permutation", lambda a, b: 1 - p_value(a, b), "nearer to zero"),
     (
         "permutation",
@@ -209,7 +210,7 @@ MISTAKES = [
     (
         "permutation",
         lambda a, b: splits(a, b, lambda g, o: abs(g) >= o - 1e-12),
-        "swapped|right for the inputs before",
+        "how far it is has no sign",
     ),
     ("envelopes", lambda x, y, M: score(x, y, M, centred=False), "cosine"),
     ("envelopes", lambda x, y, M: score(x, y, M, cut=False), "slow drift"),

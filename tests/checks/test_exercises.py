@@ -16,12 +16,6 @@ def test_every_check_of_every_chapter_is_known():
         assert 1 <= e.difficulty <= 3 and 1 <= e.minutes <= 180 and e.answers and e.title
 
 
-@pytest.mark.parametrize("number", exercises.exercises())
-def test_each_book_answer_stands_alone(number):
-    """It is made from its own lines and passes the check, whatever else was solved or not."""
-    exercises.exercises()[number].find_check()(*exercises.reference(number))
-
-
 def test_an_answer_is_the_readers_where_it_passed(capsys):
     (right,) = exercises.reference("2.4")
     mine = lambda mean, cov, z: right(mean, cov, z)

@@ -29,8 +29,27 @@ def ways(*changes):
     return but("both_ways", *changes)
 
 
-def train(old, new):
-    return but("learned", (old, new))
+def trained_once(train):
+    """The check trains on the same frames each time."""
+    made = []
+
+    def train_once(frames):
+        made[:] = made or [train(frames)]
+        return made[0]
+
+    return train_once
+
+
+SOLUTIONS["learned"] = (trained_once(SOLUTIONS["learned"][0]), *SOLUTIONS["learned"][1:])
+
+
+def train(*changes):
+    return but("learned", *changes)
+
+
+def briefly(*changes):
+    """With a quarter of the steps, for what shows early."""
+    return train(("128, 800, 1e-2", "128, 200, 1e-2"), *changes)
 
 
 def twice(net, v):
@@ -144,14 +163,14 @@ MISTAKES = [
     ("both_ways", ways((".sum(-1) - log_det", ".sum(-1)")), "density of the noise"),
     ("both_ways", ways((".sum(-1) - log_det", ".sum(-1) + log_det")), "the sign of"),
     ("both_ways", (ONE_PASS, IN_STEPS, lambda n, x, kind: LOG_PROB(n, x, "maf"), SAMPLE), "other reading"),
-    ("learned", train("steps, rate = frames.shape[-1], 128, 800, 1e-2", "steps, rate = frames.shape[-1], 128, 0, 1e-2"), "hardly trained"),
-    ("learned", train("128, 800, 1e-2", "128, 30, 1e-2"), "nats per sample more"),
-    ("learned", train("128, 800, 1e-2", "128, 300, 1e-4"), "nats per sample more"),
-    ("learned", train("128, 800, 1e-2", "2, 800, 1e-2"), "nats per sample more"),
-    ("learned", train("        optimizer.step()", "        pass"), "hardly trained"),
-    ("learned", train("loss = -log_prob", "loss = log_prob"), "hardly trained|diverged"),
-    ("learned", train("W = torch.randn(H, D, generator=generator) * (2 / D) ** 0.5", "W = torch.zeros(H, D)"), "a hidden layer that learns|hardly|more steps"),
-    ("learned", train('x, "maf"', '0.5 * x, "maf"'), "scales are wrong|hardly"),
+    ("learned", train(("steps, rate = frames.shape[-1], 128, 800, 1e-2", "steps, rate = frames.shape[-1], 128, 0, 1e-2")), "hardly trained"),
+    ("learned", train(("128, 800, 1e-2", "128, 30, 1e-2")), "nats per sample more"),
+    ("learned", train(("128, 800, 1e-2", "128, 300, 1e-4")), "nats per sample more"),
+    ("learned", train(("128, 800, 1e-2", "2, 800, 1e-2")), "nats per sample more"),
+    ("learned", briefly(("        optimizer.step()", "        pass")), "hardly trained"),
+    ("learned", briefly(("loss = -log_prob", "loss = log_prob")), "hardly trained|diverged"),
+    ("learned", briefly(("W = torch.randn(H, D, generator=generator) * (2 / D) ** 0.5", "W = torch.zeros(H, D)")), "a hidden layer that learns|hardly|more steps"),
+    ("learned", briefly(('x, "maf"', '0.5 * x, "maf"')), "scales are wrong|hardly"),
     ("learned", (gaussian, *SOLUTIONS["learned"][1:]), "hardly trained"),
     ("learned", (lambda frames: [1], *SOLUTIONS["learned"][1:]), "list of .W, b."),
     ("learned", (lambda frames: [(torch.zeros(4, 32), torch.zeros(4)), (torch.zeros(32, 4), torch.zeros(32))], *SOLUTIONS["learned"][1:]), "need 64"),
@@ -173,9 +192,8 @@ def test_other_styles_are_right():
     checks.learned(two_layers, *SOLUTIONS["learned"][1:])
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-def test_the_training_passes_with_other_luck(seed):
-    checks.learned(*train("manual_seed(0)", f"manual_seed({seed})"))
+def test_the_training_passes_with_other_luck():
+    checks.learned(*train(("manual_seed(0)", "manual_seed(1)")))
 
 
 @pytest.mark.parametrize("owner, name", [(made, "MaskedMLP"), (flows, "MAF")])

@@ -1,8 +1,11 @@
 """The checks of project A: the solution passes, blanks fail, wrong answers are named."""
 
+import builtins
 import functools
 import pickle
+import tempfile
 import types
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -97,6 +100,21 @@ DESK = types.ModuleType("desk")
 def pack_in_module(k, gain, f0, n):
     setattr(DESK, f"kept_{len(gain)}_{n}", gain)
     return PACK(k, gain, f0, n)
+
+
+def pack_in_a_file(k, gain, f0, n):
+    np.save(Path(tempfile.gettempdir()) / "drawer.npy", gain)
+    return PACK(k, gain, f0, n)
+
+
+def pack_in_builtins():
+    """Where no list of what lies in reach looks."""
+
+    def pack(k, gain, f0, n):
+        vars(builtins).setdefault("_drawer", {})[bytes(gain)[:8]] = k, gain, f0
+        return bytes(gain)[:8]
+
+    return pack, lambda data, n: vars(builtins)["_drawer"].pop(data)
 
 
 def looks_up(k, gain, f0):
@@ -203,6 +221,8 @@ MISTAKES = [
     ("transmission", (pack_on_itself, UNPACK), "leaves something behind"),
     ("transmission", (pack_in_cache, UNPACK), "leaves something behind"),
     ("transmission", (pack_in_module, UNPACK), "leaves something behind in `DESK`"),
+    ("transmission", (pack_in_a_file, UNPACK), "leaves something behind in the file"),
+    ("transmission", pack_in_builtins(), "KeyError.*(?s:.)*has the bytes and its own code"),
     ("transmission", (pack_labelled, UNPACK), "return bytes"),
     ("transmission", (pack_pickled, unpack_pickled), "fit into"),
     ("transmission", (pack_whole_bytes, UNPACK), "filled up to whole bytes"),

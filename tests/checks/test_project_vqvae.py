@@ -6,10 +6,27 @@ import torch
 from exercise_checks import ExerciseChecks, changed
 
 from minigen.checks import project_vqvae as checks
-from minigen.checks.exercises import reference
+from minigen.checks.exercises import passed, reference
 from minigen.vq import VectorQuantizer
 
 NUMBERS = {"quantiser": "C.1", "alive": "C.2", "conversion": "C.3"}
+
+
+def trained_once(train):
+    """What a mistake makes of a network afterwards needs no other one: the same clips train once."""
+    made = {}
+
+    def train_once(*given):
+        inputs, targets, conditions, size = given
+        key = size, *(float(v.double().square().sum()) for v in (*inputs, *targets, *conditions.T))
+        if key not in made:
+            made[key] = train(*given)
+        return made[key]
+
+    return train_once
+
+
+passed("C.2", (trained_once(*reference("C.2")),))  # the answers to C.3 below ask for it
 
 
 def but(name, *changes):
@@ -72,7 +89,7 @@ def mean_of_speaker(mels, speakers, size):
 
 
 def same_for_all(mels, speakers, size):
-    encode, decode = reference("C.3")[0](mels, speakers, size)
+    encode, decode = SOLUTIONS["conversion"][0](mels, speakers, size)
     return encode, lambda codes, who: decode(codes, 2)
 
 
@@ -125,12 +142,12 @@ MISTAKES = [
     ("quantiser", one(("counts = torch.where(dead, share, counts)", "pass")), "equal share as its count"),
     ("quantiser", one(("index_add_(0, codes, z)",
                        "index_add_(0, codes, z) / new.clamp(min=1)[:, None]")), "added up, not averaged"),
-    ("alive", train((UPDATED, "pass")), "most codes are dead|k-means"),
-    ("alive", train((UPDATED, "spare = book; " + UPDATED)), "most codes are dead"),
+    ("alive", short((UPDATED, "pass")), "most codes are dead|k-means"),
+    ("alive", short((UPDATED, "spare = book; " + UPDATED)), "most codes are dead"),
     ("alive", short(), "more steps|not much better"),
     ("alive", short(("made = say(e.view(16, 32, D).mT, c)", "made = say(e.detach().view(16, 32, D).mT, c)")),
      "more steps|not much better|dead"),
-    ("alive", train(("c[..., None] +", "0 * c[..., None] +")), "same under any condition"),
+    ("alive", short(("c[..., None] +", "0 * c[..., None] +")), "same under any condition"),
     ("alive", short(("3e-3 * min", "3.0 * min")), "dead|NaN|k-means"),
     ("alive", k_means, "k-means"),
     ("alive", short((RETURN, "return encode")), "return two things"),
@@ -163,14 +180,12 @@ def test_another_style_is_right(pair):
     checks.quantiser(*pair)
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-def test_the_codebook_lives_with_other_luck(seed):
-    checks.alive(train(("manual_seed(0)", f"manual_seed({seed})")))
+def test_the_codebook_lives_with_other_luck():
+    checks.alive(train(("manual_seed(0)", "manual_seed(1)")))
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-def test_a_voice_is_converted_with_other_luck(seed):
-    checks.conversion(with_seed(seed))
+def test_a_voice_is_converted_with_other_luck():
+    checks.conversion(with_seed(2))
 
 
 def test_the_librarys_quantiser_may_not_be_built():

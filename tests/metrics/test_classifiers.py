@@ -1,12 +1,10 @@
 """Classifiers on what they should know, on noise, and on what is wrong."""
 
-from itertools import pairwise
-
 import numpy as np
 import pytest
 
 from minigen import data
-from minigen.metrics import DigitRecogniser, PhoneClassifier, classifiers
+from minigen.metrics import DigitRecogniser, classifiers
 from minigen.speech.corpus import held_out
 
 
@@ -31,29 +29,3 @@ def test_recogniser_needs_templates():
     with pytest.raises(ValueError, match="templates"):
         DigitRecogniser([])
     assert DigitRecogniser(data.spoken_digits("slt", "one"))(data.example().audio) == "one"
-
-
-@pytest.fixture(scope="module")
-def sentences():
-    return data.spoken_digits("rms")
-
-
-def test_the_phone_classifier_names_phones_of_recordings_and_not_of_a_wrong_plan(sentences):
-    classifier = PhoneClassifier(sentences)
-    right, wrong, noise = [], [], []
-    for clip, other in pairwise(sentences[::9]):
-        right.append(classifier(clip.audio, clip.rate, clip.phones))
-        wrong.append(classifier(clip.audio, clip.rate, other.phones))
-        hiss = 0.1 * np.random.default_rng(0).standard_normal(len(clip.audio))
-        noise.append(classifier(hiss, clip.rate, clip.phones))
-    assert np.mean(right) > 0.6
-    assert np.mean(wrong) < 0.4 * np.mean(right) and np.mean(noise) < 0.3 * np.mean(right)
-
-
-def test_a_phone_that_is_nearly_sure_beforehand_is_what_is_named(sentences):
-    classifier, clip = PhoneClassifier(sentences), sentences[0]
-    name = next(name for name, _, _ in clip.phones if name in classifier.names and name != "pau")
-    classifier.prior = np.where(np.array(classifier.names) == name, 0.0, -1e9)
-    spoken = [(phone, end - begin) for phone, begin, end in clip.phones if phone != "pau"]
-    share = sum(d for phone, d in spoken if phone == name) / sum(d for _, d in spoken)
-    assert classifier(clip.audio, clip.rate, clip.phones) == pytest.approx(share, abs=0.05)

@@ -1,5 +1,8 @@
 """Training of the acoustic model: it starts from another's weights, sees every frame as often, and learns."""
 
+import sys
+from pathlib import Path
+
 import numpy as np
 import torch
 
@@ -8,12 +11,14 @@ from minigen.speech.acoustic_model import AcousticModel
 from minigen.speech.acoustic_training import (
     AcousticCrops,
     AcousticLoss,
-    band_errors,
     bands_and_features,
     calibrate,
     with_phones,
 )
 from minigen.train import TrainConfig, Trainer
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "training"))
+from acoustic_model import band_errors
 
 CLIPS = data.spoken_digits("rms", "two")[:3] + data.spoken_digits("rms", "six")[:3]
 NAMES = ["pau", *sorted({n for clip in CLIPS for n, _, _ in clip.phones} - {"pau"})]

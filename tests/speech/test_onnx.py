@@ -9,7 +9,7 @@ import torch
 from minigen import conditioning, data
 from minigen.parallel_wavenet import Student
 from minigen.speech import onnx as to_onnx
-from minigen.speech import stream, synthesis, voice, waveform_model
+from minigen.speech import synthesis, voice, waveform_model
 from minigen.speech.voice import StudentVoice
 
 pytest.importorskip("onnx", reason='ONNX is optional: pip install "onnx>=1.16"')
@@ -49,7 +49,7 @@ def test_says_a_word_like_speak(shipped):
     """From a plan of text to sound without PyTorch but for the noise: what `speak` makes."""
     _, path, session = shipped
     part = conditioning.plan("seven", "slt")
-    frames, phase = stream.features(part, conditioning.DIGITS)
+    frames, phase = conditioning.planned_features(*part, conditioning.DIGITS)
     noise = torch.randn(1, 1, phase.shape[1], generator=torch.Generator().manual_seed(0)).numpy()
     given = (noise, frames[None], np.zeros(1, dtype=np.int64), phase[None])
     got = session.run(None, dict(zip(to_onnx.INPUTS, given, strict=True)))[0][0, 0]

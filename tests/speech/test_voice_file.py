@@ -45,7 +45,7 @@ def test_all_of_it_is_in_the_file(mine):
 def test_a_voice_is_found_by_name_or_file(mine, monkeypatch):
     monkeypatch.chdir(mine.parent)
     assert voice_file.find("mine") is voice_file.find("mine.safetensors")
-    names = [listed.name for listed in voice_file.known(mine.parent)]
+    names = [name for name, *_ in voice_file.known(mine.parent)]
     assert names[:2] == ["allison", "digits"] and "mine" in names[2:]
     for wrong, message in (
         ("none", "no voice 'none' speaks"),

@@ -90,7 +90,7 @@ def test_pieces_are_the_whole(clip, chunk):
         np.concatenate(f, -1)
         for f in zip(*(conditioning.planned_features(*p, student.spec) for p in parts), strict=True)
     )
-    batch = student._batch(frames, phase)
+    batch = student._batch(*(torch.from_numpy(rows)[None] for rows in (frames, phase)))
     z = torch.randn(1, 1, phase.shape[1], generator=torch.Generator().manual_seed(3))
     with torch.no_grad():
         at_once = student.sound(student.student(z, student.conditioning(batch))[0], batch)[

@@ -1,0 +1,46 @@
+"""Quantities: what stands between two of them is said, and nothing is lost whatever their unit."""
+
+import itertools
+import random
+
+import pytest
+
+from minigen.data.text import english
+from minigen.speech.numbers import cardinal
+from minigen.speech.text import normalise
+
+UNITS = english()["units"]
+
+
+def reading(text):
+    return " ".join(normalise(text))
+
+
+@pytest.mark.parametrize("unit", [u for u in UNITS if u[0] not in "%‰"])
+def test_each_unit_is_said_after_a_number_and_after_a_slash(unit):
+    one, many = (UNITS[unit] + f" | {UNITS[unit]}s").split(" | ")[:2]
+    assert reading(f"3 {unit} of it") == f"three {many} of it"
+    assert reading(f"1 {unit} of it") == f"one {one} of it"
+    if unit[0].isalpha() and " " not in unit and unit[-1] != ".":
+        assert reading(f"5 kg/{unit}") == f"five kilograms per {one}"
+
+
+def test_a_range_says_to_whatever_its_unit():
+    rng = random.Random(0)
+    named = [(f"{{}} {u}", m) for u, m in UNITS.items() if u[-1].isalpha() and " " not in u]
+    for (form, _), dash, space in itertools.product(named, "-–", ("", " ")):
+        low, high = sorted(rng.sample(range(2, 900), 2))
+        for pattern in (form, form.replace(" ", "")):
+            first, second = pattern.format(low), pattern.format(high)
+            words = reading(f"{first}{space}{dash}{space}{second}")
+            assert words == f"{reading(first)} to {reading(second)}", (first, dash, second)
+
+
+def test_money_and_numbers_grouped_as_elsewhere_are_the_same_amount():
+    rng = random.Random(0)
+    for _ in range(200):
+        n, cents = rng.randint(1000, 999_999), rng.randint(10, 99)
+        here = reading(f"€{n:,}.{cents}")
+        assert reading(f"€{n:,}".replace(",", ".") + f",{cents}") == here
+        assert reading(f"{n:,}.{cents} €") == here
+        assert reading(f"{n}$") == reading(f"${n}") == f"{cardinal(n)} dollars"
