@@ -196,6 +196,12 @@ def main() -> None:
             f"{name:30}{speed:>11,.0f}{speed / RATE:>10.2f}{speed / medians['naive']:>9.0f}"
             f"{speed / medians['plain C, gcc -O3']:>11.2f}"
         )
+    fastest = "C, -march=native -ffast-math"
+    ratios = sorted(a / b for a, b in zip(speeds["numba"], speeds[fastest], strict=True))
+    print(
+        f"\nnumba against {fastest}, round by round: median {median(ratios):.2f}, "
+        f"least {ratios[0]:.2f}, most {ratios[-1]:.2f}"
+    )
     read = compiled.bytes_per_sample
     packed = sum(weight.nbytes for weight in compiled.weights)
     possible = bandwidth(packed)

@@ -39,10 +39,10 @@ TOLERANCES = [
 ]
 
 
-def make(head, shape, condition, batch=2, length=150, dtype=torch.float64, std=0.3):
+def make(head, shape, condition, batch=2, length=150, dtype=torch.float64, std=0.3, size=(5, 7)):
     torch.manual_seed(0)
     shape = {**shape, "lpc_order": shape["lpc_order"] * (head.means > 0)}
-    net = WaveNet(head, residual=5, skip=7, **shape, **condition).to(dtype)
+    net = WaveNet(head, *size, **shape, **condition).to(dtype)
     for weight in net.parameters():  # away from the start, where the output ignores the input
         torch.nn.init.normal_(weight, std=std)
     x = torch.rand(batch, 1, length, dtype=dtype) * 1.8 - 0.9

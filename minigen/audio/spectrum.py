@@ -139,12 +139,10 @@ def mel_spectrogram(
     n_fft: int = 512,
     hop: int = 128,
     n_mels: int = 80,
-    fmin: float = 0.0,
-    fmax: float | None = None,
     log: bool = True,
 ) -> np.ndarray:
     """Magnitudes of the STFT summed by mel filter, as natural logarithms -> (n_mels, N)."""
-    bank = mel_filterbank(rate, n_fft, n_mels, fmin, fmax)
+    bank = mel_filterbank(rate, n_fft, n_mels)
     frames, window = _frames(x, n_fft, hop), _hann(n_fft)
     mel = np.empty((n_mels, len(frames)))
     for n in range(0, len(frames), 32):  # a few at a time stay in the processor's cache

@@ -1,11 +1,8 @@
 """Chapter 8: the cached loop of `generate`, compiled: one stream, one core.
 
 What a sample costs is reading the weights. So they are packed in the order in which they are read, and
-a product of matrix and vector goes along the rows of W (inputs, outputs):
-
-    out[o] += W[i, o] · v[i]   for four inputs i at a time and all o
-
-which the compiler turns into wide multiply-adds. Two things save reading:
+a product of matrix and vector goes along the rows of W (inputs, outputs), which begin with a line of the
+cache, while the sums stay in registers (see `product`). Two things save reading:
 
 - A layer of dilation d needs h[n - d], which is known d samples ahead. So the past taps of min(d, AHEAD)
   samples are done at once, while their weights are in the nearest cache.
@@ -26,8 +23,9 @@ from torch import Tensor
 from ..compiled import compiled
 from ..distributions import SMALLEST_U, Categorical, DiscretizedLogisticMixture, GaussianHead
 from ..wavenet import WaveNet
+from .product import add_product, packed
 
-__all__ = ["CompiledWaveNet", "add_product"]
+__all__ = ["CompiledWaveNet"]
 
 AHEAD = 16  # samples whose past taps are done at once, at most
 CHUNK = 16 * AHEAD  # samples whose conditioning is projected at once
@@ -67,20 +65,6 @@ def _gate(z, a, exact):
     else:
         for i in range(channels):
             a[i] = _tanh32(z[i]) * (HALF + HALF * _tanh32(HALF * z[channels + i]))
-
-
-@fast
-def add_product(out, weight, v):
-    """out (O,) += v (I,) @ weight (I, O)."""
-    inputs, outputs = weight.shape
-    for i in range(0, inputs - 3, 4):
-        v0, v1, v2, v3 = v[i], v[i + 1], v[i + 2], v[i + 3]
-        w0, w1, w2, w3 = weight[i], weight[i + 1], weight[i + 2], weight[i + 3]
-        for o in range(outputs):
-            out[o] += v0 * w0[o] + v1 * w1[o] + v2 * w2[o] + v3 * w3[o]
-    for i in range(inputs - inputs % 4, inputs):
-        for o in range(outputs):
-            out[o] += v[i] * weight[i, o]
 
 
 @fast
@@ -133,7 +117,8 @@ def _run(first, x, forced, noise, cond, out, weights, rings, ahead, place, delay
     """Samples first … first + len(cond) - 1: write x, or where `forced` only read it.
 
     rings is every layer's ring in one buffer; place[l] is (start, length) of layer l's; delays is (L, K),
-    the newest tap last; ahead (L, AHEAD, 2R) holds what the past taps give the next samples.
+    the newest tap last; ahead (L, AHEAD, 2R) holds what the past taps give the next samples. Of what
+    `add_product` adds to, the last axis is as wide as `packed` makes the weights.
     Where `out` (P, T) is not empty the parameters are kept there.
     """
     input_weight, start, conv, bias, mix, residual, skip_bias = weights[:7]
@@ -142,38 +127,44 @@ def _run(first, x, forced, noise, cond, out, weights, rings, ahead, place, delay
     scale, half = constants[0], constants[1]
     layers, channels = residual.shape
     taps = delays.shape[1]
-    z, a = np.empty(2 * channels, x.dtype), np.empty(channels, x.dtype)
-    mixed = np.empty(mix.shape[2], x.dtype)  # [layer's output; sum of the skip paths]
-    second, params = np.empty_like(hidden_bias), np.empty_like(output_bias)
+    a = np.empty(channels, x.dtype)
+    mixed = np.zeros(mix.shape[2], x.dtype)  # [layer's output; sum of the skip paths]
+    second, filled = np.zeros(hidden.shape[1], x.dtype), np.zeros(output_weight.shape[1], x.dtype)
+    params = filled[: len(output_bias)]
     for n in range(first, first + len(cond)):
         newest = x[n - 1] if n > 0 else x.dtype.type(0)
         scaled = x.dtype.type(scale * _compand(newest, kind, mu))
-        mixed[:channels] = start + input_weight * scaled
-        mixed[channels:] = skip_bias
+        for i in range(channels):
+            mixed[i] = start[i] + input_weight[i] * scaled
+        mixed[channels : channels + len(skip_bias)] = skip_bias
         for layer in range(layers):
             offset, length = place[layer]
             ring = rings[offset : offset + length]
-            ring[n % length] = mixed[:channels]
+            h = ring[n % length]
+            for i in range(channels):
+                h[i] = mixed[i]
             block = min(delays[layer, taps - 2], AHEAD)
             if n % block == 0:
                 for m in range(block):  # h[n + m - delay] is known: delay > m
                     ahead[layer, m] = bias[layer]
                     for tap in range(taps - 1):
-                        weight = conv[layer, tap * channels : (tap + 1) * channels]
                         past = ring[(n + m - delays[layer, tap]) % length]
-                        add_product(ahead[layer, m], weight, past)
-            z[:] = ahead[layer, n % block]
+                        add_product(ahead[layer, m], conv[layer, tap], past)
+            z = ahead[layer, n % block]
             if cond.shape[1]:
-                z += cond[n - first, layer]
-            add_product(z, conv[layer, (taps - 1) * channels :], mixed[:channels])
+                for i in range(2 * channels):
+                    z[i] += cond[n - first, layer, i]
+            add_product(z, conv[layer, taps - 1], h)
             _gate(z, a, exact)
-            mixed[:channels] += residual[layer]
+            for i in range(channels):
+                mixed[i] += residual[layer, i]
             add_product(mixed, mix[layer], a)
-            mixed[:channels] *= half
-        second[:] = hidden_bias
+            for i in range(channels):
+                mixed[i] *= half
+        second[: len(hidden_bias)] = hidden_bias
         add_product(second, hidden, np.maximum(mixed[channels:], x.dtype.type(0)))
         params[:] = output_bias
-        add_product(params, output_weight, np.maximum(second, x.dtype.type(0)))
+        add_product(filled, output_weight, np.maximum(second, x.dtype.type(0)))
         prediction = x.dtype.type(0)
         for tap in range(min(len(linear), n)):
             prediction += linear[tap] * x[n - 1 - tap]
@@ -213,13 +204,7 @@ class CompiledWaveNet:
                 [array(layer.cond.weight)[..., 0].T for layer in model.layers], axis=1
             )  # (C, L·2R)
         layers, skip = list(model.layers), array(model.skip.weight)[..., 0].T  # (L·R, S)
-        # (2R, R, K) -> rows tap by tap, (K·R, 2R)
-        conv = np.stack(
-            [
-                array(layer.conv.weight.permute(2, 1, 0)).reshape(-1, 2 * channels)
-                for layer in layers
-            ]
-        )
+        taps_first = [array(layer.conv.weight.permute(2, 1, 0)) for layer in layers]  # (K, R, 2R)
         mix = np.zeros((len(layers), channels, channels + skip.shape[1]), dtype)
         residual = np.zeros((len(layers), channels), dtype)
         for index, layer in enumerate(layers):
@@ -228,13 +213,13 @@ class CompiledWaveNet:
                 mix[index, :, :channels] = array(layer.residual.weight)[..., 0].T
                 residual[index] = array(layer.residual.bias)
         linear = np.zeros(0, dtype) if model.linear is None else array(model.linear)
-        matrix = lambda layer: np.ascontiguousarray(array(layer.weight)[..., 0].T)
+        matrix = lambda layer: packed(array(layer.weight)[..., 0].T)
         self.weights = (
             array(model.input_projection.weight)[:, 0],
             start,
-            conv,
-            np.stack([array(layer.conv.bias) for layer in layers]),
-            mix,
+            packed(np.stack(taps_first)),
+            packed(np.stack([array(layer.conv.bias) for layer in layers])),
+            packed(mix),
             residual,
             array(model.skip.bias),
             matrix(model.hidden),
@@ -275,8 +260,8 @@ class CompiledWaveNet:
 
     def _run(self, x, forced, noise, out, temperature) -> None:
         conv = self.weights[2]
-        rings = np.zeros((self.place[:, 1].sum(), conv.shape[2] // 2), self.dtype)
-        ahead = np.empty((len(conv), AHEAD, conv.shape[2]), self.dtype)
+        rings = np.zeros((self.place[:, 1].sum(), conv.shape[2]), self.dtype)
+        ahead = packed(np.empty((len(conv), AHEAD, conv.shape[3]), self.dtype))
         head = (*self.head, float(temperature))
         for first in range(0, len(x), CHUNK):
             n = min(CHUNK, len(x) - first)

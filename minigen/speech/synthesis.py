@@ -4,7 +4,6 @@ The digits: words -> phones with times and F0 -> network. The voice "allison", w
 your own (`voice_file`): text -> phones -> durations and F0 -> mel bands -> sound.
 """
 
-import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -269,18 +268,16 @@ def sample(
     return x[:, 0].clamp(-1, 1).numpy()
 
 
-def samples_per_second(model: str | Voice, backend: str = "naive", seconds: float = 1.0) -> float:
+def samples_per_second(model: str | Voice, backend: str = "naive") -> float:
     """How many samples a second a voice ("teacher", "student" or a loaded one) makes here, at batch 1.
 
-    The student makes `seconds` of sound three times, of which the median counts; the teacher, whose
+    The student makes a second of sound three times, of which the median counts; the teacher, whose
     time for a sample does not depend on how many there are once the receptive field is full, makes
     twice its receptive field.
     """
-    if not math.isfinite(seconds) or seconds <= 0:
-        raise ValueError(f"seconds of sound are more than 0, not {seconds}")
     net = voice.shared(model) if isinstance(model, str) else model
     is_teacher = isinstance(net, TeacherVoice)
-    n = 2 * net.wavenet.receptive_field if is_teacher else round(seconds * net.spec.rate)
+    n = 2 * net.wavenet.receptive_field if is_teacher else net.spec.rate
     plan = conditioning.plan("seven", "slt")
     cond = conditioning_for(net, [plan] * 3, net.spec.speakers[0])[..., :n]
     times = []
