@@ -1,4 +1,4 @@
-"""From phones, times and F0 to what the network is conditioned on: frame features and phase features.
+"""Chapter 9: from phones, times and F0 to what the network is conditioned on, features of frames and of phase.
 
 (`minigen.speech.prosody` makes phones, times and F0 from any text; for the ten digits, `plan` here does.)
 Frames are 10 ms. Two kinds of features leave this file:

@@ -88,6 +88,9 @@ class DistillationLoss(nn.Module):
         if perceptual:
             self.weights["perceptual"] = perceptual
             self.spectral["perceptual"] = PerceptualLoss(rate=rate)
+        # samples that a crop needs at least: the longest frame of the spectral losses that count
+        frames = [loss.min_length for name, loss in self.spectral.items() if self.weights[name]]
+        self.min_length = max([1, *frames])
         self.monitor = DivergenceMonitor()
 
     def train(self, mode: bool = True) -> Self:
@@ -96,11 +99,6 @@ class DistillationLoss(nn.Module):
         self.teacher.eval()
         self.spectral.eval()
         return self
-
-    @property
-    def min_length(self) -> int:
-        """Samples that a crop needs at least: the longest frame of the spectral losses that count."""
-        return max([1] + [m.min_length for name, m in self.spectral.items() if self.weights[name]])
 
     @property
     def bodies(self) -> list[nn.Module]:

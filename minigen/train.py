@@ -186,7 +186,7 @@ class Trainer:
         recipe: dict | None = None,
     ) -> None:
         self.config, self.batches, self.out, self.recipe = config, batches, Path(out), recipe or {}
-        self.accelerator = _accelerator()
+        self.checkpoint, self.accelerator = self.out / "checkpoint.safetensors", _accelerator()
         self.device = self.accelerator.device
         self.model, self.monitor = objective.model, getattr(objective, "monitor", None)
         if config.compile:
@@ -199,10 +199,6 @@ class Trainer:
         self.ema, self.step, self.seconds = Ema(self.model, config.decay), 0, 0.0
         no_bf16 = self.device.type == "cuda" and not torch.cuda.is_bf16_supported(False)
         self.half = config.bf16 and self.device.type in ("cpu", "cuda") and not no_bf16
-
-    @property
-    def checkpoint(self) -> Path:
-        return self.out / "checkpoint.safetensors"
 
     def run(self, resume: bool = False, until: int | None = None) -> dict[str, float]:
         """Train to `config.steps`, or stop early at `until`. -> the metrics of the last step."""

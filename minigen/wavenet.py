@@ -87,18 +87,13 @@ class Upsample(nn.Module):
         super().__init__()
         if not factors or min(factors) < 1:
             raise ValueError(f"Upsample needs factors of at least 1, not {factors}")
-        self.factors = tuple(factors)
+        self.factors, self.hop = tuple(factors), math.prod(factors)  # samples in a frame
         self.filters = nn.ParameterList() if learned else None
         for factor in factors if learned else ():
             weight = torch.ones(2 * factor + 1)  # a mean of `factor` neighbours, centred
             offset = (torch.arange(2 * factor + 1) - factor).abs()
             weight = (0.5 * (factor + 1) - offset).clamp(0, 1) * weight / factor
             self.filters.append(nn.Parameter(weight))
-
-    @property
-    def hop(self) -> int:
-        """Samples in a frame."""
-        return math.prod(self.factors)
 
     def forward(self, frames: Tensor) -> Tensor:
         """frames (B, F, N) -> (B, F, N · hop); frame n covers samples n·hop … (n + 1)·hop - 1."""

@@ -1,4 +1,4 @@
-"""The pitch of a voice, frame by frame: YIN, from scratch.
+"""Chapter 1: the pitch of a voice, frame by frame: YIN, from scratch.
 
 A voiced sound repeats itself after a period. For every lag τ, compare a window of the sound with the
 same window τ later:

@@ -1,4 +1,4 @@
-"""Chapters 4, 12, 13: normalizing flows, densities made by bending a simple one. `transform` has the contract."""
+"""Chapters 4, 12 and 13: normalizing flows, densities made by bending a simple one. `transform` has the contract."""
 
 from .autoregressive import (
     CausalFilter,

@@ -1,4 +1,4 @@
-"""Chapters 12 and 13: whole flows by name, `RealNVP`, `MAF`, `IAF`, `NSF`, `WaveformFlow`."""
+"""Chapter 12: whole flows by name, `RealNVP`, `MAF`, `IAF`, `NSF`, `WaveformFlow`."""
 
 from collections.abc import Sequence
 

@@ -171,16 +171,13 @@ class HMMSynthesizer:
 
     def __init__(self, rate: int, units: dict, lexicon: dict, spread: dict) -> None:
         self.rate, self.units, self.lexicon, self.spread = rate, units, lexicon, spread
+        self.speakers = sorted(spread)
 
     def __repr__(self) -> str:
         return (
             f"HMMSynthesizer({len(self.units)} phones in context, {len(self.lexicon)} words, "
             f"speakers {', '.join(self.speakers)}, {self.rate} Hz)"
         )
-
-    @property
-    def speakers(self) -> list[str]:
-        return sorted(self.spread)
 
     @classmethod
     def fit(cls, clips: Sequence[Utterance], n_states: int = 5, passes: int = 2) -> Self:

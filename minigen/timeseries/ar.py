@@ -83,6 +83,7 @@ class AR(Report):
         if method not in METHODS:
             raise ValueError(f"method is one of {', '.join(METHODS)}, not {method!r}")
         self.order, self.method, self.constant = whole("order", order), method, constant
+        self.n_lag_parameters, self.n_parameters = order, order + 1 + constant  # p; σ², c
         self._assign(np.zeros(order), 0.0, 0.0, 1.0)
 
     @classmethod
@@ -106,16 +107,6 @@ class AR(Report):
 
     def __repr__(self) -> str:
         return f"AR({self.order}, {self.method!r})"
-
-    @property
-    def n_lag_parameters(self) -> int:
-        """p."""
-        return self.order
-
-    @property
-    def n_parameters(self) -> int:
-        """p, σ², and c if there is one."""
-        return self.order + 1 + self.constant
 
     @property
     def roots(self) -> np.ndarray:

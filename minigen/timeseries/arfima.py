@@ -185,6 +185,8 @@ class ARFIMA(Report):
                 f"d lies in (-½, ½) or is None, not {self.fixed_d}: difference the series once, "
                 "and take d - 1"
             )
+        self.n_lag_parameters = self.p + self.q + (self.fixed_d is None)
+        self.n_parameters = self.n_lag_parameters + 2  # µ and σ², too
         self._assign(self.fixed_d or 0.0, np.zeros(self.p), np.zeros(self.q), 0.0, 1.0)
 
     @classmethod
@@ -208,16 +210,6 @@ class ARFIMA(Report):
 
     def __repr__(self) -> str:
         return f"ARFIMA({self.p},{'d' if self.fixed_d is None else self.fixed_d},{self.q})"
-
-    @property
-    def n_lag_parameters(self) -> int:
-        """p + q, and d if it is estimated."""
-        return self.p + self.q + (self.fixed_d is None)
-
-    @property
-    def n_parameters(self) -> int:
-        """p + q, µ, σ², and d if it is estimated."""
-        return self.n_lag_parameters + 2
 
     # -------- the likelihood
 

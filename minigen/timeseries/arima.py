@@ -81,6 +81,8 @@ class ARIMA(Report):
         self._counts = {"ar": p, "ma": q, "seasonal_ar": P, "seasonal_ma": Q}
         self._delta = difference_polynomial(d, D, s)
         self.has_mean = d + D == 0 if constant is None else bool(constant)
+        self.n_lag_parameters = p + q + P + Q
+        self.n_parameters = self.n_lag_parameters + 1 + self.has_mean  # σ², and µ if there is one
         self._assign({name: np.zeros(count) for name, count in self._counts.items()})
 
     @classmethod
@@ -119,16 +121,6 @@ class ARIMA(Report):
         return f"ARIMA{self.order}{seasonal}".replace(" ", "") + drift
 
     # -------- parameters
-
-    @property
-    def n_lag_parameters(self) -> int:
-        """p + q + P + Q."""
-        return sum(self._counts.values())
-
-    @property
-    def n_parameters(self) -> int:
-        """p + q + P + Q, σ², and µ if there is one."""
-        return self.n_lag_parameters + 1 + self.has_mean
 
     def _assign(self, c: dict[str, np.ndarray], mean: float = 0.0, sigma: float = 1.0) -> None:
         self.ar, self.ma = c["ar"], c["ma"]
