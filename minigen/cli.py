@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from .commands import Lexicon, Out, Seed, Temperature, one_thread, progress, voice
+from .commands.alive import alive
 from .commands.grade import grade
 from .commands.speak import pronounce, speak, voices
 
@@ -241,7 +242,8 @@ def main() -> None:
     """Entry point. An error of the user's is one line on stderr, with exit code 2; Ctrl-C is 130."""
     warnings.showwarning = lambda message, *_: typer.echo(f"minigen: {message}", err=True)
     try:
-        code = app(standalone_mode=False)
+        with alive():
+            code = app(standalone_mode=False)
     except KeyboardInterrupt as stopped:
         _fail(str(stopped) or "stopped", 130)
     except (ValueError, TypeError, OSError, FloatingPointError, ImportError, MemoryError) as error:

@@ -10,6 +10,7 @@ may have a `.fingerprint`, a tensor of numbers by which other data are recognise
 
 import math
 import os
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -224,7 +225,8 @@ class Trainer:
         main, metrics = self.accelerator.is_main_process, {}
         due = False  # a checkpoint that waits for the monitor to be calm
         writer = self._writer() if main else None
-        bar = tqdm(total=last, initial=self.step, disable=not main, mininterval=5)
+        every = 1 if sys.stderr.isatty() else 5  # seconds; a file keeps every line
+        bar = tqdm(total=last, initial=self.step, disable=not main, mininterval=every)
         self.objective.train()
         try:
             with ctrl_c_waits() as asked:

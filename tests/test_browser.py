@@ -129,6 +129,8 @@ EQUATIONS = """() => {
     if (!m.querySelector('mjx-container')) bad.push('not rendered: ' + m.textContent.slice(0, 60));
     const e = m.querySelector('mjx-merror, [data-mjx-error]');
     if (e) bad.push('error: ' + (e.getAttribute('data-mjx-error') || e.textContent).slice(0, 80));
+    const words = [...m.querySelectorAll('mtext')].map((t) => t.textContent).join(' ');
+    if (words.includes('\\\\')) bad.push('raw TeX in words: ' + words.slice(0, 60));
   }
   return {count: all.length, bad};
 }"""
@@ -185,9 +187,19 @@ OVERFLOW = """() => {
 UNREACHED = """() => [...document.querySelectorAll('pre[tabindex="-1"]')]
   .some((e) => e.scrollWidth > e.clientWidth + 1)"""
 
-WIDE = """() => [...document.querySelectorAll('main mjx-container[display="true"], main .cell_output pre')]
-  .filter((e) => e.scrollWidth > e.clientWidth + 1 && e.clientWidth)
-  .map((e) => e.scrollWidth - e.clientWidth + ' px hidden: ' + e.textContent.trim().slice(0, 60))"""
+WIDE = """() => {
+  const hidden = [...document.querySelectorAll('main mjx-container[display="true"], main pre')]
+    .filter((e) => e.scrollWidth > e.clientWidth + 1 && e.clientWidth)
+    .map((e) => e.scrollWidth - e.clientWidth + ' px hidden: ' + e.textContent.trim().slice(0, 60));
+  const lines = (e) => {
+    const s = getComputedStyle(e), high = parseFloat(s.lineHeight) || 1.2 * parseFloat(s.fontSize);
+    return (e.clientHeight - parseFloat(s.paddingTop) - parseFloat(s.paddingBottom)) / high;
+  };
+  const broken = [...document.querySelectorAll('main pre[style*="--fit"]')]
+    .filter((e) => lines(e) > e.textContent.trimEnd().split('\\n').length + 0.7)
+    .map((e) => 'a printed line breaks: ' + e.textContent.trim().slice(0, 60));
+  return [...hidden, ...broken];
+}"""
 
 DARK = """() => {
   const light = (c) => { const [r, g, b] = c.match(/[\\d.]+/g).map(Number); return r + g + b; };
@@ -321,7 +333,7 @@ KINDS = {
     "dark": "dark mode is dark",
     "axe_phone": "axe-core: nothing serious or critical, at 390 px",
     "sideways": "no sideways scrolling at 390, 768, 1024 and 1440 px",
-    "wide": "no formula and nothing printed scrolls at 1440 px",
+    "wide": "no formula, no code and nothing printed scrolls at 1440 px",
 }
 
 

@@ -22,6 +22,18 @@ PLACED = {
     for page in (ROOT / "book" / "source").glob("*.md")
     for name in re.findall(r'data-diagram="(\w+)"', page.read_text(encoding="utf-8"))
 }
+# Words that run over the edge of their box or of the picture.
+OVER_THE_EDGE = """f => {
+  const at = (e) => e.getBoundingClientRect(), bad = [], whole = at(f.querySelector('svg'));
+  for (const t of f.querySelectorAll('text'))
+    if (at(t).left < whole.left - 1 || at(t).right > whole.right + 1) bad.push(t.textContent);
+  for (const t of f.querySelectorAll('text')) for (const r of f.querySelectorAll('rect')) {
+    const [a, b] = [at(t), at(r)], [x, y] = [(a.left + a.right) / 2, (a.top + a.bottom) / 2];
+    if (x > b.left && x < b.right && y > b.top && y < b.bottom && (a.left < b.left - 1 || a.right > b.right + 1))
+      bad.push(t.textContent);
+  }
+  return bad;
+}"""
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium")
 
 
@@ -72,6 +84,7 @@ def test_every_diagram_draws_and_steps(browser, tmp_path, width, theme):
             "f => Math.min(...[...f.querySelectorAll('text')].map(t => parseFloat(getComputedStyle(t).fontSize)))"
         )
         assert size >= 11, name
+        assert figure.evaluate(OVER_THE_EDGE) == [], name
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     page.close()
     assert errors == []

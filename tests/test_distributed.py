@@ -94,7 +94,7 @@ def excitation(kind):
 
 OBJECTIVES = {  # and what its batch holds besides
     "likelihood": (likelihood, {}),
-    "gaussian": (distillation(GaussianHead(), contrastive=0.3, margin=2.0), {}),
+    "gaussian": (distillation(GaussianHead(), contrastive=0.3, margin=1e9), {}),
     "mixture": (
         distillation(DiscretizedLogisticMixture(2), contrastive=0.3, perceptual=0.1),
         {},

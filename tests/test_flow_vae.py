@@ -5,7 +5,10 @@ import torch
 from nets import scramble, seeded
 
 from minigen import vae
+from minigen.code_prior import CodePrior
 from minigen.flow_vae import FlowVAE
+from minigen.made import MADE
+from minigen.rnn import RNNLM
 
 FLOWS = ("planar", "iaf")
 
@@ -99,3 +102,21 @@ def test_a_bent_posterior_has_no_analytic_kl():
     for function in (vae.kl_per_dimension, vae.active_units):
         with pytest.raises(ValueError, match="FlowVAE"):
             function(model, x)
+
+
+MAKERS = {
+    "VAE": lambda g: vae.VAE(4, 2, (5,), generator=g),
+    "FlowVAE, planar": lambda g: FlowVAE(4, 2, "planar", 2, 3, (4,), (5,), generator=g),
+    "FlowVAE, iaf": lambda g: FlowVAE(4, 2, "iaf", 2, 3, (4,), (5,), generator=g),
+    "MADE": lambda g: MADE(5, (6,), orders=3, generator=g),
+    "RNNLM": lambda g: RNNLM(5, 6, 3, generator=g),
+    "CodePrior": lambda g: CodePrior(5, 2, 4, 3, generator=g),
+}
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_the_generator_given_decides_every_weight(name):
+    """Not the global one: the same generator makes the same model, another makes another."""
+    one, same, other = (MAKERS[name](seeded(seed)).state_dict() for seed in (0, 0, 1))
+    assert all(torch.equal(value, same[key]) for key, value in one.items())
+    assert any(not torch.equal(value, other[key]) for key, value in one.items())

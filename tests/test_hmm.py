@@ -352,10 +352,11 @@ def test_several_sequences_are_not_one():
     assert np.allclose(fitted.transition, np.eye(2), atol=1e-6)
 
 
-def test_more_starts_are_never_worse():
+def test_of_several_starts_the_best_is_kept():
     x = [model(seed=3).sample(120, seed=n)[0] for n in range(2)]
-    one, many = (GaussianHMM(4, "diag", n_init=n).fit(x) for n in (1, 5))
-    assert many.history[-1] >= one.history[-1]
+    rng = np.random.default_rng(0)
+    alone = [GaussianHMM(4, "diag", seed=rng).fit(x).history[-1] for _ in range(5)]
+    assert GaussianHMM(4, "diag", n_init=5).fit(x).history[-1] == max(alone) > min(alone) + 1e-3
 
 
 def test_words_recognise_themselves():

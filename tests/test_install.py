@@ -317,6 +317,14 @@ def test_the_packages_dependencies_are_pinned_and_have_lower_bounds_only():
         assert name[1] in lock.pins() or name[1] == "pesq", f"{bound} is not in requirements.txt"
 
 
+def test_the_oldest_versions_that_are_allowed_are_tested():
+    """They are written from pyproject.toml, and workflows run library and notebooks with them."""
+    assert (ROOT / lock.OLDEST).read_text(encoding="utf-8") == lock.oldest()
+    for workflow in ("tests.yml", "colab.yml"):
+        text = (ROOT / ".github" / "workflows" / workflow).read_text(encoding="utf-8")
+        assert str(lock.OLDEST) in text, workflow
+
+
 def test_the_book_is_built_without_the_library():
     """What `make book` installs holds no torch, and all that the book's extension imports."""
     found, missing = lock.brought_by(lock.names())

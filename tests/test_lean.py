@@ -90,6 +90,52 @@ def test_media_become_files_once_and_a_second_pass_changes_nothing(tmp_path):
     assert lean.media_to_files(text, tmp_path, "../") == text
 
 
+def figure(with_map: bool) -> bytes:
+    """Ten thin lines with soft edges on a transparent ground, and a map of many colours or none."""
+    pixels = np.zeros((120, 200, 4), np.uint8)
+    for n in range(10):
+        pixels[12 * n : 12 * n + 2] = 20 * n, 80, 200 - 20 * n, 255
+        pixels[12 * n + 2] = 20 * n, 80, 200 - 20 * n, 90
+    if with_map:
+        pixels[40:80, 50:150] = np.dstack(
+            [spectrogram_like()[40:80, 50:150, :3], np.full((40, 100), 255)]
+        )
+    return png(pixels)
+
+
+def test_only_a_map_in_colours_lies_on_white_paper_in_the_dark(tmp_path):
+    for with_map in (False, True):
+        code = base64.b64encode(figure(with_map)).decode()
+        text = lean.media_to_files(
+            f'<img alt="x" src="data:image/png;base64,{code}">', tmp_path, ""
+        )
+        assert ('class="minigen-map"' in text) == with_map
+    css = (EXT.parents[1] / "_static" / "custom.css").read_text(encoding="utf-8")
+    paper = css[css.index("img.minigen-map {") :].partition("}")[0]
+    assert "background: #fff" in paper and "filter: none" in paper
+
+
+def test_a_figure_of_few_dots_is_shown_no_smaller(tmp_path):
+    stream = io.BytesIO()
+    Image.fromarray(spectrogram_like()).save(stream, "PNG", dpi=(50, 50))  # 4 inches
+    code = base64.b64encode(stream.getvalue()).decode()
+    text = lean.media_to_files(f'<img alt="x" src="data:image/png;base64,{code}">', tmp_path, "")
+    assert 'width="330" height="198" style="--phone:330px"' in text
+
+
+@pytest.mark.parametrize(
+    ("longest", "said"), [(84, None), (85, "0.99"), (107, "0.79"), (108, None)]
+)
+def test_printed_lines_a_little_too_long_are_smaller(longest, said):
+    page = (
+        '<div class="output stream highlight-myst-ansi notranslate"><div class="highlight"><pre>'
+        f'<span class="x">short</span>\n{"&lt;" * longest}\n</pre></div></div>'
+    )
+    once = lean.fit_printed(page)
+    assert once == (page if said is None else page.replace("<pre>", f'<pre style="--fit:{said}">'))
+    assert lean.fit_printed(once) == once
+
+
 def test_joined_styles_keep_their_addresses(tmp_path):
     static = tmp_path / "_static"
     (static / "styles").mkdir(parents=True)
@@ -108,6 +154,31 @@ def test_joined_styles_keep_their_addresses(tmp_path):
         and "@import" not in css
     )
     assert "fa-used" in css and "fa-other" not in css
+
+
+def test_rules_for_classes_that_nobody_has_are_left_out(tmp_path):
+    rules = (
+        "@font-face{font-family:x;src:url(x.woff)}.a,.gone .a{color:red}:root{--b:1}/* .a{} */"
+        "@media print{.gone{color:red}.a:not(.gone){color:blue}}@media screen{.gone{b:c}}"
+        '@keyframes k{from{top:0}to{top:1px}}.later-7{top:0}.a:before{content:"}{"}.sd-1\\:x{top:1px}'
+    )
+    assert lean.used_rules(rules, {"a", "later-"}) == (
+        "@font-face{font-family:x;src:url(x.woff)}.a{color:red}:root{--b:1}"
+        "@media print{.a:not(.gone){color:blue}}"
+        '@keyframes k{from{top:0}to{top:1px}}.later-7{top:0}.a:before{content:"}{"}.sd-1\\:x{top:1px}'
+    )
+    (tmp_path / "_static" / "scripts").mkdir(parents=True)
+    (tmp_path / "_static" / "scripts" / "theme.js").write_text("e.classList.add('made-by-script')")
+    words = lean.words_of(tmp_path, ['<p class="in-page">'])
+    assert {"made-by-script", "in-page"} <= words
+
+
+def test_a_formula_and_its_comma_stay_together():
+    formula = r'<span class="math notranslate nohighlight">\(x_t\)</span>'
+    once = lean.keep_together(f"of {formula}, and ({formula}). {formula} alone")
+    whole = '<span class="minigen-whole">'
+    assert once == f"of {whole}{formula},</span> and {whole}({formula}).</span> {formula} alone"
+    assert lean.keep_together(once) == once
 
 
 def test_a_sheet_of_one_page_stays_apart_and_an_earlier_page_is_renewed():

@@ -98,3 +98,24 @@ def test_importance_estimate_is_within_its_own_error():
     z = (estimate.log_prob - model.exact_log_prob(x)) / estimate.standard_error
     assert 0.6 < z.square().mean().sqrt() < 1.4
     assert (estimate.effective_samples > 1).all() and (estimate.effective_samples <= 2000).all()
+
+
+def test_no_other_diagonal_posterior_is_nearer_to_the_true_one():
+    """With correlated latents, whose variances are not those that the best factorised q has."""
+    weight = torch.randn(6, 3, generator=torch.Generator().manual_seed(0)).double()
+    weight[:, 1] += weight[:, 0]
+    model = LinearGaussianVAE(weight, log_scale=-0.5).fit_posterior()
+    x = torch.randn(4, 6, generator=torch.Generator().manual_seed(1)).double()
+    precision = torch.eye(3).double() + math.e * weight.T @ weight
+    true = torch.distributions.MultivariateNormal(
+        math.e * torch.linalg.solve(precision, weight.T @ x.T).T, precision_matrix=precision
+    )
+    mean, log_scale = (v.detach() for v in model.encode(x))
+
+    def kl(change: torch.Tensor) -> float:
+        scale = torch.diag_embed((log_scale + change).exp())
+        q = torch.distributions.MultivariateNormal(mean, scale_tril=scale)
+        return torch.distributions.kl_divergence(q, true).mean().item()
+
+    steps = 0.02 * torch.eye(3).double()
+    assert kl(0 * steps[0]) < min(kl(sign * step) for step in steps for sign in (-1, 1))

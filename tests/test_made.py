@@ -425,3 +425,9 @@ def test_a_minute_of_digits_is_enough_for_the_bar():
 def test_pixels_may_be_of_any_whole_type(dtype):
     made, x = make("bernoulli", dim=4), every(4)
     assert torch.equal(made.log_prob(x.to(dtype)), made.log_prob(x.double()))
+
+
+def test_dropout_is_for_training_only():
+    made, x = MADE(6, (64,), dropout=0.5, generator=seeded()), torch.ones(3, 6)
+    assert not torch.equal(made.train().log_prob(x), made.log_prob(x))
+    assert torch.equal(made.eval().log_prob(x), made.log_prob(x))

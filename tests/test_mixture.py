@@ -214,10 +214,11 @@ def test_bic_finds_the_number_of_clusters():
     assert np.argmin(scores) == 2
 
 
-def test_more_starts_are_never_worse():
+def test_of_several_starts_the_best_is_kept():
     x = clusters(200)
-    one, many = (GaussianMixture(6, "diag", n_init=n).fit(x) for n in (1, 8))
-    assert many.history[-1] >= one.history[-1]
+    rng = np.random.default_rng(0)
+    alone = [GaussianMixture(6, "diag", seed=rng).fit(x).history[-1] for _ in range(5)]
+    assert GaussianMixture(6, "diag", n_init=5).fit(x).history[-1] == max(alone) > min(alone) + 1e-3
 
 
 @pytest.mark.parametrize("kind", ["full", "tied", "diag"])

@@ -64,7 +64,8 @@ def test_style_forgives_a_shift_and_features_do_not():
     late = x.roll(800, -1)  # 0.1 s
     feature, style = PerceptualLoss(style=0.0), PerceptualLoss(feature=0.0)
     assert style(late, x) < 0.1 * feature(late, x)
-    assert torch.allclose(PerceptualLoss()(late, x), feature(late, x) + style(late, x))
+    whole = PerceptualLoss(feature=0.3, style=2.0)(late, x)
+    assert torch.allclose(whole, 0.3 * feature(late, x) + 2 * style(late, x))
     h = torch.randn(2, 3, 40, generator=torch.Generator().manual_seed(0))
     want = torch.from_numpy(np.einsum("bcn,bdn->bcd", h.numpy(), h.numpy()) / 40)
     assert torch.allclose(gram(h), want, atol=1e-6)

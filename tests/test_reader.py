@@ -107,6 +107,28 @@ def test_clips_stand_on_one_time_axis(page):
     assert page.errors == []
 
 
+def test_a_row_of_words_is_not_compared_with_one(browser, tmp_path):
+    lengths = {"one": 0.6, "all": 4.6, "two": 0.6, "both": 4.0}
+    for name, seconds in lengths.items():
+        sf.write(tmp_path / f"{name}.wav", np.zeros(round(8000 * seconds)), 8000)
+    figures = "".join(
+        f'<figure class="minigen-audio"><figcaption><strong>{name}</strong></figcaption>'
+        f'<audio controls data-seconds="{seconds:.2f}" data-rms="0.1" src="{name}.wav"></audio></figure>'
+        for name, seconds in lengths.items()
+    )
+    (tmp_path / "page.html").write_text(
+        f'<!doctype html><meta charset=utf-8><section>{figures}</section><script src="{SCRIPT.as_uri()}"></script>'
+    )
+    page = browser.new_page()
+    page.goto((tmp_path / "page.html").as_uri())
+    bars = page.locator(".minigen-compare").all()
+    assert [bar.locator("button").all_inner_texts() for bar in bars] == [
+        ["1 · one (0.60 s)", "2 · two (0.60 s)"],
+        ["1 · all (4.60 s)", "2 · both (4.00 s)"],
+    ]
+    page.close()
+
+
 INDEX = """<!doctype html><meta charset=utf-8><nav class="bd-sidebar-primary">
 <a href="01_sound.html">1. Sound</a><a href="02_gaussian.html">2. The Gaussian</a></nav>
 <article class="bd-article"><h1>A book</h1><p style="height:3000px">text</p><p>end</p></article>

@@ -15,7 +15,8 @@ from test_browser import ROOT, pages_of_book, site
 __all__ = ["site"]  # the fixture is used by pytest
 
 KB = 1000
-BEFORE_ANYTHING = 480 * KB  # fetched at once: 2.3 s at 1.6 Mbit/s, formulas before half of it
+BEFORE_ANYTHING = 440 * KB  # fetched at once: 2.2 s at 1.6 Mbit/s, formulas before half of it
+STYLE = 40 * KB  # the style sheet, which holds the first line of text back
 WHOLE = 800 * KB  # with every picture, before anything is played
 FONTS = ("Main-Regular", "Math-Italic", "AMS-Regular", "Size1-Regular", "Size2-Regular")
 
@@ -53,6 +54,10 @@ def test_no_page_is_heavy(pages, site):
         if first_bytes > BEFORE_ANYTHING or whole > WHOLE:
             too_heavy[name] = (first_bytes, whole)
     assert not too_heavy
+
+
+def test_the_style_sheet_holds_what_the_pages_use(site):
+    assert sent(site / "_static" / "book.css") <= STYLE
 
 
 def test_media_are_files_that_wait(pages):
@@ -136,7 +141,11 @@ def test_text_in_figures_is_large_enough_on_a_phone(pages):
         assert all(size >= 10 for size in sizes), (source.name, sizes)
     css = (ROOT / "book" / "_static" / "custom.css").read_text(encoding="utf-8")
     assert "width: max(100%, var(--phone, 660px))" in css
-    assert "width: 400px" in css  # a clip's picture, 5 inches
+    assert 'img[width="400"] {\n    width: 400px' in css  # a clip's picture, 5 inches
+    for name, page in pages.items():
+        clips = re.findall(r"<img\b[^>]*data-axis=[^>]*>", page.read_text(encoding="utf-8"))
+        assert all('width="400"' in tag for tag in clips), name
+    assert ".minigen-scroll > img {\n    width: 660px;" in css  # the first page's, drawn for 720
 
 
 def test_no_table_has_an_empty_header(pages):

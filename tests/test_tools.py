@@ -14,6 +14,7 @@ import lock
 import nbformat
 import notebooks
 import plain
+import planted
 import pytest
 
 import conftest
@@ -220,6 +221,29 @@ def test_printed_numbers(stored, printed, same):
     """Floats by value, everything else by letter."""
     assert (conftest.Printed(stored) == conftest.Printed(printed)) is same
     assert (conftest.Printed(stored) != conftest.Printed(printed)) is not same
+
+
+@pytest.mark.parametrize(
+    "stored, printed, same",
+    [
+        ("21 codes used; phones 45 %", "22 codes used; phones 47 %", True),
+        ("its spectra by 0.29 of theirs", "its spectra by 0.27 of theirs", True),
+        ("+0.000 from the entropy", "+0.001 from the entropy", True),
+        ("21 codes used", "16 codes used", False),
+        ("error 0.017", "error 0.075", False),
+        ("KL 0.0000 nats", "KL 0.0005 nats", False),
+        ("-0.9", "0.9", False),
+        ("phones 45 %", "phones 45 dB", False),
+        ("1.5 2.5", "1.5", False),
+        ("1.5", "nan", False),
+        ("x_1 of F0", "x_2 of F0", False),
+        ("(one of 6)", "(one of 60)", False),
+    ],
+)
+def test_figures_of_a_network_that_is_trained_here(stored, printed, same):
+    """Within the spread of one seed to the next; the text by letter."""
+    kind = conftest.OfATrainedNetwork
+    assert (kind(stored) == kind(printed)) is same is (kind(printed) == kind(stored))
 
 
 # ---------------------------------------------------------------- writing notebooks
@@ -553,3 +577,22 @@ def test_doctests_of_the_tools():
     for module in (address, lock, notebooks, plain, conftest):
         result = doctest.testmod(module)
         assert result.attempted > 0 and result.failed == 0, module.__name__
+
+
+def test_every_planted_defect_still_fits_its_file_and_compiles():
+    """The table of tests/planted.toml cannot rot: what it replaces stands once, and its tests are there."""
+    found = planted.defects()
+    assert len(found) >= 100 and len({defect[1:4] for defect in found}) == len(found)
+    for defect in found:
+        compile(defect.text(), defect.file, "exec")
+        assert defect.old != defect.new
+        assert all((ROOT / "tests" / name).is_file() for name in defect.tests.split()), defect.name
+
+
+def test_defects_are_chosen_by_list_number_or_file():
+    found = planted.defects()
+    names = lambda *words: [defect.name for defect in planted.chosen(found, list(words))]
+    assert names() == [defect.name for defect in found]
+    assert names("first:2", "second:11") == ["first:2", "second:11"] and names("nothing") == []
+    assert names("second") == [f"second:{n}" for n in range(len(names("second")))]
+    assert {defect.file for defect in planted.chosen(found, ["vq.py"])} == {"vq.py"}

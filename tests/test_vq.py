@@ -238,9 +238,23 @@ def test_codes_that_start_far_away_are_dead_without_restarts_and_live_with_them(
     assert started.used == 32 and started.perplexity > 20
 
 
-def test_restarts_repeat():
-    one, two = (train_toy(restart=True, start="far")[0] for _ in range(2))
-    assert torch.equal(one.codebook, two.codebook)
+def test_a_restarted_code_is_as_if_it_had_been_used_and_chance_is_of_seed_and_step():
+    """It stands on a vector of the batch, with the count of an average code and a sum to match."""
+    z, books = noise(64, 2, 16, seed=5), []
+    for seed, step in ((0, 0), (0, 0), (1, 0), (0, 1)):
+        layer = quantizer(32, 2, seed=seed, decay=0.0)
+        layer.codebook.copy_(100 + noise(32, 2))
+        layer.updates.fill_(step)
+        used = layer(z).codes.unique()
+        restarted = torch.ones(32, dtype=torch.bool).index_fill(0, used, False)
+        assert restarted.sum() > 20
+        at = layer.codebook[restarted]
+        assert torch.cdist(at, z.movedim(1, -1).reshape(-1, 2)).min(1).values.max() < 1e-6
+        assert torch.allclose(layer.counts[restarted], layer.counts[restarted][0])
+        assert torch.allclose(layer.sums[restarted], layer.counts[restarted, None] * at)
+        books.append(layer.codebook)
+    assert torch.equal(books[0], books[1])
+    assert not torch.equal(books[0], books[2]) and not torch.equal(books[0], books[3])
 
 
 # ---------------------------------------------------------------- usage

@@ -6,9 +6,9 @@ import torch
 from minigen.distributions import Categorical, DiscretizedLogisticMixture, GaussianHead
 from minigen.wavenet import WaveNet
 
-HEADS = [
-    pytest.param(GaussianHead(min_log_scale=-9.0), id="gaussian"),
-    pytest.param(DiscretizedLogisticMixture(3), id="mixture"),
+HEADS = [  # with floors that some log-scales lie under
+    pytest.param(GaussianHead(min_log_scale=0.02), id="gaussian"),
+    pytest.param(DiscretizedLogisticMixture(3, min_log_scale=0.02), id="mixture"),
     pytest.param(Categorical(32), id="mu-law"),
     pytest.param(Categorical(32, mu_law=False), id="even-levels"),
 ]

@@ -1,7 +1,8 @@
 """Pin what the named requirements bring: the last part of requirements.txt is written here.
 
-python tools/lock.py            resolve the parts above the line anew, rewrite the part below it
-python tools/lock.py --check    hold what is installed in this environment to the pins
+python tools/lock.py             resolve the parts above the line anew, rewrite the part below it
+python tools/lock.py --check     hold what is installed in this environment to the pins
+python tools/lock.py --oldest    write .github/oldest.txt from the lower bounds in pyproject.toml
 """
 
 from __future__ import annotations
@@ -11,14 +12,26 @@ import re
 import subprocess
 import sys
 import tempfile
+import tomllib
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 from packaging.requirements import Requirement
 
-__all__ = ["brought_by", "check", "names", "pins", "write"]
+__all__ = ["brought_by", "check", "names", "oldest", "pins", "write"]
 
 ROOT = Path(__file__).resolve().parent.parent
+OLDEST = Path(".github", "oldest.txt")
+# The first versions with wheels for a Python, where those are later than what pyproject.toml allows.
+FIRST_FOR = {
+    "3.13": {
+        "numba": "0.61",
+        "numpy": "2.1",
+        "scikit-learn": "1.6",
+        "scipy": "1.14",
+        "torch": "2.6",
+    }
+}
 LINE = "# what those bring: written by `make lock`, not by hand"
 
 
@@ -105,11 +118,29 @@ def write(root: Path = ROOT) -> None:
     path.write_text(f"{head}{LINE}\n" + "\n".join(tail) + "\n", encoding="utf-8")
 
 
+def oldest(root: Path = ROOT) -> str:
+    """The oldest version of each package that the library requires, as constraints for pip."""
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    lines = ["# The oldest versions that pyproject.toml allows: written by tools/lock.py --oldest"]
+    for wanted in map(Requirement, project["dependencies"]):
+        (bound,) = [one.version for one in wanted.specifier if one.operator == ">="]
+        name = normal(wanted.name)
+        later = {python: found[name] for python, found in FIRST_FOR.items() if name in found}
+        for python, version in later.items():
+            lines.append(f'{name}=={version}.*; python_version >= "{python}"')
+        mark = f'; python_version < "{min(later)}"' if later else ""
+        lines.append(f"{name}=={bound}.*{mark}")
+    return "\n".join(lines) + "\n"
+
+
 def main(arguments: list[str]) -> int:
     """Write the lock, or check this environment against it."""
-    if arguments not in ([], ["--check"]):
+    if arguments not in ([], ["--check"], ["--oldest"]):
         print(__doc__, file=sys.stderr)
         return 2
+    if arguments == ["--oldest"]:
+        (ROOT / OLDEST).write_text(oldest(), encoding="utf-8")
+        return 0
     if not arguments:
         write()
         return 0

@@ -4,7 +4,10 @@ A notebook carries its pictures and sounds inside it. In the site each becomes a
 named by its content, which a browser fetches when the reader comes near it or presses play.
 
 - Pictures get a palette of 256 colours where that halves them, and their size in pixels.
-- All style sheets become one file. The icons' fonts keep the icons that the pages show.
+- What a cell printed in lines a little too long stands in smaller type, and no line begins with the
+  comma that follows a formula.
+- All style sheets become one file, with the rules for classes that occur. The icons' fonts keep the
+  icons that the pages show.
 - The theme's script that draws the same icons again goes, and so do the search's on other pages.
 - Scripts no longer hold the page up. MathJax is put together from its parts: formulas first
   (book/_static/math.js), its menu only for a reader who asks for it.
@@ -14,11 +17,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import html
 import io
 import logging
 import os
 import re
 import wave
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +42,8 @@ STRONGER = {
     (0x56, 0xB4, 0xE9): (0x2E, 0x91, 0xCB),
 }
 PHONE = 82.5  # pixels for an inch of a figure on a phone: text of 10 pt is then 11.5 px high
+COLUMNS, COLUMNS_SMALL = 84, 107  # characters a line on the page; in type of 11 px
+LINE_COLOURS, MAP_SHARE = 12, 0.05  # what other colours cover of a figure of lines: 0.2 % at most
 CLIP_PICTURE = (400, 176)  # what minigen.notebook.listen draws
 FEWER_COLOURS_IF = 0.6  # of the bytes, or less
 
@@ -110,6 +117,17 @@ def small_png(png: bytes) -> bytes:
     return min(whole.getvalue(), small.getvalue(), key=len)
 
 
+def is_painted(image: Image.Image) -> bool:
+    """Whether a figure holds a map of many colours, which the dark theme's light would falsify.
+
+    Lines and text are of few colours where they cover the ground; their edges let it through.
+    """
+    pixels = np.asarray(image.convert("RGBA"))
+    covered = pixels[pixels[..., 3] == 255].view(np.uint32)
+    counts = np.sort(np.unique(covered, return_counts=True)[1])
+    return counts[:-LINE_COLOURS].sum() > MAP_SHARE * image.width * image.height
+
+
 def axis(image: Image.Image) -> str:
     """Where a spectrogram begins and ends, from 0 to 1 of the picture's width, for a playhead."""
     if image.mode != "RGBA" or image.size != CLIP_PICTURE:
@@ -156,8 +174,13 @@ def media_to_files(text: str, site: Path, to_root: str) -> str:
         if kind == "image/png":
             image = Image.open(io.BytesIO(content))
             inches = image.width / image.info.get("dpi", (110, 110))[0]
-            size = f'width="{image.width}" height="{image.height}" style="--phone:{PHONE * inches:.0f}px"'
-            return f'{source} {size}{axis(image)} loading="lazy"{rest}'
+            least = PHONE * inches  # of a figure saved in fewer dots, the text is no smaller
+            clip = image.size == CLIP_PICTURE  # whose size the style sheet knows
+            wider = 1 if clip else max(1, least / image.width)
+            width, height = (round(side * wider) for side in image.size)
+            size = f'width="{width}" height="{height}" style="--phone:{least:.0f}px"'
+            kind = ' class="minigen-map"' if not clip and is_painted(image) else ""
+            return f'{source} {size}{axis(image)} loading="lazy"{kind}{rest}'
         samples, rate = samples_of(content)
         seconds = len(samples) / rate
         level = np.sqrt(np.mean(samples**2)) if samples.size else 0.0
@@ -165,6 +188,52 @@ def media_to_files(text: str, site: Path, to_root: str) -> str:
         return f"{source} {known}{rest}"
 
     return DATA.sub(as_file, text).replace(' preload="metadata"', ' preload="none"')
+
+
+PRINTED = re.compile(
+    r'(<div class="output [^>]*>\s*<div class="highlight"><pre)(>.*?</pre>)', re.DOTALL
+)
+
+
+def fit_printed(text: str) -> str:
+    """Let a printed table of up to 107 characters a line stand in smaller type rather than wrap.
+
+    >>> row = '<div class="output stream"><div class="highlight"><pre>{}</pre></div></div>'
+    >>> fit_printed(row.format("a" * 84)) == row.format("a" * 84)
+    True
+    >>> "--fit:0.84" in fit_printed(row.format("a" * 100))
+    True
+    """
+
+    def fitted(match: re.Match[str]) -> str:
+        lines = html.unescape(re.sub(r"<[^>]*>", "", match[2][1:])).split("\n")
+        longest = max(map(len, lines))
+        fits = not COLUMNS < longest <= COLUMNS_SMALL
+        return match[0] if fits else f'{match[1]} style="--fit:{COLUMNS / longest:.2f}"{match[2]}'
+
+    return PRINTED.sub(fitted, text)
+
+
+FORMULA = re.compile(
+    r'(?<!<span class="minigen-whole">)(?<!<span class="minigen-whole">[(“])([(“]?)'
+    r'(<span class="math [^>]*>\\\([^<]*\\\)</span>)([,.;:!?)”’]*)'
+)
+
+
+def keep_together(text: str) -> str:
+    r"""Let no line break come between a formula and the comma after it, or the bracket before it.
+
+    >>> keep_together(r'<span class="math x">\(a\)</span>, b')
+    '<span class="minigen-whole"><span class="math x">\\(a\\)</span>,</span> b'
+    >>> keep_together(keep_together(r'<span class="math x">\(a\)</span>, b')).count("whole")
+    1
+    """
+
+    def whole(match: re.Match[str]) -> str:
+        alone = not match[1] and not match[3]
+        return match[0] if alone else f'<span class="minigen-whole">{match[0]}</span>'
+
+    return FORMULA.sub(whole, text)
 
 
 def style_sheet(site: Path, name: str) -> str:
@@ -189,14 +258,75 @@ def style_sheet(site: Path, name: str) -> str:
     )
 
 
-def one_style_sheet(site: Path, names: list[str], icons: set[str]) -> str:
-    """Write _static/book.css: the style sheets named, one after the other.
+def one_style_sheet(site: Path, names: list[str], words: set[str]) -> str:
+    """Write _static/book.css: the style sheets named, one after the other, as far as `words` need them.
 
     Returns the address by which pages name it; it changes with the content.
     """
-    css = keep_icons(site, "\n".join(style_sheet(site, name) for name in names), icons)
+    css = "\n".join(style_sheet(site, name) for name in names)
+    css = used_rules(keep_icons(site, css, words), words)
     (site / "_static" / "book.css").write_text(css, encoding="utf-8")
     return f"book.css?v={hashlib.sha256(css.encode()).hexdigest()[:8]}"
+
+
+WORD = re.compile(r"[A-Za-z_][\w-]*")
+CLASS = re.compile(r"\.(-?[A-Za-z_][\w-]*)")
+STRING_OR_BLOCK = re.compile(r""""(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|\([^()]*\)|[{};]""")
+NESTED = ("@media", "@supports", "@layer", "@container")
+
+
+def words_of(site: Path, pages: Iterable[str]) -> set[str]:
+    """Every word in the pages and in the scripts beside them: no other class can occur."""
+    scripts = [*(site / "_static").glob("*.js"), *(site / "_static" / "scripts").glob("*.js")]
+    texts = (path.read_text(encoding="utf-8") for path in scripts if not path.match(UNUSED[0]))
+    return {word for text in (*pages, *texts) for word in WORD.findall(text)}
+
+
+def used_rules(css: str, words: set[str]) -> str:
+    """The rules whose classes are all among the words, or begin with one that ends in a hyphen.
+
+    >>> used_rules(".a, .b .c{x:y} @media print{.b:not(.d){x:y} .d{x:y}} i{x:'}'}", {"a", "b"})
+    ".a{x:y}@media print{.b:not(.d){x:y}}i{x:'}'}"
+    >>> used_rules(".kind-text{x:y} .kin{x:y}", {"kind-"})
+    '.kind-text{x:y}'
+    """
+    begun = tuple(word for word in words if len(word) > 2 and word.endswith("-"))
+
+    def occurs(selector: str) -> bool:
+        bare = re.sub(r"\([^()]*\)", "", re.sub(r"\([^()]*\)", "", selector))
+        return "\\" in bare or all(
+            name in words or name.startswith(begun) for name in CLASS.findall(bare)
+        )
+
+    def kept(text: str) -> str:
+        out, start, depth, opened = [], 0, 0, 0
+        for match in STRING_OR_BLOCK.finditer(text):
+            if match[0] == ";" and depth == 0:
+                out.append(text[start : match.end()].strip())
+                start = match.end()
+            elif match[0] == "{":
+                depth += 1
+                opened = match.start() if depth == 1 else opened
+            elif match[0] == "}":
+                depth -= 1
+                if depth:
+                    continue
+                before, inside = text[start:opened].strip(), text[opened + 1 : match.start()]
+                start = match.end()
+                if before.startswith(NESTED):
+                    inside = kept(inside)
+                elif not before.startswith("@"):
+                    before = ",".join(s.strip() for s in split_list(before) if occurs(s))
+                if before and inside.strip():
+                    out.append(f"{before}{{{inside}}}")
+        return "".join(out)
+
+    return kept(re.sub(r"/\*.*?\*/", "", css, flags=re.DOTALL))
+
+
+def split_list(selectors: str) -> list[str]:
+    """The selectors of a list; a comma inside brackets does not divide it."""
+    return re.split(r",(?![^(\[]*[)\]])", selectors)
 
 
 ICON_RULE = re.compile(r'((?:\.fa-[\w-]+:{1,2}before,?)+)\{content:"\\([0-9a-f]+)"\}')
@@ -301,14 +431,13 @@ def lighten(site: Path) -> None:
         for page in site.rglob("*.html")
         if "_static" not in page.parts
     }
-    icons = {name for text in pages.values() for name in re.findall(r"\bfa-[\w-]+", text)}
     one_mathjax(site)
     for page, text in pages.items():
         to_root = "../" * (len(page.relative_to(site).parts) - 1)
-        text = media_to_files(text, site, to_root)
+        text = keep_together(fit_printed(media_to_files(text, site, to_root)))
         pages[page] = scripts_in_order(text, site, searches=page.name == "search.html")
     common = common_sheets([STYLE.findall(text) for text in pages.values()])
-    sheet = one_style_sheet(site, common, icons) if common else ""
+    sheet = one_style_sheet(site, common, words_of(site, pages.values())) if common else ""
     for page, text in pages.items():
         pages[page] = link_one(text, sheet, common)
     for page, text in pages.items():

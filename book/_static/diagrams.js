@@ -225,15 +225,15 @@
       p.arrow(c + w / 2, 122, c + w / 2, 66, f(3));
       p.labelled(b, 22, W - b - 10, 44, "KL:  q(x[t] | z) against p(x[t] | x)", f(3));
       p.curve([[a + w / 2, 122], [a + w / 2, 44], [b, 44]], f(3));
-      p.arrow(b + w / 2, 172, b + w / 2, 226, f(3));
-      p.labelled(b, 226, W - b - 10, 40, "spectra of x against a recording's", f(3));
+      p.arrow(b + w / 2, 172, b + w / 2, 222, f(3));
+      p.labelled(b, 222, W - b - 10, 48, "spectra of x against\na recording's", f(3));
       if (step >= 4) {
         p.arrow(b, 54, a + w / 2 + 12, 54, g(4));
         p.arrow(a + w / 2 + 12, 56, a + w / 2 + 12, 120, g(4));
         p.arrow(c + w / 2 + 10, 68, c + w / 2 + 10, 120, g(5));
         p.arrow(c, 158, b + w, 158, g(5));
         p.arrow(b, 158, a + w, 158, g(5));
-        p.arrow(b + w / 2 + 12, 224, b + w / 2 + 12, 174, g(6));
+        p.arrow(b + w / 2 + 12, 220, b + w / 2 + 12, 174, g(6));
       }
       return ["White noise, all of it at once.",
         "The student turns it into sound in one pass, and says for every sample which mean and scale it had, given the noise before.",
@@ -323,7 +323,7 @@
     draw(p, W, { bend, tilt }) {
       const f = (x) => 0.8 * x + bend * Math.tanh(1.5 * (x - tilt));
       const slope = (x) => 0.8 + (1.5 * bend) / Math.cosh(1.5 * (x - tilt)) ** 2;
-      const [x0, y0, w, h] = [95, 14, W - 115, 170];
+      const [x0, y0, w, h] = [95, 24, W - 115, 160];
       const [X, Y] = [(v) => x0 + ((v + 3) * w) / 6, (v) => y0 + ((4 - v) * h) / 8];
       const grid = range(241).map((i) => -3 + i / 40);
       p.curve(grid.map((v) => [X(v), Y(f(v))]).filter(([, y]) => y >= y0 && y <= y0 + h), "c1");
@@ -378,8 +378,9 @@
     buttons: { Hear: ({ rho, hertz }) => { const bell = ring(rho, hertz, 8000); const top = Math.max(...bell.map(Math.abs)); play(bell.map((v) => (0.4 * v) / top), 8000); } },
     height: () => 230,
     draw(p, W, { rho, hertz }) {
-      const r = 85;
-      const [cx, cy] = [110, 115];
+      const r = Math.min(85, W / 6);
+      const [cx, cy] = [r + 20, 115];
+      const left = 2 * r + 50;
       p.curve(range(65).map((i) => [cx + r * Math.cos((i * Math.PI) / 32), cy + r * Math.sin((i * Math.PI) / 32)]), "faint2");
       p.line(cx - r - 12, cy, cx + r + 12, cy, "faint");
       p.line(cx, cy - r - 12, cx, cy + r + 12, "faint");
@@ -387,8 +388,8 @@
       [1, -1].forEach((s) => p.dot(cx + r * rho * Math.cos(w), cy - s * r * rho * Math.sin(w), 6, rho < 1 ? "c1" : "c2"));
       const bell = ring(rho, hertz, 400);
       const top = Math.max(1e-9, ...bell.map(Math.abs));
-      p.curve(bell.map((v, t) => [230 + (t * (W - 245)) / 400, cy - (80 * v) / top]), rho < 1 ? "c1" : "c2");
-      p.text((W + 230) / 2, 222, "50 ms after one strike", "small");
+      p.curve(bell.map((v, t) => [left + (t * (W - left - 15)) / 400, cy - (80 * v) / top]), rho < 1 ? "c1" : "c2");
+      p.text((W + left) / 2, 222, "50 ms after one strike", "small");
       return rho < 1 ? `Each step multiplies by ${fixed(rho, 3)}: half of the sound is gone after ${Math.round((1000 * Math.log(0.5)) / Math.log(rho) / 8000)} ms.`
         : "On or outside the circle nothing fades: not stable.";
     },
@@ -639,7 +640,7 @@
     inputs: { epsilon: { label: "Noise ε", min: -2, max: 2, step: 0.1, value: 0.8 } },
     height: () => 220,
     draw(p, W, { step, epsilon }) {
-      const w = Math.min(90, W / 5.5);
+      const w = Math.min(90, W / 6.5);
       const X = (i) => 8 + (i * (W - 16 - w)) / 4;
       const on = (k) => (step >= k ? "c1" : "faint");
       [["x", 0], ["encoder", 1], ["z", 2], ["decoder", 3], ["p(x | z)", 4]].forEach(([s, i]) => p.labelled(X(i), 40, w, 36, s, on(i === 0 ? 0 : i)));

@@ -135,6 +135,16 @@
     for (const element of [bar, ...group.map((c) => c.figure)]) element.addEventListener("keydown", keys);
   }
 
+  // A word beside a long row of them would be a dot on their time axis: clips of about one length are compared.
+  function alike(group) {
+    const parts = [];
+    for (const c of group) {
+      const part = parts.find((p) => p.every((o) => Math.max(o.length, c.length) <= 3 * Math.min(o.length, c.length)));
+      if (part) part.push(c); else parts.push([c]);
+    }
+    return parts;
+  }
+
   function sections() {
     const groups = new Map();
     for (const figure of document.querySelectorAll("figure.minigen-audio")) {
@@ -142,7 +152,7 @@
       const section = figure.closest("section");
       groups.set(section, [...(groups.get(section) || []), clip(figure)]);
     }
-    for (const group of groups.values()) {
+    for (const group of [...groups.values()].flatMap(alike)) {
       for (let k = 0; group.length > 1 && k < group.length; k += 9) {
         const part = group.slice(k, k + 9);
         if (part.length > 1) compare(part);

@@ -64,7 +64,7 @@ def log_likelihood(function: Callable) -> None:
     rng = np.random.default_rng(0)
     others = [
         (rng.normal(0, 2, n), rng.normal(0, 0.4, p), s)
-        for n, p, s in ((9, 1, 1.5), (5, 4, 0.1), (30, 2, 40.0), (12, 5, 1.0))
+        for n, p, s in ((9, 1, 1.5), (5, 4, 0.1), (300, 2, 40.0), (12, 5, 1.0))
     ]
     agree(
         function,

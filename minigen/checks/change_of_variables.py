@@ -48,6 +48,10 @@ def falling_map(log_density: Callable) -> None:
             (log_z, "log|f'(x)| is missing: this is the density of z, at z = f(x)"),
             (log_z + slope, "log|f'(x)| has the wrong sign: f goes from x to z"),
             (log_z - np.log(x), "the ½ of f(x) = -½ log x is missing in f'(x)"),
+            (
+                log_z + (1 - np.log(10) ** -2) * np.log(x) ** 2 / 8 - slope,
+                "z with a logarithm to base 10: np.log is the natural one",
+            ),
             (np.exp(log_z - slope), "this is the density; return its logarithm"),
         ],
     )
@@ -142,7 +146,7 @@ def same_histogram(quantile: Callable) -> None:
 DETERMINANTS = tuple(
     f"{module}.{name}"
     for module in ("torch", "torch.Tensor", "torch.linalg", "numpy.linalg", "scipy.linalg")
-    for name in ("det", "slogdet", "logdet")
+    for name in ("det", "slogdet", "logdet", "lu", "lu_factor", "qr", "eigvals", "svdvals")
 )
 
 

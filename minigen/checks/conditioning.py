@@ -9,7 +9,7 @@ import torch
 
 from .. import conditioning, wavenet
 from ..audio.pitch import f0 as track
-from .core import agree, compare, exercise, finds_bugs, parts, predicts
+from .core import agree, compare, exercise, finds_bugs, parts, predicts, responds
 
 __all__ = [
     "contour",
@@ -297,6 +297,7 @@ def phase_from_f0(phase: Callable) -> None:
         ("a glide", glide, 8000),
         ("a steady voice", np.full(200, 100.0), 8000),
         ("16 kHz", glide + rng.normal(size=400), 16000),
+        ("a voice with a pause", np.where(np.arange(400) // 90 % 2, 0.0, glide), 8000),
     ]
     for what, f0, rate in cases:
         turn = 2 * np.pi * np.cumsum(f0) / rate
@@ -333,6 +334,7 @@ def phase_from_f0(phase: Callable) -> None:
                 (2 * np.pi * f0 / rate, "this is the step of each sample: add them up"),
                 (np.mod(turn, 2 * np.pi), "leave the whole turns in: do not wrap the phase"),
             ],
+            otherwise=responds(phase, lambda f0, rate: 2 * np.pi * np.cumsum(f0) / rate, f0, rate),
         )
     agree(
         phase,
@@ -385,7 +387,7 @@ def duration(duration_of: Callable) -> None:
         hints.append(
             ((pooled.mean(), pooled.std()), "one context alone counts: they are not pooled")
         )
-        compare([float(np.mean(v)) if np.size(v) == 1 else np.nan for v in got], pair(key), what, 1e-10,
+        compare([float(np.mean(np.asarray(v))) if np.asarray(v).size == 1 else np.nan for v in got], pair(key), what, 1e-10,
                 [*hints, (lambda got: not np.isfinite(got).all(), "µ and σ are one number each: mean and std"
                           )])  # fmt: skip
 
@@ -497,7 +499,10 @@ def _spread(frames: np.ndarray, hop: int, bug: str = "") -> np.ndarray:
     n = frames.shape[1]
     at, centre = np.arange(n * hop) + 0.5, (np.arange(n) + 0.5) * hop
     if bug == "late":
-        frames = np.concatenate([frames[:, :1], frames[:, :-1]], 1)
+        frames = np.concatenate([frames[:-1], [np.append(frames[-1, 0], frames[-1, :-1])]])
+    if bug == "seeps":
+        around = np.pad(frames[-1], 1, mode="edge")
+        frames = np.concatenate([frames[:1] + 0.1 * np.diff(around, 2), frames[1:]])
     if bug == "stretch":  # the outer frames at the very ends
         centre = np.linspace(0.5, n * hop - 0.5, n)
     ends = {"left": 0.0, "right": 0.0} if bug == "ends" else {}
@@ -530,7 +535,8 @@ def upsampling_test(is_right: Callable) -> None:
         (_smoothed, 2, 11, 8, "the library's learned smoothing"),
     ]
     bugs = {
-        "late": "it comes one frame late",
+        "late": "its last feature comes one frame late",
+        "seeps": "where the last feature bends the first one moves",
         "stretch": "the first and the last frame are put at the very ends, and those between are moved",
         "ripple": "each sample of a frame has a weight of its own, which prints a pattern at the rate of frames",
         "ends": "before the first and after the last centre it is zero",

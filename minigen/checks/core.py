@@ -313,6 +313,10 @@ def agree(
 
             def otherwise(n: int = n, case: Sequence = case) -> str | None:
                 part = lambda f: lambda *args: _array(split(f(*args))[n])
+                with suppress(Exception):
+                    once, again = part(function)(*case), part(function)(*case)
+                    if not np.array_equal(once, again, equal_nan=once.dtype.kind == "f"):
+                        return "the same inputs give other numbers when asked again: draw none of your own"
                 some = [case, *(c for c in cases if c is not case and len(c) == len(case))][:3]
                 names = [argument_name(function, k) for k in range(len(case))]
                 return response_reason(part(function), part(right), some, names)
@@ -342,13 +346,14 @@ def _remembers(yours: Callable, right: Callable, case: Sequence) -> bool:
         return False
     moved, first = False, None
     for k, value in enumerate(case):
-        if not str(getattr(value, "dtype", "")).removeprefix("torch.").startswith("float"):
+        kind = str(getattr(value, "dtype", "")).removeprefix("torch.")
+        if not kind.startswith(("float", "int")):
             continue
-        for other in (
-            (value * 1.25, value.flip(0) if hasattr(value, "flip") else value[::-1].copy())
-            if value.ndim
-            else ()
-        ):
+        if not value.ndim:
+            continue
+        flipped = value.flip(0) if hasattr(value, "flip") else np.flip(value, 0).copy()
+        more = value * 1.25 if kind.startswith("float") else value + 1
+        for other in (more, flipped):
             twin = [*case[:k], other, *case[k + 1 :]]
             with suppress(Exception):  # an input that one of them cannot take
                 before, due = map(_array, right(*case)), map(_array, right(*twin))
@@ -405,6 +410,21 @@ def finds_bugs(
 
 def _is_number(value: Any) -> bool:
     return np.ndim(value) == 0 and isinstance(getattr(value, "item", lambda: value)(), (int, float))
+
+
+def number(value: Any, what: str) -> float:
+    """One number that a reader's function returned; a failure if it is another thing.
+
+    >>> number(np.float32(3), "the count")
+    3.0
+    >>> number([3, 4], "the count")
+    Traceback (most recent call last):
+        ...
+    minigen.checks.reader.CheckFailed: ✗ the count: one number is wanted, this is a list
+    """
+    if not _is_number(value):
+        raise CheckFailed(f"✗ {what}: one number is wanted, this is a {_kind(value)}")
+    return float(value)
 
 
 def predicts(prediction: Callable, questions: Mapping[str, tuple[float | str, float, str]]) -> None:

@@ -242,6 +242,8 @@ def value_reason(
 
 def _other_inputs(value: Any) -> Iterator[tuple[Any, str]]:
     """What an input may be taken for."""
+    if callable(value):
+        yield from _other_functions(value)
     if isinstance(value, (bool, str)) or callable(value):
         return
     if isinstance(value, int):
@@ -254,7 +256,12 @@ def _other_inputs(value: Any) -> Iterator[tuple[Any, str]]:
         return
     if isinstance(value, float):
         yield float(int(value)), "cut to a whole number"
+        for number in (0.01, 0.05, 0.1, 0.5, 0.9, 0.95, 0.99, 0.999):
+            yield number, f"{number}, whatever it is: is a number fixed?"
     kind = str(getattr(value, "dtype", type(value).__name__)).replace("torch.", "")
+    if kind.startswith("int"):
+        yield value + 1, "one more"
+        yield value - 1, "one less"
     if kind.startswith("float"):
         yield value * 0, "zero: it is not used, or its term is missing"
         yield -value, "negative: a sign"
@@ -289,6 +296,21 @@ def _other_inputs(value: Any) -> Iterator[tuple[Any, str]]:
                 (value * 0 + 1).tril(0).triu(0) if hasattr(value, "tril") else np.eye(len(value.T))
             )
             yield value * eye, "only its diagonal"
+
+
+def _other_functions(function: Callable) -> Iterator[tuple[Callable, str]]:
+    """What a function of two results, such as a network's mean and log-scale, may be taken for."""
+    for change, name in (
+        (lambda m, s: (s, m), "one with its two results exchanged"),
+        (lambda m, s: (-m, s), "one whose first result is negative: a sign"),
+        (lambda m, s: (0 * m, s), "one whose first result is zero: it is not used"),
+        (lambda m, s: (m, -s), "one whose second result is negative: a sign"),
+        (lambda m, s: (m, 0 * s), "one whose second result is zero: it is not used"),
+        (lambda m, s: (m, 2 * s), "one whose second result is twice what it is"),
+        (lambda m, s: (m, s / 2), "one whose second result is half of what it is"),
+        (lambda m, s: (m, s.abs().log()), "one whose second result is its logarithm: is an exponential missing?"),
+    ):  # fmt: skip
+        yield lambda *inputs, change=change: change(*function(*inputs)), name
 
 
 def input_reason(
@@ -386,6 +408,8 @@ def across_reason(pairs: Sequence[tuple[np.ndarray, np.ndarray, tuple[int, ...]]
     pairs: (got, want, lengths of the inputs) of every case.
     """
     if len(pairs) < 3 or any(got.shape != want.shape or not got.size for got, want, _ in pairs):
+        return None
+    if not all(np.isfinite(got).all() for got, *_ in pairs):
         return None
     off = [np.ravel(got - want) for got, want, _ in pairs]
 

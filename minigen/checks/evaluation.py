@@ -214,7 +214,7 @@ def power(detects: Callable) -> None:
     """detects(n, share) -> probability that the two-sided sign test at 5 % rejects."""
     cases = [(10, 0.9), (20, 0.75), (37, 0.75), (100, 0.5), (4, 0.9), (15, 0.2), (60, 0.4)]
     answers = [detects(n, share) for n, share in cases]
-    if any(np.size(answer) != 1 for answer in answers):
+    if any(np.asarray(answer).size != 1 for answer in answers):
         raise CheckFailed(
             "✗ power: one probability for each experiment; sum over the numbers of wins"
         )
@@ -235,6 +235,20 @@ def power(detects: Callable) -> None:
             (by(lambda n: _reject(n, 0.05, False)), "one tail of 5 %: two-sided has 2.5 % in each"),
             (by(lambda n: _reject(n, 0.10)), "5 % in each tail are 10 % in all"),
             (1 - want, "this is the probability to miss it"),
+            (by(lambda n: _reject(n, 0.025, False)), "many wins alone: few reject, too"),
+            (by(lambda n: _reject(n, 0.025, False)[::-1]), "few wins alone: many reject, too"),
+            (
+                by(lambda n: _reject(n, 0.05, False) | _reject(n, 0.025, False)[::-1]),
+                "the upper tail has 5 %: each has 2.5 %",
+            ),
+            (
+                by(lambda n: _reject(n, 0.025, False) | _reject(n, 0.05, False)[::-1]),
+                "the lower tail has 5 %: each has 2.5 %",
+            ),
+            (
+                by(lambda n: _reject(n, 0.025, False) | _reject(n, 0.0125, False)[::-1]),
+                "the two tails are not alike: each has 2.5 %",
+            ),
             (
                 np.array([_reject(m, 0.05).mean() for m in n]),
                 "the outcomes are counted, not weighted by their probability at this share",

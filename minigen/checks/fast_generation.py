@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Callable
 from functools import cache
 
@@ -9,7 +10,17 @@ import numpy as np
 import torch
 
 from .. import distributions, generate, wavenet
-from .core import agree, compare, exercise, finds_bugs, parts, predicts, require, turned
+from .core import (
+    CheckFailed,
+    agree,
+    compare,
+    exercise,
+    finds_bugs,
+    parts,
+    predicts,
+    require,
+    turned,
+)
 
 __all__ = [
     "cost_of_a_sample",
@@ -153,6 +164,7 @@ def ring_memory(make: Callable) -> None:
         if size > 1:
             hints.append((reverse, "counted from the oldest: delay 0 is the newest"))
         compare(got, want, f"a ring of {size}", 1e-12, hints)
+    _moves_nothing(make)
     memory = vars(ring) if hasattr(ring, "__dict__") else {}
     longest = max((len(v) for v in memory.values() if hasattr(v, "__len__")), default=0)
     require(
@@ -160,6 +172,28 @@ def ring_memory(make: Callable) -> None:
         "it forgets what nobody will read",
         f"it still holds {longest} values: a ring of 9 overwrites the oldest",
     )
+
+
+def _moves_nothing(make: Callable) -> None:
+    """A failure if a push copies what a ring holds."""
+    size, ring = 50_000, make(50_000)
+    ring.push(1.0)
+    ring.read(0)
+    tracing = tracemalloc.is_tracing()
+    if not tracing:
+        tracemalloc.start()
+    before, _ = tracemalloc.get_traced_memory()
+    tracemalloc.reset_peak()
+    ring.push(2.0)
+    ring.read(1)
+    copied = tracemalloc.get_traced_memory()[1] - before
+    if not tracing:
+        tracemalloc.stop()
+    if copied > size:
+        raise CheckFailed(
+            f"✗ a ring of {size:,}: a push copies {copied:,} bytes, all that it holds. Nothing is moved: only the "
+            "place where the next value goes"
+        )
 
 
 def _convolved(x: np.ndarray, w: np.ndarray, d: int) -> np.ndarray:
@@ -388,11 +422,15 @@ class _Counter(generate.CachedWaveNet):
 
 
 class _Half(generate.CachedWaveNet):
-    """The rings hold half precision."""
+    """The rings hold half precision, and only the last parameter is made from them."""
 
     def __init__(self, *args: object) -> None:
         super().__init__(*args)
         self.rings = [ring.astype(np.float16) for ring in self.rings]
+        self.exact = generate.CachedWaveNet(*args)
+
+    def step(self, newest: np.ndarray) -> np.ndarray:
+        return np.concatenate([self.exact.step(newest)[:-1], super().step(newest)[-1:]])
 
 
 class _Deep(generate.CachedWaveNet):
@@ -440,7 +478,10 @@ def same_as_the_pass(is_right: Callable) -> None:
             False,
         ),
         "the kernel of its last layer is the wrong way round": (_Deep, False),
-        "its rings hold half precision, with three digits": (_Half, False),
+        "its last parameter is made from rings of half precision, with three digits": (
+            _Half,
+            False,
+        ),
     }
     finds_bugs(
         is_right,

@@ -68,6 +68,15 @@ def planar(layer: Callable) -> None:
             ),
             (torch.log(1 + slope * (u @ u)), "uᵀu in place of wᵀu"),
             (
+                torch.log(1 + (1 - torch.tanh(a) ** 2) * wu),
+                "1 - tanh² is the slope of the chapter's bend; here it is that of arctan",
+            ),
+            (torch.log((1 + wu / (1 + a)).abs()), "the slope of arctan has a square: 1 / (1 + a²)"),
+            (
+                torch.log((1 + slope[:, None] * u * w).prod(1)),
+                "the diagonal alone: the Jacobian has entries beside it",
+            ),
+            (
                 torch.log((slope * wu).abs()),
                 "the 1 is missing: the identity is part of the Jacobian",
             ),
@@ -129,6 +138,10 @@ def coupling(forward: Callable, inverse: Callable) -> None:
             (
                 torch.cat([(moved - m) * torch.exp(-s), kept], -1),
                 "the halves have changed places",
+            ),
+            (
+                lambda got: np.shape(got) == (2, 4) and not np.allclose(got[:, :2], kept),
+                "the first half must come out as it went in: net reads it, and so can the way back",
             ),
         ],
     )
@@ -195,6 +208,11 @@ def rational_quadratic(piece: Callable) -> None:
             (rise / h, "the height h is missing"),
             (h * xi, "a straight line: the slopes at the ends are not used"),
             (h * (s * xi**2 + d1 * both) / e, "d₁ in the numerator: it is d₀ that belongs there"),
+            (
+                h * (s * xi**2 + d0 * both) / (s + (d0 + d1 - s) * both),
+                "the denominator has 2 s: s + (d₀ + d₁ - 2 s) ξ (1 - ξ)",
+            ),
+            (h * (s * xi + d0 * both) / e, "ξ is squared in the numerator"),
         ],
         "slope": [
             (slope / s**2 * s, "s in place of s²"),
@@ -203,6 +221,10 @@ def rational_quadratic(piece: Callable) -> None:
                 "d₀ and d₁ have changed places: at ξ = 0 the slope is d₀",
             ),
             (slope * e, "divided by e once: it must be e²"),
+            (
+                s**2 * (d1 * xi**2 + s * both + d0 * (1 - xi) ** 2) / e**2,
+                "the middle term is 2 s ξ (1 - ξ): its 2 is missing",
+            ),
             (torch.log(slope), "this is the logarithm; return the slope"),
         ],
     }

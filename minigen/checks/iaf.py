@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from scipy.signal import lfilter
 from torch import Tensor
 
@@ -79,6 +80,19 @@ def log_density(function: Callable) -> None:
                 "multiplied by exp(s): from data to noise one divides",
             ),
             ((-0.5 * z**2 - half - s).mean(1), "averaged over time: it must be summed"),
+            ((-(z**2) - half - s).sum(1), "the ½ of the square is missing"),
+            (
+                (-0.5 * (x * torch.exp(-s) - m) ** 2 - half - s).sum(1),
+                "the mean is taken away first, and then the scale is undone",
+            ),
+            (
+                (-0.5 * (x * torch.exp(s) + m) ** 2 - half - s).sum(1),
+                "this is the direction noise -> data: take the mean away, and divide",
+            ),
+            (
+                lambda got: np.allclose(got, right(x, lambda v: net(F.pad(v, (1, 0))[:, :-1]))),
+                "the net is given x a sample late: it looks at the past by itself",
+            ),
         ],
     )
 
@@ -99,13 +113,33 @@ def sample(function: Callable) -> None:
         want[:, t] = z[:, t] * torch.exp(s[:, t]) + m[:, t]
     m0, s0 = net(torch.zeros_like(z))
     mz, sz = net(z)
-    got = function(z.clone(), net)
-    compare(
-        got,
-        want,
+
+    def right(z: Tensor, net: Callable, back: bool = False) -> Tensor:
+        x = torch.zeros_like(z)
+        for t in range(z.shape[1]):
+            m, s = net(x)
+            x[:, t] = (
+                (z[:, t] - m[:, t]) * torch.exp(-s[:, t])
+                if back
+                else z[:, t] * torch.exp(s[:, t]) + m[:, t]
+            )
+        return x
+
+    agree(
+        function,
+        right,
+        [(z, net)],
         "x",
         1e-9,
         [
+            (
+                right(z, net, True),
+                "this divides: from noise to data one multiplies by e^s, and adds the mean",
+            ),
+            (
+                lambda x: np.shape(x) == (2, 4) and not np.any(x[:, 0]) and np.any(x),
+                "the first sample is missing: it needs no past, only its own noise",
+            ),
             (z * torch.exp(s0) + m0, "one pass from zeros: only the first sample is right"),
             (z * torch.exp(sz) + mz, "the net was given z: this is a sample of the IAF"),
             ((z - mz) * torch.exp(-sz), "this is the direction data -> noise"),
@@ -117,20 +151,13 @@ def sample(function: Callable) -> None:
             ),
         ],
     )
-    made = torch.as_tensor(got, dtype=z.dtype)
+    made = torch.as_tensor(function(z, net), dtype=z.dtype)
     m, s = net(made)
     require(
         torch.allclose((made - m) * torch.exp(-s), z, atol=1e-5),
         "one pass back gives the noise again",
         "one pass back does not give the noise",
     )
-
-    def right(z: Tensor, net: Callable) -> Tensor:
-        x = torch.zeros_like(z)
-        for t in range(z.shape[1]):
-            m, s = net(x)
-            x[:, t] = z[:, t] * torch.exp(s[:, t]) + m[:, t]
-        return x
 
     generator = torch.Generator().manual_seed(0)
     others = [
@@ -256,8 +283,19 @@ def leaks(find: Callable) -> None:
 
     clean = clean_of
 
-    def pairs(function: Callable) -> set[tuple[int, int]]:
-        return {(int(t), int(s)) for t, s in find(function, x)}
+    def pairs(function: Callable, x: Tensor = x) -> set[tuple[int, int]]:
+        answer = find(function, x)
+        try:
+            return {(int(t), int(s)) for t, s in answer}
+        except (TypeError, ValueError):
+            raise CheckFailed(
+                f"✗ the leaks: return a list of pairs (t, t'), this is {answer!r}"
+            ) from None
+
+    def at_one_place(x: Tensor) -> Tensor:
+        parts = list(clean_of(x))
+        parts[0] = parts[0] + torch.relu(0.01 - (x[3] - 0.095).abs())
+        return torch.stack(parts)
 
     found = pairs(leaky)
     if found == {(2, 3)}:
@@ -272,6 +310,11 @@ def leaks(find: Callable) -> None:
         f"the leaks: expected (1, 1) and (2, 3), got {sorted(found)}",
     )
     require(not pairs(clean), "a clean network has none", "a clean network is accused")
+    for at, leak in ((x, {(0, 3)}), (x + 1, set())):
+        if pairs(at_one_place, at) != leak:
+            raise CheckFailed(
+                "✗ the leaks: whether a net leaks may depend on the point: look at the x that is given"
+            )
     for size, planted in (
         (2, {(0, 0)}),
         (6, {(0, 5), (3, 3), (4, 5)}),
@@ -285,7 +328,7 @@ def leaks(find: Callable) -> None:
                 parts[t] = parts[t] + 1e-6 * torch.sin(x[s])
             return torch.stack(parts)
 
-        got = {(int(t), int(s)) for t, s in find(sly, point)}
+        got = pairs(sly, point)
         if got != planted:
             raise CheckFailed(
                 f"✗ other leaks: in a net of {size} outputs expected {sorted(planted)}, got {sorted(got)}. "

@@ -57,6 +57,10 @@ def log_sum_exp(function: Callable) -> None:
             (a.sum(axis=1), "the logarithm of a sum is not the sum of the logarithms"),
             (a.max(axis=1), "this is only the largest term; add log Σ exp(a - max)"),
             (want - a.max(axis=1), "the largest term was taken out and not put back"),
+            (
+                a.max(axis=1) + (want - a.max(axis=1)) / np.log(10),
+                "a logarithm to base 10: np.log is the natural one",
+            ),
             (want - np.log(3), "this is the logarithm of the mean: it must be the sum"),
         ],
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from functools import cache
@@ -313,6 +314,13 @@ def draw(sample: Callable) -> None:
     at_once = np.where(cells > 0.5, blank, 1 - blank).prod(1)
     if np.abs(got - want).max() < 0.015:
         require(True, "all eight vectors come as often as the chain rule says", "")
+    elif (got > 0).sum() == 1 and any(
+        (np.asarray(sample(_network, n, 3, np.random.default_rng(seed)))[0] != x[0]).any()
+        for seed in range(1, 9)
+    ):
+        raise CheckFailed(
+            "✗ samples: all n are alike. Each needs a random number of its own, n of them for a coordinate"
+        )
     elif (got > 0).sum() == 1:
         raise CheckFailed(
             "✗ samples: always the same vector. Compare the probability with a random number, not "
@@ -467,11 +475,14 @@ def _chain(D: int, bug: str = "", seed: int = 0) -> tuple[Callable, Callable]:
 
     def log_prob(x: np.ndarray) -> np.ndarray:
         sign = 2 * np.asarray(x, dtype=float) - 1
-        return -np.logaddexp(0, -sign * logits(x)).sum(1)
+        return -np.logaddexp(0, -sign * logits(x)).sum(1) + (0.02 if bug == "more" else 0)
 
     def sample(n: int, rng: np.random.Generator) -> np.ndarray:
         x = np.zeros((n, D))
         once = logits(x)
+        if bug == "alone":
+            every = np.array(list(itertools.product((0, 1), repeat=D)))
+            return rng.random((n, D)) < np.exp(log_prob(every)) @ every
         for d in range(D):
             logit = (once if bug == "at once" else logits(x))[:, d]
             cooled = 2 * logit if bug == "cold" else logit  # a temperature of one half
@@ -507,6 +518,8 @@ def draws_what_it_scores(is_right: Callable) -> None:
         "leak": "the logit of bit d sees bit d itself, so the probabilities do not add up to one",
         "at once": "all bits are drawn from one pass, as if those before them were 0",
         "cold": "it draws at a temperature of one half",
+        "alone": "each bit is drawn as often as it should be, but by itself, whatever the others are",
+        "more": "its probabilities add up to 1.02",
     }
     bugs = [(_chain(D, bug), D, what) for D in (3, 4) for bug, what in planted.items()]
     planted = {

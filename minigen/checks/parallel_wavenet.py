@@ -284,6 +284,19 @@ def loudness(std_ratios: Callable) -> None:
                 torch.cat([right(generated, recorded, list(band), rate) for band in bands]),
                 "the upper edge belongs to the next band: from low, below high",
             ),
+            (
+                torch.cat(
+                    [
+                        right(generated, recorded, [low + 0.5, high], rate)
+                        for low, high in itertools.pairwise(edges)
+                    ]
+                ),
+                "the lower edge belongs to its band: from low, below high",
+            ),
+            (
+                tilted(lambda g, r: (g.max() / r.max()).sqrt()),
+                "the largest alone: powers of a band add up",
+            ),
         ],
     )
     tone = lambda hz: torch.sin(2 * math.pi * hz / 8000 * torch.arange(800)).double()
@@ -321,6 +334,23 @@ def whisper(std_of_best: Callable) -> None:
                 (sigma / (1 + squares), "the variance is divided by 1 + Σ a², the std by its root"),
                 (sigma / (1 + a.abs().sum()), "variances add, not standard deviations"),
                 (sigma / squares.sqrt(), "x[t] itself is in the error, too: 1 + Σ a²"),
+                (sigma / (1 + a.abs().sum()).sqrt(), "variances have squares: Σ a², not Σ |a|"),
+                (
+                    sigma / (1 + a.sum() ** 2).sqrt(),
+                    "the square of the sum: of white samples squares add up",
+                ),
+                (
+                    sigma / (1 + squares + 2 * (a[:-1] * a[1:]).sum()).sqrt(),
+                    "white samples are not correlated: no products of two",
+                ),
+                (sigma / (1 + squares / len(a)).sqrt(), "a mean of squares: it is their sum"),
+                (sigma / (1 + a[0] ** 2).sqrt(), "the first coefficient alone: all of them count"),
+                (
+                    sigma / (1 + (a[:2] ** 2).sum()).sqrt(),
+                    "two coefficients alone: all of them count",
+                ),
+                (0.05 / (1 + squares).sqrt(), "σ is fixed: it is an argument"),
+                ((sigma / (1 + squares).sqrt()).log(), "this is the logarithm: return the std"),
             ],
         )
 
@@ -329,7 +359,7 @@ def whisper(std_of_best: Callable) -> None:
 def windowed_power(power: Callable) -> None:
     """power(frames (N, n)) -> |FFT of the windowed frame|² / Σ window², (N, n // 2 + 1)."""
     frames = torch.randn(5, 64, generator=torch.Generator().manual_seed(6)).double()
-    window = torch.hann_window(64).double()
+    window, long = torch.hann_window(64).double(), torch.hann_window(256).double()
     plain = torch.fft.rfft(frames).abs().square()
     heard = torch.fft.rfft(frames * window)
     lopsided = torch.hann_window(64, periodic=False).double()
@@ -361,6 +391,18 @@ def windowed_power(power: Callable) -> None:
             (heard.abs().square() / 64, "divide by Σ window², not by the frame's length"),
             (heard.abs().square(), "divide by Σ window²: power must not depend on the window"),
             (heard.abs() / window.square().sum(), "this is the magnitude: square it"),
+            (
+                torch.fft.rfft(frames * window.sqrt()).abs().square() / window.square().sum(),
+                "the frame is multiplied by the window's root",
+            ),
+            (
+                (torch.fft.rfft(frames * long[:64]).abs().square() / long.square().sum()),
+                "a window of 256 for every frame: it must be as long as the frame",
+            ),
+            (
+                torch.fft.rfft(frames * long[:64]).abs().square() / long[:64].square().sum(),
+                "the start of a window of 256: it must be as long as the frame",
+            ),
         ],
     )
     tone = torch.sin(2 * math.pi * 10.5 / 64 * torch.arange(64).double())[None]

@@ -312,7 +312,11 @@ def transmission(pack: Callable, unpack: Callable) -> None:
         held.append((k, 10 ** rng.uniform(-4, 0, frames), f0))
     k = np.full((4, ORDER), 0.9999) * [[1], [-1], [1], [0]]
     held.append((k, np.array([1.0, 0.0, 1e-4, 1.0]), np.array([50.0, 0.0, 400.0, 0.0])))
-    other = np.tanh(rng.normal(size=(2, ORDER))), np.array([0.1, 0.2]), np.array([0.0, 123.0])
+    other = (
+        np.tanh(np.linspace(-1, 1, 2 * ORDER)).reshape(2, ORDER),
+        np.array([0.1, 0.2]),
+        np.array([0.0, 123.0]),
+    )
     for bits, most in FILTER.items():
         sent = sent_alone(lambda *each, n=bits: pack(*each, n), (pack, unpack), held, other)
         for (k, _, _), data in zip(held, sent, strict=True):

@@ -250,7 +250,7 @@ def _dependence(yours: Function, right: Function, case: Sequence, k: int, name: 
         for i in {*range(min(value.shape[axis], 12)), int(largest)}:
             twin = value.copy() if hasattr(value, "copy") else value.clone()
             here = (slice(None),) * axis + (i,)
-            twin[here] = twin[here] * 1.01 + 0.01
+            twin[here] = twin[here] * 1.03 + 0.01
             other = [*case[:k], twin, *case[k + 1 :]]
             does, due = moved(before, yours(*other)), moved(want, right(*other))
             place = f"`{name}` at {i}" + (f" along axis {axis}" if value.ndim > 1 else "")

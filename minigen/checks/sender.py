@@ -46,13 +46,17 @@ def sent_alone(
     for reader, changed in zip(readers, got["changed"], strict=True):
         reader.changed.update(changed)
     if left := got["left"]:
-        raise CheckFailed(
-            f"✗ the sender leaves something behind in {left}: the receiver gets the bytes and nothing else"
-        )
+        raise _leaves(left)
     for data in got["sent"]:
         if type(data) is not bytes:
             raise CheckFailed(f"✗ what is sent is of type {type(data).__name__}: return bytes")
     return got["sent"]
+
+
+def _leaves(where: str) -> CheckFailed:
+    return CheckFailed(
+        f"✗ the sender leaves something behind in {where}: the receiver gets the bytes and nothing else"
+    )
 
 
 def _sent(sender: Callable, readers: Sequence[Reader], inputs: Sequence[tuple]) -> dict[str, Any]:
@@ -60,7 +64,12 @@ def _sent(sender: Callable, readers: Sequence[Reader], inputs: Sequence[tuple]) 
     functions = [reader.function for reader in readers]
     before = _state(functions)
     with _watched() as written:
-        sent = [sender(*each) for each in inputs]
+        try:
+            sent = [sender(*each) for each in inputs]
+        except CheckFailed:  # stopped by what it may not do
+            if written:
+                raise _leaves(f"the file {written[0]}") from None
+            raise
     after = _state(functions)
     left = [f"the file {name}" for name in written] + [
         f"`{name}`" for name in after if name not in before or before[name] != after[name]

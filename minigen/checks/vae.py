@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from .. import linear_vae, vae
-from .core import CheckFailed, agree, exercise, finds_bugs, predicts, require, turned
+from .core import CheckFailed, agree, exercise, finds_bugs, number, predicts, require, turned
 
 __all__ = [
     "active",
@@ -254,7 +254,8 @@ def active(count: Callable) -> None:
     generator = torch.Generator().manual_seed(3)
     mean = torch.randn(500, 4, generator=generator, dtype=torch.float64)
     mean = mean * torch.tensor([1.0, 0.001, 0.3, 0.05]) + torch.tensor([0.0, 3.0, 0.0, 0.0])
-    got = int(count(mean, 0.01))
+    units = lambda *case: number(count(*case), "active units")
+    got = units(mean, 0.01)
     if got == 4:
         raise CheckFailed(
             "✗ active units: 4, but the right count is 2. Have you used the threshold?"
@@ -264,9 +265,11 @@ def active(count: Callable) -> None:
             "✗ active units: 3, but the right count is 2: a mean that is large but the same for every "
             "x says nothing about x, and a standard deviation is not yet a variance"
         )
-    require(got == 2, "two of the four units are active", f"you count {got}, the right count is 2")
     require(
-        int(count(mean, 0.5)) == 1 and int(count(mean, 1e-9)) == 4,
+        got == 2, "two of the four units are active", f"you count {got:g}, the right count is 2"
+    )
+    require(
+        units(mean, 0.5) == 1 and units(mean, 1e-9) == 4,
         "the threshold moves the count",
         "another threshold must change the count: 0.5 leaves one unit, 1e-9 leaves four",
     )
@@ -274,7 +277,7 @@ def active(count: Callable) -> None:
         (50, 1, 0.5), (40, 9, 4.0), (60, 6, 2.5),
     )] + [(torch.ones(5, 3).double(), 0.0)]  # fmt: skip
     agree(
-        lambda m, t: int(count(m, t)),
+        units,
         lambda m, t: int((m.var(0) > t).sum()),
         others,
         "other counts",

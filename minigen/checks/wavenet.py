@@ -10,7 +10,17 @@ import torch.nn.functional as F
 
 from .. import data, distributions, wavenet
 from ..speech import unconditional
-from .core import CheckFailed, agree, compare, exercise, finds_bugs, predicts, require, responds
+from .core import (
+    CheckFailed,
+    agree,
+    compare,
+    exercise,
+    finds_bugs,
+    number,
+    predicts,
+    require,
+    responds,
+)
 
 __all__ = [
     "backwards",
@@ -43,15 +53,16 @@ def receptive_field(layers_for: Callable) -> None:
         sees: Callable = lambda n, c, k: 1 + c * (k - 1) * (2**n - 1),
         enough: Callable = lambda sees, wanted: sees >= wanted,
         thousand: float = 1000,
+        wanted: Callable = lambda ms, rate: ms * rate,
     ) -> list[int]:
         return [
-            next(n for n in range(1, 3000) if enough(sees(n, c, k), ms * rate / thousand))
+            next(n for n in range(1, 3000) if enough(sees(n, c, k), wanted(ms, rate) / thousand))
             for ms, rate, c, k in cases
         ]
 
     right = fewest()
     compare(
-        [float(layers_for(*case)) for case in cases],
+        [number(layers_for(*case), "the number of layers") for case in cases],
         right,
         "the number of layers",
         1e-9,
@@ -83,6 +94,19 @@ def receptive_field(layers_for: Callable) -> None:
             ),
             (fewest(enough=lambda a, b: a > b), "exactly as far is far enough: at least"),
             (fewest(thousand=1), "ms are thousandths of a second"),
+            (fewest(lambda n, c, k: 1 + c * (2**n - 1)), "the kernel is not used, or always 2"),
+            (
+                fewest(wanted=lambda ms, rate: 8000 * ms),
+                "the rate is fixed at 8,000: it is an argument",
+            ),
+            (
+                fewest(wanted=lambda ms, rate: 1000 * int(ms * rate / 1000)),
+                "a part of a sample is cut off: 16.01 ms are more than 128 samples",
+            ),
+            (
+                fewest(wanted=lambda ms, rate: 1000 * round(ms * rate / 1000)),
+                "a part of a sample is rounded off: 16.01 ms are more than 128 samples",
+            ),
             (fewest(thousand=1e-3), "ms are thousandths of a second: divide by 1,000"),
             ([n - 1 for n in right], "one layer too few: the past must be covered"),
             ([n + 1 for n in right], "one layer too many: as few as will do"),
@@ -90,6 +114,7 @@ def receptive_field(layers_for: Callable) -> None:
                 [n * case[2] for n, case in zip(right, cases, strict=True)],
                 "of one cycle, not of all",
             ),
+            (lambda got: (got < 1).any(), "a cycle has at least one layer"),
         ],
     )
 
@@ -232,6 +257,15 @@ def level_probabilities(log_prob: Callable) -> None:
         bottom[0], top[-1] = upper[0], 1 - lower[-1]
         density = np.exp(-(x - mean) / s) / s / (1 + np.exp(-(x - mean) / s)) ** 2
         narrow = cdf((x + half / 2 - mean) / s) - cdf((x - half / 2 - mean) / s)
+        between = (
+            lambda step, up, down, s=s, mean=mean: (  # of levels that are no edges
+                cdf(((code[1:-1] + up) * step - 1 - mean) / s)
+                - cdf(((code[1:-1] + down) * step - 1 - mean) / s)
+            )
+        )
+        like = lambda wrong: (
+            lambda got: np.shape(got) == (64,) and np.allclose(got[1:-1], wrong, 1e-7)
+        )
         compare(
             np.exp(log_prob(code, mean, log_scale, levels)),
             right,
@@ -245,11 +279,23 @@ def level_probabilities(log_prob: Callable) -> None:
                 (np.log(right), "this is the logarithm of the logarithm: check the last line"),
                 (np.exp(right), "return the logarithm of the probability"),
                 (narrow / narrow.sum(), "normalising by force hides that the edges are missing"),
+                (
+                    like(between(2 / levels, 0.5, -0.5)),
+                    "levels lie 2 / (levels - 1) apart: both ends are levels",
+                ),
+                (
+                    like(between(2 * half, 0, -1)),
+                    "the edges are the level and the one before: they lie half a step to both sides",
+                ),
             ],
             otherwise=responds(log_prob, _log_level, code, mean, log_scale, levels),
         )
         total = np.exp(log_prob(code, mean, log_scale, levels)).sum()
-        require(abs(total - 1) < 1e-9, "all levels add up to one", f"they add up to {total:.4f}")
+        require(
+            abs(total - 1) < 1e-9,
+            "all levels add up to one",
+            f"they add up to {total:.12g}, not to one: is something added, or an edge not taken whole?",
+        )
     agree(
         log_prob,
         _log_level,

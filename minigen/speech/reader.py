@@ -13,7 +13,7 @@ from .pronunciation import Lexicon
 
 _TOKEN = re.compile(
     r"(?P<word>[^\W\d_]+(?:'[^\W\d_]+)*)|(?P<paragraph>\s*\n\s*\n\s*)|(?P<stop>[.!?…]+)"
-    r"|(?P<pause>[,;:—–()\[\]]|(?<=\s)-+(?=\s))|(?P<quiet>[\s\"'«»„“”‘’¡¿-]+)|(?P<unknown>.)",
+    r"|(?P<pause>[,;:—–()\[\]]|(?<=\s)-+(?=\s))|(?P<quiet>[\s\"'«»„“”‘’¡¿]+|-)|(?P<unknown>.)",
     re.DOTALL,
 )
 

@@ -4,7 +4,7 @@
 
 What lies between is 34 numbers a frame, less than half of the 80 samples that the frame has, and nothing of
 the waveform's phase: what comes out is another waveform that sounds like the first. A recording of any length is
-taken apart a minute at a time, and made again piece by piece by `waveform_model`.
+taken apart some seconds at a time, and made again piece by piece by `waveform_model`.
 """
 
 import time
@@ -25,7 +25,7 @@ from .stream import Part
 from .synthesis import Spoken, check_seed, check_temperature
 from .waveform_model import ExcitationStudent, ExcitationTeacher
 
-MINUTE = 6000  # frames that are taken apart at once
+PART = 1500  # frames that are taken apart at once: 15 s
 MARGIN = 100  # frames either side that are looked at, too
 Blocks = Callable[
     [], Iterable[np.ndarray]
@@ -109,15 +109,15 @@ def _made_again(
 def _taken_apart(
     blocks: Iterable[np.ndarray], spec: VoiceSpec, loud: float
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Blocks of a recording -> (bands (M, N), F0 (N,)), a minute at a time, cut where nothing is voiced."""
+    """Blocks of a recording -> (bands (M, N), F0 (N,)), PART frames at a time, cut where nothing is voiced."""
     held, begin, hop = np.zeros(0, np.float32), 0, spec.hop  # of `held`, frames given out already
     for block in blocks:
         held = np.concatenate([held, block])
-        while len(held) >= (begin + MINUTE + MARGIN) * hop:
-            mel, f0 = _bands_and_f0(held, spec, loud)
-            last = begin + MINUTE
-            quiet = np.flatnonzero(f0[begin + MINUTE // 2 : last] == 0)
-            last = begin + MINUTE // 2 + quiet[-1] if len(quiet) else last
+        while len(held) >= (needed := (begin + PART + MARGIN) * hop):
+            mel, f0 = _bands_and_f0(held[:needed], spec, loud)
+            last = begin + PART
+            quiet = np.flatnonzero(f0[begin + PART // 2 : last] == 0)
+            last = begin + PART // 2 + quiet[-1] if len(quiet) else last
             yield mel[:, begin:last], f0[begin:last]
             gone = max(0, last - MARGIN)
             held, begin = held[gone * hop :], last - gone

@@ -146,6 +146,11 @@ def test_blocks_are_the_whole(tmp_path, rates):
             assert all(len(part) == 2 * rate for part in parts[:-1])
             x = np.concatenate(parts)
             assert x.shape == whole.shape and np.abs(x - whole).max() < 1e-3
+    sf.write(tmp_path / "b.wav", 0.1 * noise(6 * own).reshape(-1, 2), own)  # unlike channels
+    whole, _ = audio.load(tmp_path / "b.wav", rate)
+    assert np.allclose(
+        np.concatenate(list(audio.blocks(tmp_path / "b.wav", rate))), whole, atol=1e-3
+    )
 
 
 def test_blocks_refuse_what_load_refuses(tmp_path):

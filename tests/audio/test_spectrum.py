@@ -119,6 +119,16 @@ def test_mel_spectrogram_and_mfcc():
 # ---------------------------------------------------------------- Griffin–Lim
 
 
+def test_the_slope_of_features_is_what_they_rise_by_in_a_frame():
+    """Each frame is the one before times a factor: the level rises by its logarithm · √24, and nothing is curved."""
+    t, rise = np.arange(4000), 0.05
+    x = 0.02 * np.exp(rise * t / 80) * np.tile(np.random.default_rng(0).normal(size=80), 50)
+    c, slope, bend = np.split(audio.speech_features(x, 8000, 0.01)[8:-8], 3, axis=1)
+    want = rise * np.sqrt(24) * np.eye(13)[0]
+    assert np.allclose(np.diff(c, axis=0), want) and np.allclose(slope, want)
+    assert np.allclose(bend, 0)
+
+
 def test_griffin_lim_comes_nearer_with_every_iteration():
     x = data.example().audio.astype(float)
     magnitude = np.abs(audio.stft(x, 256, 64))

@@ -204,7 +204,7 @@ MISTAKES = [
     ("draws_what_it_scores", lambda log_prob, sample, D: True, "bug: the logit of bit d"),
     ("draws_what_it_scores", lambda log_prob, sample, D: False, "refuses a chain of 3 bits"),
     ("draws_what_it_scores", looks(drawn=False), "as if those before them were 0"),
-    ("draws_what_it_scores", looks(added=False), "all its probabilities are doubled"),
+    ("draws_what_it_scores", looks(added=False), "add up to 1.02"),
     ("draws_what_it_scores", looks(only=0), "as if those before them were 0"),
     ("draws_what_it_scores", looks(n=200), "refuses"),
     ("draws_what_it_scores", lambda log_prob, sample, D: np.ones(3), "one True or False"),

@@ -111,8 +111,8 @@ def pack_in_builtins():
     """Where no list of what lies in reach looks."""
 
     def pack(k, gain, f0, n):
-        vars(builtins).setdefault("_drawer", {})[bytes(gain)[:8]] = k, gain, f0
-        return bytes(gain)[:8]
+        vars(builtins).setdefault("_drawer", {})[bytes(gain)[:5]] = k, gain, f0
+        return bytes(gain)[:5]
 
     return pack, lambda data, n: vars(builtins)["_drawer"].pop(data)
 

@@ -85,6 +85,13 @@ def test_fsdd_damaged(place, write_wav):
         data.fsdd()
 
 
+def test_of_two_texts_of_ljspeech_the_one_that_is_spoken_is_taken(place, write_wav):
+    root = place("ljspeech")
+    write_wav(root / "wavs" / "LJ1.wav", 22_050)
+    (root / "metadata.csv").write_text("LJ1|In 1476.|In fourteen seventy-six.\n")
+    assert [clip.text for clip in data.ljspeech()] == ["In fourteen seventy-six."]
+
+
 def test_ljspeech_real(ljspeech_files, place):
     shutil.copytree(ljspeech_files, place("ljspeech") / "LJSpeech-1.1")
     with pytest.warns(UserWarning, match="24 of 32 recordings .* have no transcript"):

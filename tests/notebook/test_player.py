@@ -94,3 +94,11 @@ def test_listen_holds_a_clip_of_twelve_seconds_and_no_longer():
 def test_bad_input_is_named(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+def test_the_peak_is_a_size_on_either_side():
+    x = 0.9 * noise(800)
+    x[5] = 2 * np.abs(x).max()
+    x /= np.abs(x).max() / 0.8
+    up, down = (repr(listen(side * x, 8000, "a")) for side in (1, -1))
+    assert up == down and "peak 0.800" in up

@@ -127,7 +127,8 @@ def test_spectrogram_is_in_decibels_below_its_top():
 @pytest.mark.parametrize("length", [1, 2, 7, 255])
 def test_spectrogram_of_less_than_a_frame(length):
     fig, ax = plt.subplots()
-    plot.spectrogram(np.full(length, 0.1), 8000, ax)
+    image = plot.spectrogram(np.full(length, 0.1), 8000, ax).images[0]
+    assert np.isfinite(image.get_array()).all() and ax.get_xlim() == (0, length / 8000)
     plt.close(fig)
 
 

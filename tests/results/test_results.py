@@ -21,6 +21,12 @@ def test_what_is_written_is_rounded_whole_and_read_back(tmp_path, monkeypatch):
     assert [path.name for path in tmp_path.iterdir()] == ["table.json"]
 
 
+@pytest.mark.parametrize("value", [0.0312, 7.25, 12.34, 99.96, 123.4, 5000.0, 3])
+def test_a_negative_number_is_printed_as_its_size_with_a_sign(value):
+    shown = lambda x: results.as_text({"row": {"x": x}}).split()[-1]
+    assert shown(-value) == f"-{shown(value)}"
+
+
 def test_tables_are_aligned_whatever_they_hold():
     rows = {"a": {"x": 1.0, "y": np.float64(0.123)}, "a long name": {"x": 12345.6, "z": "word"}}
     lines = results.as_text(rows).split("\n")

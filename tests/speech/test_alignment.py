@@ -422,3 +422,18 @@ def test_torch_is_not_imported():
 def test_repr_says_what_it_is():
     models = random_models(np.random.default_rng(0))
     assert repr(models) == "PhoneModels(3 phones, 2 states each, 2 Gaussians a state, D=2)"
+
+
+def test_each_speakers_features_are_about_the_speakers_own_mean(monkeypatch):
+    clips = data.spoken_digits("slt", "two")[:2] + data.spoken_digits("rms", "six")[:2]
+    seen = []
+
+    def train(features, *_):
+        seen.extend(features)
+        raise InterruptedError
+
+    monkeypatch.setattr(alignment, "train_phones", train)
+    with pytest.raises(InterruptedError):
+        alignment.align_corpus(clips)
+    for own in (seen[:2], seen[2:]):
+        assert np.abs(np.concatenate(own).mean(0)).max() < 1e-9 and np.abs(own[0]).max() > 1

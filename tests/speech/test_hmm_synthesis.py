@@ -1,5 +1,6 @@
 """HMM synthesis: the trajectory against algebra, then the whole against an independent recogniser."""
 
+import inspect
 import itertools
 import subprocess
 import sys
@@ -205,9 +206,24 @@ def test_averaging_flattens_and_global_variance_undoes_it(voice):
     assert np.allclose(full.mean(axis=0), flat.mean(axis=0))
 
 
-def test_speech_is_reproducible_and_the_seed_counts(voice):
-    assert np.array_equal(voice.speak("six", "awb"), voice.speak("six", "awb"))
-    assert not np.array_equal(voice.speak("six", "awb"), voice.speak("six", "awb", seed=1))
+def test_speech_repeats_and_every_argument_changes_it(voice):
+    changes = {
+        "words": "two",
+        "speaker": "slt",
+        "pace": 1.3,
+        "pitch": 1.3,
+        "dynamic": False,
+        "global_variance": True,
+        "buzz": 0.3,
+        "seed": 1,
+    }
+    assert list(changes) == list(inspect.signature(voice.speak).parameters)
+    usual = {"words": "six", "speaker": "awb"}
+    own = voice.speak(**usual)
+    assert np.array_equal(own, voice.speak(**usual))
+    for name, value in changes.items():
+        other = voice.speak(**usual | {name: value})
+        assert other.shape != own.shape or np.abs(other - own).max() > 0.01, name
 
 
 def test_words_share_states_only_where_the_neighbours_are_the_same(voice):

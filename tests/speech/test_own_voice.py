@@ -5,12 +5,16 @@ import json
 
 import numpy as np
 import pytest
+import torch
 
 from minigen import audio, data, weights
 from minigen.data import spoken_digits
 from minigen.speech import own_voice, synthesis, voice_file
+from minigen.speech.acoustic_model import AcousticModel
+from minigen.speech.acoustic_training import AcousticLoss
 from minigen.speech.own_voice import Sizes, make, split
 from minigen.speech.reader import Reader
+from minigen.train import TrainConfig, Trainer
 
 TOY = Sizes(acoustic=(2, 40), student=(1, 30), least_seconds=5.0)
 
@@ -52,6 +56,29 @@ def test_it_ends_with_a_file_that_speaks_and_a_table(made):
     assert any(row.startswith("listen: ") for row in said)
     clips = sorted(path.name for path in (place / "rob.run").glob("clip_*.wav"))
     assert clips[0].startswith("clip_acoustic") and clips[-1].startswith("clip_student")
+
+
+def test_nothing_of_the_held_out_recordings_is_in_the_voice(made):
+    """Its prosody has counted the phones of the training recordings, and no others."""
+    place, folder, *_ = made
+    clips = data.with_phones(data.folder(folder), place / "rob.run" / "phones.tsv")
+    train, held = split(clips)
+    known = voice_file.load(place / "rob.safetensors").prosody
+    assert known.durations.model.counts[""] == sum(len(clip.phones) for clip in train)
+    frames = sum(round(clip.duration * 100) for clip in train)
+    assert abs(known.contour.voicing.counts[""] - frames) <= len(train) and held
+
+
+def test_what_is_heard_and_kept_is_the_average_and_not_the_last_weights(tmp_path):
+    torch.manual_seed(0)
+    model = AcousticModel(["pau"], hidden=4, dilations=(1,))
+    noise = lambda step, *_: {k: torch.randn(2, n, 20) for k, n in (("features", 40), ("mel", 32))}
+    config = TrainConfig(20, rate=1e-2, warmup=1, average=0.25)
+    trainer = Trainer(AcousticLoss(model), noise, config, tmp_path)
+    trainer.run()
+    made, raw = own_voice._averaged(trainer).state_dict(), model.state_dict()
+    assert all(torch.equal(value, trainer.ema.shadow[name]) for name, value in made.items())
+    assert any(not torch.allclose(value, raw[name], atol=1e-4) for name, value in made.items())
 
 
 def test_the_same_call_goes_on_where_it_stopped(made):

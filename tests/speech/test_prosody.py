@@ -158,11 +158,12 @@ def test_contour_knows_more_than_constants(clips, prosody):
     assert error < 0.6 * flat
 
 
-def test_contour_recovers_a_known_one():
+@pytest.mark.parametrize("step", [0.0, 0.2])
+def test_contour_recovers_a_known_one(step):
     """Phones with known offsets, a falling line and an AR(2) on top: all three come back."""
     rng = np.random.default_rng(0)
     true, n = AR.from_parameters([1.2, -0.4], sigma=0.01), 120
-    offset = {"aa": 0.1, "iy": -0.1}
+    offset = {"aa": step / 2, "iy": -step / 2}
     made = []
     for index in range(80):
         phones = [["aa", "iy"][k] for k in rng.integers(0, 2, 12)]
@@ -174,9 +175,12 @@ def test_contour_recovers_a_known_one():
     contour = Contour.fit(made)
     assert np.allclose(np.diff(contour.level[0]), -0.2 / 6, atol=0.02)
     middle = {name: contour.offset.find((f"{name} @1", name)).mean[0] for name in offset}
-    assert abs(middle["aa"] - middle["iy"] - 0.2) < 0.03
-    # smoothing rounds the steps between phones, which r then has to follow: wider than the truth
-    assert contour.ar.is_stationary and contour.ar.sigma < 0.05
+    assert abs(middle["aa"] - middle["iy"] - step) < 0.03
+    if step:  # smoothing rounds the steps between phones, which r then has to follow
+        assert contour.ar.is_stationary and true.sigma < contour.ar.sigma < 0.03
+    else:
+        assert contour.ar.sigma == pytest.approx(true.sigma, rel=0.03)
+        assert np.allclose(contour.ar.coefficients, true.coefficients, atol=0.05)
     log_f0, voicing = contour.mean(made[0].phones)
     assert (voicing == 1).all() and len(log_f0) == n
     drawn = np.log([contour.predict(made[0].phones, seed) for seed in range(300)])
@@ -204,6 +208,9 @@ def test_pace_and_pitch_of_a_plan(prosody):
     times, f0 = prosody.plan("six nine")
     quick, high = prosody.plan("six nine", pace=2.0, pitch=1.5)
     assert np.isclose(quick[-1][2], times[-1][2] / 2)
+    given, f0_given = prosody.plan(times=times, pace=2.0)
+    assert np.allclose([row[1:] for row in given], [row[1:] for row in quick])
+    assert np.array_equal(f0_given, prosody.plan(phones=[p for p, *_ in times], pace=2.0)[1])
     assert np.isclose(np.median(high[high > 0]) / np.median(f0[f0 > 0]), 1.5, rtol=0.03)
 
 
@@ -235,7 +242,7 @@ def test_saved_prosody_plans_the_same(prosody, tmp_path):
         assert np.allclose([t[2] for t in times], [t[2] for t in again], rtol=1e-3)
         assert abs(len(f0) - len(hz)) <= 1
         n = min(len(f0), len(hz))
-        assert np.allclose(f0[:n], hz[:n], rtol=0.01) or seed is not None
+        assert np.isclose(f0[:n], hz[:n], rtol=0.01).mean() > (0.95 if seed else 0.999)
     with pytest.raises(FileNotFoundError, match="no file"):
         Prosody.load(tmp_path / "none.json")
     (tmp_path / "bad.json").write_text('{"format": "other"}')

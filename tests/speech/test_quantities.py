@@ -25,6 +25,13 @@ def test_each_unit_is_said_after_a_number_and_after_a_slash(unit):
         assert reading(f"5 kg/{unit}") == f"five kilograms per {one}"
 
 
+@pytest.mark.parametrize(
+    "text", ["-5 °C", "2 × 10^-3 m", "2e-5", "x^-2", "$-3", "from -4 to -2", "5 - 3", "10^-6"]
+)
+def test_both_signs_of_minus_are_read_alike(text):
+    assert "minus" in reading(text) and reading(text) == reading(text.replace("-", "−"))
+
+
 def test_a_range_says_to_whatever_its_unit():
     rng = random.Random(0)
     named = [(f"{{}} {u}", m) for u, m in UNITS.items() if u[-1].isalpha() and " " not in u]

@@ -30,6 +30,12 @@ def test_punctuation_makes_pauses_sentences_and_paragraphs(reader):
     ]
 
 
+@pytest.mark.parametrize("signs", [", ,", " — (", ": (", ",;", " - - "])
+def test_any_run_of_pauses_is_one(reader, signs):
+    one = reader.sentences("да, нет")
+    assert reader.sentences(f"да{signs} нет") == reader.sentences(f"({signs} да, нет{signs}") == one
+
+
 def test_a_transcript_has_every_pronunciation(reader):
     assert reader.transcribe("Кто? Да,") == [[["k", "t", "o"], ["k", "t", "a"]], [["d", "a"]]]
 

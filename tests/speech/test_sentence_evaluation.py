@@ -55,6 +55,8 @@ def test_linear_prediction_reaches_the_floor_of_an_ar_process(sentences):
     assert abs(evaluation.linear_nll(made[:2], made[2:], 2, 0.0) - floor) < 0.01
     assert evaluation.linear_nll(made[:2], made[2:], 1, 0.0) > floor + 0.2
     assert evaluation.linear_nll(made[:2], made[2:], 2, 0.02) > floor + 0.1  # the dither counts
+    loud = dataclasses.replace(made[2], audio=2 * made[2].audio)  # errors twice those of training
+    assert abs(evaluation.linear_nll(made[:2], [loud], 2, 0.0) - floor - (4 - 1) / 2) < 0.05
 
 
 def test_the_pitch_of_a_sound_is_held_to_its_plan():
@@ -124,6 +126,16 @@ def test_prosody_is_measured_against_constants(sentences):
     assert row["durations, nats per phone"] > row["without context"] + 0.3
     assert row["voicing right %"] > 85 > row["always the usual %"]
     assert row["F0 rms error %"] < row["the speaker's mean %"]
+    # of two sentences at once each is the mean of both: nothing is fitted on what is held out
+    one, two = kept[0], dataclasses.replace(train[0], f0=2 * train[0].f0)
+    parts = [evaluation.prosody_figures(Prosody.fit(train), train, some) for some in ([one], [two])]
+    both = evaluation.prosody_figures(Prosody.fit(train), train, [one, two])
+    counts = [(len(c.phones), len(c.f0), (c.f0 > 0).sum()) for c in (one, two)]
+    for name, value in both.items():
+        kind, power = (1, 1) if "%" in name else (0, 1)
+        kind, power = (2, 2) if "F0" in name or "speaker" in name else (kind, power)
+        mean = np.average([row[name] ** power for row in parts], weights=[n[kind] for n in counts])
+        assert value == pytest.approx(np.sign(mean) * abs(mean) ** (1 / power), rel=1e-6), name
     # of a corpus that says nothing twice differently, only the wobble of 0.1 % is left
     rng = np.random.default_rng(0)
     wobble = lambda n: 100 * np.exp(0.001 * rng.standard_normal(n))

@@ -153,9 +153,10 @@ CHANGES = {
 }
 
 
-def test_every_argument_changes_the_sound_and_no_two_are_swapped():
+@pytest.mark.parametrize("who", [{"speaker": "slt"}, {"voice": "allison"}], ids=str)
+def test_every_argument_changes_the_sound_and_no_two_are_swapped(who):
     """Pace changes the length alone, pitch the F0 alone, temperature the noise's size, seed only the draw."""
-    usual = {"text": "three one", "speaker": "slt"}
+    usual = {"text": "three one", **who}
     own = synthesis.speak(**usual).audio
     assert set(CHANGES) | {"backend", "lexicon", "skip_unknown"} == set(
         inspect.signature(synthesis.speak).parameters
@@ -163,8 +164,9 @@ def test_every_argument_changes_the_sound_and_no_two_are_swapped():
     found = {}
     for name, value in CHANGES.items():
         changed = usual | {name: value}
-        if name == "voice":
-            del changed["speaker"]
+        if name in ("speaker", "voice"):  # a voice has speakers of its own
+            changed = {"text": usual["text"], name: "digits" if "voice" in who else value}
+            changed |= {"speaker": value, "voice": "digits"} if name == "speaker" else {}
         found[name] = synthesis.speak(**changed).audio
         assert found[name].shape != own.shape or np.abs(found[name] - own).max() > 0.01, name
     hz = lambda x: np.median((f := pitch.f0(x, 8000))[f > 0])
@@ -172,7 +174,7 @@ def test_every_argument_changes_the_sound_and_no_two_are_swapped():
     assert hz(found["pace"]) == pytest.approx(hz(own), rel=0.08)
     assert len(found["pitch"]) == len(own) and hz(found["pitch"]) > 1.2 * hz(own)
     apart = lambda tau: np.std(
-        np.subtract(*(synthesis.speak("one", seed=seed, temperature=tau).audio for seed in (0, 1)))
+        np.subtract(*(synthesis.speak("one", **who, seed=s, temperature=tau).audio for s in (0, 1)))
     )
     assert apart(0.2) < 0.7 * apart(1.0) and hz(found["seed"]) == pytest.approx(hz(own), rel=0.03)
 

@@ -26,6 +26,15 @@ def test_a_head_is_what_its_card_states(name):
     assert row["start"] < row["held_out"] and abs(nats - row["held_out"]) < 1
 
 
+def test_what_is_known_of_the_recording_changes_the_nats():
+    """With the phase that speaking has, a conditional network knows less of the samples; dither adds noise."""
+    step = unconditional.card("checkpoints")["checkpoints"][-1]["step"]
+    net, clip = unconditional.load_checkpoint(step), [data.example()]
+    usual = unconditional.nats(net, clip)
+    assert unconditional.nats(net, clip, follow_audio=False) < usual - 0.05
+    assert unconditional.nats(net, clip, dither=0.005) < usual - 0.2
+
+
 def test_no_word_of_the_held_out_ones_is_in_training():
     train, unheard, known = unconditional.split()
     assert (len(train), len(unheard), len(known)) == (297, 36, 27)

@@ -106,6 +106,8 @@ def test_what_comes_out_has_the_length_level_and_time_of_what_went_in(small, kin
     assert np.allclose(quiet.audio, 0.1 * made.audio, atol=1e-4)
     again = vocoder.vocode(clip.audio, 8000, model, seed=1)
     assert not np.array_equal(again.audio, made.audio)
+    still = [vocoder.vocode(clip.audio, 8000, model, seed, 0.0).audio for seed in (0, 1)]
+    assert np.array_equal(*still) and not np.array_equal(still[0], made.audio)  # no noise at all
     high = audio.resample(clip.audio, 8000, 16_000)
     assert abs(len(vocoder.vocode(high, 16_000, model).audio) - len(clip.audio)) <= 1
 
@@ -123,6 +125,25 @@ def test_a_long_recording_is_made_in_pieces_that_make_up_the_whole(small):
     whole = waveform_model.load(small["student"]).synthesize(mel, f0)[: len(x)]
     assert len(x) > 3 * 96 * 80
     assert np.allclose(made.audio, whole * level / corpus.LOUD, atol=2e-5)
+
+
+@pytest.mark.parametrize("minutes", [1, 4])
+def test_what_is_taken_apart_at_once_does_not_grow_with_the_recording(monkeypatch, minutes):
+    """Nor is anything taken apart again and again: time grows with the length, memory does not."""
+    word, lengths, apart = data.example().audio, [], vocoder._bands_and_f0
+    x = np.resize(np.concatenate([word, np.zeros(2000, np.float32)]), minutes * 60 * 8000)
+
+    def counted(part, *rest):
+        lengths.append(len(part))
+        return apart(part, *rest)
+
+    monkeypatch.setattr(vocoder, "_bands_and_f0", counted)
+    for blocks in ([x], np.array_split(x, 7)):
+        lengths.clear()
+        frames = sum(len(f0) for _, f0 in vocoder._taken_apart(blocks, SPEC, 0.1))
+        assert frames == len(x) // 80
+        assert max(lengths) <= (vocoder.PART + 2 * vocoder.MARGIN) * 80
+        assert sum(lengths) < 1.4 * len(x)
 
 
 def test_training_and_vocode_condition_alike():

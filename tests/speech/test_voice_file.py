@@ -42,6 +42,18 @@ def test_all_of_it_is_in_the_file(mine):
     assert np.allclose(lower[usual > 0] / usual[usual > 0], np.exp(-0.5), rtol=1e-3)
 
 
+def test_every_field_of_a_voice_comes_back(mine):
+    found = voice_file.load(mine)
+    reader = Reader({"lee": [("a", "b"), ("c",)]}, english=False)
+    other = dataclasses.replace(found, name="x", reader=reader, licence="y", made={"minutes": 3})
+    voice_file.save(other, mine.with_name("other.safetensors"))
+    back = voice_file.load(mine.with_name("other.safetensors"))
+    for name in ("name", "reader", "licence", "made", "student_sizes", "rate"):
+        assert getattr(back, name) == getattr(other, name), name
+    assert back.prosody.to_table() == other.prosody.to_table()
+    assert back.acoustic.sizes == other.acoustic.sizes
+
+
 def test_a_voice_is_found_by_name_or_file(mine, monkeypatch):
     monkeypatch.chdir(mine.parent)
     assert voice_file.find("mine") is voice_file.find("mine.safetensors")

@@ -36,6 +36,12 @@ def test_a_student_begins_with_what_its_recipe_names(tmp_path):
     assert moved and all(name.startswith("student.") for name in moved)
 
 
+def test_of_a_checkpoint_the_average_is_taken(tmp_path):
+    file = tmp_path / "checkpoint.safetensors"
+    weights.save(file, {"model.a": torch.zeros(1), "ema.a": torch.ones(1)}, {"step": 3})
+    assert waveform_training.averaged(file) == ({"a": torch.ones(1)}, {"step": 3})
+
+
 def test_a_teacher_begins_calibrated(tmp_path):
     small = {"residual": 4, "skip": 4, "layers": 2, "cycles": 1}
     made = recipe("teacher")

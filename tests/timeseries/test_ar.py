@@ -85,6 +85,13 @@ def test_rising_series_have_finite_and_consistent_likelihoods(method, seed):
         assert -2000 < model.log_likelihood < 0
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_a_long_forecast_comes_to_the_mean(method):
+    model = AR(2, method).fit(SUNSPOTS)
+    assert model.intercept == pytest.approx(model.mean * (1 - model.coefficients.sum()), rel=1e-9)
+    assert model.forecast(400)[0][-1] == pytest.approx(model.mean, rel=1e-6)
+
+
 def test_log_prob_is_the_dense_normal_density():
     model = AR.from_parameters(PHI, intercept=0.6, sigma=0.7)
     x = model.simulate(40, seed=2)

@@ -73,6 +73,24 @@ def test_residuals_of_the_true_model_are_white_and_others_are_not():
     assert abs(np.std(ARIMA((2, 0, 0)).fit(x).residuals) - 1) < 0.01
 
 
+@pytest.mark.parametrize("gaps", [False, True])
+@pytest.mark.parametrize(
+    "model",
+    [AR(2, "mle"), ARIMA((1, 0, 1)), ARIMA((0, 1, 1)), ARIMA((0, 1, 0), (0, 1, 1, 4)), ARFIMA((0, None, 0))],
+    ids=repr,
+)  # fmt: skip
+def test_standardised_residuals_have_the_mean_square_one(model, gaps):
+    """Each error over its own deviation: at the maximum that is exact, also behind gaps, where errors are wider."""
+    x = np.cumsum(np.random.default_rng(0).normal(size=120)) if "1," in repr(model) else SUNSPOTS
+    if gaps:
+        if not isinstance(model, ARIMA):
+            pytest.skip("takes no gaps")
+        x = x.astype(float)
+        x[[20, 21, 22, 23, 60, 61, *range(90, 99)]] = np.nan
+    residuals = model.fit(x[:120]).residuals
+    assert np.nanmean(residuals**2) == pytest.approx(1, rel=1e-4)
+
+
 def test_failing_to_converge_warns_and_says_what_to_do():
     with pytest.warns(ConvergenceWarning, match=r"did not converge.*more iterations"):
         model = ARIMA((2, 0, 2)).fit(SUNSPOTS, iterations=1)

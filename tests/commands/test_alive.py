@@ -1,0 +1,56 @@
+"""A sign of life where somebody looks, nothing where nobody does."""
+
+import io
+import sys
+import threading
+
+import pytest
+
+from minigen.commands.alive import CLEAR, alive
+
+
+class Terminal(io.StringIO):
+    """A stream that says it is one, and when something of a kind was written to it."""
+
+    def __init__(self):
+        super().__init__()
+        self.signs = threading.Semaphore(0)
+
+    def isatty(self):
+        return True
+
+    def write(self, text):
+        if "…" in text:
+            self.signs.release()
+        return super().write(text)
+
+
+def test_a_terminal_sees_that_work_goes_on_and_then_only_what_was_said(monkeypatch):
+    screen = Terminal()
+    monkeypatch.setattr(sys, "stderr", screen)
+    monkeypatch.setattr(sys, "stdout", screen)
+    with alive(silence=0.01):
+        assert screen.signs.acquire(timeout=60) and screen.signs.acquire(timeout=60)
+        print("made", file=sys.stdout)
+    assert sys.stderr is screen is sys.stdout
+    lines = screen.getvalue().split(CLEAR)
+    assert lines[0] == "" and lines[1].startswith("… ") and lines[1].endswith(" s")
+    assert [one for one in lines if one and "…" not in one] == ["made\n"]
+    assert screen.getvalue().endswith(("made\n", CLEAR))
+
+
+def test_a_pipe_gets_what_the_command_says_and_no_more(monkeypatch):
+    pipe = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", pipe)
+    before = threading.active_count()
+    with alive(silence=0.0):
+        assert sys.stderr is pipe and threading.active_count() == before
+    assert pipe.getvalue() == ""
+
+
+def test_an_error_leaves_the_streams_as_they_were(monkeypatch):
+    screen = Terminal()
+    monkeypatch.setattr(sys, "stderr", screen)
+    with pytest.raises(KeyboardInterrupt), alive(silence=0.01):
+        raise KeyboardInterrupt
+    assert sys.stderr is screen
