@@ -6,6 +6,7 @@ your own (`voice_file`): text -> phones -> durations and F0 -> mel bands -> soun
 
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from numbers import Integral, Real
 from pathlib import Path
@@ -43,6 +44,18 @@ class Spoken:
         return self.seconds * self.rate / len(self.audio)
 
 
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """With one thread: a network of this size gains little by a second, and on a busy machine loses much."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@one_thread()
 def speak(
     text: str,
     speaker: str | None = None,

@@ -22,7 +22,7 @@ from ..conditioning import VoiceSpec
 from . import waveform_model
 from .corpus import LOUD
 from .stream import Part
-from .synthesis import Spoken, check_seed, check_temperature
+from .synthesis import Spoken, check_seed, check_temperature, one_thread
 from .waveform_model import ExcitationStudent, ExcitationTeacher
 
 PART = 1500  # frames that are taken apart at once: 15 s
@@ -32,6 +32,7 @@ Blocks = Callable[
 ]  # a recording at the network's rate, each time from the start
 
 
+@one_thread()
 def vocode(
     x: ArrayLike,
     rate: int,

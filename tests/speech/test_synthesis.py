@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from minigen import data, weights
 from minigen.audio import pitch
@@ -159,7 +160,9 @@ CHANGES = {
 }
 
 
-@pytest.mark.parametrize("who", [{"speaker": "slt", "voice": "digits"}, {"voice": "allison"}], ids=str)
+@pytest.mark.parametrize(
+    "who", [{"speaker": "slt", "voice": "digits"}, {"voice": "allison"}], ids=str
+)
 def test_every_argument_changes_the_sound_and_no_two_are_swapped(who):
     """Pace changes the length alone, pitch the F0 alone, temperature the noise's size, seed only the draw."""
     usual = {"text": "three one", **who}
@@ -208,3 +211,19 @@ def test_a_replaced_file_of_weights_is_noticed(tmp_path):
 def test_a_seed_has_64_bits(seed):
     with pytest.raises(ValueError, match="at most 64 bits"):
         synthesis.speak("one", seed=seed, voice="digits")
+
+
+def test_a_call_works_with_one_thread_and_gives_the_others_back(monkeypatch):
+    seen, made = [], synthesis.voice_file.find("allison").student.pieces
+    monkeypatch.setattr(
+        synthesis.ExcitationStudent,
+        "pieces",
+        lambda net, *args: seen.append(torch.get_num_threads()) or made(*args),
+    )
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        synthesis.speak("No.")
+        assert seen == [1] and torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
