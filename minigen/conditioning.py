@@ -235,7 +235,8 @@ def features(
     """An utterance with F0, and phones unless it is for a vocoder -> frames (F, N), phase (6, N · hop).
 
     With `follow_audio` the phase is that of the recording's own fundamental, so what is returned is a function
-    of the waveform: its likelihood given that is not to be compared with one that is given less.
+    of the waveform: its likelihood given that is to be compared with one that is given less only after paying for the
+    phase, at most 0.2 nats a sample for the digit teacher (chapter 9).
     """
     if utterance.f0 is None or (utterance.phones is None and not spec.mels):
         raise ValueError(f"{utterance.name or utterance.text!r} has no phone times or no F0")

@@ -78,7 +78,33 @@ def test_a_scale_that_follows_the_errors_is_found():
     noise = lambda: (loud * rng.standard_normal(len(loud))).astype(np.float32)
     make = lambda: dataclasses.replace(word, audio=noise())
     train, test = [make() for _ in range(10)], [make()]
-    fixed, adaptive = (unconditional.ar_nats(2, train, test, kind) for kind in (False, True))
+    fixed = unconditional.ar_nats(2, train, test)
+    known, (new,) = ([unconditional.dithered(clip) for clip in clips] for clips in (train, test))
+    adaptive = unconditional.AdaptiveAR.fit(known, 2).log_density(new).mean()
     scale = np.sqrt(loud**2 + unconditional.DITHER**2)
     best = np.mean(-np.log(scale) - 0.5 * np.log(2 * np.pi * np.e))
     assert fixed + 0.5 < adaptive < best
+
+
+def test_the_adaptive_predictor_is_fitted_under_its_own_scale():
+    """Loud noise beside a quiet resonance: least squares follow the noise, the fit finds the resonance."""
+    rng = np.random.default_rng(0)
+    u = rng.standard_t(3, 8000) * np.where(np.arange(8000) // 1000 % 2, 0.3, 0.001)
+    x = np.zeros(8000)
+    for t in range(2, 8000):
+        w = (0.0, 0.0) if t // 1000 % 2 else (1.6, -0.9)
+        x[t] = w[0] * x[t - 1] + w[1] * x[t - 2] + u[t]
+    quiet = [x[n : n + 1000] for n in range(100, 7000, 2000)]
+    once, settled = (unconditional.AdaptiveAR.fit([x], 2, rounds) for rounds in (0, 6))
+    gain = np.mean([settled.log_density(q).mean() - once.log_density(q).mean() for q in quiet])
+    assert gain > 0.1
+    past = [x[:t] for t in range(500, 510)]
+    ahead = [settled.predict(np.r_[part, 9.0])[0][-1] for part in past]
+    assert np.allclose(ahead, settled.predict(x)[0][500:510])  # no sample sees itself
+
+
+def test_the_density_of_the_adaptive_predictor_integrates_to_one():
+    predictor = unconditional.AdaptiveAR(np.array([0.5]), (0.7, 1e-4, 0.7))
+    grid = np.sinh(np.linspace(-9, 9, 4001)) * 0.01
+    p = np.exp([predictor.log_density(np.array([0.02, v]))[1] for v in grid])
+    assert np.trapezoid(p, grid) == pytest.approx(1, abs=1e-4)
