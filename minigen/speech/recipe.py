@@ -60,7 +60,7 @@ def arguments(of: Callable, *but: str) -> Fields:
 
 
 def check_table(given: object, fields: Fields, where: str) -> dict:
-    """The table, or an error that names the first entry that is wrong."""
+    """A copy of the table, or an error that names the first entry that is wrong."""
     if not isinstance(given, dict):
         raise TypeError(f"{where} is a table, not {_short(given)}")
     for name in given:
@@ -73,7 +73,7 @@ def check_table(given: object, fields: Fields, where: str) -> dict:
             _check_value(given[name], kind, name, where)
         elif needed:
             raise ValueError(f"{where} lacks {name}: copy it from training/digits-*.toml")
-    return given
+    return dict(given)
 
 
 def _check_value(value: object, kind: type, name: str, where: str) -> None:
