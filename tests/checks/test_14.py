@@ -6,7 +6,7 @@ import torch
 from exercise_checks import ExerciseChecks
 
 from minigen.checks import parallel_wavenet as checks
-from minigen.parallel_wavenet import gaussian_kl
+from minigen.parallel_wavenet import gaussian_kl as library_kl
 
 
 def invert(net, x):
@@ -60,6 +60,10 @@ def ratios(g, r, edges, rate, at=lambda g, r: (g.sum() / r.sum()).sqrt(), upper=
 
 def changed_ratios(**changes):
     return lambda *a: ratios(*a, **changes)
+
+
+def gaussian_kl(m, s, n, t):
+    return t - s + (torch.exp(2 * s) + (m - n) ** 2) / (2 * torch.exp(2 * t)) - 0.5
 
 
 def batch_kl(a, v, c, w, lengths, each=lambda a, v, c, w: gaussian_kl(a, v / 2, c, w / 2)):
@@ -152,6 +156,11 @@ SOLUTIONS = {
 
 MISTAKES = [
     ("divergence", lambda a, v, c, w, n: batch_kl(c, w, a, v, n), "roles are swapped"),
+    (
+        "divergence",
+        lambda a, v, c, w, n: library_kl(a, v / 2, c, w / 2).mean(),
+        "asks you to do without",
+    ),
     ("divergence", changed_kl(lambda a, v, c, w: 0.5 + 0 * a), "the ½"),
     ("divergence", changed_kl(lambda a, v, c, w: v - w), "wrong sign"),
     ("divergence", changed_kl(lambda a, v, c, w: (v - w) / 2), "is missing"),
