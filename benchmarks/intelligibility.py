@@ -64,7 +64,7 @@ def listener(whisper: str) -> Listener:
 
 
 def flite(text: str) -> np.ndarray:
-    """A sentence by a voice of another kind: flite's slt, pieces of recordings joined."""
+    """A sentence by flite's voice slt."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "a.wav"
         subprocess.run(["flite", "-voice", "slt", "-t", text, "-o", path], check=True)
