@@ -33,6 +33,11 @@ def power_spectrogram(x: Tensor, n_fft: int, hop: int, windowed: bool = True) ->
     return (spectrum.real**2 + spectrum.imag**2) / window.square().sum()
 
 
+def _magnitude(x: Tensor, n_fft: int, hop: int, windowed: bool = True) -> Tensor:
+    """|STFT| with the floor, whose gradient is finite everywhere: (B, F, N)."""
+    return power_spectrogram(x, n_fft, hop, windowed).clamp(min=FLOOR).sqrt()
+
+
 def check_alike(generated: Tensor, recorded: Tensor) -> None:
     """ValueError unless both have one shape."""
     if generated.shape != recorded.shape:
@@ -90,13 +95,9 @@ class STFTLoss(nn.Module):
         super().__init__()
         self.n_fft, self.hop, self.window = n_fft, hop, window
 
-    def _magnitude(self, x: Tensor) -> Tensor:
-        power = power_spectrogram(x, self.n_fft, self.hop, self.window)
-        return power.clamp(min=FLOOR).sqrt()  # (B, F, N)
-
     def forward(self, generated: Tensor, recorded: Tensor) -> Tensor:
         check_alike(generated, recorded)
-        x, y = self._magnitude(generated), self._magnitude(recorded)
+        x, y = (_magnitude(a, self.n_fft, self.hop, self.window) for a in (generated, recorded))
         error = mean_over_processes((y - x).square().sum()).clamp(min=FLOOR**2)
         convergence = error.sqrt() / mean_over_processes(y.square().sum()).sqrt()
         return convergence + (y.log() - x.log()).abs().mean()
@@ -162,8 +163,9 @@ class MelLoss(nn.Module):
         self.register_buffer("bank", bank, persistent=False)
 
     def _log_mel(self, x: Tensor) -> Tensor:
-        power = power_spectrogram(x, self.n_fft, self.n_fft // 4)
-        return (self.bank.to(x.dtype) @ power.clamp(min=FLOOR).sqrt()).log()  # (B, mels, N)
+        return (
+            self.bank.to(x.dtype) @ _magnitude(x, self.n_fft, self.n_fft // 4)
+        ).log()  # (B, mels, N)
 
     def forward(self, generated: Tensor, recorded: Tensor) -> Tensor:
         check_alike(generated, recorded)

@@ -1,6 +1,4 @@
-"""A sign of life: in a terminal no command is silent for more than two seconds, whatever it does."""
-
-from __future__ import annotations
+"""A sign of life: in a terminal, a command that writes nothing for a while says for how long it has been at work."""
 
 import io
 import sys
@@ -8,8 +6,6 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-
-__all__ = ["alive"]
 
 CLEAR = "\r\x1b[K"
 
