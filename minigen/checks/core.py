@@ -187,7 +187,7 @@ def compare(
         )
         return
     for mistake, explanation in hints:
-        if mistake(got) if callable(mistake) else near(got, _array(mistake), tolerance):
+        if _is(mistake, got, tolerance):
             raise CheckFailed(f"✗ {what}: {explanation}")
     if got.dtype == want.dtype == np.float64 and got.shape == want.shape and near(got, want, 3e-7):
         ok(
@@ -216,6 +216,15 @@ def compare(
     here = tuple(first[0]) if len(first) else ()
     numbers = f"expected {want[here]:.6g}, got {got[here]:.6g}{where}"
     raise CheckFailed(f"{wrong}{reason} ({numbers})" if reason else f"{wrong}{numbers}")
+
+
+def _is(mistake: Any, got: np.ndarray, tolerance: float) -> bool:
+    """Whether these are the numbers that a mistake gives."""
+    if not callable(mistake):
+        return near(got, _array(mistake), tolerance)
+    with suppress(ValueError):  # of another shape than it expects
+        return bool(mistake(got))
+    return False
 
 
 def responds(function: Callable, right: Callable, *case: Any) -> Callable[[], str | None]:
