@@ -308,7 +308,20 @@ def agree(
                         return f"this is what belongs at place {m + 1}: {twin}"
                 answer = lambda *args: _array(split(right(*args))[n])
                 names = [argument_name(function, k) for k in range(len(case))]
-                return input_reason(values, answer, case, names, tolerance) or in_common(n)
+                reason = input_reason(values, answer, case, names, tolerance)
+                if reason and np.size(want[n]) == 1 and not stands(reason, answer, names, n, case):
+                    reason = None
+                return reason or in_common(n)
+
+            def stands(reason: str, answer: Callable, names: Sequence, n: int, here: Any) -> bool:
+                """Whether it explains another input, too: of one number much can be said by chance."""
+                told = []
+                for other in (c for c in cases if c is not here):
+                    with suppress(Exception):  # the reader's function stops at it
+                        values, due = _array(split(function(*other))[n]), answer(*other)
+                        if due.size == 1 and not near(values, due, tolerance):
+                            told.append(input_reason(values, answer, other, names, tolerance))
+                return reason in told or not told
 
             def in_common(n: int) -> str | None:
                 with suppress(Exception):  # the reader's function stops at one of them

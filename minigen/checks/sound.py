@@ -105,8 +105,8 @@ def mu_law(encode: Callable, decode: Callable) -> None:
                 ),
                 *(
                     (
-                        lambda got, right=_encode(x, levels), way=way: (
-                            set((got - right) * np.sign(x) * way) == {0, 1}
+                        lambda got, levels=levels, way=way: (
+                            set((got - _encode(x, levels)) * np.sign(x) * way) == {0, 1}
                         ),
                         f"those that differ lie one code too {where}: x is scaled before it is rounded",
                     )

@@ -348,10 +348,10 @@ BUGS = {
     "now": "it sees x[t] itself: the delay of one sample is missing",
     "future": "it sees x[t + 1], as when half of the zeros are put on the right",
     "short": "it sees one sample fewer than the receptive field that it claims",
-    "long": "it sees one sample more than the receptive field that it claims",
-    "half": "its second parameter does not see the oldest sample, the first one does",
     "batch": "an example sees the past of another one in the batch",
     "mean": "the second parameter has the mean of the whole waveform taken away, future included",
+    "long": "it sees one sample more than the receptive field that it claims",
+    "half": "its second parameter does not see the oldest sample, the first one does",
 }
 
 
