@@ -48,9 +48,10 @@ CODE_LINES_A_MINUTE = 12
 
 def add_other_names(app: Sphinx, doctree: nodes.document) -> None:
     """Let the search find a page under the words that readers use."""
-    words = ALSO_CALLED.get(app.env.docname)
-    if words:
-        doctree.append(nodes.meta(name="keywords", content=words, lang="en"))
+    phrases = ALSO_CALLED.get(app.env.docname)
+    if phrases:
+        words = dict.fromkeys(phrases.replace(",", "").split())
+        doctree.append(nodes.meta(name="keywords", content=", ".join(words), lang="en"))
 
 
 def search_less(app: Sphinx) -> None:

@@ -8,14 +8,15 @@
 
   function blocks(page, anchor) {
     const parsed = new DOMParser().parseFromString(page, "text/html");
-    const article = parsed.querySelector((anchor && ".bd-article " + anchor) || ".bd-article") || parsed.body;
+    let article = parsed.querySelector((anchor && ".bd-article " + anchor) || ".bd-article") || parsed.body;
+    if (article.tagName === "DT") article = article.nextElementSibling; // of a word, what it means
     for (const e of article.querySelectorAll(APART)) e.remove();
     for (const e of article.querySelectorAll(".math")) {
       const tex = e.textContent.replace(/\\[()[\]]/g, "").trim();
       e.textContent = /[\\{}]/.test(tex) ? "…" : tex;
     }
     return [...article.querySelectorAll(BLOCKS)].filter((e) => !e.querySelector(BLOCKS))
-      .map((e) => ({ prose: e.tagName !== "PRE", text: e.textContent.replace(/\s+/g, " ").trim() }));
+      .map((e) => ({ prose: e.tagName !== "PRE", text: (e.closest("tr") || e).textContent.replace(/\s+/g, " ").trim() }));
   }
 
   function around(text, at) {
@@ -26,15 +27,17 @@
 
   Search.makeSearchSummary = (page, keywords, anchor) => {
     const asked = (new URLSearchParams(location.search).get("q") || "").toLowerCase().trim();
-    const words = new Set([...keywords].map((word) => word.toLowerCase()));
+    const stems = [...keywords], typed = asked.split(/\s+/);
     const all = blocks(page, anchor);
     let best = { worth: -1 };
     for (const block of all) {
-      const lower = block.text.toLowerCase(), found = [...words].filter((word) => lower.includes(word));
-      const whole = lower.indexOf(asked);
-      const worth = found.length + (whole >= 0 ? 1 : 0) + (block.prose ? 0.5 : 0) + (block.text.length > 60 ? 0.25 : 0);
-      const at = whole >= 0 ? whole : Math.min(...found.map((word) => lower.indexOf(word)));
-      if (found.length && worth > best.worth) best = { worth, at, text: block.text };
+      const lower = block.text.toLowerCase(), within = (word) => lower.includes(word);
+      const whole = lower.indexOf(asked), places = [...stems, ...typed].filter(within).map((word) => lower.indexOf(word));
+      const exact = typed.filter((word) => (" " + lower.replace(/[^\p{L}\p{N}_]+/gu, " ") + " ").includes(" " + word + " "));
+      const worth = Math.max(stems.filter(within).length, typed.filter(within).length) + 0.3 * exact.length
+        + (whole >= 0 ? 1 : 0) + (block.prose ? 1.5 : 0) + (block.text.length > 60 ? 0.25 : 0);
+      const at = whole >= 0 ? whole : Math.min(...places);
+      if (places.length && worth > best.worth) best = { worth, at, text: block.text };
     }
     const opening = all.find((block) => block.prose && block.text.length > 60) || { text: "" };
     const summary = document.createElement("p");
