@@ -86,6 +86,8 @@ def f0(
         raise ValueError(
             f"need 0 < lowest < highest <= rate / 4, not {lowest=}, {highest=} at {rate=}"
         )
+    if not 0 < hop < np.inf:
+        raise ValueError(f"hop is the seconds from frame to frame, above 0, not {hop}")
     min_lag, max_lag = int(rate / highest), int(np.ceil(rate / lowest))
     window = max_lag  # as long as the longest period
     n = max(1, round(len(x) / rate / hop))
