@@ -64,7 +64,7 @@ def convert(
     check_temperature(temperature)
     check_seed(seed)
     model = load()[0] if model is None else model
-    features = extract(x, f0)
+    features = extract(x, f0, with_phase=False)
     codes = model.codes_of(features)
     pitch = features.f0 if keep_pitch else model.pitched(features.f0, to)
     audio = model.decode(codes, pitch, to, seed, temperature, backend)
