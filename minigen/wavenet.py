@@ -261,7 +261,7 @@ class WaveNet(nn.Module):
         if not isinstance(x, Tensor) or not x.is_floating_point():
             raise TypeError(f"audio is a tensor of floats, not {getattr(x, 'dtype', type(x))}")
         if x.ndim != 3 or x.shape[1] != 1 or x.shape[2] == 0:
-            raise ValueError(f"audio has shape (B, 1, T), T > 0, not {tuple(x.shape)}")
+            raise ValueError(f"audio has shape (B, 1, T), not {tuple(x.shape)}")
         if (cond is None) != (self.cond_channels == 0):
             raise ValueError(
                 f"this WaveNet has cond_channels={self.cond_channels}, "
