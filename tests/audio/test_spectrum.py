@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -176,17 +174,3 @@ def test_griffin_lim_repeats_with_its_seed():
 def test_bad_input_is_named(call, error, message):
     with pytest.raises(error, match=message):
         call()
-
-
-def test_needs_no_torch():
-    """audio, plot, data, gaussian and this chapter's checks: none of them imports torch."""
-    script = (
-        "import sys\n"
-        "from minigen import audio, checks, data, gaussian\n"
-        "from minigen.notebook import listen\n"
-        "_ = checks.sound\n"
-        "listen(data.example().audio, 8000, 'a')._repr_html_()\n"
-        "assert 'torch' not in sys.modules, 'torch was imported'"
-    )
-    done = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True)
-    assert done.returncode == 0, done.stderr.decode()
