@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from types import FunctionType, ModuleType
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -40,7 +40,7 @@ def _functions(answer) -> tuple[Callable, ...]:
 def checks_of(module: ModuleType) -> list[str]:
     """The names of a module's checks, functions under the decorator `exercise`."""
     own = {k: v for k, v in vars(module).items() if getattr(v, "__module__", "") == module.__name__}
-    return [k for k, v in own.items() if isinstance(v, FunctionType) and hasattr(v, "__wrapped__")]
+    return [name for name, value in own.items() if hasattr(value, "number")]
 
 
 class ExerciseChecks:

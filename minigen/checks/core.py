@@ -73,6 +73,7 @@ def exercise(
             passed(number, functions)
             print(f"Exercise {number} ({name}) is solved.")
 
+        checked.number = number
         return checked
 
     return wrap
