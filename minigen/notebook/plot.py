@@ -113,8 +113,14 @@ def name_points(ax: Axes, points: dict[str, tuple[float, float]]) -> None:
             raise ValueError(f"there is no room for the name {name!r}: draw a larger figure")
 
 
+def _check_rate(rate: float) -> None:
+    if not rate > 0:
+        raise ValueError(f"rate is in Hz, above 0, not {rate}")
+
+
 def waveform(x: np.ndarray, rate: int, ax: Axes | None = None, **kwargs) -> Axes:
     """Draw amplitude against seconds."""
+    _check_rate(rate)
     ax = ax or plt.gca()
     ax.plot(np.arange(len(x)) / rate, x, **{"linewidth": 0.6, **kwargs})
     ax.set(xlabel="s", ylabel="amplitude", xlim=(0, len(x) / rate))
@@ -125,6 +131,7 @@ def spectrogram(
     x: np.ndarray, rate: int, ax: Axes | None = None, n_fft: int = 256, range_db: float = 70.0
 ) -> Axes:
     """Draw the level in dB of each frequency (kHz) at each moment (s), `range_db` below the top."""
+    _check_rate(rate)
     ax = ax or plt.gca()
     n_fft = max(2, min(n_fft, 2 * (len(x) // 2)))
     hop = max(1, n_fft // 8)
