@@ -63,6 +63,7 @@ def test_the_dictionary_is_the_library_s():
         assert phones.split() == [nearest(p, voice.prosody.inventory) for p in first], word
     for name in ("manner", "vowels", "near"):
         assert stored[name] == tool.kinds()[name]
+    assert stored["weak"] == tool.language()["weak"]
 
 
 def test_the_examples_are_in_the_dictionary():

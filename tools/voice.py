@@ -79,7 +79,8 @@ def english() -> dict:
     voice = find("allison")
     inventory, usual = voice.prosody.inventory, voice.reader.lexicon
     said = lambda word: " ".join(nearest(p, inventory) for p in pronunciations(word, usual)[0])
-    return {**kinds(), "lexicon": {word: said(word) for word in sorted(found & known.keys())}}
+    lexicon = {word: said(word) for word in sorted(found & known.keys())}
+    return {**kinds(), "weak": language()["weak"], "lexicon": lexicon}
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from ..data.text import english
 from .letter_to_sound import letters_to_sounds, spell
-from .phones import PHONES, SILENCE, from_arpabet
+from .phones import PHONES, SILENCE, from_arpabet, is_vowel
 from .text import PAUSE, Sentence, read
 
 Lexicon = Mapping[str, Sequence[Sequence[str]]]
@@ -166,6 +166,7 @@ def read_lexicon(
 # ---------------------------------------------------------------- homographs
 
 _HOMOGRAPHS = english()["homographs"]
+_WEAK = english()["weak"]
 _LISTS = {name: frozenset(v.split()) for name, v in _HOMOGRAPHS.items() if isinstance(v, str)}
 
 
@@ -205,6 +206,10 @@ def _is_homograph(word: str) -> bool:
 def _in_context(words: Sequence[str], place: int, lexicon: Lexicon) -> list[str]:
     """Phones of one word of a sentence; "" stands for a pause."""
     word = words[place]
+    if word in _WEAK and word not in lexicon:
+        strong = not any(words[place + 1 : place + 2])
+        strong = strong or is_vowel(_in_context(words, place + 1, lexicon)[0])
+        return _WEAK[word][strong].split()
     if word in lexicon or not _is_homograph(word):
         return pronunciations(word, lexicon)[0]
     around = [w for w in words[max(0, place - 4) : place] if w not in _LISTS["skipped"]]
@@ -260,7 +265,7 @@ def habits(
     Args:
         spoken: texts, and the phones that `alignment.align` found in their recordings.
         lexicon: that it used.
-        least: how often a word must have been spoken. Homographs, which the context decides, are left out.
+        least: how often a word must have been spoken. Words that the context decides are left out.
 
     >>> habits([("Your new one.", ["y", "uh", "r", "n", "y", "uw", "w", "ah", "n"])], least=1)
     {'your': [('y', 'uh', 'r')], 'new': [('n', 'y', 'uw')]}
@@ -281,7 +286,7 @@ def habits(
     usual = {
         word: ways.most_common(1)[0][0]
         for word, ways in counts.items()
-        if word and ways.total() >= least and not _is_homograph(word)
+        if word and ways.total() >= least and not (word in _WEAK or _is_homograph(word))
     }
     first = lambda word: tuple(pronunciations(word, lexicon)[0])
     return {word: [way] for word, way in usual.items() if way != first(word)}

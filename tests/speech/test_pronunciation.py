@@ -246,3 +246,21 @@ def test_the_shipped_voice_says_what_the_dictionary_allows():
     assert len(lexicon) > 20
     for word, (way,) in lexicon.items():
         assert list(way) in pronunciations(word)[1:], word
+
+
+@pytest.mark.parametrize(
+    ("text", "spoken"),
+    [
+        ("to go", "t ax g ow"),
+        ("to eat", "t uw iy t"),
+        ("the end", "dh iy eh n d"),
+        ("the pen", "dh ax p eh n"),
+        ("to the end", "t ax dh iy eh n d"),
+        ("Go to.", "g ow t uw"),
+        ("to, go", "t uw pau g ow"),
+    ],
+)
+def test_the_next_sound_decides_a_weak_vowel(text, spoken):
+    assert " ".join(phones(text)) == f"pau {spoken} pau"
+    own = {"to": [["t", "ow"]], "the": [["dh", "ow"]]}
+    assert not {"ax", "uw", "iy"} & set(phones("to the", own))
