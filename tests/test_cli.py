@@ -4,6 +4,7 @@ import inspect
 import re
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,13 +21,14 @@ from minigen.speech import (
     conversion,
     evaluation,
     own_voice,
-    pronunciation,
     recipe,
     synthesis,
     training,
     vocoder,
     voice,
+    voice_file,
 )
+from minigen.speech.reader import Reader
 
 
 @pytest.fixture(scope="module")
@@ -154,7 +156,7 @@ class ReachedError(Exception):
 #: command: (module and name of what it calls, the least of a line that reaches it)
 REACHES = {
     "speak": (synthesis, "stream", ("1", "--voice", "digits")),
-    "pronounce": (pronunciation, "word_phones", ("one",)),
+    "pronounce": (Reader, "words", ("one",)),
     "train": (training, "train", ("student", "--config", "student.toml", "--out", "run")),
     "align": (alignment, "align_corpus", ("spoken_digits", "--out", "t.tsv")),
     "convert": (conversion, "convert", ("word.wav", "--to", "rms")),
@@ -178,7 +180,7 @@ VALUES |= dict.fromkeys(("seed", "until", "limit", "workers", "per_word", "secon
 BECOMES = {f"lexicon of {c}": {"lee": [("l", "ey")]} for c in ("speak", "pronounce", "align")}
 BECOMES["chunk of speak"] = 48  # what is given, where that is something else
 ELSEWHERE = {"out", "play", "compare", "file", "config", "phones", "workers of grade"}
-ELSEWHERE |= {"model of convert", "voice of evaluate"}  # of these there are tests above or below
+ELSEWHERE |= {"model of convert", "voice of evaluate", "voice of pronounce"}  # of these there are tests above or below
 
 
 def options():
@@ -228,6 +230,13 @@ def test_every_option_changes_the_one_argument_of_its_name(
     also = {"transcripts"} if title == "limit" else set()  # a list as long as that of the clips
     assert {k for k in now if now[k] != usual.get(k)} == {argument} | also
     assert now[argument] == BECOMES.get(f"{argument} of {command}", value)
+
+
+def test_pronounce_asks_the_voice_how_it_says_a_word(run, place):
+    found = voice_file.find("allison")
+    voice_file.save(replace(found, reader=Reader()), place / "plain.safetensors")
+    assert "m eh s ih jh" in run("pronounce", "message", "--phones")[1]
+    assert "m eh s ax jh" in run("pronounce", "message", "--phones", "--voice", "plain")[1]
 
 
 NUMBERS = ["", "x", "nan", "inf", "-inf", "1e400", "--", "0x1", "1,5"]
