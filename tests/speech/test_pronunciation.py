@@ -232,7 +232,9 @@ def test_without_the_dictionary_digits_are_known_and_the_rest_names_the_fix():
 def test_a_speaker_s_habit_is_what_was_aligned_most_often():
     usual = {"message": "m eh s ax jh", "use": "y uw z"}
     other = {"message": "m eh s ih jh", "use": "y uw s"}
-    assert all(way.split() in pronunciations(word) for word, way in (*usual.items(), *other.items()))
+    assert all(
+        way.split() in pronunciations(word) for word, way in (*usual.items(), *other.items())
+    )
     clip = lambda ways: ("Use message.", f"pau {ways['use']} pau {ways['message']} pau".split())
     spoken = [clip(other)] * 2 + [clip(usual)]
     assert habits(spoken) == {"message": [tuple(other["message"].split())]}  # "use": a homograph
