@@ -5,7 +5,6 @@ Any distance to one recording is least for a middle of all that the context allo
 discriminator asks whether bands could be recorded ones.
 """
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
