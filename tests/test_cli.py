@@ -22,6 +22,7 @@ from minigen.speech import (
     own_voice,
     pronunciation,
     recipe,
+    sentence_evaluation,
     synthesis,
     training,
     vocoder,
@@ -177,8 +178,13 @@ VALUES |= dict.fromkeys(("pace", "pitch", "temperature", "minutes"), 0.75)
 VALUES |= dict.fromkeys(("seed", "until", "limit", "workers", "per_word", "seconds"), 3)
 BECOMES = {f"lexicon of {c}": {"lee": [("l", "ey")]} for c in ("speak", "pronounce", "align")}
 BECOMES["chunk of speak"] = 48  # what is given, where that is something else
-ELSEWHERE = {"out", "play", "compare", "file", "config", "phones", "workers of grade"}
-ELSEWHERE |= {"model of convert", "voice of evaluate"}  # of these there are tests above or below
+#: those that decide what is called: beside it, too
+SENTENCES = (sentence_evaluation, "sentence_table", ("--voice", "allison", "--phones", "t.tsv"))
+INSTEAD = {"phones of evaluate": SENTENCES, "voice of evaluate": SENTENCES}
+INSTEAD["model of convert"] = conversion, "load", REACHES["convert"][2]
+NAMED |= dict.fromkeys(("voice of evaluate", "model of convert"), "name")
+VALUES |= {"voice of evaluate": "mine", "phones of evaluate": "names.tsv"}
+ELSEWHERE = {"out", "play", "compare", "file", "config", "phones of pronounce", "workers of grade"}
 
 
 def options():
@@ -205,7 +211,8 @@ def test_every_option_changes_the_one_argument_of_its_name(
     run, place, monkeypatch, command, option
 ):
     """To what was given, and no other: none is left out, none is taken for another."""
-    module, name, least = REACHES[command]
+    title = option.opts[-1].strip("-").replace("-", "_")
+    module, name, least = INSTEAD.get(f"{title} of {command}", REACHES[command])
     names, given = list(inspect.signature(getattr(module, name)).parameters), []
 
     def reached(*args, **kwargs):
@@ -216,7 +223,6 @@ def test_every_option_changes_the_one_argument_of_its_name(
     (place / "short.txt").write_text("lee l ey\n")
     (place / "names").mkdir(exist_ok=True)
     (place / "a.ipynb").write_text("{}")
-    title = option.opts[-1].strip("-").replace("-", "_")
     value = VALUES.get(f"{title} of {command}", VALUES.get(title, True))
     flag = [option.opts[-1]] + [str(value)] * (not option.is_flag)
     for more in ([], flag):
@@ -224,7 +230,7 @@ def test_every_option_changes_the_one_argument_of_its_name(
             monkeypatch.setattr(sys, "argv", ["minigen", *command.split(), *least, *more])
             cli.main()
     usual, now = given
-    argument = NAMED.get(title, title)
+    argument = NAMED.get(f"{title} of {command}", NAMED.get(title, title))
     also = {"transcripts"} if title == "limit" else set()  # a list as long as that of the clips
     assert {k for k in now if now[k] != usual.get(k)} == {argument} | also
     assert now[argument] == BECOMES.get(f"{argument} of {command}", value)

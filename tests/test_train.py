@@ -9,6 +9,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ import torch
 from torch import nn
 
 from minigen import weights
+from minigen.checkpoint import random_state
 from minigen.distillation import DivergenceMonitor
 from minigen.distributions import GaussianHead
 from minigen.train import (
@@ -104,7 +106,7 @@ def test_learning_rate_rises_and_falls():
     assert rates[30] == pytest.approx(CONFIG.rate * CONFIG.final)
 
 
-@pytest.mark.parametrize("parts", [(11,), (1, 2, 29), (13, 20)])
+@pytest.mark.parametrize("parts", [(11,), (1, 2, 29), (13, 99)])
 def test_training_n_plus_m_steps_equals_n_save_load_m(tmp_path, parts):
     """Bit for bit, with dropout and with draws of numpy and random."""
     whole = Trainer(Lucky(), batches, CONFIG, tmp_path / "whole")
@@ -214,16 +216,27 @@ def test_a_run_that_ends_while_its_monitor_is_not_calm_keeps_the_checkpoint_befo
     assert weights.load(trainer.checkpoint)[1]["step"] == 60
 
 
-def test_minutes_only_grow(tmp_path, monkeypatch):
-    """Whatever the wall clock does: it is set back by an hour at every look."""
-    clock = itertools.count(10**9, -3600)
-    monkeypatch.setattr("time.time", lambda: next(clock))
-    minutes = []
+def test_minutes_are_those_of_all_steps(tmp_path, monkeypatch):
+    """By a clock that nobody sets, on which every step takes half a minute."""
+    ticks = itertools.count(0, 30)
+    monkeypatch.setattr("minigen.train.time", SimpleNamespace(monotonic=lambda: next(ticks)))
     for until in (5, 10):
         trainer = Trainer(Regression(), batches, CONFIG, tmp_path)
         trainer.run(resume=True, until=until)
-        minutes.append(weights.load(trainer.checkpoint)[1]["minutes"])
-    assert 0 <= minutes[0] <= minutes[1] < 1
+        assert weights.load(trainer.checkpoint)[1]["minutes"] == until / 2
+
+
+def test_each_process_gets_its_own_random_state_back(tmp_path):
+    trainer = Trainer(Lucky(), batches, CONFIG, tmp_path)
+    trainer.run(until=3)
+    tensors, notes = weights.load(trainer.checkpoint)
+    torch.manual_seed(9)
+    notes["random"] = [*notes["random"], random_state(torch.device("cpu"))]
+    weights.save(trainer.checkpoint, tensors, notes)
+    trainer.accelerator = SimpleNamespace(process_index=1)  # as in the second of two
+    want = torch.rand(3)
+    trainer.load()
+    assert torch.equal(torch.rand(3), want)
 
 
 def test_curves_keep_the_point_at_the_checkpoint(tmp_path):

@@ -21,8 +21,6 @@ from torch import Tensor
 
 from ..wavenet import WaveNet
 
-__all__ = ["BACKENDS", "CachedWaveNet", "draw_noise", "generate"]
-
 
 class CachedWaveNet:
     """The arithmetic of `WaveNet.forward` for one sample at a time, in numpy.

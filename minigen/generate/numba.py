@@ -25,8 +25,6 @@ from ..distributions import SMALLEST_U, Categorical, DiscretizedLogisticMixture,
 from ..wavenet import WaveNet
 from .product import add_product, packed
 
-__all__ = ["CompiledWaveNet"]
-
 AHEAD = 16  # samples whose past taps are done at once, at most
 CHUNK = 16 * AHEAD  # samples whose conditioning is projected at once
 # Sums may be reordered and multiply-adds fused; NaN and infinity keep their meaning.

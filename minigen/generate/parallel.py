@@ -16,8 +16,6 @@ from torch import Tensor
 from ..parallel_wavenet import Student
 from ..wavenet import WaveNet
 
-__all__ = ["ParallelStream"]
-
 
 class _Flow:
     """Pieces x (1, T), cond (C, T) of one sequence -> params (P, T), as if all were given at once."""

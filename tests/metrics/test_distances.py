@@ -347,7 +347,22 @@ def test_compare_is_the_mean_of_each_distance_and_the_median_ratio():
     cents, gross, unvoiced = zip(*(pitch_errors(a, b, 8000) for a, b in pairs), strict=True)
     assert np.isclose(row["f0"], np.mean(cents)) and np.isclose(row["gross"], 100 * np.mean(gross))
     assert np.isclose(row["voicing"], 100 * np.mean(unvoiced))
-    assert compare(made, real, 8000, warp=True)["f0"] < row["f0"]
+    warped, pairs = compare(made, real, 8000, warp=True), list(zip(made, real, strict=True))
+    assert warped["f0"] < row["f0"] and warped["log_mel"] == row["log_mel"]
+    apart = [mel_cepstral_distortion(a, b, 8000) for a, b in pairs]  # of all of them
+    assert np.isclose(warped["mcd"], np.mean(apart)) and warped["mcd"] != row["mcd"]
+    assert np.isclose(warped["std_ratio"], np.median([std_ratio(a, b) for a, b in pairs]))
+
+
+@pytest.mark.parametrize("distance", [log_mel_distance, warped_distance, log_spectral_distance])
+def test_what_lies_60_db_below_the_recordings_peak_is_silence(distance):
+    """However loud the other sound is: the recording's peak counts, not its own."""
+    x = data.example().audio.astype(float)
+    farthest = distance(0 * x, x, 8000)
+    assert distance(1e-4 * x, x, 8000) == pytest.approx(farthest) and farthest < 60
+    faint = 1e-4 * np.random.default_rng(0).normal(size=len(x))
+    louder = lambda noise: distance(10 * x, x + noise, 8000)
+    assert louder(faint) == pytest.approx(louder(0), rel=0.02)
 
 
 def test_summarise_leaves_out_what_is_not_known():

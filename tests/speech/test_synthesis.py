@@ -10,7 +10,7 @@ import torch
 
 from minigen import data, weights
 from minigen.audio import pitch
-from minigen.speech import prosody, synthesis, voice, voice_file
+from minigen.speech import conversion, prosody, synthesis, vocoder, voice, voice_file
 from minigen.speech.evaluation import recognised, synthesize_digits
 
 
@@ -227,3 +227,27 @@ def test_a_call_works_with_one_thread_and_gives_the_others_back(monkeypatch):
         assert seen == [1] and torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)
+
+
+WORD = data.example().audio[:1600]
+DRAWS = {
+    "digits, student": lambda **noise: synthesis.speak("one", voice="digits", **noise).audio,
+    "digits, teacher": lambda **noise: (
+        synthesis.speak("one", voice="digits", model="teacher", backend="numba", **noise).audio
+    ),
+    "allison, student": lambda **noise: synthesis.speak("No.", **noise).audio,
+    "allison, teacher": lambda **noise: synthesis.speak("No.", model="teacher", **noise).audio,
+    "copy by the student": lambda **noise: vocoder.vocode(WORD, 8000, **noise).audio,
+    "copy by the teacher": lambda **noise: vocoder.vocode(WORD, 8000, "teacher", **noise).audio,
+    "converted": lambda **noise: conversion.convert(WORD, "rms", **noise).audio,
+    "prosody": lambda **noise: voice_file.find("allison").prosody.plan("no", **noise)[1],
+}
+
+
+@pytest.mark.parametrize("name", DRAWS)
+def test_without_temperature_seeds_are_alike_and_with_it_each_has_its_own(name):
+    made = lambda seed, temperature: DRAWS[name](seed=seed, temperature=temperature)
+    assert np.array_equal(made(0, 0.0), made(1, 0.0))
+    usual, again, other = made(0, 1.0), made(0, 1.0), made(1, 1.0)
+    assert np.array_equal(usual, again)
+    assert usual.shape != other.shape or np.abs(usual - other).max() > 0.01
