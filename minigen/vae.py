@@ -230,6 +230,8 @@ def init_linear_layers(module: nn.Module, generator: torch.Generator | None) -> 
 
 
 def _noise(shape: Sequence[int], like: Tensor, generator: torch.Generator | None) -> Tensor:
+    if min(shape) < 0:
+        raise ValueError(f"no shape has negative sizes, as {tuple(shape)} has")
     return torch.randn(*shape, generator=generator, dtype=like.dtype, device=like.device)
 
 

@@ -72,6 +72,8 @@ def f0(x: ArrayLike, rate: int, hop: float = 0.010) -> np.ndarray:
         raise ValueError(
             f"pitch up to {HIGHEST:.0f} Hz needs a rate of {4 * HIGHEST:.0f}, not {rate}"
         )
+    if not 0 < hop < np.inf:
+        raise ValueError(f"hop is the seconds from frame to frame, above 0, not {hop}")
     min_lag, max_lag = int(rate / HIGHEST), int(np.ceil(rate / LOWEST))
     window = max_lag  # as long as the longest period
     n = max(1, round(len(x) / rate / hop))

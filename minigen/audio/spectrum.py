@@ -152,7 +152,7 @@ def frame_length(rate: int, seconds: float = 0.032) -> int:
     >>> [frame_length(rate) for rate in (8000, 16000, 22000)]
     [256, 512, 704]
     """
-    if not (seconds > 0 and seconds * rate >= 4):
+    if not (seconds > 0 and 4 <= seconds * rate < np.inf):
         raise ValueError(f"a frame has at least 4 samples, not {seconds} s at {rate} Hz")
     return 4 * round(seconds * rate / 4)
 

@@ -469,6 +469,8 @@ def summarise(rows: Sequence[dict[str, float]]) -> dict[str, float]:
     >>> summarise([{"f0": 2.0, "std_ratio": 1.0}, {"f0": float("nan"), "std_ratio": 3.0}])
     {'f0': 2.0, 'std_ratio': 2.0}
     """
+    if not rows or any(row.keys() != rows[0].keys() for row in rows):
+        raise ValueError("rows are one or more, and have the same columns")
     columns = {name: [row[name] for row in rows if np.isfinite(row[name])] for name in rows[0]}
     middle = lambda name: np.median if name.startswith("std") else np.mean
     return {k: float(middle(k)(v)) if v else float("nan") for k, v in columns.items()}
