@@ -236,6 +236,15 @@ def test_a_run_that_ends_while_its_monitor_is_not_calm_keeps_the_checkpoint_befo
     assert weights.load(trainer.checkpoint)[1]["step"] == 60
 
 
+def test_a_checkpoint_waits_until_its_monitor_is_calm_and_no_longer(tmp_path, monkeypatch):
+    story = lambda step: {"kl": 90.0 if 58 <= step < 63 else 1.0}
+    trainer = Trainer(Watched(story, spike=50), batches, TrainConfig(steps=90, every=20), tmp_path)
+    stored, save = [], trainer.save
+    monkeypatch.setattr(trainer, "save", lambda: stored.append(trainer.step) or save())
+    trainer.run()
+    assert stored == [20, 40, 64, 80, 90]  # 60 was due
+
+
 def test_minutes_are_those_of_all_steps(tmp_path, monkeypatch):
     """By a clock that nobody sets, on which every step takes half a minute."""
     ticks = itertools.count(0, 30)

@@ -88,12 +88,16 @@ def test_the_same_call_goes_on_where_it_stopped(made, monkeypatch):
     given, table = [], own_voice.own_voice_measures.table
     spy = lambda *them: given.extend(them) or table(*them)
     monkeypatch.setattr(own_voice.own_voice_measures, "table", spy)
+    minutes, run = [], own_voice._train
+    watch = lambda out, build, some, listen: minutes.append(some) or run(out, build, some, listen)
+    monkeypatch.setattr(own_voice, "_train", watch)
     before, _ = weights.load(place / "rob.safetensors")
     again = make("rob", folder, place, 0.01, licence="CC0", report=lambda stage: None, sizes=TOY)
     after, _ = weights.load(place / "rob.safetensors")
     assert all(np.array_equal(before[name], after[name]) for name in before)
     taken = (row["minutes"]["student"] for row in (again, measured))
     assert abs(np.subtract(*taken)) < 0.011  # rounded twice
+    assert minutes == pytest.approx([0.15 * 0.01, 0.85 * 0.01])  # most of them for the sound
     plan = json.loads((place / "rob.run/student/plan.json").read_text(encoding="utf-8"))
     assert weights.notes(place / "rob.run/student/checkpoint.safetensors")["step"] == plan["steps"]
     for name in ("acoustic", "student"):

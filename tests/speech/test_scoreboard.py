@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from minigen import results
+from minigen.speech import scoreboard
 from minigen.speech.corpus import held_out
 from minigen.speech.scoreboard import ROWS, measure, measure_row
 
@@ -77,3 +78,15 @@ def test_rows_are_asked_for_by_name():
     with pytest.raises(ValueError, match="choose one of recording"):
         measure_row("parrot")
     assert len({row.name for row in ROWS}) == len(ROWS)
+
+
+def test_a_networks_noise_is_as_large_as_its_row_says(monkeypatch):
+    seen = []
+    silence = lambda net, cond, seed, temperature, backend: (
+        seen.append(temperature) or np.zeros((len(cond), cond.shape[-1]))
+    )
+    monkeypatch.setattr(scoreboard.synthesis, "sample", silence)
+    rows = {row.name: row for row in ROWS}
+    for name in ("teacher", "teacher, noise × 0.7", "student"):
+        assert [len(wave) for wave in rows[name].make(KEPT[:1])] == [len(KEPT[0].audio)]
+    assert seen == [1.0, 0.7, 1.0]

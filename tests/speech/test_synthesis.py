@@ -8,9 +8,20 @@ import numpy as np
 import pytest
 import torch
 
-from minigen import data, weights
-from minigen.audio import pitch
-from minigen.speech import conversion, prosody, synthesis, vocoder, voice, voice_file
+from minigen import audio, data, timeseries, weights
+from minigen.audio import pitch, source_filter
+from minigen.gaussian import Gaussian
+from minigen.hmm import GaussianHMM
+from minigen.mixture import GaussianMixture
+from minigen.speech import (
+    conversion,
+    prosody,
+    synthesis,
+    vocoder,
+    voice,
+    voice_file,
+    word_vae,
+)
 from minigen.speech.evaluation import recognised, synthesize_digits
 
 
@@ -253,3 +264,29 @@ def test_without_temperature_seeds_are_alike_and_with_it_each_has_its_own(name):
     usual, again, other = made(0, 1.0), made(0, 1.0), made(1, 1.0)
     assert np.array_equal(usual, again)
     assert usual.shape != other.shape or np.abs(usual - other).max() > 0.01
+
+
+VECTOR, CEPSTRUM = word_vae.vector(data.example()), np.zeros((40, 25))
+F0 = np.r_[np.zeros(20), np.full(20, 120.0)]
+MIXTURE = GaussianMixture.from_parameters([0.5, 0.5], np.eye(2), np.ones((2, 2)), "diag")
+CHAIN = GaussianHMM.from_parameters([0.5, 0.5], np.full((2, 2), 0.5), np.eye(2), [np.eye(2)] * 2)
+SEEDED = {
+    "a word, by pulses": lambda seed: word_vae.synthesize(VECTOR, seed),
+    "a word, by the student": lambda seed: word_vae.synthesize(VECTOR, seed, "student"),
+    "codes": lambda seed: conversion.sample_word("slt", "two", seed).audio,
+    "bands": lambda seed: vocoder.synthesise(np.zeros((32, 40)), F0, seed=seed),
+    "source and filter": lambda seed: source_filter.vocode(CEPSTRUM, F0, 8000, seed),
+    "linear prediction": lambda seed: timeseries.lpc_excitation(np.ones(40), F0, 8000, 80, seed),
+    "phases": lambda seed: audio.griffin_lim(np.ones((129, 9)), 64, 3, seed),
+    "a Gaussian": lambda seed: Gaussian([0.0], [[1.0]]).sample(9, seed),
+    "a mixture": lambda seed: MIXTURE.sample(9, seed),
+    "a chain": lambda seed: CHAIN.sample(9, seed)[0],
+    "a series": lambda seed: timeseries.AR.from_parameters([0.5]).simulate(9, seed),
+}
+
+
+@pytest.mark.parametrize("name", SEEDED)
+def test_a_seed_repeats_its_draw_and_another_has_another(name):
+    usual, again, other = (SEEDED[name](seed) for seed in (0, 0, 1))
+    assert np.array_equal(usual, again) and np.isfinite(usual).all()
+    assert usual.shape != other.shape or np.abs(usual - other).max() > 1e-3 * np.abs(usual).max()
