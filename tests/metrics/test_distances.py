@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from minigen import audio, data, metrics, spectral_losses
-from minigen.audio import mel_spectrogram
+from minigen.audio import mel_cepstrum, mel_spectrogram, source_filter
 from minigen.metrics import (
     cepstral_distortion,
     compare,
@@ -291,6 +291,18 @@ def test_mel_cepstral_distortion_of_words():
         mel_cepstral_distortion(seven, other, 8000, order=32)
     with pytest.raises(ValueError, match="waveform"):
         mel_cepstral_distortion(seven[None], other, 8000)
+
+
+def test_another_pitch_costs_a_smooth_spectrum_more_than_no_voice_at_all():
+    word = data.example()
+    x, spectra = word.audio.astype(float), mel_cepstrum(word.audio, 8000).T
+    log_f0, voiced = source_filter.continuous_log_f0(word.f0, len(spectra))
+    f0 = np.where(voiced > 0.5, np.exp(log_f0), 0)
+    same, whisper, high = (
+        mel_cepstral_distortion(source_filter.vocode(spectra, k * f0, 8000), x, 8000)
+        for k in (1, 0, 1.25)
+    )
+    assert 1.3 * same < whisper and 1.3 * whisper < high
 
 
 def test_f0_error_counts_octaves_apart():
