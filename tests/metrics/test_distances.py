@@ -373,3 +373,12 @@ def test_summarise_leaves_out_what_is_not_known():
     ]
     assert summarise(rows) == {"a": 1.5, "std ratio": 2.0}
     assert np.isnan(summarise([{"a": np.nan}])["a"])
+
+
+def test_shares_of_frames_are_percentages_in_the_table():
+    f0 = np.full(100, 120.0)
+    low, silenced = voiced(f0), voiced(f0)
+    silenced[:3200] = 0
+    octave, gone = (compare([made], [low], 8000) for made in (voiced(2 * f0), silenced))
+    assert octave["gross"] == 100 and octave["f0"] == pytest.approx(1200, abs=2)
+    assert gone["voicing"] == pytest.approx(40, abs=3) and octave["voicing"] == gone["gross"] == 0
