@@ -35,7 +35,8 @@ def main() -> None:
         prosody.save(weights.path("allison_prosody").with_suffix(".json"))
         habits = sorted(Reader().with_habits(train).lexicon.items())
         lines = (f"{word} {' '.join(way)}\n" for word, (way,) in habits)
-        weights.path("allison_lexicon").with_suffix(".txt").write_text("".join(lines), "utf-8")
+        words = weights.path("allison_lexicon").with_suffix(".txt")
+        words.write_text("".join(lines), encoding="utf-8")
     measured, made = sentence_table(args.phones, report=print)
     print(as_text(measured))
     units = {"dB": "distance to the recording", "nats": "per sample, or per phone"}
