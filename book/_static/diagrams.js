@@ -313,7 +313,7 @@
       p.dot(X(m), Y(bound(m, r)), 5, "c2");
       p.text(W - 24, 16, "log-likelihood (line) and bound (dashed)", "small", "end");
       return step % 2 === 0 ? `E step: the bound is moved up until it touches the log-likelihood at ${fixed(m)}.`
-        : `M step: walk to the top of the bound, ${fixed(m)}; the log-likelihood there is higher still: ${fixed(like(m))}.`;
+        : `M step: walk to the top of the bound, ${fixed(m)}; the log-likelihood there is at least as high: ${fixed(like(m))}.`;
     },
   };
 

@@ -76,3 +76,17 @@ def test_what_is_heard_a_part_at_a_time_is_what_is_heard_at_once():
     assert whole.shape == parts.shape and (whole - parts).abs().max() < 1e-5
     fast, slow = (model.decode(codes, f0, "rms", 3, 0.7, backend) for backend in ("numba", "numpy"))
     assert fast.shape == (1280,) and np.abs(fast - slow).max() < 1e-3 < slow.std()
+
+
+def test_what_is_standardised_has_mean_0_and_scale_1_and_each_speaker_a_pitch_of_his_own():
+    seen, who = some()
+    model = small().standardise(seen, who)
+    mfcc = np.concatenate([f.mfcc for f in seen], axis=1) / model.mfcc_scale.numpy()
+    spectrum = np.concatenate([f.spectrum for f in seen], axis=1)
+    spectrum = (spectrum - model.spectrum_mean.numpy()) / model.spectrum_scale.numpy()
+    assert np.allclose(mfcc.std(1), 1, atol=1e-3) and np.allclose(spectrum.mean(1), 0, atol=1e-3)
+    assert np.allclose([spectrum[0].std(), np.sqrt(np.mean(spectrum[1:] ** 2))], 1, atol=1e-3)
+    for index, speaker in enumerate(model.speakers):
+        own = [f for f, one in zip(seen, who, strict=True) if one == index]
+        moments = np.mean([features.log_f0_moments(f.f0) for f in own], axis=0)
+        assert np.allclose(model.log_f0[index], moments, atol=1e-4), speaker
