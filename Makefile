@@ -40,8 +40,8 @@ test: $(STAMP)
 	$(BIN)/python tools/notebooks.py --check
 	$(BIN)/python tools/address.py --check
 	$(BIN)/jupyter-book build . -W -n --keep-going -q
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -ra --durations 10 --doctest-modules \
-		--nbval --nbval-cell-timeout 300 --ignore book/_ext minigen tests book exercises
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -ra --durations 10 \
+		--doctest-modules --nbval --nbval-cell-timeout 300 --ignore book/_ext minigen tests book exercises
 
 notebooks: $(STAMP)
 	$(BIN)/python tools/notebooks.py $(if $(ALL),--all) $(NAMES)

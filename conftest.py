@@ -11,14 +11,19 @@ numbers, whole ones too, may differ as far as TRAINED says, their text not at al
 `sampled-here`, which hear a network for seconds, each sample made from its own last ones.
 """
 
+import multiprocessing
 import os
 import re
 import signal
+import subprocess
 import sys
 import tempfile
+import time
+from functools import cache
 from pathlib import Path
 
 import pytest
+from jupyter_client.provisioning import local_provisioner
 from nbval.plugin import IPyNbCell, IPyNbFile
 
 sys.path.insert(0, str(Path(__file__).parent / "tools"))
@@ -129,6 +134,63 @@ def pytest_itemcollected(item: pytest.Item) -> None:
             return kind(reduced) if isinstance(reduced, str) else reduced
 
         item.sanitize = sanitize
+
+
+# What most pages import, for seconds; matplotlib has to see the kernel's environment first.
+HEAVY = ["ipykernel.kernelapp", "torch", "scipy.signal", "scipy.stats", "sklearn.cluster", "numba"]
+KERNEL = """
+import os, sys
+os.setsid()
+os.chdir(folder)
+os.environ.update(environment)
+for stream in (0, 1, 2):
+    os.dup2(os.open(os.devnull, os.O_RDWR), stream)
+sys.argv, sys.path[:] = arguments, path
+from ipykernel import kernelapp
+kernelapp.launch_new_instance()
+"""
+
+
+class Forked:
+    """A kernel that is a copy of a process with all of HEAVY, as jupyter_client knows a `subprocess.Popen`."""
+
+    stdin = stdout = stderr = None
+
+    def __init__(self, command: list[str], cwd: str = ".", env: dict | None = None, **_: object):
+        arguments = command[command.index("-m") + 1 :]
+        given = {"folder": cwd, "environment": env or {}, "arguments": arguments, "path": _path()}
+        fork = multiprocessing.get_context("forkserver").Process
+        self.process = fork(target=exec, args=(KERNEL, given))
+        self.process.start()
+        self.pid = self.process.pid
+        while self.poll() is None and os.getpgid(self.pid) != self.pid:
+            time.sleep(0.01)  # signals go to the group that it will lead
+
+    def poll(self) -> int | None:
+        return self.process.exitcode
+
+    def wait(self) -> int | None:
+        self.process.join()
+        return self.process.exitcode
+
+    def send_signal(self, number: int) -> None:
+        os.kill(self.pid, number)
+
+
+@cache
+def _path() -> list[str]:
+    """Where a process of its own looks for modules: without what pytest added."""
+    ask = [sys.executable, "-c", "import sys; print(*sys.path[1:], sep='\\n')"]
+    return subprocess.run(ask, check=True, capture_output=True, text=True).stdout.splitlines()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Notebooks first, so that none is left to one worker at the end; where there are many, imports are shared."""
+    items.sort(key=lambda item: not isinstance(item, IPyNbCell))
+    notebooks = {item.path for item in items if isinstance(item, IPyNbCell)}
+    if len(notebooks) > 2 and hasattr(os, "fork"):
+        multiprocessing.set_forkserver_preload(HEAVY)
+        local_provisioner.launch_kernel = Forked
 
 
 @pytest.hookimpl(tryfirst=True)

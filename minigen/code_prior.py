@@ -121,6 +121,8 @@ class CodePrior(nn.Module):
         generator: torch.Generator | None = None,
     ) -> list[Tensor]:
         """n sequences, without their ends; one that has not ended after `max_length` codes is cut."""
+        if n < 1:
+            raise ValueError(f"n counts sequences, at least 1, not {n}")
         state = self._state(condition, n)
         drawn = self.lm.sample((n,), max_length, temperature, top_p, None, state, generator)
         lengths = (drawn == self.end).long().cumsum(1).eq(0).sum(1)
@@ -139,6 +141,8 @@ def ngram_nats(
     An end also stands before each sequence, so that the first code has a context. Without `alpha`, the
     best of 0.5, 1, 2, … 64 on the test sequences is taken, in favour of the n-gram.
     """
+    if not learn or not test:
+        raise ValueError("an n-gram needs sequences to learn from and to test on")
     if alpha is None:
         return min(ngram_nats(order, learn, test, k, 2.0**power) for power in range(-1, 7))
     end = torch.tensor([k])

@@ -104,6 +104,8 @@ def frame_features(
     and back (two rows), log of the phone's duration over 0.1 s, voiced (0 or 1), log of F0 over
     130 Hz (0 where unvoiced).
     """
+    if not len(phones):
+        raise ValueError("there are no phones to describe")
     names = ["pau", *(name for name, _, _ in phones), "pau"]
     unknown = sorted(set(names) - set(inventory))
     if unknown:
@@ -147,7 +149,7 @@ def mel_features(mel: np.ndarray, f0: np.ndarray) -> np.ndarray:
 
     Rows: the bands, cut off at QUIET and brought to about -1 … 1; voiced; log of F0 over 130 Hz.
     """
-    if mel.ndim != 2 or mel.shape[1:] != f0.shape:
+    if mel.ndim != 2 or mel.shape[1:] != f0.shape or not f0.size:
         raise ValueError(f"(M, N) bands go with (N,) F0, not {mel.shape} with {f0.shape}")
     bands = (np.maximum(mel, QUIET) - QUIET) / RAISED - 1
     return np.concatenate([bands, pitch_rows(f0)]).astype(np.float32)
@@ -156,6 +158,8 @@ def mel_features(mel: np.ndarray, f0: np.ndarray) -> np.ndarray:
 def inputs(given: Sequence | np.ndarray, f0: np.ndarray, spec: VoiceSpec) -> np.ndarray:
     """What a voice is conditioned on: phones with their times or mel bands, and F0 (N,) -> (F, N) float32."""
     if spec.mels:
+        if np.shape(given)[:1] != (spec.mels,):
+            raise ValueError(f"bands have shape ({spec.mels}, N), not {np.shape(given)}")
         return mel_features(np.asarray(given), f0)
     return frame_features(given, f0, spec.phones)
 
@@ -171,6 +175,8 @@ def phase(
     Frame n of F0 belongs to (n + ½) hop, and `centred` puts it there. Without, it is half a frame early, as it
     was when the voices that are conditioned on phones were trained.
     """
+    if not rate >= 100:
+        raise ValueError(f"rate is in Hz, 100 or more, not {rate}")
     hop = rate // 100
     frames = (np.arange(len(f0) * hop) + 0.5 * centred) / hop - 0.5 * centred
     voiced = f0 > 0
@@ -211,6 +217,8 @@ def pulses(phi: np.ndarray, rate: int) -> np.ndarray:
 
 def phase_features(phi: np.ndarray, f0: np.ndarray, with_pulses: bool = False) -> np.ndarray:
     """cos and sin of φ, 2φ, 4φ, and `pulses` if asked for, faded to 0 where unvoiced: (6 or 7, T) float32."""
+    if not 0 < len(f0) <= len(phi):
+        raise ValueError(f"each frame has samples, and {len(f0)} frames not {len(phi)}")
     hop = len(phi) // len(f0)
     frames = (np.arange(len(phi)) + 0.5) / hop - 0.5
     voicing = np.interp(frames, np.arange(len(f0)), (f0 > 0).astype(float))
@@ -254,6 +262,8 @@ def words_of(text: str) -> list[str]:
     >>> words_of("Three, one 42")
     ['three', 'one', 'four', 'two']
     """
+    if not isinstance(text, str):
+        raise TypeError(f"text cannot be of type {type(text).__name__}")
     words = []
     for token in re.findall(r"[^\W\d_]+|\d|[^\s\w.,;:!?-]|_", text.lower()):
         word = DIGIT_WORDS[int(token)] if token.isdecimal() and token.isascii() else token

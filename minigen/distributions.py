@@ -443,6 +443,8 @@ class VectorLikelihood:
 
     def checked(self, x: Tensor) -> Tensor:
         """x (B, D), or an error that says what is wrong with it."""
+        if not isinstance(x, Tensor):
+            raise TypeError(f"x is a tensor, not {type(x).__name__}")
         if x.ndim != 2 or x.shape[1] != self.dim or x.shape[0] == 0:
             raise ValueError(f"x has shape (B, {self.dim}) with B > 0, not {tuple(x.shape)}")
         if not torch.isfinite(x).all():

@@ -130,6 +130,8 @@ def _beta(b, end, arcs) -> np.ndarray:
 
 def _first_possible(run, beam, b) -> tuple:
     """What `run(beam)` -> (…, log p) finds; without the beam where that has lost every path."""
+    if not beam > 0:
+        raise ValueError(f"a beam is a number of nats above 0, not {beam}")
     for width in (beam, np.inf):
         *found, log_prob = run(width)
         if log_prob > -np.inf:

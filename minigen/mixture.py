@@ -128,6 +128,8 @@ def kmeans(
     >>> sorted(centres.ravel().tolist()), bool(labels[0] == labels[1] != labels[2] == labels[3])
     ([0.5, 10.5], True)
     """
+    if min(k, rounds) < 1 or k % 1 or rounds % 1:
+        raise ValueError(f"{k=} and {rounds=} are whole numbers, at least 1")
     if len(x) < k:
         raise ValueError(f"{len(x)} observations are too few for {k} components: ask for fewer")
     rng = np.random.default_rng(seed)
@@ -191,8 +193,10 @@ class EM:
     ) -> None:
         if covariance not in COVARIANCES:
             raise ValueError(f"covariance is one of {', '.join(COVARIANCES)}, not {covariance!r}")
-        if min(k, max_iter, n_init) < 1:
-            raise ValueError(f"{k} Gaussians, {max_iter=} and {n_init=} are at least 1")
+        if min(k, max_iter, n_init) < 1 or any(n % 1 for n in (k, max_iter, n_init)):
+            raise ValueError(
+                f"{k} Gaussians, {max_iter=} and {n_init=} are whole numbers, at least 1"
+            )
         if not (0 < floor < 1 and tol > 0):
             raise ValueError(
                 f"floor lies between 0 and 1 and tol is positive, not {floor=}, {tol=}"

@@ -60,6 +60,8 @@ class NGram:
         return (x.unfold(1, k, 1) * powers).sum(-1)
 
     def _checked(self, x: Tensor) -> Tensor:
+        if not isinstance(x, Tensor):
+            raise TypeError(f"x is a tensor, not {type(x).__name__}")
         if x.ndim != 2 or 0 in x.shape or x.is_floating_point():
             raise ValueError(f"x has shape (B, T) of whole numbers, not {tuple(x.shape)} {x.dtype}")
         if x.min() < 0 or x.max() >= self.vocab:

@@ -373,6 +373,8 @@ class RNNLM(nn.Module):
         return torch.stack(made, 1).reshape(*shape, length)
 
     def _checked(self, x: Tensor) -> Tensor:
+        if not isinstance(x, Tensor):
+            raise TypeError(f"x is a tensor, not {type(x).__name__}")
         if x.is_floating_point() or x.dtype == torch.bool:
             raise TypeError(f"x is {x.dtype}: symbols are whole numbers (int64)")
         if x.ndim != 2 or 0 in x.shape:

@@ -230,6 +230,8 @@ def init_linear_layers(module: nn.Module, generator: torch.Generator | None) -> 
 
 
 def _noise(shape: Sequence[int], like: Tensor, generator: torch.Generator | None) -> Tensor:
+    if min(shape) < 0:
+        raise ValueError(f"no shape has negative sizes, as {tuple(shape)} has")
     return torch.randn(*shape, generator=generator, dtype=like.dtype, device=like.device)
 
 
@@ -250,7 +252,7 @@ def elbo(
         ELBO = mean_k log p(x | z_k) - β KL(q(z | x) ‖ p(z)),   z_k ~ q(z | x)
 
     With β = 1 and no free bits, the defaults, its expectation is at most log p(x). With other values it is a
-    training objective and no bound that may be reported.
+    training objective: report the plain bound.
 
     Args:
         samples: K, how many z for each x.

@@ -178,6 +178,8 @@ class VectorQuantizer(nn.Module):
 
     def _vectors(self, z: Tensor) -> Tensor:
         """z (B, D, …) -> (N, D), checked."""
+        if not isinstance(z, Tensor):
+            raise TypeError(f"z is a tensor, not {type(z).__name__}")
         if z.ndim < 2 or z.shape[1] != self.embedding_dim or z.numel() == 0:
             raise ValueError(
                 f"z has shape (B, {self.embedding_dim}, …): the {self.embedding_dim} numbers of a vector stand in "
@@ -299,6 +301,8 @@ def jitter(z: Tensor, shifts: Tensor) -> Tensor:
     >>> jitter(torch.tensor([[[1.0, 2.0, 3.0]]]), torch.tensor([[-1, 1, 0]]))
     tensor([[[1., 3., 3.]]])
     """
+    if shifts.is_floating_point():
+        raise TypeError(f"shifts are whole numbers, not {shifts.dtype}")
     if z.ndim != 3 or shifts.shape != (z.shape[0], z.shape[2]):
         raise ValueError(
             f"z (B, D, N) needs shifts (B, N), not {tuple(z.shape)} and {tuple(shifts.shape)}"

@@ -158,6 +158,8 @@ class WaveNet(nn.Module):
                 "WaveNet needs residual, skip, layers and cycles >= 1 and kernel >= 2, not "
                 f"{residual=}, {skip=}, {layers=}, {cycles=}, {kernel=}"
             )
+        if min(cond_channels, speakers, lpc_order) < 0:
+            raise ValueError(f"none of {cond_channels=}, {speakers=}, {lpc_order=} is negative")
         if lpc_order and not head.means:
             raise ValueError(
                 f"lpc_order={lpc_order} adds a linear prediction to a mean, and {type(head).__name__} has none"
@@ -256,7 +258,9 @@ class WaveNet(nn.Module):
 
     def validate(self, x: Tensor, cond: Tensor | None, speaker: Tensor | None) -> None:
         """Raise ValueError unless these are what the network takes."""
-        if x.ndim != 3 or x.shape[1] != 1:
+        if not isinstance(x, Tensor) or not x.is_floating_point():
+            raise TypeError(f"audio is a tensor of floats, not {getattr(x, 'dtype', type(x))}")
+        if x.ndim != 3 or x.shape[1] != 1 or x.shape[2] == 0:
             raise ValueError(f"audio has shape (B, 1, T), not {tuple(x.shape)}")
         if (cond is None) != (self.cond_channels == 0):
             raise ValueError(

@@ -4,6 +4,7 @@ import inspect
 import re
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,20 +14,45 @@ import torch
 from toy import ROOT
 from typer.main import get_command
 
-from minigen import audio, cli, data, weights
+from minigen import (
+    audio,
+    cli,
+    code_prior,
+    conditioning,
+    data,
+    hmm,
+    metrics,
+    mixture,
+    vae,
+    vq,
+    weights,
+)
 from minigen.checks import grading
+from minigen.code_prior import CodePrior
+from minigen.distributions import GaussianHead
+from minigen.generate import ParallelStream, generate
+from minigen.made import MADE
+from minigen.ngram import NGram
+from minigen.notebook import listen, plot
+from minigen.parallel_wavenet import Student
+from minigen.rnn import RNNLM
 from minigen.speech import (
     alignment,
     conversion,
+    corpus,
     evaluation,
     own_voice,
-    pronunciation,
     recipe,
+    scoreboard,
+    sentence_evaluation,
     synthesis,
     training,
     vocoder,
     voice,
+    voice_file,
 )
+from minigen.speech.reader import Reader
+from minigen.wavenet import WaveNet
 
 
 @pytest.fixture(scope="module")
@@ -154,7 +180,7 @@ class ReachedError(Exception):
 #: command: (module and name of what it calls, the least of a line that reaches it)
 REACHES = {
     "speak": (synthesis, "stream", ("1", "--voice", "digits")),
-    "pronounce": (pronunciation, "word_phones", ("one",)),
+    "pronounce": (Reader, "words", ("one",)),
     "train": (training, "train", ("student", "--config", "student.toml", "--out", "run")),
     "align": (alignment, "align_corpus", ("spoken_digits", "--out", "t.tsv")),
     "convert": (conversion, "convert", ("word.wav", "--to", "rms")),
@@ -177,8 +203,18 @@ VALUES |= dict.fromkeys(("pace", "pitch", "temperature", "minutes"), 0.75)
 VALUES |= dict.fromkeys(("seed", "until", "limit", "workers", "per_word", "seconds"), 3)
 BECOMES = {f"lexicon of {c}": {"lee": [("l", "ey")]} for c in ("speak", "pronounce", "align")}
 BECOMES["chunk of speak"] = 48  # what is given, where that is something else
-ELSEWHERE = {"out", "play", "compare", "file", "config", "phones", "workers of grade"}
-ELSEWHERE |= {"model of convert", "voice of evaluate"}  # of these there are tests above or below
+#: those that decide what is called: beside it, too
+SENTENCES = (sentence_evaluation, "sentence_table", ("--voice", "allison", "--phones", "t.tsv"))
+INSTEAD = {"phones of evaluate": SENTENCES, "voice of evaluate": SENTENCES}
+INSTEAD["model of convert"] = conversion, "load", REACHES["convert"][2]
+INSTEAD["voice of pronounce"] = voice_file, "find", ("one",)
+NAMED |= dict.fromkeys(("voice of evaluate", "voice of pronounce", "model of convert"), "name")
+VALUES |= {
+    "voice of evaluate": "mine",
+    "voice of pronounce": "mine",
+    "phones of evaluate": "names.tsv",
+}
+ELSEWHERE = {"out", "play", "compare", "file", "config", "phones of pronounce", "workers of grade"}
 
 
 def options():
@@ -205,7 +241,8 @@ def test_every_option_changes_the_one_argument_of_its_name(
     run, place, monkeypatch, command, option
 ):
     """To what was given, and no other: none is left out, none is taken for another."""
-    module, name, least = REACHES[command]
+    title = option.opts[-1].strip("-").replace("-", "_")
+    module, name, least = INSTEAD.get(f"{title} of {command}", REACHES[command])
     names, given = list(inspect.signature(getattr(module, name)).parameters), []
 
     def reached(*args, **kwargs):
@@ -216,7 +253,6 @@ def test_every_option_changes_the_one_argument_of_its_name(
     (place / "short.txt").write_text("lee l ey\n")
     (place / "names").mkdir(exist_ok=True)
     (place / "a.ipynb").write_text("{}")
-    title = option.opts[-1].strip("-").replace("-", "_")
     value = VALUES.get(f"{title} of {command}", VALUES.get(title, True))
     flag = [option.opts[-1]] + [str(value)] * (not option.is_flag)
     for more in ([], flag):
@@ -224,10 +260,17 @@ def test_every_option_changes_the_one_argument_of_its_name(
             monkeypatch.setattr(sys, "argv", ["minigen", *command.split(), *least, *more])
             cli.main()
     usual, now = given
-    argument = NAMED.get(title, title)
+    argument = NAMED.get(f"{title} of {command}", NAMED.get(title, title))
     also = {"transcripts"} if title == "limit" else set()  # a list as long as that of the clips
     assert {k for k in now if now[k] != usual.get(k)} == {argument} | also
     assert now[argument] == BECOMES.get(f"{argument} of {command}", value)
+
+
+def test_pronounce_asks_the_voice_how_it_says_a_word(run, place):
+    found = voice_file.find("allison")
+    voice_file.save(replace(found, reader=Reader()), place / "plain.safetensors")
+    assert "m eh s ih jh" in run("pronounce", "message", "--phones")[1]
+    assert "m eh s ax jh" in run("pronounce", "message", "--phones", "--voice", "plain")[1]
 
 
 NUMBERS = ["", "x", "nan", "inf", "-inf", "1e400", "--", "0x1", "1,5"]
@@ -462,3 +505,100 @@ def test_library_calls_refuse_in_their_own_words(tmp_path, monkeypatch):
     assert calls >= 200
     assert wrong == []
     assert list(tmp_path.iterdir()) == []
+
+
+NET = WaveNet(GaussianHead(), residual=4, skip=4, layers=2, cycles=1)
+STUDENT, CODES = Student(1, 2, 4), vq.VectorQuantizer(4, 2)
+NOTHING, SILENT = np.zeros(0), np.zeros((32, 0))
+#: calls of the book's functions, each wrong in one place: empty, of another kind, another size, out of range
+WRONG = {
+    "waves": [
+        lambda: audio.frame_length(8000, np.inf),
+        lambda: audio.speech_level(WORD, 0),
+        lambda: audio.speech_level(WORD, 50),
+        lambda: audio.to_level(WORD, 80),
+        lambda: audio.resample(WORD, 8000, -1),
+        lambda: audio.stft(WORD, 512, 0),
+        lambda: audio.istft(np.zeros((257, 0))),
+        lambda: audio.griffin_lim(None),
+        lambda: audio.pitch.f0(WORD, 8000, hop=0),
+        lambda: audio.pitch.f0(WORD, 8000, hop=np.nan),
+        lambda: plot.waveform(WORD, 0),
+        lambda: plot.spectrogram(WORD, 0),
+        lambda: plot.spectrogram(NOTHING, 8000),
+        lambda: listen(WORD, 8000, ""),
+    ],
+    "counts and sizes": [
+        lambda: mixture.kmeans(np.eye(5), 0),
+        lambda: mixture.kmeans(np.eye(5), 2.5),
+        lambda: mixture.kmeans(np.eye(5), 2, rounds=0),
+        lambda: mixture.GaussianMixture(0),
+        lambda: mixture.GaussianMixture(2, n_init="a"),
+        lambda: hmm.GaussianHMM(2.5),
+        lambda: hmm.GaussianHMM(2).fit([]),
+        lambda: hmm.viterbi(np.zeros((3, 2)), np.zeros((2, 2)), np.zeros(2), beam=-1),
+        lambda: hmm.viterbi(np.zeros((3, 2)), np.zeros((2, 2)), np.zeros(2), beam=np.nan),
+        lambda: WaveNet(GaussianHead(), cond_channels=-1),
+        lambda: WaveNet(GaussianHead(), lpc_order=-1),
+        lambda: WaveNet(GaussianHead(), speakers=-1),
+        lambda: CodePrior(4, hidden=4).sample(-1),
+        lambda: vae.VAE(4, 2).sample((-1,)),
+        lambda: generate(NET, n_samples=0),
+        lambda: Student(0),
+    ],
+    "tensors": [
+        lambda: NET(None),
+        lambda: NET(torch.zeros(1, 1, 0)),
+        lambda: NET(torch.zeros(1, 1, 5, dtype=torch.long)),
+        lambda: NET(torch.zeros(3, 5)),
+        lambda: CODES.nearest(None),
+        lambda: CODES(torch.zeros(3, 3)),
+        lambda: CODES.embed(torch.tensor([7])),
+        lambda: vq.jitter(torch.zeros(1, 2, 3), torch.zeros(1, 3)),
+        lambda: vae.elbo(vae.VAE(4, 2), None),
+        lambda: vae.elbo(vae.VAE(4, 2), torch.zeros(3, 5)),
+        lambda: MADE(3).log_prob(None),
+        lambda: MADE(3).log_prob(torch.zeros(2, 4)),
+        lambda: NGram(5, 2).fit([]),
+        lambda: RNNLM(5, 4).log_prob(None),
+        lambda: RNNLM(5, 4).log_prob(torch.zeros(1, 3)),
+        lambda: ParallelStream(STUDENT)(torch.zeros(5)),
+        lambda: ParallelStream(STUDENT)(torch.zeros(2, 1, 5)),
+        lambda: ParallelStream(STUDENT)(torch.zeros(1, 1, 0)),
+    ],
+    "nothing at all": [
+        lambda: metrics.summarise([]),
+        lambda: metrics.summarise([{"a": 1.0}, {"b": 1.0}]),
+        lambda: metrics.compare([], [], 8000),
+        lambda: scoreboard.measure([], []),
+        lambda: metrics.permutation_test([]),
+        lambda: metrics.wilson_interval(5, np.inf),
+        lambda: metrics.wilson_interval(np.nan, 10),
+        lambda: code_prior.ngram_nats(2, [], [], 4),
+        lambda: conditioning.frame_features([], np.zeros(3)),
+        lambda: conditioning.planned_features([], np.zeros(3), conditioning.DIGITS),
+        lambda: conditioning.phase_features(np.zeros(80), NOTHING),
+        lambda: conditioning.phase(np.full(3, 100.0), 0),
+        lambda: conditioning.words_of(5),
+        lambda: voice_file.find("allison").prosody.plan(times=[]),
+        lambda: corpus.read("nothing", 8000),
+    ],
+    "sound from features": [
+        lambda: vocoder.synthesise(SILENT, NOTHING),
+        lambda: vocoder.synthesise(np.zeros((3, 10)), np.zeros(10)),
+        lambda: vocoder.synthesise(np.zeros((32, 10)), np.zeros(9)),
+        lambda: vocoder.synthesise(np.zeros((32, 10)), np.zeros(10), seed="a"),
+        lambda: vocoder.synthesise(np.zeros((32, 10)), np.zeros(10), temperature=-1),
+        lambda: conversion.sample_word("slt", seed="a"),
+        lambda: conversion.sample_word("slt", "eleven"),
+        lambda: conversion.convert(NOTHING, "slt"),
+    ],
+}
+
+
+@pytest.mark.parametrize("kind", WRONG)
+def test_functions_of_the_book_refuse_what_they_cannot_take(kind):
+    for index, call in enumerate(WRONG[kind]):
+        with pytest.raises((ValueError, TypeError)) as caught:
+            call()
+        assert "\n" not in str(caught.value) and len(str(caught.value)) < 600, (kind, index)

@@ -176,3 +176,11 @@ def test_features_need_labels():
     clip = data.Utterance(np.zeros(80, np.float32), 8000, "one", "slt", None, None)
     with pytest.raises(ValueError, match="no phone times"):
         conditioning.features(clip)
+
+
+@pytest.mark.parametrize("off, mended", [(0.85, 0), (0.95, 1), (1.04, 1), (1.15, 0)])
+def test_f0_is_sharpened_where_it_is_off_by_less_than_8_percent_either_way(off, mended):
+    tone = 0.3 * np.sin(2 * np.pi * 120 / 8000 * np.arange(16_000)).astype(np.float32)
+    f0 = np.full(200, 120.0 * off)
+    found = conditioning.sharpened(f0, 8000, tone)[10:-10]
+    assert np.allclose(found, 120.0 if mended else f0[10:-10], rtol=1e-3)

@@ -8,7 +8,7 @@ from test_parallel_wavenet import make_student
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from minigen.distillation import DistillationLoss, DivergenceMonitor
+from minigen.distillation import DistillationLoss, DivergenceMonitor, _generator
 from minigen.distributions import LOGISTIC_STD, DiscretizedLogisticMixture, GaussianHead
 from minigen.parallel_wavenet import Student, conditional_kl
 from minigen.wavenet import WaveNet
@@ -263,3 +263,9 @@ def test_metrics_numbers_are_what_they_say(k):
     with torch.no_grad():
         model.student.flows[0].output_projection.bias[1] -= 20
     assert DistillationLoss(model, teacher)(data)[1]["at_floor"] == 1
+
+
+def test_fresh_draws_are_those_of_the_item_and_of_no_other():
+    noise = torch.randn(2, 1, 200, generator=torch.Generator().manual_seed(0))
+    seeds = [_generator(item).initial_seed() for item in (*noise, noise[0].clone())]
+    assert seeds[0] == seeds[2] != seeds[1]

@@ -150,3 +150,16 @@ def test_two_processes_equal_one(tmp_path):
     assert got.keys() == want.keys() and len(got) > 40
     for name, value in want.items():
         assert torch.allclose(got[name], value, rtol=1e-3, atol=1e-5 * value.abs().max()), name
+
+
+@pytest.mark.parametrize("world", [2, 3])
+def test_all_items_are_the_whole_batch_and_ones_own_are_where_it_says(monkeypatch, world):
+    """Process r of W has items r, r + W, …, as batches are shared out."""
+    whole = torch.arange(12.0).view(6, 2)
+    gathered = lambda parts, x: [part.copy_(whole[r::world]) for r, part in enumerate(parts)]
+    monkeypatch.setattr(distributed, "_world", lambda: world)
+    monkeypatch.setattr(distributed.dist, "all_gather", gathered)
+    for rank in range(world):
+        monkeypatch.setattr(distributed.dist, "get_rank", lambda rank=rank: rank)
+        found, own = distributed.all_items(whole[rank::world])
+        assert torch.equal(found, whole) and torch.equal(found[own], whole[rank::world])

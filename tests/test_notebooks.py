@@ -112,3 +112,14 @@ def test_readme_leads_to_each_page():
     linked = set(re.findall(r"\]\(((?:book|exercises)/\w+\.ipynb)\)", readme))
     assert linked == {name(path) for path in PAGES if path.parent.name != "solutions"}
     assert address.with_links(readme, address.address()) == readme
+
+
+@pytest.mark.parametrize("path", PAGES, ids=name)
+def test_no_printed_word_runs_into_a_number(path):
+    """`f"{label:14s}{value:.3f}"` leaves no space after a label of 14 letters."""
+    for cell in code_cells(path):
+        printed = "".join(
+            "".join(output.get("text", output.get("data", {}).get("text/plain", "")))
+            for output in cell["outputs"]
+        )
+        assert not re.search(r"[a-z)]{3}-?\d+\.\d|\.\d{2}-\d+\.\d|\.\d+\.\d+\.\d", printed), printed

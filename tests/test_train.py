@@ -9,6 +9,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ import torch
 from torch import nn
 
 from minigen import weights
+from minigen.checkpoint import random_state
 from minigen.distillation import DivergenceMonitor
 from minigen.distributions import GaussianHead
 from minigen.train import (
@@ -63,13 +65,28 @@ class Lucky(Regression):
         return loss * (1 + 0.1 * (random.random() + np.random.normal())), metrics
 
 
+class Rival(Lucky):
+    """A discriminator learns beside the network, and the network from it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.discriminator = nn.Linear(1, 1)
+
+    def forward(self, batch):
+        loss, metrics = super().forward(batch)
+        made = self.model(batch["x"])
+        own = (self.discriminator(made.detach()) - batch["y"]).square().mean()
+        told = (made * self.discriminator.weight.detach()).square().mean()
+        return loss + own + 0.1 * told, metrics
+
+
 def batches(step, shard=0, shards=1, size=8):
     x = torch.randn(size, 3, generator=torch.Generator().manual_seed(step))
     return {"x": x[shard::shards], "y": x.sum(1, keepdim=True)[shard::shards]}
 
 
 def state(trainer):
-    return {name: value.clone() for name, value in trainer.model.state_dict().items()}
+    return {name: value.clone() for name, value in trainer.learners.state_dict().items()}
 
 
 def test_ema_equals_its_closed_form_from_any_start():
@@ -104,18 +121,23 @@ def test_learning_rate_rises_and_falls():
     assert rates[30] == pytest.approx(CONFIG.rate * CONFIG.final)
 
 
-@pytest.mark.parametrize("parts", [(11,), (1, 2, 29), (13, 20)])
-def test_training_n_plus_m_steps_equals_n_save_load_m(tmp_path, parts):
-    """Bit for bit, with dropout and with draws of numpy and random."""
-    whole = Trainer(Lucky(), batches, CONFIG, tmp_path / "whole")
+@pytest.mark.parametrize(
+    ("objective", "parts"), [(Lucky, (11,)), (Lucky, (1, 2, 29)), (Rival, (13, 99))]
+)
+def test_training_n_plus_m_steps_equals_n_save_load_m(tmp_path, objective, parts):
+    """Bit for bit, with dropout, with draws of numpy and random, and with a discriminator."""
+    whole = Trainer(objective(), batches, CONFIG, tmp_path / "whole")
+    begun = state(whole)
     whole.run()
     for until in (*parts, None):
-        part = Trainer(Lucky(), batches, CONFIG, tmp_path / "parts")
+        part = Trainer(objective(), batches, CONFIG, tmp_path / "parts")
         part.run(resume=True, until=until)
     assert part.step == whole.step == whole.model.state_dict()["count"] == 30
     for name, value in state(whole).items():
-        assert torch.equal(value, part.model.state_dict()[name]), name
-        assert torch.equal(whole.ema.shadow[name], part.ema.shadow[name]), name
+        assert torch.equal(value, state(part)[name]), name
+        assert not torch.equal(value, begun[name]), name
+    for name, value in whole.ema.shadow.items():  # of the model alone
+        assert torch.equal(value, part.ema.shadow[name]), name
 
 
 def changed(name):
@@ -203,7 +225,7 @@ def test_ctrl_c_ends_the_step_saves_and_says_how_to_go_on(tmp_path):
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     part = Trainer(Lucky(), batches, CONFIG, tmp_path / "parts")
     part.run(resume=True)
-    assert all(torch.equal(v, part.model.state_dict()[k]) for k, v in state(whole).items())
+    assert all(torch.equal(v, state(part)[k]) for k, v in state(whole).items())
 
 
 def test_a_run_that_ends_while_its_monitor_is_not_calm_keeps_the_checkpoint_before(tmp_path):
@@ -214,16 +236,36 @@ def test_a_run_that_ends_while_its_monitor_is_not_calm_keeps_the_checkpoint_befo
     assert weights.load(trainer.checkpoint)[1]["step"] == 60
 
 
-def test_minutes_only_grow(tmp_path, monkeypatch):
-    """Whatever the wall clock does: it is set back by an hour at every look."""
-    clock = itertools.count(10**9, -3600)
-    monkeypatch.setattr("time.time", lambda: next(clock))
-    minutes = []
+def test_a_checkpoint_waits_until_its_monitor_is_calm_and_no_longer(tmp_path, monkeypatch):
+    story = lambda step: {"kl": 90.0 if 58 <= step < 63 else 1.0}
+    trainer = Trainer(Watched(story, spike=50), batches, TrainConfig(steps=90, every=20), tmp_path)
+    stored, save = [], trainer.save
+    monkeypatch.setattr(trainer, "save", lambda: stored.append(trainer.step) or save())
+    trainer.run()
+    assert stored == [20, 40, 64, 80, 90]  # 60 was due
+
+
+def test_minutes_are_those_of_all_steps(tmp_path, monkeypatch):
+    """By a clock that nobody sets, on which every step takes half a minute."""
+    ticks = itertools.count(0, 30)
+    monkeypatch.setattr("minigen.train.time", SimpleNamespace(monotonic=lambda: next(ticks)))
     for until in (5, 10):
         trainer = Trainer(Regression(), batches, CONFIG, tmp_path)
         trainer.run(resume=True, until=until)
-        minutes.append(weights.load(trainer.checkpoint)[1]["minutes"])
-    assert 0 <= minutes[0] <= minutes[1] < 1
+        assert weights.load(trainer.checkpoint)[1]["minutes"] == until / 2
+
+
+def test_each_process_gets_its_own_random_state_back(tmp_path):
+    trainer = Trainer(Lucky(), batches, CONFIG, tmp_path)
+    trainer.run(until=3)
+    tensors, notes = weights.load(trainer.checkpoint)
+    torch.manual_seed(9)
+    notes["random"] = [*notes["random"], random_state(torch.device("cpu"))]
+    weights.save(trainer.checkpoint, tensors, notes)
+    trainer.accelerator = SimpleNamespace(process_index=1)  # as in the second of two
+    want = torch.rand(3)
+    trainer.load()
+    assert torch.equal(torch.rand(3), want)
 
 
 def test_curves_keep_the_point_at_the_checkpoint(tmp_path):
@@ -498,5 +540,5 @@ def test_sigkill_at_every_place_loses_only_the_steps_since_the_last_checkpoint(t
     whole.run()
     rest.run(resume=True)
     for name, value in state(whole).items():
-        assert torch.equal(rest.model.state_dict()[name], value), name
+        assert torch.equal(state(rest)[name], value), name
     assert not [path for path in out.iterdir() if path.name.startswith(".checkpoint")]

@@ -125,3 +125,21 @@ def test_all_that_ships_is_whole():
 
 def test_a_card_is_read_by_name():
     assert weights.card("phone_net") == weights.notes("phone_net")
+
+
+@pytest.mark.parametrize("change", ["nothing", "content", "size", "another file"])
+def test_what_is_shared_is_read_again_when_its_file_is_another(tmp_path, change):
+    """By its time, its size, or as another file in its place, each alone."""
+    file, other = tmp_path / "a", tmp_path / "b"
+    read = weights.until_changed(lambda path: [path.read_text()])
+    file.write_text("one")
+    os.utime(file, (10, 10))
+    first = read(file)
+    if change == "another file":
+        other.write_text("two")
+        os.utime(other, (10, 10))
+        os.replace(other, file)
+    elif change != "nothing":
+        file.write_text({"content": "two", "size": "four"}[change])
+        os.utime(file, (11, 11) if change == "content" else (10, 10))
+    assert read(file) == [file.read_text()] and (read(file) is first) == (change == "nothing")

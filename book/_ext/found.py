@@ -1,7 +1,7 @@
 """How pages are found, and how long they are: search, addresses, a page for wrong ones.
 
-- The search leaves out each notebook's set-up cell, which says `install` on thirty pages, and knows
-  the words that readers type for what a page calls otherwise.
+- The search leaves out each notebook's set-up cell, which stands on forty pages, knows the words that readers
+  type for what a page calls otherwise, and shows of each page what speaks of them (book/_static/search.js).
 - Where the site's address is known: canonical links, a sitemap. Where not, no half address either.
 - 404.html leads on. Each chapter says how many minutes it takes to read.
 """
@@ -18,19 +18,28 @@ from sphinx.application import Sphinx
 
 __all__ = ["setup"]
 
-SET_UP = "google.colab"
+SET_UP = "#@title Set-up"
+# What readers type, and the page that they look for.
 ALSO_CALLED = {
-    "book/how_to_use": "install installing installation pip requirements course syllabus semester",
-    "book/04_change_of_variables": "normalising normalizing flow flows jacobian",
-    "book/12_flows": "normalising normalizing normalisation flow flows realnvp glow coupling nsf",
-    "book/13_iaf": "normalising normalizing flow flows maf iaf",
-    "book/10_vae": "reparametrization reparametrisation reparameterization reparameterisation trick "
-    "autoencoder elbo variational inference",
-    "book/07_wavenet": "dilation dilated causal convolution receptive field",
-    "book/14_parallel_wavenet": "distillation knowledge student teacher tts text-to-speech",
-    "book/11_vqvae": "vector quantization quantisation codebook voice conversion",
-    "book/05_autoregression": "lpc linear predictive coding arma yule-walker levinson",
-    "book/15_evaluation": "mos listening test mcd wer",
+    "book/how_to_use": "install, installation, pip, requirements, course, syllabus, semester, colab",
+    "book/02_gaussian": "gaussian, normal distribution, covariance",
+    "book/03_mixtures_and_hmms": "gmm, mixture model, hidden markov model, hmm, expectation maximisation, "
+    "expectation maximization, em, viterbi, baum-welch",
+    "book/04_change_of_variables": "change of variables, jacobian",
+    "book/05_autoregression": "lpc, linear predictive coding, linear prediction, arma, arima, yule-walker, levinson, "
+    "kalman filter, autoregression",
+    "book/06_neural_autoregression": "rnn, lstm, made, language model",
+    "book/07_wavenet": "wavenet, dilation, dilated convolution, causal convolution, receptive field",
+    "book/08_fast_generation": "caching, cached generation, fast wavenet",
+    "book/09_conditioning": "conditioning, upsampling, text to speech, text-to-speech, tts",
+    "book/10_vae": "reparametrization trick, reparametrisation trick, reparameterization trick, "
+    "reparameterisation trick, vae, variational autoencoder, elbo, variational inference",
+    "book/11_vqvae": "vq-vae, vector quantization, vector quantisation, codebook, voice conversion",
+    "book/12_flows": "normalising flow, normalizing flow, normalising flows, normalizing flows, realnvp, glow, "
+    "coupling, nsf, neural spline flow",
+    "book/13_iaf": "maf, iaf, masked autoregressive flow, inverse autoregressive flow",
+    "book/14_parallel_wavenet": "parallel wavenet, distillation, knowledge distillation, student, teacher",
+    "book/15_evaluation": "evaluation, mos, listening test, mcd, mel cepstral distortion, wer, word error rate",
 }
 WORDS_A_MINUTE = 180
 CODE_LINES_A_MINUTE = 12
@@ -38,9 +47,10 @@ CODE_LINES_A_MINUTE = 12
 
 def add_other_names(app: Sphinx, doctree: nodes.document) -> None:
     """Let the search find a page under the words that readers use."""
-    words = ALSO_CALLED.get(app.env.docname)
-    if words:
-        doctree.append(nodes.meta(name="keywords", content=", ".join(words.split()), lang="en"))
+    phrases = ALSO_CALLED.get(app.env.docname)
+    if phrases:
+        words = dict.fromkeys(phrases.replace(",", "").split())
+        doctree.append(nodes.meta(name="keywords", content=", ".join(words), lang="en"))
 
 
 def search_less(app: Sphinx) -> None:
@@ -57,6 +67,16 @@ def search_less(app: Sphinx) -> None:
         index_page(pagename, searched, title)
 
     app.builder.index_page = without_set_up
+
+
+def put_first(app: Sphinx) -> list:
+    """Put the page that a phrase looks for first, also where Sphinx read the index of an earlier build."""
+    indexer = getattr(app.builder, "indexer", None)
+    if indexer is not None:
+        for page in ALSO_CALLED.keys() & app.env.found_docs:
+            phrases = ALSO_CALLED[page].split(", ")
+            indexer._index_entries[page] = [(phrase, "", "main") for phrase in phrases]
+    return []
 
 
 def minutes(body: str) -> int:
@@ -123,5 +143,6 @@ def setup(app: Sphinx) -> dict[str, bool | str]:
     app.connect("builder-inited", search_less)
     app.connect("html-page-context", tell_length, priority=950)
     app.connect("html-collect-pages", not_found)
+    app.connect("html-collect-pages", put_first)
     app.connect("build-finished", write_sitemap)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -191,7 +191,7 @@ def media_to_files(text: str, site: Path, to_root: str) -> str:
 
 
 PRINTED = re.compile(
-    r'(<div class="output [^>]*>\s*<div class="highlight"><pre)(>.*?</pre>)', re.DOTALL
+    r'(<div class="output (?!traceback)[^>]*>\s*<div class="highlight"><pre)(>.*?</pre>)', re.DOTALL
 )
 
 
@@ -380,9 +380,11 @@ def scripts_in_order(text: str, site: Path, searches: bool) -> str:
         elif "mathjax/book.js" not in source:
             attributes += ' fetchpriority="low" '
         attributes = re.sub(r'\bdefer(="defer")?|\basync(="async")?', "", attributes).strip()
-        return (
-            f'<script {attributes + " " if attributes else ""}defer src="{source}{query}"></script>'
-        )
+        sources = [f"{source}{query}"]
+        if source.endswith("searchtools.js"):  # ours changes what it shows of a page
+            sources.append(source.replace("searchtools.js", "search.js"))
+        attributes = f"{attributes} defer".strip()
+        return "".join(f'<script {attributes} src="{each}"></script>' for each in sources)
 
     head, end, body = text.partition("</head>")
     head = re.sub(r"<script>window\.MathJax = .*?</script>", "", head)

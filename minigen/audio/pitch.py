@@ -16,6 +16,11 @@ from scipy.signal import butter, sosfiltfilt
 
 from .waveform import check_waveform
 
+LOWEST, HIGHEST = 60.0, 450.0  # Hz, the range to look in
+THRESHOLD = 0.15  # the first dip of d' below it is the period; without one, the deepest
+VOICED = 0.25  # a frame whose dip is deeper has a pitch
+FADING = 1.5  # so have its neighbours in a row, as long as their dips are deeper than this
+QUIET = 28.0  # a frame so many dB below the loudest has none either
 LOW_PASS = 1500.0  # Hz
 BLOCK = 2_000  # frames at a time
 
@@ -45,32 +50,13 @@ def normalised_difference(frames: np.ndarray, window: int, max_lag: int) -> np.n
     return out
 
 
-def f0(
-    x: ArrayLike,
-    rate: int,
-    lowest: float = 60.0,
-    highest: float = 450.0,
-    hop: float = 0.010,
-    threshold: float = 0.15,
-    voiced: float = 0.25,
-    fading: float = 1.5,
-    quiet_db: float = 28.0,
-) -> np.ndarray:
-    """Fundamental frequency in Hz, one value each 10 ms, 0 where there is none: (N,).
+def f0(x: ArrayLike, rate: int, hop: float = 0.010) -> np.ndarray:
+    """Fundamental frequency in Hz, one value each `hop` seconds, 0 where there is none: (N,).
 
     Frame n is centred on (n + ½) · hop, as `Utterance.f0` is.
 
     Args:
-        x: (T,) waveform. rate: Hz.
-        lowest, highest: the range in Hz to look in.
-        hop: seconds from frame to frame.
-        threshold: the first dip of d' below it is the period; without one, the deepest.
-        voiced: a frame whose dip is deeper than this has a pitch.
-        fading: so have its neighbours in a row, as long as their dips are deeper than this.
-        quiet_db: a frame so many dB below the loudest has none either.
-
-    Raises:
-        ValueError: the range does not fit the rate, or x is not a waveform.
+        x: (T,) waveform. rate: Hz, four times `HIGHEST` or more.
 
     References:
         De Cheveigné and Kawahara, YIN, a Fundamental Frequency Estimator for Speech and Music, 2002
@@ -82,11 +68,13 @@ def f0(
     (100, 150.0)
     """
     x = check_waveform(x)
-    if not 0 < lowest < highest <= rate / 4:
+    if rate < 4 * HIGHEST:
         raise ValueError(
-            f"need 0 < lowest < highest <= rate / 4, not {lowest=}, {highest=} at {rate=}"
+            f"pitch up to {HIGHEST:.0f} Hz needs a rate of {4 * HIGHEST:.0f}, not {rate}"
         )
-    min_lag, max_lag = int(rate / highest), int(np.ceil(rate / lowest))
+    if not 0 < hop < np.inf:
+        raise ValueError(f"hop is the seconds from frame to frame, above 0, not {hop}")
+    min_lag, max_lag = int(rate / HIGHEST), int(np.ceil(rate / LOWEST))
     window = max_lag  # as long as the longest period
     n = max(1, round(len(x) / rate / hop))
     period, depth, power = np.zeros(n), np.ones(n), np.zeros(n)
@@ -106,22 +94,20 @@ def f0(
         )[centre - half - start]  # (B, window + max_lag + 1)
         d = normalised_difference(frames, window, max_lag + 1)  # one lag more, for the parabola
         here = slice(first, first + len(centre))
-        period[here], depth[here] = zip(
-            *(_dip(row, min_lag, max_lag, threshold) for row in d), strict=True
-        )
+        period[here], depth[here] = zip(*(_dip(row, min_lag, max_lag) for row in d), strict=True)
         power[here] = np.mean(frames**2, axis=1)
-    loud = power > power.max() * 10 ** (-quiet_db / 10)
-    may_be = (depth < fading) & loud & (power > 0)
-    has_pitch = binary_propagation((depth < voiced) & may_be, mask=may_be)  # from the sure ones on
+    loud = power > power.max() * 10 ** (-QUIET / 10)
+    may_be = (depth < FADING) & loud & (power > 0)
+    has_pitch = binary_propagation((depth < VOICED) & may_be, mask=may_be)  # from the sure ones on
     has_pitch = median_filter(has_pitch.astype(int), 5, mode="nearest") > 0  # no lone frames
     hz = np.where(period > 0, rate / np.maximum(period, 1e-9), 0)
     return np.where(has_pitch & (period > 0), _without_jumps(hz, has_pitch), 0)
 
 
-def _dip(row: np.ndarray, min_lag: int, max_lag: int, threshold: float) -> tuple[float, float]:
+def _dip(row: np.ndarray, min_lag: int, max_lag: int) -> tuple[float, float]:
     """The period in samples, between samples by a parabola, and how deep the dip is."""
     inside = row[min_lag : max_lag + 1]
-    below = np.flatnonzero(inside < threshold)
+    below = np.flatnonzero(inside < THRESHOLD)
     if len(below):
         lag = min_lag + below[0]
         while lag < max_lag and row[lag + 1] < row[lag]:  # down to the bottom of this dip

@@ -99,15 +99,13 @@ def mel_to_hz(mel: ArrayLike) -> np.ndarray:
 
 
 @cache
-def mel_filterbank(
-    rate: int, n_fft: int, n_mels: int, fmin: float = 0.0, fmax: float | None = None
-) -> np.ndarray:
-    """Triangles that rise and fall between equally spaced points of the mel scale.
+def mel_filterbank(rate: int, n_fft: int, n_mels: int) -> np.ndarray:
+    """Triangles that rise and fall between equally spaced points of the mel scale, 0 … rate / 2.
 
     Filter m rises linearly from 0 at the m-th point to 1 at the next and falls to 0 at the one after.
 
     Args:
-        rate: Hz. n_fft: of the STFT. n_mels: filters. fmin, fmax: Hz; fmax is rate / 2 by default.
+        rate: Hz. n_fft: of the STFT. n_mels: filters.
 
     Returns:
         (n_mels, n_fft // 2 + 1), every row with a positive weight.
@@ -115,10 +113,7 @@ def mel_filterbank(
     References: Davis and Mermelstein, 1980 (see `mfcc`).
     """
     check_positive(rate=rate, n_fft=n_fft, n_mels=n_mels)
-    fmax = rate / 2 if fmax is None else fmax
-    if not 0 <= fmin < fmax <= rate / 2:
-        raise ValueError(f"need 0 <= fmin < fmax <= rate / 2, not {fmin=}, {fmax=}, {rate=}")
-    points = mel_to_hz(np.linspace(hz_to_mel(fmin), hz_to_mel(fmax), n_mels + 2))
+    points = mel_to_hz(np.linspace(0, hz_to_mel(rate / 2), n_mels + 2))
     hz = np.arange(n_fft // 2 + 1) * rate / n_fft
     rise = (hz - points[:-2, None]) / (points[1:-1] - points[:-2])[:, None]
     fall = (points[2:, None] - hz) / (points[2:] - points[1:-1])[:, None]
@@ -157,7 +152,7 @@ def frame_length(rate: int, seconds: float = 0.032) -> int:
     >>> [frame_length(rate) for rate in (8000, 16000, 22000)]
     [256, 512, 704]
     """
-    if not (seconds > 0 and seconds * rate >= 4):
+    if not (seconds > 0 and 4 <= seconds * rate < np.inf):
         raise ValueError(f"a frame has at least 4 samples, not {seconds} s at {rate} Hz")
     return 4 * round(seconds * rate / 4)
 

@@ -188,6 +188,9 @@ def _polyphase(up: int, down: int) -> tuple[np.ndarray, int, int]:
 
 def _without_offset(x: np.ndarray, rate: int) -> np.ndarray:
     """A high-pass without delay; an offset, however long or short x is, leaves no trace."""
+    check_positive(rate=rate)
+    if rate < 100:
+        raise ValueError(f"rate is in Hz, 100 or more, not {rate}")
     sos = butter(2, LOWEST, "highpass", fs=rate, output="sos")
     return sosfiltfilt(sos, x.astype(float), padlen=min(len(x) - 1, rate // 10))
 

@@ -20,18 +20,6 @@ from ..timeseries import (
 from ..timeseries import step_down as library_step_down
 from .core import CheckFailed, agree, compare, exercise, finds_bugs, predicts, require
 
-__all__ = [
-    "filtered_noise",
-    "forecast_spread",
-    "fractional",
-    "levinson",
-    "log_likelihood",
-    "noisy_ar",
-    "simulator_test",
-    "stable",
-    "synthesis",
-]
-
 LOG_2PI = math.log(2 * math.pi)
 
 

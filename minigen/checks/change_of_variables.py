@@ -15,17 +15,6 @@ from ..gaussian import Gaussian
 from .core import CheckFailed, agree, compare, exercise, finds_bugs, parts, predicts, require
 from .reader import Reader
 
-__all__ = [
-    "banana",
-    "chain",
-    "falling_map",
-    "same_histogram",
-    "signed_volume",
-    "transform_test",
-    "triangular_log_det",
-    "units_of_likelihood",
-]
-
 
 @exercise("4.1", "a map that falls")
 def falling_map(log_density: Callable) -> None:

@@ -11,17 +11,6 @@ from .. import conditioning, wavenet
 from ..audio.pitch import f0 as track
 from .core import agree, compare, exercise, finds_bugs, parts, predicts, responds
 
-__all__ = [
-    "contour",
-    "duration",
-    "frames_of_phones",
-    "glide",
-    "linear_upsampling",
-    "phase_from_f0",
-    "speakers_are_a_bias",
-    "upsampling_test",
-]
-
 
 def _sigmoid(v: np.ndarray) -> np.ndarray:
     return 1 / (1 + np.exp(-v))

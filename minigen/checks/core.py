@@ -22,21 +22,6 @@ from .exercises import passed
 from .properties import mixed_reason, output_reason, response_reason
 from .reader import CheckFailed, Crash, Reader, argument_name, check_crashed
 
-__all__ = [
-    "CheckFailed",
-    "Crash",
-    "agree",
-    "compare",
-    "exercise",
-    "finds_bugs",
-    "ok",
-    "parts",
-    "predicts",
-    "require",
-    "responds",
-    "turned",
-]
-
 
 def exercise(
     number: str, name: str, forbid: Sequence[str] = (), own_chance: bool = False
@@ -88,6 +73,7 @@ def exercise(
             passed(number, functions)
             print(f"Exercise {number} ({name}) is solved.")
 
+        checked.number = number
         return checked
 
     return wrap

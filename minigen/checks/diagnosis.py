@@ -9,8 +9,6 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["across_reason", "input_reason", "near", "shape_reason", "share_reason", "value_reason"]
-
 CONSTANTS = {  # factors that have a name
     "½": 0.5,
     "2": 2.0,

@@ -23,18 +23,6 @@ from .core import (
     require,
 )
 
-__all__ = [
-    "certainty_prediction",
-    "distance_test",
-    "distortion",
-    "envelopes",
-    "fool",
-    "interval",
-    "mostly_noise",
-    "permutation",
-    "power",
-]
-
 DB = 10 / np.log(10)
 
 

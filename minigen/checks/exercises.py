@@ -10,8 +10,6 @@ from importlib import import_module
 from importlib.resources import files
 from typing import Any
 
-__all__ = ["Exercise", "answer", "exercises", "passed", "reference"]
-
 
 @dataclass(frozen=True)
 class Exercise:

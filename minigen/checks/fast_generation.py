@@ -22,16 +22,6 @@ from .core import (
     turned,
 )
 
-__all__ = [
-    "cost_of_a_sample",
-    "impulse",
-    "layer_step",
-    "ring_memory",
-    "same_as_the_pass",
-    "same_noise",
-    "stream",
-]
-
 
 @cache
 def network(layers: int, cycles: int, kernel: int, residual: int, skip: int) -> wavenet.WaveNet:

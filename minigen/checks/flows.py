@@ -24,16 +24,6 @@ from .core import (
     require,
 )
 
-__all__ = [
-    "bits_per_dimension",
-    "coupling",
-    "dimensions_prediction",
-    "normaliser",
-    "planar",
-    "rational_quadratic",
-    "transform_test",
-]
-
 
 @exercise("12.1", "a planar map with another bend")
 def planar(layer: Callable) -> None:

@@ -21,17 +21,6 @@ from .core import (
     require,
 )
 
-__all__ = [
-    "conditional",
-    "log_density",
-    "maximum_likelihood",
-    "pooled_covariance",
-    "sampling",
-    "shrinkage",
-    "two_halves_test",
-    "where_draws_lie",
-]
-
 LIBRARY = ("minigen.gaussian.Gaussian",)  # the exercises ask for NumPy and SciPy alone
 MEAN = np.array([0.5, -1.0, 2.0])
 COV = np.array([[2.0, 0.6, -0.3], [0.6, 0.5, 0.1], [-0.3, 0.1, 0.9]])

@@ -23,8 +23,6 @@ from pathlib import Path
 
 from .exercises import Exercise, exercises
 
-__all__ = ["Grade", "as_csv", "as_text", "find_notebooks", "grade", "read_cells", "which"]
-
 START = 120.0  # seconds for the libraries to be imported
 CODE = "from minigen.checks import notebook_answers; notebook_answers.serve()"
 RESULTS = ("passed", "failed", "blank", "timed out")

@@ -24,17 +24,6 @@ from .core import (
     require,
 )
 
-__all__ = [
-    "entropy",
-    "flow_test",
-    "impulse_responses",
-    "leaks",
-    "log_density",
-    "masks",
-    "sample",
-    "sweeps_prediction",
-]
-
 
 @exercise("13.1", "the density of an autoregressive flow")
 def log_density(function: Callable) -> None:

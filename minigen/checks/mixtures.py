@@ -23,17 +23,6 @@ from .core import (
     responds,
 )
 
-__all__ = [
-    "best_path",
-    "forward",
-    "log_sum_exp",
-    "m_step",
-    "responsibilities",
-    "sampler_test",
-    "stays_and_humps",
-    "trajectory",
-]
-
 
 @exercise("3.1", "the logarithm of a sum")
 def log_sum_exp(function: Callable) -> None:

@@ -14,17 +14,6 @@ import torch
 from .. import audio, data, rnn
 from .core import CheckFailed, agree, compare, exercise, finds_bugs, predicts, require, turned
 
-__all__ = [
-    "bits_per_character",
-    "coupled_step",
-    "draw",
-    "draws_what_it_scores",
-    "masks",
-    "mixture",
-    "nucleus",
-    "sharper",
-]
-
 
 @exercise("6.1", "bits per character")
 def bits_per_character(rate: Callable) -> None:

@@ -21,8 +21,6 @@ from typing import Any
 from .exercises import Exercise, exercises
 from .reader import CheckFailed
 
-__all__ = ["judge", "serve", "statements"]
-
 HEADING = re.compile(r"\bExercise (\w+\.\d+)\b")
 MAGIC = re.compile(r"^(\s*)[%!?].*", re.MULTILINE)
 MEMORY = 8 << 30  # bytes that a grading process may have

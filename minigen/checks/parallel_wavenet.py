@@ -25,17 +25,6 @@ from .core import (
     turned,
 )
 
-__all__ = [
-    "compose_flows",
-    "divergence",
-    "divergence_test",
-    "inverse_flow",
-    "loudness",
-    "loudness_prediction",
-    "whisper",
-    "windowed_power",
-]
-
 
 def _batch_kl(mean_q: Tensor, v_q: Tensor, mean_p: Tensor, v_p: Tensor, lengths: Tensor) -> Tensor:
     """Mean over all samples that are no padding; v: logarithms of variances."""

@@ -13,8 +13,6 @@ from ..data import SPEAKERS, Utterance, spoken_digits
 from ..speech.corpus import held_out_speaker_words
 from .core import CheckFailed, exercise, ok, parts, require
 
-__all__ = ["report", "split", "voice"]
-
 RATE = 8000
 MEASURES = ("mcd", "log_mel", "std_ratio")
 MCD, CENTS, NAMED = 5.5, 50.0, 10  # dB, cents, of twelve words

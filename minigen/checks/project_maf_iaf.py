@@ -14,8 +14,6 @@ from .. import flows
 from ..made import MaskedMLP
 from .core import CheckFailed, compare, exercise, ok, parts, require
 
-__all__ = ["both_ways", "learned", "masked_network"]
-
 WITHOUT = tuple(
     f"minigen.{name}"
     for name in (

@@ -19,8 +19,6 @@ from ..wavenet import WaveNet
 from .core import CheckFailed, compare, exercise, ok, parts, require
 from .reader import Reader
 
-__all__ = ["digits", "one_pass", "resonance"]
-
 WITHOUT = (
     "minigen.parallel_wavenet.Student",
     "minigen.parallel_wavenet.gaussian_kl",

@@ -15,8 +15,6 @@ from ..data import Utterance, spoken_digits
 from .core import CheckFailed, Crash, agree, exercise, ok, parts, require
 from .sender import sent_alone
 
-__all__ = ["analysis", "resynthesis", "transmission"]
-
 WITHOUT = tuple(
     f"minigen.timeseries.{name}"
     for name in (

@@ -21,8 +21,6 @@ from ..vq import usage
 from .core import CheckFailed, agree, compare, exercise, ok, parts, require, turned
 from .reader import Reader
 
-__all__ = ["alive", "conversion", "quantiser"]
-
 WITHOUT = (
     "minigen.vq.VectorQuantizer",
     "minigen.vq.VQVAE",

@@ -15,8 +15,6 @@ from ..distributions import GaussianHead
 from ..wavenet import WaveNet
 from .core import CheckFailed, compare, exercise, ok, require
 
-__all__ = ["cached", "same_network", "to_the_entropy"]
-
 WITHOUT = (
     "minigen.wavenet.WaveNet",
     "minigen.wavenet.GatedLayer",

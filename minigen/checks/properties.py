@@ -9,8 +9,6 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["mixed_reason", "output_reason", "response_reason"]
-
 Function = Callable[..., np.ndarray]
 
 

@@ -18,8 +18,6 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["CheckFailed", "Crash", "Reader", "argument_name", "check_crashed", "crash"]
-
 PACKAGE = str(Path(__file__).parent.parent)
 LIBRARIES = (PACKAGE, sysconfig.get_path("stdlib"), "site-packages", "dist-packages")
 MODULES = ("numpy", "scipy", "torch", "minigen")  # where a forbidden function may live

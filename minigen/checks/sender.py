@@ -21,8 +21,6 @@ import numpy as np
 
 from .reader import CheckFailed, Reader
 
-__all__ = ["sent_alone"]
-
 PATIENCE = 60.0  # seconds that a copy may take; then it runs here
 WAYS_OUT = {"mmap.__new__", "os.link", "os.mkdir", "os.rename", "os.symlink", "os.system"} | {
     "socket.bind",

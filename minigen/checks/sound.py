@@ -10,16 +10,6 @@ import numpy as np
 from .. import audio, data
 from .core import CheckFailed, Crash, agree, compare, exercise, finds_bugs, ok, predicts, require
 
-__all__ = [
-    "aliasing",
-    "counting",
-    "frame_spectrum",
-    "halving_test",
-    "mu_law",
-    "pitch",
-    "sums_of_sounds",
-]
-
 
 @exercise("1.1", "counting")
 def counting(count: Callable) -> None:

@@ -11,17 +11,6 @@ import torch
 from .. import linear_vae, vae
 from .core import CheckFailed, agree, exercise, finds_bugs, number, predicts, require, turned
 
-__all__ = [
-    "active",
-    "below_the_truth",
-    "bound",
-    "divergence",
-    "exact_posterior",
-    "free_nats",
-    "importance",
-    "score_gradient",
-]
-
 
 def _kl(m: torch.Tensor, s: torch.Tensor, n: torch.Tensor, r: torch.Tensor) -> torch.Tensor:
     """KL(N(m, e^2s) ‖ N(n, e^2r)) of each dimension."""

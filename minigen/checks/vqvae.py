@@ -12,17 +12,6 @@ from torch import Tensor
 from .. import vq
 from .core import CheckFailed, agree, compare, exercise, finds_bugs, ok, predicts, require
 
-__all__ = [
-    "bigrams",
-    "codebook_prediction",
-    "moving_averages",
-    "nearest",
-    "perplexity",
-    "quantizer_test",
-    "rate",
-    "straight_through",
-]
-
 
 def _finite(value, why: str) -> None:
     if not np.isfinite(np.asarray(value, dtype=float)).all():

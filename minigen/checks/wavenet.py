@@ -22,19 +22,6 @@ from .core import (
     responds,
 )
 
-__all__ = [
-    "backwards",
-    "causal_convolution",
-    "causality_test",
-    "effective_field",
-    "gate_slopes",
-    "level_probabilities",
-    "mixture_draw",
-    "one_hot_input",
-    "receptive_field",
-    "residual_shares",
-]
-
 
 @exercise("7.1", "layers for a past")
 def receptive_field(layers_for: Callable) -> None:

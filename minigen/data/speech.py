@@ -1,7 +1,9 @@
 """Recorded speech: one loader a corpus, each returns a list of `Utterance`.
 
 Where the files come from is `minigen.data.fetch`'s business; here they are read and checked. In
-every corpus, a recording without a transcript is left out, and a warning says how many were.
+every corpus, a recording without a transcript is left out, and a warning says how many were. A loader
+raises what `minigen.data.fetch.locate` does, FileNotFoundError where a recording is missing, and ValueError
+where one is damaged or has another rate than its corpus.
 """
 
 import gzip
@@ -102,10 +104,6 @@ def fsdd(
         speaker: "george", "jackson", "lucas", "nicolas", "theo" or "yweweler"; by default all.
         word: "zero" to "nine", as in `spoken_digits`; by default all.
         limit: read only this many clips.
-
-    Raises:
-        FileNotFoundError, ConnectionError, ValueError: see `minigen.data.fetch.locate`; and where
-            there is no recording, or one is damaged or has another rate.
     """
     _check_limit(limit)
     if speaker is not None:
@@ -135,10 +133,6 @@ def ljspeech(limit: int | None = None) -> list[Utterance]:
     Args:
         limit: read only this many clips, the first by name.
 
-    Raises:
-        FileNotFoundError, ConnectionError, ValueError: see `minigen.data.fetch.locate`; and where a
-            recording is missing, damaged or has another rate.
-
     References:
         K. Ito and L. Johnson, The LJ Speech Dataset, 2017.
     """
@@ -163,10 +157,6 @@ def vctk(speaker: str = "p225", microphone: int = 1, limit: int | None = None) -
         speaker: "p225" and so on; an unknown one makes an error that lists them all.
         microphone: 1 or 2.
         limit: read only this many clips, the first by name.
-
-    Raises:
-        FileNotFoundError, ConnectionError, ValueError: see `minigen.data.fetch.locate`; and where a
-            recording is missing, damaged or has another rate.
 
     References:
         J. Yamagishi, C. Veaux and K. MacDonald, CSTR VCTK Corpus (version 0.92), 2019.
@@ -202,10 +192,6 @@ def cmu_arctic(speaker: str = "slt", limit: int | None = None) -> list[Utterance
     Args:
         speaker: "slt", "bdl", "clb", "rms", "awb", "jmk", "ksp" and eleven more.
         limit: read only this many clips, the first by name.
-
-    Raises:
-        FileNotFoundError, ConnectionError, ValueError: see `minigen.data.fetch.locate`; and where a
-            recording is missing, damaged or has another rate.
 
     References:
         J. Kominek and A. W. Black, The CMU Arctic speech databases, 2004.

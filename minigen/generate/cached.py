@@ -21,8 +21,6 @@ from torch import Tensor
 
 from ..wavenet import WaveNet
 
-__all__ = ["BACKENDS", "CachedWaveNet", "draw_noise", "generate"]
-
 
 class CachedWaveNet:
     """The arithmetic of `WaveNet.forward` for one sample at a time, in numpy.
@@ -103,7 +101,9 @@ def draw_noise(
     """All the chance that `generate` uses, drawn ahead, one time step after the other: (B, Q, T)."""
     weight = model.output_projection.weight
     like = weight.new_empty(batch, model.head.n_params, 1)
-    return torch.cat([model.head.noise(like, generator) for _ in range(n_samples)], dim=-1)
+    lengths = [min(4096, n_samples - first) for first in range(0, n_samples, 4096)]
+    draw = lambda n: torch.cat([model.head.noise(like, generator) for _ in range(n)], dim=-1)
+    return torch.cat([draw(n) for n in lengths], dim=-1)  # thousands of tensors at a time, not more
 
 
 # Each backend fills x (B, 1, T) from (model, x, cond, speaker, noise (B, Q, T), temperature).

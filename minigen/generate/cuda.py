@@ -15,8 +15,6 @@ from torch import Tensor
 
 from ..wavenet import WaveNet
 
-__all__ = ["DeviceWaveNet", "replay"]
-
 WARM_UP = 3  # steps before recording: libraries choose their kernels then
 
 

@@ -15,6 +15,7 @@ Weight norm, or any other parametrisation, is folded in: what is packed is the w
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
@@ -24,8 +25,6 @@ from ..compiled import compiled
 from ..distributions import SMALLEST_U, Categorical, DiscretizedLogisticMixture, GaussianHead
 from ..wavenet import WaveNet
 from .product import add_product, packed
-
-__all__ = ["CompiledWaveNet"]
 
 AHEAD = 16  # samples whose past taps are done at once, at most
 CHUNK = 16 * AHEAD  # samples whose conditioning is projected at once
@@ -179,13 +178,20 @@ class CompiledWaveNet:
     """A WaveNet with its weights packed for `draw` (one stream of samples) and `parameters`.
 
     Args:
-        model: its weights are copied. cond: (1, C, T) or None. speaker: (1,) or None.
+        model: its weights are copied. speaker: (1,) or None.
+        cond: (1, C, T) or None; or a function of the first sample and the one after the last -> (1, C, last - first),
+            for conditioning that is not to be held as a whole.
 
     Raises:
         ValueError: for a head that this loop does not know.
     """
 
-    def __init__(self, model: WaveNet, cond: Tensor | None, speaker: Tensor | None) -> None:
+    def __init__(
+        self,
+        model: WaveNet,
+        cond: Tensor | Callable[[int, int], Tensor] | None,
+        speaker: Tensor | None,
+    ) -> None:
         array = lambda value: value.detach().cpu().numpy().copy(order="C")
         dtype = array(model.output_projection.bias).dtype
         self.dtype, self.exact = dtype, dtype != np.float32
@@ -197,9 +203,9 @@ class CompiledWaveNet:
             start = start + embedded
         self.cond, channels = None, len(start)
         if cond is not None:
-            self.cond = array(cond[0]).T.astype(dtype) + (
-                0 if embedded is None else embedded
-            )  # (T, C)
+            part = cond if callable(cond) else lambda first, last: cond[..., first:last]
+            more = 0 if embedded is None else embedded
+            self.cond = lambda *ends: array(part(*ends)[0]).T.astype(dtype) + more  # (n, C)
             self.project = np.concatenate(
                 [array(layer.cond.weight)[..., 0].T for layer in model.layers], axis=1
             )  # (C, L·2R)
@@ -267,7 +273,7 @@ class CompiledWaveNet:
             n = min(CHUNK, len(x) - first)
             cond = np.empty((n, 0, 0), self.dtype)
             if self.cond is not None:  # its part of every layer, for a whole chunk in one product
-                cond = (self.cond[first : first + n] @ self.project).reshape(n, len(conv), -1)
+                cond = (self.cond(first, first + n) @ self.project).reshape(n, len(conv), -1)
             _run(
                 first, x, forced, noise, cond, out,
                 self.weights, rings, ahead, self.place, self.delays, head, self.exact,

@@ -16,8 +16,6 @@ from torch import Tensor
 from ..parallel_wavenet import Student
 from ..wavenet import WaveNet
 
-__all__ = ["ParallelStream"]
-
 
 class _Flow:
     """Pieces x (1, T), cond (C, T) of one sequence -> params (P, T), as if all were given at once."""
@@ -94,6 +92,8 @@ class ParallelStream:
     @torch.no_grad()
     def __call__(self, z: Tensor, cond: Tensor | None = None) -> Tensor:
         """z (1, 1, T), cond (1, C, T) -> x (1, 1, T)."""
+        if z.ndim != 3 or z.shape[:2] != (1, 1) or z.shape[2] == 0:
+            raise ValueError(f"a piece of noise has shape (1, 1, T), T > 0, not {tuple(z.shape)}")
         x, cond = z[0], None if cond is None else cond[0].contiguous()
         for flow in self.flows:
             mean, log_scale = flow(x, cond).chunk(2)

@@ -15,8 +15,6 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-__all__ = ["add_product", "packed"]
-
 LINE = 64  # bytes: a line of the cache, and the widest register
 
 

@@ -248,10 +248,10 @@ def stoi(generated: ArrayLike, recorded: ArrayLike, rate: int) -> float:
     The correlation of the two envelopes in 15 third-octave bands over 0.4 s, at 10 kHz, averaged. The
     scale has no anchor below: over words with pauses, white noise reaches 0.4.
 
-    What it cannot hear: the level, which each segment's correlation forgets; pitch, hoarseness, hum; and
-    pauses, which are cut out of both where the recording is quiet. It was fitted to noisy and
-    noise-reduced recordings, not to synthesis: it needs the same timing, and a clearly
-    spoken word at another tempo scores like noise.
+    What it cannot hear: the level, which each segment's correlation forgets; and pauses,
+    which are cut out of both where the recording is quiet. It was fitted to noisy and
+    noise-reduced recordings, not to synthesis: it needs the same timing and the same pitch, and a
+    clearly spoken word at another tempo scores like noise.
 
     Raises:
         ModuleNotFoundError: there is no pystoi. ValueError: less than 0.4 s remains without pauses.
@@ -406,9 +406,9 @@ def mel_cepstral_distortion(
     only figures made by one program: the number of coefficients and of bands, the frames and the
     treatment of pauses move the result by decibels.
 
-    What it cannot hear: pitch, and whether there is one at all (the harmonics are smoothed away: a
-    whisper or a buzz with the right envelope scores well); the rhythm, which is warped away; the
-    level; phase. And it takes what is smooth for better: the mean of many renditions, which sounds
+    What it cannot hear: the rhythm, which is warped away; the level; phase; and hardly whether there is
+    a voice at all (a whisper or a buzz with the right envelope scores well). Another pitch costs it more
+    than that, since the low bands tell single harmonics apart. And it takes what is smooth for better: the mean of many renditions, which sounds
     muffled, is nearer to each of them than they are to each other.
 
     Args:
@@ -469,6 +469,8 @@ def summarise(rows: Sequence[dict[str, float]]) -> dict[str, float]:
     >>> summarise([{"f0": 2.0, "std_ratio": 1.0}, {"f0": float("nan"), "std_ratio": 3.0}])
     {'f0': 2.0, 'std_ratio': 2.0}
     """
+    if not rows or any(row.keys() != rows[0].keys() for row in rows):
+        raise ValueError("rows are one or more, and have the same columns")
     columns = {name: [row[name] for row in rows if np.isfinite(row[name])] for name in rows[0]}
     middle = lambda name: np.median if name.startswith("std") else np.mean
     return {k: float(middle(k)(v)) if v else float("nan") for k, v in columns.items()}

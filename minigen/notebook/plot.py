@@ -7,6 +7,7 @@ those who do not see them: end a cell with `plot.show(fig, alt="…")`.
 import base64
 import html
 import io
+import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -14,12 +15,15 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.transforms import Bbox
 
 from ..audio import stft
 
 # Okabe and Ito's palette without black: told apart by every kind of colour vision.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 GREY = "#7f7f7f"
+# Where a name may stand beside its point: to the right, in the middle or to the left; above, level, below.
+SPOTS = ((1, 1), (1, -1), (-1, 1), (-1, -1), (1, 0), (-1, 0), (0, 1), (0, -1))
 STYLE = {
     "figure.facecolor": "none",
     "axes.facecolor": "none",
@@ -77,8 +81,46 @@ def show(fig: Figure, alt: str, dpi: int = 110) -> Picture:
     return Picture(stream.getvalue(), alt)
 
 
+def name_points(ax: Axes, points: dict[str, tuple[float, float]]) -> None:
+    """Write each name beside its point, where no other name, point or line is in the way.
+
+    Call it last: what is drawn later is not seen.
+    """
+    ax.figure.canvas.draw()  # only then is it known where things lie
+    at = ax.transData.transform(list(points.values()))  # (n, 2), pixels
+    taken = [Bbox.from_bounds(x - 4, y - 4, 8, 8) for x, y in at]
+    lines = [line.get_transform().transform_path(line.get_path()) for line in ax.lines]
+    for name, point in points.items():
+        for far, (side, up) in itertools.product((1, 3, 6), SPOTS):
+            note = ax.annotate(
+                name,
+                point,
+                xytext=(6 * side, 3 * far * up),
+                textcoords="offset points",
+                ha=("right", "center", "left")[side + 1],
+                va=("top", "center", "bottom")[up + 1],
+            )
+            box = note.get_window_extent()
+            inside = ax.bbox.x0 <= box.x0 and box.x1 <= ax.bbox.x1 and box.y0 >= ax.bbox.y0
+            if inside and not (
+                any(box.overlaps(other) for other in taken)
+                or any(line.intersects_bbox(box, filled=False) for line in lines)
+            ):
+                taken.append(box)
+                break
+            note.remove()
+        else:
+            raise ValueError(f"there is no room for the name {name!r}: draw a larger figure")
+
+
+def _check_rate(rate: float) -> None:
+    if not rate > 0:
+        raise ValueError(f"rate is in Hz, above 0, not {rate}")
+
+
 def waveform(x: np.ndarray, rate: int, ax: Axes | None = None, **kwargs) -> Axes:
     """Draw amplitude against seconds."""
+    _check_rate(rate)
     ax = ax or plt.gca()
     ax.plot(np.arange(len(x)) / rate, x, **{"linewidth": 0.6, **kwargs})
     ax.set(xlabel="s", ylabel="amplitude", xlim=(0, len(x) / rate))
@@ -89,6 +131,7 @@ def spectrogram(
     x: np.ndarray, rate: int, ax: Axes | None = None, n_fft: int = 256, range_db: float = 70.0
 ) -> Axes:
     """Draw the level in dB of each frequency (kHz) at each moment (s), `range_db` below the top."""
+    _check_rate(rate)
     ax = ax or plt.gca()
     n_fft = max(2, min(n_fft, 2 * (len(x) // 2)))
     hop = max(1, n_fft // 8)

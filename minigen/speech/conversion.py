@@ -64,7 +64,7 @@ def convert(
     check_temperature(temperature)
     check_seed(seed)
     model = load()[0] if model is None else model
-    features = extract(x, f0)
+    features = extract(x, f0, with_phase=False)
     codes = model.codes_of(features)
     pitch = features.f0 if keep_pitch else model.pitched(features.f0, to)
     audio = model.decode(codes, pitch, to, seed, temperature, backend)
@@ -78,6 +78,7 @@ def sample_word(speaker: str, word: str | None = None, seed: int = 0) -> Convert
         speaker: who says it. word: which digit, "seven"; None leaves that to chance, too.
         seed: of the codes and of the sound.
     """
+    check_seed(seed)
     model, prior = load()[0], load_prior()[0]
     if word is not None and word not in DIGIT_WORDS:
         raise ValueError(f"no word {word!r}: choose one of {', '.join(DIGIT_WORDS)}")

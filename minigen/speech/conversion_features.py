@@ -89,8 +89,10 @@ def warped_mfcc(features: Features, vtlp: float) -> np.ndarray:
     return _without_mean(cepstrum[:, :frames], loud[:frames])
 
 
-def extract(x: ArrayLike, f0: np.ndarray | None = None) -> Features:
+def extract(x: ArrayLike, f0: np.ndarray | None = None, with_phase: bool = True) -> Features:
     """A waveform at 8,000 Hz -> `Features`. F0 (N,) each 10 ms is tracked by YIN unless it is given.
+
+    Without `with_phase` there are no samples of `phase`, which only training needs.
 
     The mel spectrum is cut off 50 dB below its loudest band, so that silence of any noise level looks
     alike. `mfcc` is the cepstrum without the mean over the clip's loud frames.
@@ -108,13 +110,15 @@ def extract(x: ArrayLike, f0: np.ndarray | None = None) -> Features:
     f0 = np.pad(np.asarray(f0, dtype=float)[:frames], (0, max(0, frames - len(f0))))
     cepstrum, loud = _cepstrum(audio)
     cepstrum, loud = cepstrum[:, :frames], loud[:frames]
-    phi = conditioning.phase(f0, RATE, audio)
+    phase = np.zeros((conditioning.PHASE_FEATURES, 0), np.float32)
+    if with_phase:
+        phase = conditioning.phase_features(conditioning.phase(f0, RATE, audio), f0)
     return Features(
         audio,
         _without_mean(cepstrum, loud),
         cepstrum[:SPECTRUM].astype(np.float32),
         f0,
-        conditioning.phase_features(phi, f0),
+        phase,
     )
 
 

@@ -1,6 +1,6 @@
 """A VQ-VAE of speech: a waveform as 50 codes a second and back, by an encoder of MFCC and a WaveNet."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Self
 
 import numpy as np
@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from .. import conditioning
 from ..conditioning import HOP, PHASE_FEATURES, pitch_rows
 from ..distributions import GaussianHead
+from ..generate import draw_noise
+from ..generate.numba import CompiledWaveNet
 from ..vq import VQVAE, Quantized, VectorQuantizer
 from ..wavenet import WaveNet
 from .conversion_features import (
@@ -197,9 +199,13 @@ class SpeechVQVAE(VQVAE):
         """F0 (N,) in Hz with the mean and the deviation of a speaker, by `convert_f0`."""
         return convert_f0(f0, *self.log_f0[self.index(speaker)].tolist())
 
-    @torch.no_grad()
     def condition(self, codes: Tensor, f0: np.ndarray, speaker: str) -> Tensor:
         """Codes (n,), F0 in Hz for each of 2n frames, a speaker -> what the WaveNet hears, (1, C, 160 n)."""
+        return self._conditioning_of(codes, f0, speaker)(0, HOP * FRAMES_A_CODE * len(codes))
+
+    @torch.no_grad()
+    def _conditioning_of(self, codes: Tensor, f0: np.ndarray, speaker: str) -> Callable:
+        """A function of the first sample and the one after the last -> the conditioning between, (1, C, last - first)."""
         f0 = np.asarray(f0, dtype=float)
         if codes.ndim != 1 or f0.shape != (FRAMES_A_CODE * len(codes),):
             raise ValueError(
@@ -208,9 +214,16 @@ class SpeechVQVAE(VQVAE):
             )
         pitch = torch.from_numpy(pitch_rows(f0))[None]
         phi = conditioning.phase(f0, RATE)
-        phase = torch.from_numpy(conditioning.phase_features(phi, f0))[None]
         z = self.quantizer.embed(codes[None])
-        return self.conditioning(z, pitch, torch.tensor([self.index(speaker)]), phase)
+        frames = self.frames(z, pitch, torch.tensor([self.index(speaker)]))[1]
+
+        def between(first: int, last: int) -> Tensor:
+            a, b = max(0, first // HOP - 1), -(-last // HOP) + 1  # a frame more on either side
+            own = conditioning.phase_features(phi[a * HOP : b * HOP], f0[a:b])
+            part = upsample(frames[..., a:b], torch.from_numpy(own)[None])
+            return part[..., first - a * HOP : last - a * HOP]
+
+        return between
 
     def decode(
         self,
@@ -226,7 +239,12 @@ class SpeechVQVAE(VQVAE):
         Args:
             seed, temperature, backend: of `generate.generate`.
         """
-        return sample(self, self.condition(codes, f0, speaker), seed, temperature, backend)[0]
+        if backend != "numba":
+            return sample(self, self.condition(codes, f0, speaker), seed, temperature, backend)[0]
+        net = CompiledWaveNet(self.wavenet, self._conditioning_of(codes, f0, speaker), None)
+        samples = HOP * FRAMES_A_CODE * len(codes)
+        noise = draw_noise(self.wavenet, 1, samples, torch.Generator().manual_seed(seed))
+        return net.draw(noise[0].numpy(), temperature).clip(-1, 1)
 
     @torch.no_grad()
     def predict_f0(self, codes: Tensor, speaker: str) -> np.ndarray:

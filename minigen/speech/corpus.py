@@ -90,6 +90,8 @@ def read(name: str, rate: int, minutes: int | None = None) -> list[Utterance]:
         name: a loader of `minigen.data`. rate: to resample to.
         minutes: at most; the clips are taken from all over the corpus.
     """
+    if name not in data.__all__:
+        raise ValueError(f"no corpus {name!r:.80}: give the name of a loader of minigen.data")
     clips = getattr(data, name)()
     if minutes is not None:
         share = 60 * minutes / sum(clip.duration for clip in clips)

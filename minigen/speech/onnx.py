@@ -19,8 +19,10 @@ from torch import Tensor, nn
 from ..audio import write_whole
 from ..flows.linear_prediction import SUBFRAMES
 from ..wavenet import WaveNet
+from .stream import CONTEXT
 from .waveform_model import ExcitationStudent
 
+RINGING = 20  # frames in which an all-pole filter forgets what it began with
 INPUTS = ("noise", "frames", "speaker", "phase")
 
 
@@ -98,6 +100,9 @@ def export(voice: nn.Module, path: Path | str, opset: int = 17) -> None:
     The inputs are those of `Graph`; `minigen.conditioning.planned_features` makes frames and phase. The file's
     metadata hold rate, hop, speakers and phones, and the density of the noise, base.
 
+    Memory grows with the length: long sound is made some frames at a time. A piece is given `context` frames more
+    on either side (that is in the metadata, too), whose sound is cut off.
+
     It goes through the exporter that traces (`dynamo=False`), which works from PyTorch 2.4 on. The other one
     needs a minute and more for the same graph.
 
@@ -136,6 +141,8 @@ def export(voice: nn.Module, path: Path | str, opset: int = 17) -> None:
         torch.onnx.export(graph, example, traced, opset_version=opset, **options)
     model = onnx.load_from_string(traced.getvalue())
     facts = {"rate": spec.rate, "hop": spec.hop, "base": voice.student.base}
+    facts["context"] = CONTEXT + -(-voice.student.receptive_field // spec.hop)
+    facts["context"] += RINGING * isinstance(voice, ExcitationStudent)
     facts |= {"speakers": " ".join(spec.speakers), "phones": " ".join(spec.phones)}
     onnx.helper.set_model_props(model, {name: str(value) for name, value in facts.items()})
     onnx.checker.check_model(model)

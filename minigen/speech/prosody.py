@@ -388,6 +388,8 @@ class Prosody:
         rng = None if seed is None else np.random.default_rng(seed)
         if text is not None:
             phones = [nearest(phone, self.inventory) for phone in pronunciation.phones(text)]
+        if times is not None and not len(times):
+            raise ValueError("there are no phones to plan for")
         if times is None:
             times = times_of(phones, self.durations.predict(phones, rng, temperature) / pace)
         else:

@@ -162,6 +162,8 @@ def measure(waves: Sequence[np.ndarray], clips: Sequence[Utterance]) -> dict[str
     STOI and PESQ on all words of a speaker in a row, then the mean over speakers; PESQ is None where its package
     is missing.
     """
+    if not clips:
+        raise ValueError("there are no clips to measure")
     rate = clips[0].rate
     recorded = [clip.audio.astype(float) for clip in clips]
     right = sum(_recogniser()(x) == clip.text for x, clip in zip(waves, clips, strict=True))

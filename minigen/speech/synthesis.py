@@ -27,7 +27,7 @@ from .voice_file import TextVoice
 from .waveform_model import ExcitationStudent, ExcitationTeacher
 
 Voice = TeacherVoice | StudentVoice
-WHOLE = 1024  # frames at a time where nobody waits for the first piece: ten seconds
+WHOLE = 96  # frames at a time where nobody waits for the first piece; longer pieces only take more memory
 
 
 @dataclass(frozen=True)

@@ -144,6 +144,8 @@ def synthesise(
     mel: np.ndarray, f0: np.ndarray, model: str = "student", seed: int = 0, temperature: float = 1.0
 ) -> np.ndarray:
     """The second half of `vocode`: bands (M, N) and F0 (N,), wherever from -> a waveform (N · hop,) float32."""
+    check_temperature(temperature)
+    check_seed(seed)
     pieces = _synthesised([(mel, f0)], waveform_model.load(model), seed, temperature)
     return np.concatenate(list(pieces))
 

@@ -100,14 +100,6 @@ def test_recorded_speech_against_librosa():
     assert np.mean(np.concatenate(agree)) >= 0.90
 
 
-@pytest.mark.parametrize(
-    "arguments, message",
-    [
-        ({"lowest": 0}, "need 0 < lowest"),
-        ({"lowest": 500}, "lowest < highest"),
-        ({"highest": 3000}, "rate / 4"),
-    ],
-)
-def test_a_range_that_does_not_fit(arguments, message):
-    with pytest.raises(ValueError, match=message):
-        pitch.f0(np.zeros(800), 8_000, **arguments)
+def test_a_rate_that_is_too_low():
+    with pytest.raises(ValueError, match="needs a rate of 1800, not 1700"):
+        pitch.f0(np.zeros(800), 1_700)

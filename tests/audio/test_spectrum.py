@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -81,17 +79,12 @@ def test_mel_scale_there_and_back():
     assert np.isclose(audio.hz_to_mel(700), 2595 * np.log10(2))
 
 
-@pytest.mark.parametrize("limits", [(0.0, None), (80.0, 3500.0)])
-def test_mel_filterbank_by_hand(limits):
+def test_mel_filterbank_by_hand():
     """Triangle m has its corners at points m, m + 1, m + 2, equally spaced in mel."""
     rate, n_fft, n_mels = 8000, 512, 20
-    fmin, fmax = limits[0], limits[1] or rate / 2
-    low, high = (2595 * np.log10(1 + f / 700) for f in (fmin, fmax))
-    corner = [
-        700 * (10 ** ((low + (high - low) * i / (n_mels + 1)) / 2595) - 1)
-        for i in range(n_mels + 2)
-    ]
-    bank = audio.mel_filterbank(rate, n_fft, n_mels, *limits)
+    high = 2595 * np.log10(1 + rate / 2 / 700)
+    corner = [700 * (10 ** (high * i / (n_mels + 1) / 2595) - 1) for i in range(n_mels + 2)]
+    bank = audio.mel_filterbank(rate, n_fft, n_mels)
     assert bank.shape == (n_mels, 257)
     for m in range(n_mels):
         a, b, c = corner[m : m + 3]
@@ -167,7 +160,6 @@ def test_griffin_lim_repeats_with_its_seed():
         (lambda: audio.istft(np.full((9, 5), np.nan), 4), ValueError, "NaN"),
         (lambda: audio.istft(np.zeros((9, 5)), 4, 17), ValueError, "1 … 16 samples, not 17"),
         (lambda: audio.mel_filterbank(8000, 64, 40), ValueError, "fall between two STFT bins"),
-        (lambda: audio.mel_filterbank(8000, 512, 20, 0.0, 5000.0), ValueError, "fmax <= rate / 2"),
         (lambda: audio.mfcc(noise(900), 8000, n_mfcc=30), ValueError, "1 … n_mels = 24"),
         (lambda: audio.griffin_lim(-np.ones((9, 5)), 4), ValueError, "not negative"),
         (lambda: audio.griffin_lim(np.ones((9, 5)), 4, -1), ValueError, "iterations is -1"),
@@ -176,17 +168,3 @@ def test_griffin_lim_repeats_with_its_seed():
 def test_bad_input_is_named(call, error, message):
     with pytest.raises(error, match=message):
         call()
-
-
-def test_needs_no_torch():
-    """audio, plot, data, gaussian and this chapter's checks: none of them imports torch."""
-    script = (
-        "import sys\n"
-        "from minigen import audio, checks, data, gaussian\n"
-        "from minigen.notebook import listen\n"
-        "_ = checks.sound\n"
-        "listen(data.example().audio, 8000, 'a')._repr_html_()\n"
-        "assert 'torch' not in sys.modules, 'torch was imported'"
-    )
-    done = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True)
-    assert done.returncode == 0, done.stderr.decode()

@@ -216,3 +216,11 @@ def test_what_is_silent_has_no_level(x):
         audio.to_level(x, 8000)
     with pytest.raises(ValueError, match="above 0"):
         audio.to_level(speech(), 8000, 0)
+
+
+@pytest.mark.parametrize("rate", [8000, 22_050])
+def test_fifty_milliseconds_are_enough_for_a_level_and_less_are_not(rate):
+    x = 0.1 * noise(rate // 20)
+    assert audio.to_level(x, rate, 0.2).std() == pytest.approx(0.2, rel=0.3)
+    with pytest.raises(ValueError, match="no speech"):
+        audio.to_level(x[1:], rate)

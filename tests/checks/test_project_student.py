@@ -31,6 +31,13 @@ def speak(*changes):
     return but("digits", SHORT, ("0), 200", "0), 20"), *changes)
 
 
+def luck(seed):
+    """Changes: other first weights, other noise."""
+    return [
+        (f"{of}.manual_seed(0)", f"{of}.manual_seed({seed})") for of in ("torch", "Generator()")
+    ]
+
+
 def the_other_way(nets, z, c):
     """Right, in another style: keep the flows' scales, and find the mean as what is left."""
     x, scales = z, []
@@ -153,7 +160,11 @@ MISTAKES = [
     ("digits", speak(("z, c: student(nets, z, c)", "z, c: student(nets, z, 0 * c)")), "whispers|more steps|conditioning"),
 ]  # fmt: skip
 SOLUTIONS = {name: reference(number) for name, number in NUMBERS.items()}
-SOLUTIONS["digits"] = but("digits", SHORT)
+# Trained with other luck than the book's answer, which pytest trains where it runs the notebook again.
+SOLUTIONS["resonance"] = distil(*luck(1))
+SOLUTIONS["digits"] = but(
+    "digits", SHORT, ("torch.manual_seed(0)\n    draw", "torch.manual_seed(1)\n    draw")
+)
 
 
 class TestProjectE(ExerciseChecks):
@@ -174,21 +185,8 @@ def test_a_student_found_by_hand_is_right():
     checks.resonance(by_hand)
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-def test_the_resonance_passes_with_other_luck(seed):
-    checks.resonance(
-        distil(
-            ("torch.manual_seed(0)", f"torch.manual_seed({seed})"),
-            ("Generator().manual_seed(0)", f"Generator().manual_seed({seed})"),
-        )
-    )
-
-
-@pytest.mark.slow
-def test_the_voice_passes_with_other_luck():
-    checks.digits(
-        but("digits", SHORT, ("torch.manual_seed(0)\n    draw", "torch.manual_seed(1)\n    draw"))
-    )
+def test_the_resonance_passes_with_other_luck():
+    checks.resonance(distil(*luck(2)))
 
 
 def test_the_librarys_own_student_may_not_be_built():

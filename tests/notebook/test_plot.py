@@ -137,3 +137,24 @@ def test_clip_png_is_a_picture():
     image = pixels(plot.clip_png(x, 8000))
     assert image.shape[2] == 4 and image[0, 0, 3] == 0 and image[..., 3].max() == 1
     assert plot.clip_png(x, 8000) == plot.clip_png(x, 8000)
+
+
+def test_names_keep_clear_of_each_other_of_points_and_of_lines():
+    points = {"first": (0, 0), "second": (0.05, 0.01), "third": (0.02, -0.02), "corner": (1, 1)}
+    with plot.style():
+        fig, ax = plt.subplots(figsize=(4, 3))
+        ax.axhline(0.1)
+        ax.set(xlim=(-1, 1.2), ylim=(-1, 1.2))
+        plot.name_points(ax, points)
+    fig.canvas.draw()
+    boxes = {text.get_text(): text.get_window_extent() for text in ax.texts}
+    assert boxes.keys() == points.keys()
+    for name, box in boxes.items():
+        assert not any(box.overlaps(other) for key, other in boxes.items() if key != name), name
+        assert not any(box.contains(*ax.transData.transform(at)) for at in points.values()), name
+        low, high = (ax.transData.inverted().transform(corner)[1] for corner in (box.min, box.max))
+        assert high < 0.1 or low > 0.1, f"{name} lies on the line"
+        assert box.x1 <= ax.bbox.x1
+    with pytest.raises(ValueError, match="no room for the name 'x+'"):
+        plot.name_points(ax, {"x" * 200: (0, 0)})
+    plt.close(fig)

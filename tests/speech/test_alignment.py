@@ -414,11 +414,6 @@ def test_progress_is_shown_where_it_is_asked_for(capsys):
         assert all((f"{step}: 100%" in shown) == progress for step in ("read", "train", "align"))
 
 
-def test_torch_is_not_imported():
-    code = "import sys, minigen.speech.alignment; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
-
-
 def test_repr_says_what_it_is():
     models = random_models(np.random.default_rng(0))
     assert repr(models) == "PhoneModels(3 phones, 2 states each, 2 Gaussians a state, D=2)"

@@ -1,11 +1,13 @@
 """The model of codes: what a code sees, what decoding depends on."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import torch
 from conversion_toy import KEPT, small, some
 
+from minigen.speech import conversion
 from minigen.speech import conversion_features as features
 from minigen.speech import conversion_training as training
 
@@ -61,3 +63,30 @@ def test_a_melody_is_at_the_speakers_pitch():
         model.f0_predictor[-1].bias.copy_(torch.tensor([5.0, -5.0, 1.0, 0.0]))  # every second frame
     got = model.predict_f0(torch.arange(4), "awb")
     assert np.allclose(got[::2], np.exp(4.7 + 0.2), rtol=1e-5) and (got[1::2] == 0).all()
+
+
+def test_what_is_heard_a_part_at_a_time_is_what_is_heard_at_once():
+    """At the edges of frames and between them; and by the compiled loop, which asks for parts, the same sound."""
+    model, rng = conversion.load()[0], np.random.default_rng(0)
+    codes = torch.from_numpy(rng.integers(0, 128, 8))
+    f0 = np.r_[np.zeros(3), np.linspace(90, 140, 10), np.zeros(3)]
+    whole, part = model.condition(codes, f0, "rms"), model._conditioning_of(codes, f0, "rms")
+    edges = [0, 1, 79, 80, 161, 600, 640, 1279, 1280]
+    parts = torch.cat([part(*ends) for ends in pairwise(edges)], -1)
+    assert whole.shape == parts.shape and (whole - parts).abs().max() < 1e-5
+    fast, slow = (model.decode(codes, f0, "rms", 3, 0.7, backend) for backend in ("numba", "numpy"))
+    assert fast.shape == (1280,) and np.abs(fast - slow).max() < 1e-3 < slow.std()
+
+
+def test_what_is_standardised_has_mean_0_and_scale_1_and_each_speaker_a_pitch_of_his_own():
+    seen, who = some()
+    model = small().standardise(seen, who)
+    mfcc = np.concatenate([f.mfcc for f in seen], axis=1) / model.mfcc_scale.numpy()
+    spectrum = np.concatenate([f.spectrum for f in seen], axis=1)
+    spectrum = (spectrum - model.spectrum_mean.numpy()) / model.spectrum_scale.numpy()
+    assert np.allclose(mfcc.std(1), 1, atol=1e-3) and np.allclose(spectrum.mean(1), 0, atol=1e-3)
+    assert np.allclose([spectrum[0].std(), np.sqrt(np.mean(spectrum[1:] ** 2))], 1, atol=1e-3)
+    for index, speaker in enumerate(model.speakers):
+        own = [f for f, one in zip(seen, who, strict=True) if one == index]
+        moments = np.mean([features.log_f0_moments(f.f0) for f in own], axis=0)
+        assert np.allclose(model.log_f0[index], moments, atol=1e-4), speaker

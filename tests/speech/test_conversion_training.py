@@ -265,3 +265,28 @@ def test_the_waveforms_part_is_the_weighted_likelihood(beta):
     assert np.isfinite(loss.item()) and weight.min() > 0
     with pytest.raises(ValueError, match="speaker must be 0 or more"):
         training.ConversionLoss(model, speaker=-1.0)
+
+
+@pytest.mark.parametrize("change", ["seed", "step", "index"])
+def test_crops_of_another_seed_step_or_place_are_others(change):
+    item = lambda seed=0, step=0, index=0: training.ConversionCrops(
+        *some(), batch=2, frames=20, seed=seed
+    ).item(step, index)
+    usual, other = item(), item(**{change: 1})
+    assert not np.array_equal(usual["audio"], other["audio"])
+    assert not np.array_equal(usual["noise"], other["noise"])
+
+
+def test_the_loss_of_the_spectrum_is_that_of_standardised_spectra_and_jittered_codes():
+    """Another offset and another unit of the spectra change nothing; another code for a moment does."""
+    seen, who = some()
+    model = small().standardise(seen, who)
+    batch = training.ConversionCrops(seen, who, batch=2, frames=20, jitter=0.5, dim=4)(0)
+    error = lambda batch: training.ConversionLoss(model)(batch)[1]["spectrum"]
+    usual, still = error(batch), error(batch | {"shifts": 0 * batch["shifts"]})
+    assert batch["shifts"].any() and abs(usual - still) > 1e-6 * usual
+    model.spectrum_mean.mul_(2).add_(2 * 3.0)
+    model.spectrum_scale.mul_(2)
+    moved = batch | {"spectrum": 2 * (batch["spectrum"] + 3.0)}
+    assert error(moved) == pytest.approx(usual, rel=1e-4)
+    assert abs(error(batch) - usual) > 1e-2 * usual

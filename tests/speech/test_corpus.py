@@ -8,6 +8,8 @@ import torch
 
 from minigen import audio, conditioning, data
 from minigen.speech import corpus, voice
+from minigen.speech.conversion_features import Features, extract
+from minigen.speech.conversion_training import ConversionCrops
 
 
 @pytest.fixture(scope="module")
@@ -187,3 +189,20 @@ def test_no_speaker_said_a_held_out_word_in_training():
     assert len(seen) == 30
     with pytest.raises(ValueError, match="folds 0 to 4"):
         corpus.held_out_speaker_words(clips, 5)
+
+
+@pytest.mark.parametrize("dither", [0.0, 0.003, 0.02])
+def test_dither_has_the_deviation_that_it_says(dither):
+    """In silence nothing else is left: of crops, of whole clips, of what conversion learns from."""
+    clip = data.example()
+    silent = dataclasses.replace(clip, audio=np.zeros_like(clip.audio))
+    spec = dataclasses.replace(conditioning.DIGITS, speakers=(clip.speaker,))
+    seen = Features(
+        *(value * (name != "audio") for name, value in extract(clip.audio)._asdict().items())
+    )
+    for found in (
+        corpus.Crops([silent], 8, 20, dither, spec=spec)(0),
+        corpus.as_batch(silent, dither, spec),
+        ConversionCrops([seen], [0], 8, 20, dither=dither)(0),
+    ):
+        assert found["audio"].std().item() == pytest.approx(dither, rel=0.05)

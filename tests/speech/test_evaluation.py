@@ -53,3 +53,9 @@ def test_each_batch_has_noise_of_its_own_and_words_their_pace_and_pitch(monkeypa
     pace, pitch = np.array(plans).T
     assert 0.85 <= pace.min() < 0.9 and 1.1 < pace.max() <= 1.2
     assert 0.9 <= pitch.min() < 0.93 and 1.07 < pitch.max() <= 1.1
+
+
+def test_a_mistake_is_filed_under_what_was_said(monkeypatch):
+    monkeypatch.setattr(evaluation, "DigitRecogniser", lambda templates: lambda wave: "one")
+    spoken = [("one", None), ("two", None), ("two", None)]
+    assert evaluation.recognised(spoken) == (1, 3, {"two": ["one", "one"]})

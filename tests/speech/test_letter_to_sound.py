@@ -66,3 +66,9 @@ def test_rules_never_fail():
 
 def test_spelling():
     assert " ".join(spell("Wx")) == "d ah b ax l y uw eh k s"
+
+
+@pytest.mark.parametrize("start, phone", [("kn", "k"), ("gn", "g"), ("ps", "p")])
+def test_what_is_silent_at_the_start_of_a_word_is_heard_inside_it(start, phone):
+    word = f"{start}ode"
+    assert phone not in letters_to_sounds(word) and phone in letters_to_sounds(f"i{word}")

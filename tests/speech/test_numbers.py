@@ -4,7 +4,11 @@ import random
 
 import pytest
 
+from minigen.data.text import english
 from minigen.speech.numbers import cardinal, digits, ordinal, readings
+from minigen.speech.text import normalise
+
+MONTHS = english()["lists"]["months"].split()
 
 ONES = [
     "zero",
@@ -75,3 +79,18 @@ def test_readings():
     for n in range(10, 3000, 7):
         found = readings(str(n))
         assert cardinal(n) in found and digits(str(n)) in found and len(set(found)) == len(found)
+
+
+def test_dates_are_month_first_unless_that_cannot_be():
+    """Every day of a year, with its year and, where a zero tells it from a fraction, without."""
+    days = [(m, d) for m in range(1, 13) for d in range(1, 32)]
+    for month, day in days:
+        want = f"{MONTHS[month - 1]} {ordinal(day)}".split()
+        forms = [f"{month}/{day}/2024", f"{month:02}/{day:02}/2024"]
+        forms += [f"{month:02}/{day:02}"] * (min(month, day) < 10)
+        if day > 12:
+            forms += [f"{day}/{month:02}/2024"] + [f"{day}/{month:02}"] * (month < 10)
+        for form in forms:
+            got = normalise(form)
+            assert got[: len(want)] == want, form
+            assert got[len(want) :] == ["twenty", "twenty", "four"] * ("2024" in form), form

@@ -76,6 +76,37 @@ def test_the_waveform_model_makes_the_same_sound(tmp_path):
     assert got.shape == want.shape and np.abs(got - want).max() < 1e-4 < want.std()
 
 
+@pytest.mark.parametrize("kind", ["digits", "waveform"])
+def test_pieces_with_their_context_are_the_whole(shipped, tmp_path, kind):
+    """Which bounds the memory: a piece of 30 frames is given those that its metadata ask for, and no others."""
+    _, path, _ = shipped
+    if kind == "waveform":
+        to_onnx.export(waveform_model.load(), path := tmp_path / "waveform.onnx")
+        clip = data.spoken_digits("rms", "seven")[0]
+        mel, f0 = np.tile(conditioning.mel_bands(clip.audio, 8000, 32), 3), np.tile(clip.f0, 3)
+        part = mel, f0[: mel.shape[1]]
+        frames, phase = conditioning.planned_features(*part, waveform_model.load().spec)
+    else:
+        frames, phase = conditioning.planned_features(
+            *conditioning.plan("seven", "slt", 0.5), conditioning.DIGITS
+        )
+    session, n = ort.InferenceSession(str(path)), frames.shape[1]
+    noise = np.random.default_rng(0).standard_normal((1, phase.shape[1])).astype(np.float32)
+
+    def made(a: int, b: int) -> np.ndarray:
+        cut = {"noise": noise[None, :, 80 * a : 80 * b], "phase": phase[None, :, 80 * a : 80 * b]}
+        cut |= {"frames": frames[None, :, a:b], "speaker": np.zeros(1, dtype=np.int64)}
+        return session.run(None, cut)[0][0, 0]
+
+    context = int(session.get_modelmeta().custom_metadata_map["context"])
+    parts = []
+    for first in range(0, n, 30):
+        a, b = max(0, first - context), min(n, first + 30 + context)
+        parts.append(made(a, b)[80 * (first - a) : 80 * (min(n, first + 30) - a)])
+    whole = made(0, n)
+    assert n > 2 * context and np.abs(np.concatenate(parts) - whole).max() < 1e-3 < whole.std()
+
+
 @pytest.mark.parametrize("base, taps", [("gaussian", 0), ("logistic", 5)])
 def test_other_students(tmp_path, base, taps):
     torch.manual_seed(0)

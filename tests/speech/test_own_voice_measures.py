@@ -1,12 +1,16 @@
 """What a voice is worth: word errors by hand, a recogniser only where there is one."""
 
+import dataclasses
 import sys
 from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
 
-from minigen.speech.own_voice_measures import recogniser, word_errors
+from minigen import data
+from minigen.speech import corpus, own_voice_measures, voice_file
+from minigen.speech.own_voice_measures import recogniser, table, word_errors
+from minigen.speech.prosody import Prosody
 
 
 @pytest.mark.parametrize(
@@ -53,3 +57,30 @@ def test_a_recogniser_gets_16_bits_at_16_khz(monkeypatch):
     monkeypatch.setitem(sys.modules, "pocketsphinx", module)
     assert recogniser()(0.5 * np.ones(8000), 8000) == "hello"
     assert len(heard[0]) == 16_000 and abs(np.median(heard[0]) - 16_384) < 20
+
+
+def test_each_figure_stands_beside_its_baseline(monkeypatch):
+    """Of a voice that copies exactly, and one that was silent before it learned."""
+    train, held = corpus.held_out(data.spoken_digits("rms"))
+    held = held[:3]
+    silent = SimpleNamespace(synthesize=lambda mel, f0: np.zeros(80 * len(f0), np.float32))
+    waves = iter(wave for clip in held for wave in (clip.audio, 0.5 * clip.audio))  # copy, text
+    student = SimpleNamespace(
+        synthesize=lambda mel, f0: next(waves), spec=SimpleNamespace(rate=8000, mels=32)
+    )
+    voice = dataclasses.replace(
+        voice_file.find("allison"), prosody=Prosody.fit(train), student=student
+    )
+    monkeypatch.setattr(own_voice_measures, "recogniser", lambda: None)
+    rows = table(voice, silent, train, held)
+    lengths = lambda clips: np.array([b - a for clip in clips for _, a, b in clip.phones])
+    off = np.abs(lengths(held) - np.median(lengths(train)))
+    durations = rows["durations, median error in ms"]
+    assert durations["baseline"] == pytest.approx(1000 * np.median(off))
+    assert durations["this voice"] < durations["baseline"]
+    copies = rows["log-mel distance of the copy, dB"]
+    assert copies["this voice"] == 0 and copies["baseline"] > 10
+    (text,) = rows["log-mel distance of the text, recorded times and F0, dB"].values()
+    assert 2 < text <= 6.03  # half as loud
+    pitch = rows["F0, error in %"]
+    assert 0 < pitch["this voice"] < pitch["baseline"]

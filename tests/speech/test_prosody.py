@@ -11,7 +11,15 @@ from minigen import data
 from minigen.gaussian import Gaussian
 from minigen.speech.corpus import held_out
 from minigen.speech.pronunciation import phones as phones_of
-from minigen.speech.prosody import BackedOff, Contour, Prosody, contexts, frame_contexts, times_of
+from minigen.speech.prosody import (
+    BINS,
+    BackedOff,
+    Contour,
+    Prosody,
+    contexts,
+    frame_contexts,
+    times_of,
+)
 from minigen.speech.voice_file import find
 from minigen.timeseries import AR
 
@@ -262,3 +270,10 @@ def test_shipped_prosody_speaks_any_sentence():
     assert 0.4 < len(voiced) / len(f0) < 0.9 and 150 < np.median(voiced) < 260
     vowels = [end - start for name, start, end in times if name in ("iy", "aa", "ae", "uw")]
     assert 0.04 < np.median(vowels) < 0.3
+
+
+def test_where_the_level_and_the_offset_are_constant_the_contour_is_their_sum():
+    always = lambda value: BackedOff({"": Gaussian([value], [[1.0]])}, {"": 9})
+    contour = Contour(np.full((4, BINS), 5.0), always(0.3), always(0.9))
+    log_f0, voicing = contour.mean(times_of(["pau", "aa", "pau"], [0.1, 0.2, 0.1]))
+    assert np.allclose(log_f0, 5.3) and np.allclose(voicing, 0.9) and len(log_f0) == 40

@@ -27,6 +27,8 @@ def test_a_good_recording_has_no_fault():
     [
         (0.002 * CLIP.audio, {}, "too quiet"),
         (100 * CLIP.audio, {}, "overdriven"),
+        (np.where(CLIP.audio < -0.1, -1, CLIP.audio), {}, "overdriven"),
+        (np.where(CLIP.audio > 0.1, 1, CLIP.audio), {}, "overdriven"),
         (CLIP.audio[:1600], {}, "0.2 s are too short"),
         (np.tile(CLIP.audio, 60), {}, "s are too long: cut it"),
         (CLIP.audio, {"rate": 4000}, "at 4,000 Hz it lacks"),

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from minigen import results
+from minigen.speech import scoreboard
 from minigen.speech.corpus import held_out
 from minigen.speech.scoreboard import ROWS, measure, measure_row
 
@@ -77,3 +78,28 @@ def test_rows_are_asked_for_by_name():
     with pytest.raises(ValueError, match="choose one of recording"):
         measure_row("parrot")
     assert len({row.name for row in ROWS}) == len(ROWS)
+
+
+def test_a_networks_noise_is_as_large_as_its_row_says(monkeypatch):
+    seen = []
+    silence = lambda net, cond, seed, temperature, backend: (
+        seen.append(temperature) or np.zeros((len(cond), cond.shape[-1]))
+    )
+    monkeypatch.setattr(scoreboard.synthesis, "sample", silence)
+    rows = {row.name: row for row in ROWS}
+    for name in ("teacher", "teacher, noise × 0.7", "student"):
+        assert [len(wave) for wave in rows[name].make(KEPT[:1])] == [len(KEPT[0].audio)]
+    assert seen == [1.0, 0.7, 1.0]
+
+
+def test_recordings_are_treated_as_their_rows_say():
+    rows, x = {row.name: row for row in ROWS}, KEPT[0].audio.astype(float)
+    made = lambda name: rows[name].make(KEPT[:1])[0]
+    assert np.array_equal(made("recording"), x)
+    assert np.array_equal(made("recording, ¼ as loud"), x / 4)
+    late = made("recording, 20 ms late")
+    assert not late[:160].any() and np.array_equal(late[160:], x[:-160])
+    below = 20 * np.log10((made("recording, with hiss") - x).std() / x.std())
+    assert below == pytest.approx(-30, abs=0.3)
+    quicker = made("recording, another tempo")
+    assert 1.1 < len(x) / len(quicker) < 1.21  # pauses at the ends are as long as they were

@@ -8,9 +8,20 @@ import numpy as np
 import pytest
 import torch
 
-from minigen import data, weights
-from minigen.audio import pitch
-from minigen.speech import prosody, synthesis, voice, voice_file
+from minigen import audio, data, timeseries, weights
+from minigen.audio import pitch, source_filter
+from minigen.gaussian import Gaussian
+from minigen.hmm import GaussianHMM
+from minigen.mixture import GaussianMixture
+from minigen.speech import (
+    conversion,
+    prosody,
+    synthesis,
+    vocoder,
+    voice,
+    voice_file,
+    word_vae,
+)
 from minigen.speech.evaluation import recognised, synthesize_digits
 
 
@@ -72,7 +83,9 @@ def test_the_recorded_voice_says_any_sentence(model):
     assert spoken.rate == 8000 and 1.5 < len(spoken.audio) / 8000 < 3.5
     assert 0.03 < spoken.audio.std() < 0.3 and np.abs(spoken.audio).max() <= 1
     # the sound has the pitch of the plan, and is silent where the plan is
-    times, f0 = voice_file.find("allison").prosody.plan("Your password has been changed.")
+    voice = voice_file.find("allison")
+    (phones,) = voice.sentences("Your password has been changed.")
+    times, f0 = voice.prosody.plan(phones=phones)
     heard = pitch.f0(spoken.audio, 8000)[: len(f0)]
     both = (heard > 0) & (f0 > 0)
     assert np.mean((heard > 0) == (f0 > 0)) > 0.85
@@ -227,3 +240,53 @@ def test_a_call_works_with_one_thread_and_gives_the_others_back(monkeypatch):
         assert seen == [1] and torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)
+
+
+WORD = data.example().audio[:1600]
+DRAWS = {
+    "digits, student": lambda **noise: synthesis.speak("one", voice="digits", **noise).audio,
+    "digits, teacher": lambda **noise: (
+        synthesis.speak("one", voice="digits", model="teacher", backend="numba", **noise).audio
+    ),
+    "allison, student": lambda **noise: synthesis.speak("No.", **noise).audio,
+    "allison, teacher": lambda **noise: synthesis.speak("No.", model="teacher", **noise).audio,
+    "copy by the student": lambda **noise: vocoder.vocode(WORD, 8000, **noise).audio,
+    "copy by the teacher": lambda **noise: vocoder.vocode(WORD, 8000, "teacher", **noise).audio,
+    "converted": lambda **noise: conversion.convert(WORD, "rms", **noise).audio,
+    "prosody": lambda **noise: voice_file.find("allison").prosody.plan("no", **noise)[1],
+}
+
+
+@pytest.mark.parametrize("name", DRAWS)
+def test_without_temperature_seeds_are_alike_and_with_it_each_has_its_own(name):
+    made = lambda seed, temperature: DRAWS[name](seed=seed, temperature=temperature)
+    assert np.array_equal(made(0, 0.0), made(1, 0.0))
+    usual, again, other = made(0, 1.0), made(0, 1.0), made(1, 1.0)
+    assert np.array_equal(usual, again)
+    assert usual.shape != other.shape or np.abs(usual - other).max() > 0.01
+
+
+VECTOR, CEPSTRUM = word_vae.vector(data.example()), np.zeros((40, 25))
+F0 = np.r_[np.zeros(20), np.full(20, 120.0)]
+MIXTURE = GaussianMixture.from_parameters([0.5, 0.5], np.eye(2), np.ones((2, 2)), "diag")
+CHAIN = GaussianHMM.from_parameters([0.5, 0.5], np.full((2, 2), 0.5), np.eye(2), [np.eye(2)] * 2)
+SEEDED = {
+    "a word, by pulses": lambda seed: word_vae.synthesize(VECTOR, seed),
+    "a word, by the student": lambda seed: word_vae.synthesize(VECTOR, seed, "student"),
+    "codes": lambda seed: conversion.sample_word("slt", "two", seed).audio,
+    "bands": lambda seed: vocoder.synthesise(np.zeros((32, 40)), F0, seed=seed),
+    "source and filter": lambda seed: source_filter.vocode(CEPSTRUM, F0, 8000, seed),
+    "linear prediction": lambda seed: timeseries.lpc_excitation(np.ones(40), F0, 8000, 80, seed),
+    "phases": lambda seed: audio.griffin_lim(np.ones((129, 9)), 64, 3, seed),
+    "a Gaussian": lambda seed: Gaussian([0.0], [[1.0]]).sample(9, seed),
+    "a mixture": lambda seed: MIXTURE.sample(9, seed),
+    "a chain": lambda seed: CHAIN.sample(9, seed)[0],
+    "a series": lambda seed: timeseries.AR.from_parameters([0.5]).simulate(9, seed),
+}
+
+
+@pytest.mark.parametrize("name", SEEDED)
+def test_a_seed_repeats_its_draw_and_another_has_another(name):
+    usual, again, other = (SEEDED[name](seed) for seed in (0, 0, 1))
+    assert np.array_equal(usual, again) and np.isfinite(usual).all()
+    assert usual.shape != other.shape or np.abs(usual - other).max() > 1e-3 * np.abs(usual).max()

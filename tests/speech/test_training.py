@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 import toy
+from torch.utils.tensorboard import SummaryWriter
 
 from minigen import weights
 from minigen.speech import evaluation, synthesis, training, unconditional, voice
@@ -182,6 +183,19 @@ def test_training_says_which_file_or_number_is_wrong(tmp_path):
         training.train(toy.recipe("teacher", model={"residual": 8}), out, resume=True)
     with pytest.raises(ValueError, match=r"another recipe \(recipe.data.seed 0 -> 5\)"):
         training.train(toy.recipe("teacher", data={"seed": 5}), out, resume=True)
+
+
+def test_a_point_of_a_curve_is_the_mean_of_what_was_logged_since_the_last(tmp_path):
+    notes = {"recipe": {}, "step": 250, "minutes": 1.26}
+    weights.save(tmp_path / "checkpoint.safetensors", {"x": torch.zeros(1)}, notes)
+    with SummaryWriter(tmp_path) as writer:
+        for step in range(1, 251):
+            writer.add_scalar("loss", float(step), step)
+    (stage,) = training._stages(tmp_path / "checkpoint.safetensors", set())
+    ends = stage["curve"]["step"]
+    assert len(ends) == 40 and ends[-1] == 250 and stage["minutes"] == 1.3
+    for before, end, value in zip([0, *ends], ends, stage["curve"]["loss"], strict=False):
+        assert value == pytest.approx((before + 1 + end) / 2, rel=1e-3)
 
 
 def test_export_refuses_before_it_writes(tmp_path):

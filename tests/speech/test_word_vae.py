@@ -123,3 +123,10 @@ def test_bad_input_is_named():
         word_vae.synthesize(np.zeros(word_vae.DIM), by="teacher")
     with pytest.raises(ValueError, match="8000 Hz"):
         word_vae.vector(data.Utterance(np.zeros(100, np.float32), 16000, "seven", "slt"))
+
+
+def test_silence_around_a_sound_is_not_measured():
+    alone = word_vae.measure(TEST[0].audio)
+    around = word_vae.measure(np.pad(TEST[0].audio, 80 * 50))
+    assert around.duration == alone.duration and around.f0 == pytest.approx(alone.f0, rel=0.01)
+    assert np.allclose(around.spectrum, alone.spectrum)

@@ -176,3 +176,14 @@ def test_fractional_weights_add_their_orders():
 def test_bad_input_says_what_to_do(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize("d", [-0.3, 0.0, 0.3])
+def test_whittles_likelihood_is_near_the_exact_one_in_any_units(d):
+    model = ARFIMA((1, None, 0))
+    x = ARFIMA.from_parameters(d=d, ar=[0.4]).simulate(800, 0)
+    x = x - x.mean()
+    of = lambda x: model._whittle(x, d, np.array([0.4]), np.zeros(0))
+    exact = model._profile(x, d, np.array([0.4]), np.zeros(0))[0] / len(x)
+    assert of(x) == pytest.approx(exact, abs=0.02)
+    assert of(1000 * x) == pytest.approx(of(x) - np.log(1000))

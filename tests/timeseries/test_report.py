@@ -57,7 +57,10 @@ def test_standard_errors_are_those_of_a_normal_whatever_the_units(unit):
 )
 def test_summary_names_estimates_and_says_whether_it_converged(model, x):
     text = model.fit(x).summary()
-    assert f"{model.log_likelihood:.4f}" in text and "Ljung-Box" in text and repr(model) in text
+    assert "Ljung-Box" in text and repr(model) in text
+    for figure in (f"log-likelihood {model.log_likelihood:.4f}", f"AIC {model.aic:.2f}"):
+        assert figure in text
+    assert f"BIC {model.bic:.2f}" in text
     names, values, errors = model.estimates()
     assert len(names) == len(values) == len(errors) == model.n_parameters
     assert all(name in text for name in names) and np.isfinite(errors).all()
