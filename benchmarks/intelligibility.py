@@ -103,7 +103,7 @@ def table(phones: Path, listen: Listener, seeds: int, limit: int | None = None) 
     voice = find("allison")
     spec = voice.student.spec
     held = clips(phones, spec)[1][:limit]
-    speak = lambda text, seed: synthesis.speak(text, voice="allison", seed=seed).audio
+    speak = lambda text, seed: synthesis.speak(text, seed=seed).audio
     by_condition = lambda which: (
         lambda clip, seed: synthesize_sentence(voice, clip, which, seed).audio
     )
@@ -137,9 +137,10 @@ def table(phones: Path, listen: Listener, seeds: int, limit: int | None = None) 
     add("open sentences", "flite", sentences, [[flite(text) for text in sentences]])
     strings = np.random.default_rng(0).choice(DIGIT_WORDS, (25, 4))
     four = [", ".join(words) for words in strings][:limit]
-    digits = lambda text, seed: synthesis.speak(text, voice="digits", seed=seed).audio
-    made = ([digits(text, seed) for text in four] for seed in range(seeds))
-    add("four digits", "digit voice, student", four, made, one_by_one)
+    for name, voice in (("text voice", "allison"), ("digit voice, student", "digits")):
+        say = lambda text, seed, voice=voice: synthesis.speak(text, voice=voice, seed=seed).audio
+        made = ([say(text, seed) for text in four] for seed in range(seeds))
+        add("four digits", name, four, made, one_by_one)
     add("four digits", "flite", four, [[flite(text) for text in four]], one_by_one)
     return rows
 

@@ -2,7 +2,8 @@
 
 An *objective* is a module whose `forward(batch)` returns (loss, {name: number to log}) and whose
 `.model` is the network to train. It may have `.bodies`, the modules worth compiling (by default the
-model), and a `.monitor` (see `minigen.distillation`), which stops a run that has gone wrong.
+model), a `.monitor` (see `minigen.distillation`), which stops a run that has gone wrong, and a
+`.discriminator`, which learns beside the model and is not averaged (see `minigen.speech.adversarial`).
 *Batches* is a function of (step, shard, shards): which data a step sees depends on nothing else, so a
 run that stops and resumes, or runs on two processes, sees what an uninterrupted run on one would. It
 may have a `.fingerprint`, a tensor of numbers by which other data are recognised at a resume.
@@ -12,6 +13,7 @@ import math
 import os
 import sys
 import time
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -194,7 +196,10 @@ class Trainer:
             compile_bodies(objective, self.device)
         frozen = [v.detach().double() for v in objective.parameters() if not v.requires_grad]
         self.frozen = torch.stack([*(v.square().mean() for v in frozen), torch.ones(()).double()])
-        learned = [weight for weight in self.model.parameters() if weight.requires_grad]
+        self.learners = nn.ModuleDict({"model": self.model})
+        if hasattr(objective, "discriminator"):
+            self.learners["discriminator"] = objective.discriminator
+        learned = [weight for weight in self.learners.parameters() if weight.requires_grad]
         optimizer = torch.optim.Adam(learned, lr=config.rate, betas=(0.9, 0.99))
         self.objective, self.optimizer = self.accelerator.prepare(objective, optimizer)
         self.ema, self.step, self.seconds = Ema(self.model, config.decay), 0, 0.0
@@ -283,7 +288,7 @@ class Trainer:
         if cause := self.monitor and self.monitor.check(self.step, metrics):
             self._stop(cause)
         self.accelerator.backward(loss)
-        norm = self.accelerator.clip_grad_norm_(self.model.parameters(), self.config.clip)
+        norm = self.accelerator.clip_grad_norm_(self.learners.parameters(), self.config.clip)
         if not math.isfinite(float(norm)):  # one step with it would spoil every weight
             self._stop(f"the norm of the gradient is {float(norm)}")
         self.optimizer.step()
@@ -322,7 +327,7 @@ class Trainer:
         random_states = gather_object([random_state(self.device)])
         if not self.accelerator.is_main_process:
             return
-        tensors = {f"model.{k}": v for k, v in self.model.state_dict().items()}
+        tensors = self.learners.state_dict()  # model.…, discriminator.…
         tensors |= {f"ema.{k}": v for k, v in self.ema.shadow.items()}
         for index, state in self.optimizer.state_dict()["state"].items():
             tensors |= {f"adam.{index}.{name}": value for name, value in state.items()}
@@ -348,8 +353,8 @@ class Trainer:
 
     def _fits(self, tensors: dict[str, Tensor], notes: dict) -> None:
         """Raise ValueError unless the checkpoint is of this model, recipe and data."""
-        mine = {f"model.{k}": v.shape for k, v in self.model.state_dict().items()}
-        theirs = {k: v.shape for k, v in tensors.items() if k.startswith("model.")}
+        mine = {k: v.shape for k, v in self.learners.state_dict().items()}
+        theirs = {k: v.shape for k, v in tensors.items() if not k.startswith(("ema.", "adam."))}
         changed = changes(
             {k: notes.get(k, {}) for k in ("run", "recipe")},
             {"run": asdict(self.config), "recipe": self.recipe},
@@ -373,11 +378,12 @@ class Trainer:
         tensors, notes = weights.load(self.checkpoint)
         self._fits(tensors, notes)
         self.step, self.seconds = notes["step"], 60 * notes["minutes"]
-        parts: dict[str, dict[str, Tensor]] = {"model": {}, "ema": {}, "adam": {}}
+        parts: dict[str, dict[str, Tensor]] = defaultdict(dict)
         for name, value in tensors.items():
             part, rest = name.split(".", 1)
             parts[part][rest] = value
-        self.model.load_state_dict(parts["model"])
+        for name, learner in self.learners.items():
+            learner.load_state_dict(parts[name])
         for name, value in parts["ema"].items():
             self.ema.shadow[name].copy_(value)
         self.ema.count = self.step

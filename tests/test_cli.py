@@ -4,6 +4,7 @@ import inspect
 import re
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +42,6 @@ from minigen.speech import (
     corpus,
     evaluation,
     own_voice,
-    pronunciation,
     recipe,
     scoreboard,
     sentence_evaluation,
@@ -51,6 +51,7 @@ from minigen.speech import (
     voice,
     voice_file,
 )
+from minigen.speech.reader import Reader
 from minigen.wavenet import WaveNet
 
 
@@ -179,7 +180,7 @@ class ReachedError(Exception):
 #: command: (module and name of what it calls, the least of a line that reaches it)
 REACHES = {
     "speak": (synthesis, "stream", ("1", "--voice", "digits")),
-    "pronounce": (pronunciation, "word_phones", ("one",)),
+    "pronounce": (Reader, "words", ("one",)),
     "train": (training, "train", ("student", "--config", "student.toml", "--out", "run")),
     "align": (alignment, "align_corpus", ("spoken_digits", "--out", "t.tsv")),
     "convert": (conversion, "convert", ("word.wav", "--to", "rms")),
@@ -206,8 +207,13 @@ BECOMES["chunk of speak"] = 48  # what is given, where that is something else
 SENTENCES = (sentence_evaluation, "sentence_table", ("--voice", "allison", "--phones", "t.tsv"))
 INSTEAD = {"phones of evaluate": SENTENCES, "voice of evaluate": SENTENCES}
 INSTEAD["model of convert"] = conversion, "load", REACHES["convert"][2]
-NAMED |= dict.fromkeys(("voice of evaluate", "model of convert"), "name")
-VALUES |= {"voice of evaluate": "mine", "phones of evaluate": "names.tsv"}
+INSTEAD["voice of pronounce"] = voice_file, "find", ("one",)
+NAMED |= dict.fromkeys(("voice of evaluate", "voice of pronounce", "model of convert"), "name")
+VALUES |= {
+    "voice of evaluate": "mine",
+    "voice of pronounce": "mine",
+    "phones of evaluate": "names.tsv",
+}
 ELSEWHERE = {"out", "play", "compare", "file", "config", "phones of pronounce", "workers of grade"}
 
 
@@ -258,6 +264,13 @@ def test_every_option_changes_the_one_argument_of_its_name(
     also = {"transcripts"} if title == "limit" else set()  # a list as long as that of the clips
     assert {k for k in now if now[k] != usual.get(k)} == {argument} | also
     assert now[argument] == BECOMES.get(f"{argument} of {command}", value)
+
+
+def test_pronounce_asks_the_voice_how_it_says_a_word(run, place):
+    found = voice_file.find("allison")
+    voice_file.save(replace(found, reader=Reader()), place / "plain.safetensors")
+    assert "m eh s ih jh" in run("pronounce", "message", "--phones")[1]
+    assert "m eh s ax jh" in run("pronounce", "message", "--phones", "--voice", "plain")[1]
 
 
 NUMBERS = ["", "x", "nan", "inf", "-inf", "1e400", "--", "0x1", "1,5"]

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from minigen import data
+from minigen.speech import corpus, word_vae
 
 ROOT = Path(__file__).parents[1]
 STATIC = ROOT / "book" / "_static"
@@ -45,6 +46,29 @@ def test_the_word_is_the_corpus_one():
     coded = re.search(r'minigenWord = "([^"]+)"', (STATIC / "word.js").read_text("utf-8"))[1]
     stored = np.frombuffer(base64.b64decode(coded), "<i2") / 32767
     assert np.abs(stored - data.example().audio).max() < 2 / 32767
+
+
+def test_the_latent_map_is_the_model_s():
+    model, card = word_vae.load()
+    z = np.asarray(model.latents(data.spoken_digits(word="seven")))
+    middle = z.mean(0)
+    spread, axes = np.linalg.svd(z - middle, full_matrices=False)[1:]
+    assert (spread[:2] ** 2).sum() > 0.8 * (spread**2).sum(), "the plane shows most of it"
+    axes = axes[:2] * np.sign(axes[:2].sum(1, keepdims=True))
+    numbers = r"\[(-?[\d.]+), (-?[\d.]+)\]"
+    drawn = re.findall(numbers, SCRIPT[SCRIPT.index("const sevens") : SCRIPT.index("const places")])
+    assert np.abs(np.array(drawn, float) - (z - middle) @ axes.T).max() < 0.02
+    kept = corpus.held_out(data.spoken_digits())[1]
+    word = next(clip for clip in kept if clip.name.startswith("seven_slt"))
+    start = np.asarray(model.latents([word])[0])
+    ways = {name: np.asarray(way) for name, way in card["directions"].items()}
+    turned = (0 * start, 0.35 * ways["tempo"], 0.2 * ways["pitch"], ways["voice"])
+    at = [z[0], z[-1], *(start + step for step in turned)]
+    places = re.findall(r'\["([^"]+)", (-?[\d.]+), (-?[\d.]+), "', SCRIPT)
+    where = np.array([row[1:] for row in places], float)
+    assert np.abs(where - (np.array(at) - middle) @ axes.T).max() < 0.02
+    page = (ROOT / "book" / "source" / "10_vae.md").read_text(encoding="utf-8")
+    assert all(f'"{name}"' in page for name, *_ in places), "each place is a clip of the page"
 
 
 @pytest.mark.browser

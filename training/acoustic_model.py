@@ -1,7 +1,7 @@
 """Train the acoustic model of the recorded voice: phones, times and F0 -> mel bands.
 
     minigen align allison --out runs/allison.tsv
-    python training/acoustic_model.py runs/allison.tsv --out runs/acoustic     six minutes of one core (--minutes)
+    python training/acoustic_model.py runs/allison.tsv --out runs/acoustic     ten minutes of one core (--minutes)
 
 Learns from 531 clips of `data.allison`, holds out the 20 sentences of `held_out`. Writes
 minigen/weights/allison_acoustic.safetensors, at half precision, and its card. Run from the repository's root.
@@ -26,7 +26,7 @@ from minigen.speech.corpus import at_one_level, held_out, ready
 from minigen.train import TrainConfig, Trainer
 
 SHIPPED = weights.path("allison_acoustic")
-RATE, MELS, HIDDEN, DROPOUT, STEPS_A_MINUTE = 8_000, 32, 160, 0.1, 110
+RATE, MELS, HIDDEN, DROPOUT, STEPS_A_MINUTE = 8_000, 32, 160, 0.1, 90
 
 
 @torch.no_grad()
@@ -54,7 +54,7 @@ def main() -> None:
     )
     parser.add_argument("phones", type=Path, help="table of phone times")
     parser.add_argument("--out", type=Path, default=Path("runs/acoustic"), help="folder of the run")
-    parser.add_argument("--minutes", type=float, default=6.0)
+    parser.add_argument("--minutes", type=float, default=10.0)
     args = parser.parse_args()
     torch.manual_seed(0)
     clips = [ready(at_one_level(clip), RATE) for clip in data.allison(phones=args.phones)]

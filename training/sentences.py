@@ -4,7 +4,8 @@
     python training/sentences.py runs/allison.tsv [--prosody]
 
 Writes the table minigen/results/sentences.json and two sentences in each condition into book/_static/audio.
---prosody fits the durations and contours of "allison" anew first, minigen/weights/allison_prosody.json.
+--prosody first fits the durations and contours of "allison" anew, minigen/weights/allison_prosody.json, and counts which
+pronunciations are hers, minigen/weights/allison_lexicon.txt.
 Run from the repository's root; the recordings are not in it.
 """
 
@@ -15,6 +16,7 @@ from pathlib import Path
 from minigen import audio, results, weights
 from minigen.speech import voice_file
 from minigen.speech.prosody import Prosody
+from minigen.speech.reader import Reader
 from minigen.speech.sentence_evaluation import CONDITIONS, as_text, clips, sentence_table
 
 AUDIO = Path(__file__).parents[1] / "book" / "_static" / "audio"
@@ -31,6 +33,10 @@ def main() -> None:
         train, _ = clips(args.phones, voice_file.find("allison").student.spec)
         prosody = Prosody.fit([replace(clip, speaker="allison") for clip in train])
         prosody.save(weights.path("allison_prosody").with_suffix(".json"))
+        habits = sorted(Reader().with_habits(train).lexicon.items())
+        lines = (f"{word} {' '.join(way)}\n" for word, (way,) in habits)
+        words = weights.path("allison_lexicon").with_suffix(".txt")
+        words.write_text("".join(lines), encoding="utf-8")
     measured, made = sentence_table(args.phones, report=print)
     print(as_text(measured))
     units = {"dB": "distance to the recording", "nats": "per sample, or per phone"}

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from docutils import nodes
-from sphinx import addnodes
 from sphinx.application import Sphinx
 
 __all__ = ["setup"]
@@ -55,22 +54,29 @@ def add_other_names(app: Sphinx, doctree: nodes.document) -> None:
 
 
 def search_less(app: Sphinx) -> None:
-    """Keep set-up cells out of the search, and put the page that a phrase looks for first."""
+    """Keep set-up cells out of the search."""
     index_page = getattr(app.builder, "index_page", None)
     if index_page is None:
         return
 
-    def index_what_readers_look_for(pagename: str, doctree: nodes.document, title: str) -> None:
+    def without_set_up(pagename: str, doctree: nodes.document, title: str) -> None:
         searched = doctree.deepcopy()
         for cell in list(searched.findall(nodes.container)):
             if "cell" in cell.get("classes", []) and SET_UP in cell.astext():
                 cell.parent.remove(cell)
-        phrases = ALSO_CALLED.get(pagename, "").split(", ")
-        entries = [("single", phrase, "", "main", None) for phrase in phrases if phrase]
-        searched.append(addnodes.index(entries=entries))
         index_page(pagename, searched, title)
 
-    app.builder.index_page = index_what_readers_look_for
+    app.builder.index_page = without_set_up
+
+
+def put_first(app: Sphinx) -> list:
+    """Put the page that a phrase looks for first, also where Sphinx read the index of an earlier build."""
+    indexer = getattr(app.builder, "indexer", None)
+    if indexer is not None:
+        for page in ALSO_CALLED.keys() & app.env.found_docs:
+            phrases = ALSO_CALLED[page].split(", ")
+            indexer._index_entries[page] = [(phrase, "", "main") for phrase in phrases]
+    return []
 
 
 def minutes(body: str) -> int:
@@ -137,5 +143,6 @@ def setup(app: Sphinx) -> dict[str, bool | str]:
     app.connect("builder-inited", search_less)
     app.connect("html-page-context", tell_length, priority=950)
     app.connect("html-collect-pages", not_found)
+    app.connect("html-collect-pages", put_first)
     app.connect("build-finished", write_sitemap)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -660,6 +660,85 @@
     },
   };
 
+  diagrams.sampling = {
+    inputs: { hertz: { label: "Tone, Hz", min: 200, max: 7800, step: 100, value: 2700 }, half: { label: "Samples per second", choices: ["4,000", "8,000"] } },
+    buttons: {
+      "Hear the tone": ({ hertz }) => play(tone(hertz), 24000),
+      "Hear what the samples say": ({ hertz, half }) => play(tone(folded(hertz, half ? 8000 : 4000)), 24000),
+    },
+    height: () => 220,
+    draw(p, W, { hertz, half }) {
+      const rate = half ? 8000 : 4000;
+      const heard = folded(hertz, rate);
+      const [X, Y] = [(ms) => 15 + (ms * (W - 30)) / 3, (v) => 100 - 75 * v];
+      const wave = (f) => range(601).map((i) => [X(i / 200), Y(Math.cos((2 * Math.PI * f * i) / 200000))]);
+      p.line(10, 100, W - 10, 100, "faint");
+      p.curve(wave(hertz), "c1 thin");
+      if (heard !== hertz) p.curve(wave(heard), "c2 dashed");
+      range(Math.floor((3 * rate) / 1000) + 1).forEach((t) => p.dot(X((1000 * t) / rate), Y(Math.cos((2 * Math.PI * hertz * t) / rate)), 4, "c2"));
+      p.text(W / 2, 205, "3 ms; dashed: the lowest tone through the dots", "small");
+      return heard === hertz ? `${hertz} Hz is below half of ${rate}: no lower tone has these samples.`
+        : `${hertz} Hz is above half of ${rate}. A tone of ${heard} Hz has the same samples, and that one is heard.`;
+    },
+  };
+  const folded = (hertz, rate) => Math.min(hertz % rate, rate - (hertz % rate));
+  const tone = (hertz) => range(16000).map((t) => 0.3 * Math.cos((2 * Math.PI * hertz * t) / 24000) * Math.min(1, t / 800, (16000 - t) / 800));
+
+  diagrams.area = {
+    inputs: Object.fromEntries([["a", 1.2], ["b", 0.5], ["c", 0.3], ["d", 0.9]].map(([label, value]) =>
+      [label, { label, min: -1.5, max: 1.5, step: 0.1, value }])),
+    height: () => 260,
+    draw(p, W, { a, b, c, d }) {
+      const k = Math.min(40, W / 8);
+      const at = (u, v) => [W / 2 + k * (a * u + b * v), 130 - k * (c * u + d * v)];
+      const det = a * d - b * c;
+      p.line(W / 2 - 3 * k, 130, W / 2 + 3 * k, 130, "faint");
+      p.line(W / 2, 10, W / 2, 250, "faint");
+      p.curve([[0, 0], [1, 0], [1, 1], [0, 1], [0, 0]].map(([u, v]) => [W / 2 + k * u, 130 - k * v]), "faint2 dashed");
+      p.area([at(0, 0), at(1, 0), at(1, 1), at(0, 1)], det < 0 ? "c3" : "c1");
+      range(5).forEach((i) => {
+        p.line(...at(i / 4, 0), ...at(i / 4, 1), "faint2 thin");
+        p.line(...at(0, i / 4), ...at(1, i / 4), "faint2 thin");
+      });
+      p.arrow(...at(0, 0), ...at(1, 0), "c2");
+      p.arrow(...at(0, 0), ...at(0, 1), "c1");
+      return `The unit square (dashed) becomes an area of ad − bc = ${fixed(det)}: a density in it is ${Math.abs(det) < 0.005 ? "not defined, for the square is flat" : `${fixed(1 / Math.abs(det))} times as high`}${det <= -0.005 ? ". The square is turned over" : ""}.`;
+    },
+  };
+
+  // The word "seven" in three voices, by the mean of its latent vector: its two largest directions (tests/test_diagrams.py).
+  const sevens = [
+    [[-3.40, -1.19], [-3.75, -2.43], [-2.95, -2.28], [-3.83, -0.90], [-4.08, -2.20], [-3.22, -2.06], [-3.90, -0.82], [-4.14, -2.27], [-3.11, -2.06], [-3.98, -1.50], [-4.10, -2.83], [-3.27, -2.60]],
+    [[-0.56, 3.52], [-0.70, 3.44], [-0.58, 3.50], [-0.53, 3.18], [-0.59, 3.16], [-0.67, 3.09], [0.09, 3.54], [-0.02, 3.63], [-0.07, 3.59], [0.05, 3.67], [-0.01, 3.70], [0.00, 3.68]],
+    [[3.73, -1.24], [3.74, -1.26], [3.61, -1.49], [4.64, -0.70], [3.95, -1.50], [4.32, -1.27], [4.12, -1.47], [3.78, -1.84], [4.08, -1.83], [4.04, -1.75], [3.74, -1.94], [3.58, -2.23]],
+  ];
+  const places = [
+    ["Quick and low, the first voice", -3.40, -1.19, "A recording."],
+    ["Slow and high, the last voice", 3.58, -2.23, "A recording: another voice lies far away."],
+    ["A held-out word, encoded and decoded", -4.14, -2.27, "From here the arrows start."],
+    ["The tempo knob turned to slow", -4.13, -2.27, "Tempo lies in other directions: in this plane nothing moves, and the sound is longer."],
+    ["The pitch knob turned up", -4.08, -2.62, "A short way, in the direction in which the voice's own clips differ in pitch."],
+    ["Her word, moved all the way to the second speaker", -2.36, -0.71, "The step that is right for the average word: part of the way for this one."],
+  ];
+  diagrams.latent = {
+    steps: places.length,
+    buttons: { "Hear it": ({ step }) => [...document.querySelectorAll("figure.minigen-audio")]
+      .find((f) => f.querySelector("figcaption strong")?.textContent === places[step][0])?.querySelector("audio").play() },
+    height: () => 300,
+    draw(p, W, { step }) {
+      const k = Math.min((W - 40) / 11, 36);
+      const [X, Y] = [(v) => W / 2 + k * v, (v) => 165 - k * v];
+      sevens.forEach((voice, i) => {
+        voice.forEach(([u, v]) => p.dot(X(u), Y(v), 3, `c${i + 1}`));
+        p.text(X([-3.6, -0.3, 4][i]), Y([0, 2.5, -0.1][i]), ["first voice", "second voice", "third voice"][i], "small");
+      });
+      const [name, u, v, why] = places[step];
+      if (step > 3) p.arrow(X(places[2][1]), Y(places[2][2]), X(u), Y(v), "c2");
+      p.dot(X(u), Y(v), 7, "ring");
+      return `${name}. ${why}`;
+    },
+  };
+
   // ---------------------------------------------------------------- one figure
   function build(figure, number) {
     const name = figure.dataset.diagram;

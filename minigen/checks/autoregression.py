@@ -102,6 +102,8 @@ def stable(function: Callable) -> None:
         "a long tone, 1.8 and -0.9999": [1.8, -0.9999],
         "order 5, of the last value alone": [0.0, 0.0, 0.0, 0.0, 0.98],
         "order 4, a hidden explosion": [0.5, -0.5, 0.5, 0.9],
+        "0.5, -0.9 and -0.9": [0.5, -0.9, -0.9],
+        "-0.9, 0.5 and 0.5": [-0.9, 0.5, 0.5],
     }
     truth = [AR.from_parameters(phi).is_stationary for phi in cases.values()]
     answers = [function(np.array(phi)) for phi in cases.values()]
@@ -240,10 +242,14 @@ def synthesis(function: Callable) -> None:
                 window[: max(0, p - (t - memory))] = 0
             if kind == "input":
                 window = past[t : t + p]
+            if kind == "one off":
+                window = y[t + 1 : t + p + 1].copy()
             if kind != "reversed":
                 window = window[::-1]
             sign = -1 if kind == "sign" else 1
-            y[p + t] = drive[t] + sign * (coefficients[t // hop] @ window)
+            ahead = {"early": 1, "centred": hop // 2}.get(kind, 0)
+            frame = min((t + ahead) // hop, len(coefficients) - 1)
+            y[p + t] = drive[t] + sign * (coefficients[frame] @ window)
         return y[p:]
 
     answer = np.asarray(function(a, e, hop))
@@ -269,6 +275,16 @@ def synthesis(function: Callable) -> None:
             ("the first frame's predictor is used for all frames"),
         ),
         (e, "this is the excitation: add the prediction from the past"),
+        (run(a, e, "one off"), "one off: a[0] meets the sample itself, which is 0 by then"),
+        (run(a, e, "early"), "the last sample of a frame is made with the next frame's predictor"),
+        (
+            run(a, e, "centred"),
+            "the predictor changes in the middle of a frame: sample t lies in frame t // hop",
+        ),
+        (
+            np.append(np.zeros(8), x)[: len(x)],
+            "the zeros before the start are returned with the sound: it comes p samples late",
+        ),
     ]
     with np.errstate(all="ignore"):
         compare(answer, x, "the word made from its residual", 1e-6, hints)
@@ -527,13 +543,20 @@ def _simulator(phi: list[float], c: float, sigma: float, bug: str = "") -> tuple
     """simulate(n, seed) -> (n,) and what it claims, phi, c, sigma; or with a planted bug."""
     order = np.array(phi[::-1] if bug == "reversed" else phi)
     scale = sigma**2 if bug == "variance" else sigma
-    before = 0 if bug == "cold" else 600
+    before = 0 if bug in ("cold", "still") else 600
 
     def simulate(n: int, seed: int = 0) -> np.ndarray:
         rng = np.random.default_rng(0 if bug == "seed" else seed)
         drive = scale * rng.normal(size=before + n)
         if bug == "constant":
             return c + lfilter([1.0], np.append(1.0, -order), drive)[before:]
+        if bug == "still":
+            return c / (1 - sum(phi)) + lfilter([1.0], np.append(1.0, -order), drive)
+        if bug == "level":
+            noise, level = (
+                lfilter([1.0], np.append(1.0, -order), v) for v in (drive, np.full(n, c))
+            )
+            return noise[before:] + level
         return lfilter([1.0], np.append(1.0, -order), c + drive)[before:]
 
     return simulate, np.array(phi), c, sigma
@@ -541,6 +564,8 @@ def _simulator(phi: list[float], c: float, sigma: float, bug: str = "") -> tuple
 
 SIMULATOR_BUGS = {
     "cold": "it begins with zeros before the first value, not long ago: its first values vary too little",
+    "still": "it begins at the mean itself: its first values vary too little",
+    "level": "its noise began long ago, its level did not: that rises from c to the mean",
     "constant": "it takes the constant c for the mean of the series, which is c / (1 - Σ φ)",
     "reversed": "its coefficients are in reverse order: phi[0] belongs to the latest value",
     "variance": "it multiplies the noise by σ², not by σ",

@@ -42,6 +42,21 @@ def falling_map(log_density: Callable) -> None:
                 "z with a logarithm to base 10: np.log is the natural one",
             ),
             (np.exp(log_z - slope), "this is the density; return its logarithm"),
+            (2 * log_z + 0.5 * math.log(2 * math.pi) - slope, "the ½ of the square is missing"),
+            *(
+                (
+                    log_z + (0.25 - factor**2) / 2 * np.log(x) ** 2 - slope,
+                    f"log x is multiplied by {factor:g} to get z: solve x = exp(-2 z)",
+                )
+                for factor in (0.25, 1, 2)
+            ),
+            *(
+                (
+                    -0.5 * (np.log(x) / s) ** 2 - 0.5 * math.log(2 * math.pi) - np.log(s * x),
+                    f"a lognormal density, but log x has the standard deviation 2, not {s}",
+                )
+                for s in (1, 4)
+            ),
         ],
     )
     step = np.linspace(-16, 16, 4001)  # log x
@@ -71,6 +86,7 @@ def same_histogram(quantile: Callable) -> None:
         (np.array([0.9, 0.3, 0.0]), np.array([4.0]), np.array([0.2])),
         (np.array([0.75, 0.25, 0.5, 0.0, 0.25]), np.array([3.0, 1.0, 4.0, 2.0]), np.ones(4)),
         (np.array([0.0, 0.5, 0.99]), np.array([3.0, 1.0, 4.0, 2.0]), np.array([1.0, 0, 0, 3])),
+        (rng.random(99), rng.normal(size=5000), rng.uniform(0, 3, 5000)),
     ]
     agree(
         quantile,
@@ -86,6 +102,10 @@ def same_histogram(quantile: Callable) -> None:
             (
                 data[np.searchsorted(np.cumsum(weights) / 10, u, side="right")],
                 "the data are not sorted: F⁻¹ must rise with u",
+            ),
+            (
+                data[np.searchsorted(ends, u, side="right")],
+                "the weights are sorted, but the data are looked up where they stood: sort both alike",
             ),
             (
                 ordered[np.searchsorted(np.cumsum(weights) / 10, u, side="right")],
@@ -176,6 +196,30 @@ def signed_volume(volume: Callable) -> None:
             (
                 a[:, 0] * b[:, 1] * c[:, 2] - a[:, 2] * b[:, 1] * c[:, 0],
                 "these are two of the six products of a determinant of three",
+            ),
+            *(
+                (
+                    want - 2 * base[:, i] * c[:, i],
+                    "one of the three signed areas of the base has the wrong sign: go round, 1, 2, 3, 1",
+                )
+                for i in range(3)
+            ),
+            *(
+                (
+                    want - base[:, i] * c[:, i],
+                    "one of the three signed areas of the base is missing",
+                )
+                for i in range(3)
+            ),
+            *(
+                (
+                    want + 2 * sign * a[:, i] * b[:, j] * c[:, k],
+                    "one of the six products has the wrong sign",
+                )
+                for i, j, k, sign in (
+                    *((i, (i + 1) % 3, (i + 2) % 3, -1) for i in range(3)),
+                    *((i, (i + 2) % 3, (i + 1) % 3, 1) for i in range(3)),
+                )
             ),
         ],
     )

@@ -156,6 +156,14 @@ def frames_of_phones(phone_of_frame: Callable) -> None:
                 ),
                 (nearest, "not the phone whose end is nearest: the first that ends later"),
                 (place, "return the numbers first, then the places"),
+                (
+                    (time / ends[-1] * len(ends)).astype(int),
+                    "phones are not equally long: look for the one in which the centre lies",
+                ),
+                (
+                    right(ends, n, hop, rate, 1 - np.arange(n) % 2)[0],
+                    "(n + ½) is not rounded: the centre lies between two whole numbers",
+                ),
             ],
         )
         free = (time - starts[which]) / (ends - starts)[which]
@@ -168,6 +176,7 @@ def frames_of_phones(phone_of_frame: Callable) -> None:
                 (free, "beyond the last end the place stays 1"),
                 (1 - place, "from the start of the phone: 0 there, 1 at its end"),
                 (np.minimum(time / ends[which], 1), "from the start of the phone, not of the clip"),
+                (np.minimum(time / ends[-1], 1), "the place in the phone, not in the whole clip"),
                 (time - starts[which], "these are seconds: divide by the phone's duration"),
                 (
                     (time - starts[which]) * (ends - starts)[which],
@@ -259,6 +268,18 @@ def linear_upsampling(linear: Callable) -> None:
                     "stretched: the first and the last frame are not at the very ends",
                 ),
                 (
+                    lambda got, right=right, hop=hop, held=hop // 2: np.allclose(
+                        got[:, held:-held], right[:, held:-held]
+                    ),
+                    "before the first and after the last centre the nearest frame's value holds",
+                ),
+                (
+                    lambda got, frames=frames, hop=hop: (
+                        hop % 2 and np.allclose(got[:, hop // 2 :: hop], frames)
+                    ),
+                    "right at the centres, but no straight lines between them",
+                ),
+                (
                     lines(samples + 0.5, (np.arange(n) + 1.0) * hop),
                     "half a frame late: the centre is at (n + ½) · hop",
                 ),
@@ -321,6 +342,14 @@ def phase_from_f0(phase: Callable) -> None:
                     "F0 times time is right only while F0 is constant: add up the steps",
                 ),
                 (2 * np.pi * f0 / rate, "this is the step of each sample: add them up"),
+                (
+                    2 * np.pi * np.cumsum(np.round(f0)) / rate,
+                    "F0 is rounded to whole numbers: the error adds up",
+                ),
+                (
+                    2 * np.pi * f0.mean() * (time + 1 / rate),
+                    "the mean of F0 is used throughout: the phase must follow it",
+                ),
                 (np.mod(turn, 2 * np.pi), "leave the whole turns in: do not wrap the phase"),
             ],
             otherwise=responds(phase, lambda f0, rate: 2 * np.pi * np.cumsum(f0) / rate, f0, rate),

@@ -173,7 +173,7 @@ def compare(
         )
         return
     for mistake, explanation in hints:
-        if mistake(got) if callable(mistake) else near(got, _array(mistake), tolerance):
+        if _is(mistake, got, tolerance):
             raise CheckFailed(f"✗ {what}: {explanation}")
     if got.dtype == want.dtype == np.float64 and got.shape == want.shape and near(got, want, 3e-7):
         ok(
@@ -202,6 +202,15 @@ def compare(
     here = tuple(first[0]) if len(first) else ()
     numbers = f"expected {want[here]:.6g}, got {got[here]:.6g}{where}"
     raise CheckFailed(f"{wrong}{reason} ({numbers})" if reason else f"{wrong}{numbers}")
+
+
+def _is(mistake: Any, got: np.ndarray, tolerance: float) -> bool:
+    """Whether these are the numbers that a mistake gives."""
+    if not callable(mistake):
+        return near(got, _array(mistake), tolerance)
+    with suppress(ValueError):  # of another shape than it expects
+        return bool(mistake(got))
+    return False
 
 
 def responds(function: Callable, right: Callable, *case: Any) -> Callable[[], str | None]:
@@ -285,7 +294,20 @@ def agree(
                         return f"this is what belongs at place {m + 1}: {twin}"
                 answer = lambda *args: _array(split(right(*args))[n])
                 names = [argument_name(function, k) for k in range(len(case))]
-                return input_reason(values, answer, case, names, tolerance) or in_common(n)
+                reason = input_reason(values, answer, case, names, tolerance)
+                if reason and np.size(want[n]) == 1 and not stands(reason, answer, names, n, case):
+                    reason = None
+                return reason or in_common(n)
+
+            def stands(reason: str, answer: Callable, names: Sequence, n: int, here: Any) -> bool:
+                """Whether it explains another input, too: of one number much can be said by chance."""
+                told = []
+                for other in (c for c in cases if c is not here):
+                    with suppress(Exception):  # the reader's function stops at it
+                        values, due = _array(split(function(*other))[n]), answer(*other)
+                        if due.size == 1 and not near(values, due, tolerance):
+                            told.append(input_reason(values, answer, other, names, tolerance))
+                return reason in told or not told
 
             def in_common(n: int) -> str | None:
                 with suppress(Exception):  # the reader's function stops at one of them

@@ -92,9 +92,9 @@ def _rewritten(want: np.ndarray) -> Iterator[tuple[np.ndarray, str]]:
 
 
 def _known(value: float, table: dict[str, float]) -> str:
-    return next(
-        (n for n, v in table.items() if math.isclose(value, v, rel_tol=1e-5)), f"{value:.4g}"
-    )
+    plain = f"{value:.4g}"
+    plain = f"{value:.8g}" if plain in ("1", "-1") else plain
+    return next((n for n, v in table.items() if math.isclose(value, v, rel_tol=1e-5)), plain)
 
 
 def _factor(got: np.ndarray, want: np.ndarray, sizes: tuple[int, ...]) -> str | None:
@@ -178,7 +178,9 @@ def _partly(got: np.ndarray, want: np.ndarray, tolerance: float) -> str | None:
 def share_reason(got: np.ndarray, want: np.ndarray, tolerance: float) -> str | None:
     """How many are right, where some are: the least that can be said."""
     good = np.isclose(got, want, rtol=tolerance, atol=tolerance)
-    return f"{good.sum()} of {good.size} are right" if want.ndim and good.any() else None
+    whole = want.dtype.kind in "iu" and np.abs(got - want).max() <= 1
+    others = ", the others one too high or too low: a border, or what is rounded" if whole else ""
+    return f"{good.sum()} of {good.size} are right{others}" if want.ndim and good.any() else None
 
 
 def value_reason(
@@ -256,6 +258,11 @@ def _other_inputs(value: Any) -> Iterator[tuple[Any, str]]:
         yield float(int(value)), "cut to a whole number"
         for number in (0.01, 0.05, 0.1, 0.5, 0.9, 0.95, 0.99, 0.999):
             yield number, f"{number}, whatever it is: is a number fixed?"
+    if isinstance(value, (list, tuple)) and len(value) > 1:
+        yield value[:1], "its first entry alone"
+        yield value[-1:], "its last entry alone"
+        yield value[:-1], "without its last entry"
+        yield value[1:], "without its first entry"
     kind = str(getattr(value, "dtype", type(value).__name__)).replace("torch.", "")
     if kind.startswith("int"):
         yield value + 1, "one more"
@@ -309,6 +316,7 @@ def _other_functions(function: Callable) -> Iterator[tuple[Callable, str]]:
         (lambda m, s: (m, s.abs().log()), "one whose second result is its logarithm: is an exponential missing?"),
     ):  # fmt: skip
         yield lambda *inputs, change=change: change(*function(*inputs)), name
+    yield lambda *inputs: function(*(0 * v for v in inputs)), "one that is given zeros"
 
 
 def input_reason(

@@ -304,12 +304,22 @@ def permutation(p_value: Callable) -> None:
             ),
             (1.0, "always 1: to shuffle within a group changes no mean; choose who belongs to A"),
             (1 - want, "this is the share of choices that are nearer to zero"),
+            (
+                2 * np.mean(gaps >= seen - small),
+                "twice one side: groups of unequal sizes have sides that are not alike. Count both",
+            ),
+            (
+                (np.sum(np.abs(gaps) >= abs(seen) - small) + 1) / (len(gaps) + 1),
+                "all choices are counted, the observed one among them: nothing is to be added",
+            ),
+            (np.sum(np.abs(gaps) >= abs(seen) - small), "a count: their share is asked for"),
         ],
     )
     lost = (
         "ties are lost: choices that are just as far differ from the observed one in the last digit, by the "
         "order in which numbers are added. Leave a little room, or compare whole numbers"
     )
+    taken = "equal numbers are not one and the same: choose places of the joint list, not values"
     all_of_them = "all choices count where A's mean is the lower one: how far it is has no sign"
     for one, two in (
         (np.array([0.3, 0.3]), np.array([0.3, 0.1, 0.3])),
@@ -317,7 +327,11 @@ def permutation(p_value: Callable) -> None:
         (np.array([1.1, 2.2, 3.3]), np.array([3.3, 1.1, 0.1, 2.2])),
     ):
         due = right(one, two)
-        hints = [(lambda got, due=due: got < due, lost), (1.0, all_of_them)]
+        hints = [
+            (lambda got, due=due: got < due, lost),
+            (1.0, all_of_them),
+            (lambda got: True, taken),
+        ]
         compare(p_value(one, two), due, "p-value with ties", 1e-9, hints, quiet=True)
     ok("choices that are just as far count, too")
     require(
@@ -456,7 +470,7 @@ def certainty_prediction(prediction: Callable) -> None:
             ),
             "ten of ten": (
                 metrics.wilson_interval(10, 10)[0],
-                0.03,
+                0.015,
                 (
                     "which true share is so low that ten of ten lie 1.96 of its own standard deviations above "
                     "it? Put an observed share of 1 into the inequality: a factor cancels"

@@ -344,6 +344,18 @@ def same_noise(draw: Callable) -> None:
         ),
         (mean + scale**2 * heat * noise, "the scale is a standard deviation, not a variance"),
         (mean + scale * noise, "the temperature is not used"),
+        (
+            mean + np.exp(heat * np.maximum(log_scale, floor)) * noise,
+            "the temperature scales the noise, not the logarithm of the scale",
+        ),
+        (
+            mean + heat * np.exp(np.maximum(log_scale, floor) / 2) * noise,
+            "the logarithm is that of the scale, not of its square",
+        ),
+        (
+            mean + heat * (np.exp(log_scale) + np.exp(floor)) * noise,
+            "the floor is not added: what lies above it stays as it is",
+        ),
     ]
     agree(draw, right, cases, "samples", 1e-9, hints)
 

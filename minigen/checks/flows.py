@@ -130,6 +130,12 @@ def coupling(forward: Callable, inverse: Callable) -> None:
                 "the halves have changed places",
             ),
             (
+                torch.cat([kept, (moved - s) * torch.exp(-m)], -1),
+                "the net returns m first, then s",
+            ),
+            (torch.cat([kept, moved - m], -1), "only moved by m: the scale exp(-s) is missing"),
+            (torch.cat([kept, moved * torch.exp(-s)], -1), "m is not taken away"),
+            (
                 lambda got: np.shape(got) == (2, 4) and not np.allclose(got[:, :2], kept),
                 "the first half must come out as it went in: net reads it, and so can the way back",
             ),
@@ -151,6 +157,7 @@ def coupling(forward: Callable, inverse: Callable) -> None:
         ],
     )
     z = torch.as_tensor(z)
+    late_m, late_s = _net(z[:, 2:])
     back, home = parts(inverse(z, _net), "x", "the log-determinant")
     compare(
         back,
@@ -161,7 +168,15 @@ def coupling(forward: Callable, inverse: Callable) -> None:
             (
                 torch.cat([kept, (z[:, 2:] + m) * torch.exp(s)], -1),
                 "m was added before the scale: undo the last step first",
-            )
+            ),
+            (
+                torch.cat([kept, z[:, 2:] * torch.exp(late_s) + late_m], -1),
+                "the net was given the second half: only the first one is what it was on the way there",
+            ),
+            (
+                torch.cat([kept, (z[:, 2:] - m) * torch.exp(-s)], -1),
+                "the same step once more: multiply by exp(s), then add m",
+            ),
         ],
     )
     compare(

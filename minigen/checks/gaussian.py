@@ -114,6 +114,17 @@ def log_density(my_log_density: Callable) -> None:
                 "only the diagonal of Λ is used: the coordinates are not independent",
             ),
             (Gaussian(np.zeros(d), COV).log_prob(x), "the mean is not subtracted"),
+            *(
+                (
+                    want - half_square - 0.5 * np.sum(centred @ part(precision) * centred, axis=1),
+                    "only one triangle of Λ comes into the quadratic form: both count",
+                )
+                for part in (np.triu, np.tril)
+            ),
+            (
+                want - half_det + 0.5 * np.log(np.diag(precision)).sum(),
+                "the product of Λ's diagonal is no determinant, unless all else is zero",
+            ),
         ],
     )
     axis = np.linspace(-7, 7, 281)

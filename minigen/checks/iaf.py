@@ -71,6 +71,19 @@ def log_density(function: Callable) -> None:
             ((-0.5 * z**2 - half - s).mean(1), "averaged over time: it must be summed"),
             ((-(z**2) - half - s).sum(1), "the ½ of the square is missing"),
             (
+                (-0.5 * (x - m) ** 2 * torch.exp(-s) - half - s).sum(1),
+                "e^s is the standard deviation, not the variance: the error is divided by all of it",
+            ),
+            ((-0.5 * z**2 - 2 * half - s).sum(1), "log 2π counts half"),
+            (
+                right(x, lambda v: net(v - m)),
+                "the net reads x itself, not what is left of it after a first pass",
+            ),
+            (
+                right(x, lambda v: net(z)),
+                "the net reads x, not z: this is a flow from data to noise",
+            ),
+            (
                 (-0.5 * (x * torch.exp(-s) - m) ** 2 - half - s).sum(1),
                 "the mean is taken away first, and then the scale is undone",
             ),
@@ -466,7 +479,7 @@ def _planted(layers: int, bug: str = "") -> Callable:
             if not (bug == "last" and k < layers - 1):
                 total = total + s.sum(1)
             x = x * torch.exp(s) + m
-        return x, total
+        return x, total.mean().expand(len(z)) if bug == "shared" else total
 
     return flow
 
@@ -478,6 +491,7 @@ BUGS = {
     "turned": "one layer turns the order round: the log-determinant is right, but x_t sees later noise",
     "batch": "an example sees the past of another one in the batch",
     "last": "the log-determinant of the last layer alone is returned",
+    "shared": "each example gets the mean log-determinant of the batch",
 }
 
 
@@ -494,6 +508,7 @@ def flow_test(is_right: Callable) -> None:
     finds_bugs(
         is_right,
         right,
-        [((_planted(n, bug), T), what) for n, T in ((2, 7), (3, 5)) for bug, what in BUGS.items()],
+        [((_planted(n, bug), T), what) for n, T in ((2, 7), (3, 5)) for bug, what in BUGS.items()]
+        + [((_planted(1, "future"), 6), BUGS["future"])],
         "x_t is made of z_1 … z_t of the same example, and log_det is log|det dx/dz|, one for each example",
     )

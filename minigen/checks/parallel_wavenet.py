@@ -82,6 +82,14 @@ def divergence(kl: Callable) -> None:
             (want + gap, "half of the difference of the log-variances is that of the log-scales"),
             (want - squared + plain, "σ_q / σ_p must be squared, as a variance"),
             (want - error, "the distance of the means is missing"),
+            (
+                want - error + ((mean_q - mean_p) ** 2 * torch.exp(-v_q))[real].mean() / 2,
+                "the distance of the means is measured in the scales of p, which judges, not of q",
+            ),
+            (
+                each[real.flip(1)].mean(),
+                "the last samples of each row are taken: its first `length` are sound",
+            ),
         ],
     )
     same = float(kl(mean_q, v_q, mean_q, v_q, lengths))
@@ -136,6 +144,18 @@ def inverse_flow(sample_and_invert: Callable) -> None:
         [
             ((x - m) * (-s).exp(), "the network read x in one pass; it must read z, step by step"),
             (x, "this is x: undo the scale and the mean"),
+            (
+                lambda got: np.allclose(got[:, 0], (x - mean)[:, 0] * log_scale[:, 0].exp()),
+                "multiplied by e^s: x = z e^s + m is undone by a division",
+            ),
+            (
+                lambda got: np.allclose(got[:, 0], x[:, 0] * (-log_scale[:, 0]).exp() - mean[:, 0]),
+                "the scale is undone before the mean: what was done last is undone first",
+            ),
+            (
+                lambda got: not got[:, 0].any(),
+                "the first column is left at 0: z_1 has no past, but m and s",
+            ),
         ],
     )
     steps = z.shape[1]
@@ -166,6 +186,25 @@ def inverse_flow(sample_and_invert: Callable) -> None:
         "z was found from x, one step after the other",
         "z was not found step by step: the call for z_t may use column t of m and s only, and must be the "
         "t-th; other columns were spoilt, and that changed your z",
+    )
+    asked = []
+
+    def otherwise(past: Tensor) -> tuple[Tensor, Tensor]:
+        # another network from the second call on, the same only where there is no past
+        asked.append(past)
+        m, s = _net(past)
+        return (m, s) if len(asked) == 1 else (m + 0.5 * shift_right(past, 1), s)
+
+    x, found = (
+        torch.as_tensor(part, dtype=z.dtype)
+        for part in parts(sample_and_invert(otherwise, z), "x", "z found from x")
+    )
+    m, s = _net(found)
+    again = found * s.exp() + m + 0.5 * shift_right(found, 1)
+    require(
+        torch.allclose(again, x, atol=1e-5),
+        "and with what the network said",
+        "z was known, not found: with another network on the way back the same x is made of another z",
     )
     for shape in ((1, 1), (2, 5)):
         z = torch.randn(shape, generator=torch.Generator().manual_seed(1)).double()

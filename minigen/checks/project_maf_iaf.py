@@ -85,9 +85,14 @@ def masked_network(network: Callable) -> None:
         weights = _weights(dim, hidden, number)
         x = torch.randn(batch, dim, generator=generator).double()
         want = _network(weights, x)
+        both = torch.cat(list(want), -1)
         seen = lambda a, b: (a >= b) | (a < b)
         hints = [
             (_variant(weights, x, last=seen, first=seen), "no mask is applied: every output sees every input"),
+            (_variant(weights, x, first=seen), "the hidden layers have no mask: a unit may see degrees up to its own"),
+            (_variant(weights, x, relu=torch.tanh), "tanh after the hidden layers, where the text says ReLU"),
+            (_variant(weights, x, degrees=lambda n, d=dim: 1 + torch.arange(n) * d // n), "hidden degrees go up to D - 1: multiply by D - 1, not by D"),
+            ((both[..., ::2], both[..., 1::2]), "the last layer gives all m first, then all s, not in turn"),
             (_variant(weights, x, last=seen), "the last layer has no mask: every output sees every input"),
             (_variant(weights, x, last=lambda a, b: a < b), "the last mask is turned round: an output sees units of lower degrees"),
             (_variant(weights, x, last=lambda a, b: a >= b), "`>=` in the last mask: output t sees x_t itself"),

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import gc
+import io
 import os
 import pickle
 import select
 import signal
+import stat
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -60,7 +63,7 @@ def _leaves(where: str) -> CheckFailed:
 def _sent(sender: Callable, readers: Sequence[Reader], inputs: Sequence[tuple]) -> dict[str, Any]:
     """What is sent, what of the arguments was changed, and where something is left behind."""
     functions = [reader.function for reader in readers]
-    before = _state(functions)
+    before = _state(functions) | _opened()
     with _watched() as written:
         try:
             sent = [sender(*each) for each in inputs]
@@ -68,9 +71,11 @@ def _sent(sender: Callable, readers: Sequence[Reader], inputs: Sequence[tuple]) 
             if written:
                 raise _leaves(f"the file {written[0]}") from None
             raise
-    after = _state(functions)
+    after = _state(functions) | _opened()
     left = [f"the file {name}" for name in written] + [
-        f"`{name}`" for name in after if name not in before or before[name] != after[name]
+        name if name.startswith("the ") else f"`{name}`"
+        for name in after
+        if name not in before or before[name] != after[name]
     ]
     return {"sent": sent, "changed": [r.changed for r in readers], "left": (left or [""])[0]}
 
@@ -116,7 +121,7 @@ def _audit(event: str, arguments: tuple) -> None:
         return
     if event in WAYS_OUT or (event == "open" and (arguments[2] or 0) & WRITES):
         name = str(arguments[0]) if arguments else event
-        if "__pycache__" in name:  # what was imported is compiled
+        if sys._getframe(1).f_code.co_filename.startswith("<frozen importlib"):  # it is compiled
             return
         _watching[-1].append(name)
         raise PermissionError(f"{name}: a sender writes no file")
@@ -131,6 +136,36 @@ def _watched() -> Iterator[list[str]]:
         yield _watching[-1]
     finally:
         _watching.pop()
+
+
+def _opened() -> dict[str, Any]:
+    """{name: how far it is written} of all files that are open for writing, whoever opened them."""
+    shown = {_file(stream) for stream in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__)}
+    found = {}
+    for value in gc.get_objects():
+        with suppress(Exception):  # closed, or of no length
+            if (
+                issubclass(type(value), io.IOBase)
+                and value.writable()
+                and _file(value) not in shown - {None}
+            ):
+                found[f"the open file {getattr(value, 'name', type(value).__name__)}"] = (
+                    value.tell()
+                )
+    for number in range(3, 256):  # those that are numbers only
+        with suppress(OSError):
+            what = os.fstat(number)
+            if stat.S_ISREG(what.st_mode) and (what.st_dev, what.st_ino) not in shown:
+                found[f"the open file number {number}"] = what.st_size, what.st_mtime_ns
+    return found
+
+
+def _file(stream: Any) -> tuple[int, int] | None:
+    """Which file a stream writes to."""
+    with suppress(Exception):
+        what = os.fstat(stream.fileno())
+        return what.st_dev, what.st_ino
+    return None
 
 
 # ---------------------------------------------------------------- memory

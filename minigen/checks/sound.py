@@ -93,6 +93,15 @@ def mu_law(encode: Callable, decode: Callable) -> None:
                     ),
                     "these are equal steps: the logarithm is missing",
                 ),
+                *(
+                    (
+                        lambda got, levels=levels, way=way: (
+                            set((got - _encode(x, levels)) * np.sign(x) * way) == {0, 1}
+                        ),
+                        f"those that differ lie one code too {where}: x is scaled before it is rounded",
+                    )
+                    for way, where in ((1, "far out"), (-1, "near the middle"))
+                ),
                 (_encode(np.abs(x), levels), "the sign is lost: x and −x get the same code"),
                 (
                     np.round((np.sign(x) * y + 1) / 2 * mu),

@@ -36,7 +36,11 @@ def divergence(kl: Callable) -> None:
     agree(
         kl,
         lambda *case: _kl(*case).sum(-1),
-        [first, *(case(*sizes) for sizes in ((1, 1), (5, 2), (2, 7), (3, 3)))],
+        [
+            first,
+            *(case(*sizes) for sizes in ((1, 1), (5, 2), (2, 7), (3, 3))),
+            tuple(6 * v for v in case(4, 3)),  # scales from e^-15 to e^15
+        ],
         "KL",
         1e-9,
         [
@@ -156,7 +160,7 @@ def importance(estimate: Callable) -> None:
         for s in ((1, 2), (7, 1), (3, 3), (2, 6))
     ]
     mixed = torch.tensor([[-2000.0, 0.0], [5.0, -900.0], [4.0, 1.0]], dtype=torch.float64)
-    low = log_w - 2000
+    low = torch.cat([log_w - 2000, log_w], 1)
     agree(
         turned(estimate, "log of the mean weight", "effective number"),
         lambda w: right(w)[::-1],
@@ -181,6 +185,10 @@ def importance(estimate: Callable) -> None:
                 (w.sum(0) ** 2, "divide by the sum of the squares"),
                 ((w**2).sum(0), "this is the sum of the squares: it stands below"),
                 (w.sum(0) / (w**2).sum(0), "the sum is squared above: it has no unit"),
+                (
+                    (w * w.max(0)[0]).sum(0) / (w**2).sum(0),
+                    "the sum is squared above, as the weights are below",
+                ),
                 (torch.exp(-(p * p.log()).sum(0)), "this is a perplexity: here (Σ w)² / Σ w²"),
                 (1 / p.max(0)[0], "not the largest weight alone: (Σ w)² / Σ w²"),
                 (mean, "this is the estimate: return it first, then the effective number"),
@@ -189,10 +197,11 @@ def importance(estimate: Callable) -> None:
     )
     got, number = (np.asarray(part, dtype=float) for part in estimate(low))
     require(
-        np.allclose(got, mean - 2000) and np.allclose(number, effective),
+        np.allclose(got, torch.cat([mean - 2000, mean]))
+        and np.allclose(number, torch.cat([effective] * 2)),
         "weights of exp(-2000) do not underflow",
         f"for weights of about exp(-2000) you give {got[0]:.4g} and {number[0]:.4g}: exp underflows to 0, "
-        "use logsumexp",
+        "use logsumexp, or take away each example's own largest logarithm first",
     )
 
 
@@ -249,13 +258,23 @@ def active(count: Callable) -> None:
         raise CheckFailed(
             "✗ active units: 4, but the right count is 2. Have you used the threshold?"
         )
+    if got == (mean.var(1) > 0.01).sum():
+        raise CheckFailed(
+            "✗ active units: you look at how one example's means vary over the units: it is each unit "
+            "that varies, over the examples"
+        )
+    if got == 0.5:
+        raise CheckFailed("✗ active units: 0.5 is their share; how many are they?")
     if got == 3:
         raise CheckFailed(
             "✗ active units: 3, but the right count is 2: a mean that is large but the same for every "
             "x says nothing about x, and a standard deviation is not yet a variance"
         )
     require(
-        got == 2, "two of the four units are active", f"you count {got:g}, the right count is 2"
+        got == 2,
+        "two of the four units are active",
+        f"you count {got:g}, the right count is 2: compare the threshold with each unit's variance over all "
+        "500 examples",
     )
     require(
         units(mean, 0.5) == 1 and units(mean, 1e-9) == 4,
@@ -303,6 +322,11 @@ def free_nats(cost: Callable) -> None:
                 "the free nats must act on each dimension: max(λ, KL_j) for each j, then the sum",
             ),
             (mean.clamp(min=free).mean(), "averaged over the dimensions: sum them"),
+            (
+                kl.mean(1).clamp(min=free).sum(),
+                "averaged over the dimensions: the mean is over the batch, axis 0",
+            ),
+            ((mean * (mean > free)).sum(), "λ itself is paid where the mean is below it"),
             (mean.clamp(max=free).sum(), "min for max: nats above λ are paid for in full"),
             (
                 (mean - free).clamp(min=0).sum(),
@@ -311,7 +335,13 @@ def free_nats(cost: Callable) -> None:
         ],
     )
     kl = kl.clone().requires_grad_(True)
-    (slope,) = torch.autograd.grad(cost(kl, free), kl)
+    paid = cost(kl, free)
+    if not getattr(paid, "requires_grad", False):
+        raise CheckFailed(
+            "✗ cost: the right number, but no gradient comes back through it, and it is to be trained with: "
+            "compute it in torch, without item(), detach() or NumPy"
+        )
+    (slope,) = torch.autograd.grad(paid, kl)
     require(
         bool((slope[:, [0, 2]] == 0).all() and (slope[:, [1, 3]] > 0).all()),
         "only dimensions above λ have a gradient",
@@ -375,7 +405,9 @@ def _elbo(
     explained = explained.mean(-1) if bug == "pixels" else explained.sum(-1)
     cost = cost.mean(-1) if bug == "latents" else cost.sum(-1)
     value = explained - cost
-    return value.mean().expand_as(value) if bug == "batch" else value
+    if bug == "batch":
+        return value.mean().expand_as(value)
+    return value.roll(1) if bug == "neighbour" else value
 
 
 BUGS = {
@@ -384,6 +416,7 @@ BUGS = {
     "no noise": "z is the mean of q: nothing is drawn",
     "variance": "z is drawn with log σ read as log σ²",
     "batch": "each example gets the mean of the whole batch",
+    "neighbour": "each example gets the bound of the one before it in the batch",
 }
 
 

@@ -30,14 +30,15 @@ def _nearest(z: Tensor, codebook: Tensor) -> Tensor:
 def nearest(find: Callable) -> None:
     """find(z (B, D, N), codebook (K, D)) -> (B, N): the index of the nearest code of each vector."""
     generator = torch.Generator().manual_seed(0)
-    z = torch.randn(2, 3, 6, generator=generator, dtype=torch.float64)
+    z = torch.randn(2, 3, 40, generator=generator, dtype=torch.float64)
     codebook = torch.randn(5, 3, generator=generator, dtype=torch.float64)
     codebook *= torch.tensor([1.0, 0.3, 2.0, 1.0, 0.6]).double()[:, None]  # lengths differ
     flat = z.movedim(1, -1)  # (B, N, D)
-    squared = (flat[:, :, None] - codebook).square().sum(-1)  # (B, N, K)
+    apart = flat[:, :, None] - codebook  # (B, N, K, D)
+    squared = apart.square().sum(-1)
     dot = flat @ codebook.T
     answer = find(z, codebook)
-    if np.shape(answer) in ((2, 3, 6), (2, 6, 3), (12, 3)):
+    if np.shape(answer) in ((2, 3, 40), (2, 40, 3), (80, 3)):
         raise CheckFailed(
             "✗ each code: these are vectors; return their indices, whole numbers (B, N)"
         )
@@ -65,15 +66,30 @@ def nearest(find: Callable) -> None:
                 "this is the code with the most similar direction; length counts, too",
             ),
             (
-                (flat[:, :, None] - codebook).sum(-1).abs().argmin(-1),
+                apart.sum(-1).abs().argmin(-1),
                 "square the differences before you sum them, or they cancel",
             ),
             (
-                lambda got: got.shape == (2, 6) and np.allclose(got, squared.min(-1).values),
+                apart.abs().sum(-1).argmin(-1),
+                "nearest by the sum of the absolute differences: a distance squares them",
+            ),
+            (
+                apart.abs().amax(-1).argmin(-1),
+                "nearest by the largest difference alone: all D count, squared",
+            ),
+            *(
+                (
+                    apart[..., :d].square().sum(-1).argmin(-1),
+                    "nearest by the first numbers of each vector: all D count",
+                )
+                for d in (1, 2)
+            ),
+            (
+                lambda got: np.allclose(got, squared.min(-1).values),
                 "these are the squared distances of the nearest; return the indices",
             ),
             (
-                _nearest(z.reshape(12, 3)[..., None], codebook).reshape(2, 6),
+                _nearest(z.reshape(80, 3)[..., None], codebook).reshape(2, 40),
                 (
                     "the numbers of one vector stand in dimension 1, a step of N apart: `reshape` mixes "
                     "different vectors. Move the dimension to the end first"
@@ -199,6 +215,14 @@ def moving_averages(update: Callable) -> None:
                 new_total / (whole * (new_count + smoothing) / (whole + smoothing))[:, None],
                 "K codes got ε each: divide by N + K ε, not by N + ε",
             ),
+            (
+                new_total / (whole * (new_count + smoothing) / (whole + 2 * smoothing))[:, None],
+                "K codes got ε each: in N + K ε stands how many codes there are, not how many numbers each",
+            ),
+            (
+                new_total / new_count.clamp(min=smoothing)[:, None],
+                "a count that may not fall below ε is no Laplace smoothing: ε is added to every count",
+            ),
             (new_total, "these are the sums m; divide by the smoothed counts"),
         ],
     }
@@ -248,6 +272,7 @@ def perplexity(measure: Callable) -> None:
         return np.bincount(codes[codes >= 0].numpy(), minlength=K)
 
     one, padding = counted(batches, 7), 3
+    used, whole = one[one > 0], one.sum() + padding
     each = [_perplexity(counted([batch], 7)) for batch in batches]
     right = _perplexity(one)
     smooth = (one + 1) / (one + 1).sum()
@@ -276,6 +301,19 @@ def perplexity(measure: Callable) -> None:
             ),
             (np.mean(each), "the mean over batches: count all codes first, then take one entropy"),
             (each[-1], "this is the last batch's: count all of them"),
+            (
+                _perplexity(sum(counted([b], 7) / counted([b], 7).sum() for b in batches)),
+                "the mean of the batches' shares: a code of a small batch then weighs more. Add up counts",
+            ),
+            (
+                _perplexity(counted([batches[0][0], *batches[1:]], 7)),
+                "only the first row of a batch is counted",
+            ),
+            (
+                math.exp(-(used / whole * np.log(used / whole)).sum()),
+                "divided by all places, those without a code as well: the shares do not add up to 1",
+            ),
+            (1 / ((one / one.sum()) ** 2).sum(), "this is 1 / Σ p²: here e^H, with H = -Σ p log p"),
             (math.log(right), "this is the entropy H in nats; take e^H"),
             (math.log2(right), "this is the entropy in bits; perplexity is 2 to the power of it"),
             (math.exp(math.log2(right)), "bits in the exponent of e: use one logarithm throughout"),
@@ -285,6 +323,10 @@ def perplexity(measure: Callable) -> None:
             (
                 math.exp(-(smooth * np.log(smooth)).sum()),
                 "a code that is never used counts 0, not 1",
+            ),
+            (
+                lambda got: 1e-6 < abs(got / right - 1) < 0.02 and abs(got / right - 1.01) > 1e-6,
+                "nearly right: is a small number added to the shares, or under the logarithm?",
             ),
         ],
     )
@@ -326,6 +368,18 @@ def rate(bits: Callable) -> None:
             (entropy, "a code's bits; a second has 50 of them"),
             (50 * entropy / 5, "an entropy is a sum over codes, weighted by p; this is a mean"),
             (-50 * entropy, "the sign: H = -Σ p log2 p"),
+            (
+                50 * math.log2(100 / 60),
+                "this is what the most frequent code costs: take the mean over all, weighted by p",
+            ),
+            (
+                -50 * math.log2(((counts / 100) ** 2).sum()),
+                "the logarithm of the mean of p: an entropy is the mean of -log2 p",
+            ),
+            (
+                50 * (math.log2(6) - entropy),
+                "this is what is saved: what is left to pay is the entropy itself",
+            ),
             (50 * _perplexity(counts), "this is the perplexity; its log2 is the entropy in bits"),
         ],
     }
@@ -486,11 +540,15 @@ def _quantize(bug: str = "") -> Callable:
         q = (e if bug == "leak" else e.detach()) + (z - z.detach())
         if bug == "rounding":  # no bug: the same in another order
             q = z + (e - z).detach()
+        elif bug == "open":
+            q = z + 0 * e.detach()
+        elif bug == "blurred":
+            q = e.detach() + (z - z.detach()).mean(1, keepdim=True)
         mean = (lambda v: v.mean()) if bug == "mean" else (lambda v: v.sum(1).mean())
         codebook_loss = mean(((z if bug == "pulled" else z.detach()) - e).square())
         commitment = mean((z - (e if bug == "whole" else e.detach())).square())
         losses = (commitment, codebook_loss) if bug == "swap" else (codebook_loss, commitment)
-        return q, codes, *losses
+        return q, (codes + 1) % len(codebook) if bug == "codes" else codes, *losses
 
     return quantize
 
@@ -509,6 +567,9 @@ BUGS = {
     "pulled": "the codebook loss moves the vectors, too: sg[z] is missing in it",
     "product": "the code with the largest product is chosen, not the nearest",
     "mean": "squares are averaged over D, where the formula sums them",
+    "open": "q is z itself, with all the right gradients: nothing is quantised",
+    "blurred": "all numbers of a vector get the mean of their gradients",
+    "codes": "the codes that are returned are not those of q",
 }
 
 

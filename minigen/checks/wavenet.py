@@ -310,7 +310,8 @@ def level_probabilities(log_prob: Callable) -> None:
 
 def _network(field: int, bug: str = "") -> Callable:
     """A network whose two parameters at t see the last `field` samples before t, or one with a planted bug."""
-    weights = torch.linspace(0.2, 0.4, field - (bug == "short"), dtype=torch.float64)
+    sees = field + {"short": -1, "long": 1}.get(bug, 0)
+    weights = torch.linspace(0.2, 0.4, sees, dtype=torch.float64)
 
     def net(x: torch.Tensor) -> torch.Tensor:
         first = 0 if bug == "now" else 1
@@ -323,6 +324,8 @@ def _network(field: int, bug: str = "") -> Callable:
             past = past + 0.1 * past.roll(1, 0)
         if bug == "mean":  # in the second parameter alone
             scale = past - 0.1 * x.mean(1, keepdim=True)
+        if bug == "half":
+            scale = past - weights[-1] * late[-1]
         return torch.stack([torch.tanh(past), torch.sin(0.3 * scale)], 1)
 
     return net
@@ -334,6 +337,8 @@ BUGS = {
     "short": "it sees one sample fewer than the receptive field that it claims",
     "batch": "an example sees the past of another one in the batch",
     "mean": "the second parameter has the mean of the whole waveform taken away, future included",
+    "long": "it sees one sample more than the receptive field that it claims",
+    "half": "its second parameter does not see the oldest sample, the first one does",
 }
 
 
@@ -544,6 +549,10 @@ def mixture_draw(draw: Callable) -> None:
                 "s is a scale, not its square: exp(log_scale)",
             ),
             (like(means, 0 * log_scales, logits, u), "the scale is not used"),
+            (
+                like(means, log_scales, logits - logits.max(0), u),
+                "the weights of a place are its own: logits are compared along axis 1",
+            ),
             (
                 like(means, np.log(np.abs(log_scales)), logits, u),
                 "the scale is exp(log_scale), and never negative",

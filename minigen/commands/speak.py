@@ -109,13 +109,15 @@ def speak(
 def pronounce(
     text: Annotated[str, typer.Argument(help="English: letters, figures, symbols.")],
     phones: Annotated[bool, typer.Option("--phones", help="Show the phones, too.")] = False,
+    voice: Annotated[str, typer.Option(help="Whose: a name, or a file.")] = "allison",
     lexicon: Lexicon = None,
     skip_unknown: SkipUnknown = False,
 ) -> None:
     """Show how a text is read: the words of each sentence in a line, capitals spelled; and their phones."""
-    from ..speech.pronunciation import read_lexicon, word_phones
+    from ..speech.pronunciation import read_lexicon
+    from ..speech.voice_file import find
 
-    for row in word_phones(text, lexicon and read_lexicon(lexicon), skip_unknown):
+    for row in find(voice).reader.words(text, lexicon and read_lexicon(lexicon), skip_unknown):
         typer.echo(" ".join(word for word, _ in row if word))
         if phones:
             typer.echo(f"    {'  '.join(' '.join(names) for _, names in row)}")

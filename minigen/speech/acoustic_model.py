@@ -4,7 +4,7 @@
 
 It stands between prosody, which says when and how high, and the waveform model, which makes sound of mel bands
 and F0. The mean absolute error alone would teach it the median of each band in context, smoother than any speech;
-`dissimilarity` beside it asks for the contrast of the recording as well.
+`dissimilarity` asks for the contrast of the recording as well, and a discriminator (`adversarial`) for whatever else gives it away.
 """
 
 from collections.abc import Sequence

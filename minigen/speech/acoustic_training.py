@@ -9,9 +9,11 @@ from torch import Tensor, nn
 from .. import conditioning
 from ..data import Utterance
 from .acoustic_model import AcousticModel, dissimilarity
+from .adversarial import Discriminator, adversarial_losses
 from .corpus import Batches, CropSampler
 
 CONTRAST = 0.5  # weight of `dissimilarity` beside the absolute error in nepers
+ADVERSARIAL = 0.3  # weight of being told from recordings
 
 
 def with_phones(
@@ -64,15 +66,18 @@ class AcousticCrops(Batches):
 
 
 class AcousticLoss(nn.Module):
-    """Objective: the absolute error of the bands in nepers, and their `dissimilarity`."""
+    """Objective: the absolute error of the bands in nepers, their `dissimilarity`, and how well they are told from recorded ones."""
 
     def __init__(self, model: AcousticModel) -> None:
         super().__init__()
-        self.model = model
+        self.model, self.discriminator = model, Discriminator()
 
     def forward(self, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, float]]:
-        predicted = self.model(batch["features"])
-        error = (predicted - batch["mel"]).abs().mean()
-        contrast = dissimilarity(predicted, batch["mel"])
-        metrics = {"error": error.item(), "dissimilarity": contrast.item()}
-        return error + CONTRAST * contrast, metrics
+        predicted, recorded = self.model(batch["features"]), batch["mel"]
+        error = (predicted - recorded).abs().mean()
+        contrast = dissimilarity(predicted, recorded)
+        normal = ((x - self.model.mean) / self.model.spread for x in (predicted, recorded))
+        told, own = adversarial_losses(self.discriminator, *normal)
+        metrics = {"error": error, "dissimilarity": contrast, "told": told, "discriminator": own}
+        loss = error + CONTRAST * contrast + ADVERSARIAL * told + own
+        return loss, {name: value.item() for name, value in metrics.items()}

@@ -168,6 +168,7 @@ def make(
     note = (
         f"begun with weights of minigen under CC BY-SA 4.0; recordings: {licence or 'not stated'}"
     )
+    reader = reader.with_habits(train)
     voice = TextVoice(name, reader, prosody, model, net, recipe["model"], note)
     report("measuring")
     measured = own_voice_measures.table(voice, student, train, held) | {"minutes": taken}

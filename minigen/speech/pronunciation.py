@@ -9,13 +9,14 @@ or guessed from its letters.
 
 import re
 import unicodedata
-from collections.abc import Container, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
 from ..data.text import english
 from .letter_to_sound import letters_to_sounds, spell
-from .phones import PHONES, SILENCE, from_arpabet
+from .phones import PHONES, SILENCE, from_arpabet, is_vowel
 from .text import PAUSE, Sentence, read
 
 Lexicon = Mapping[str, Sequence[Sequence[str]]]
@@ -165,6 +166,7 @@ def read_lexicon(
 # ---------------------------------------------------------------- homographs
 
 _HOMOGRAPHS = english()["homographs"]
+_WEAK = english()["weak"]
 _LISTS = {name: frozenset(v.split()) for name, v in _HOMOGRAPHS.items() if isinstance(v, str)}
 
 
@@ -196,11 +198,19 @@ def _readings(word: str) -> tuple[list[str], ...]:
     return verb or other, other or verb, ["of", before, "NOUN", "OBJECT"], usual
 
 
+def _is_homograph(word: str) -> bool:
+    families = word in _HOMOGRAPHS["special"] or _listed(word, "stress voiced ate")
+    return families or word.endswith("s") and word[:-1] in _LISTS["stress"]
+
+
 def _in_context(words: Sequence[str], place: int, lexicon: Lexicon) -> list[str]:
     """Phones of one word of a sentence; "" stands for a pause."""
     word = words[place]
-    families = word in _HOMOGRAPHS["special"] or _listed(word, "stress voiced ate")
-    if word in lexicon or not (families or word.endswith("s") and word[:-1] in _LISTS["stress"]):
+    if word in _WEAK and word not in lexicon:
+        strong = not any(words[place + 1 : place + 2])
+        strong = strong or is_vowel(_in_context(words, place + 1, lexicon)[0])
+        return _WEAK[word][strong].split()
+    if word in lexicon or not _is_homograph(word):
         return pronunciations(word, lexicon)[0]
     around = [w for w in words[max(0, place - 4) : place] if w not in _LISTS["skipped"]]
     two, before = ["", "", *around][-2:]
@@ -228,20 +238,58 @@ def transcribe(text: str, lexicon: Lexicon | None = None) -> list[list[list[str]
     >>> transcribe("28")[0]  # twenty eight; two eight
     [['t', 'w', 'eh', 'n', 't', 'iy', 'ey', 't'], ['t', 'uw', 'ey', 't']]
     """
-    words = []
+    return [ways for _, ways in _choices(text, lexicon)]
+
+
+def _choices(text: str, lexicon: Lexicon | None) -> Iterator[tuple[str, list[list[str]]]]:
+    """Each word with its possible pronunciations; a number with several readings is one word, ""."""
     for sentence in read(text, lexicon=lexicon or ()):
         for readings in sentence.parts:
             if readings == PAUSE:
                 continue
             if len(readings) == 1:
-                words += [pronunciations(word, lexicon) for word in readings[0].split()]
+                yield from ((word, pronunciations(word, lexicon)) for word in readings[0].split())
                 continue
             usual = lambda reading: [
                 p for w in reading.split() for p in pronunciations(w, lexicon)[0]
             ]
             ways = dict.fromkeys(tuple(usual(reading)) for reading in readings)
-            words.append([list(way) for way in ways])
-    return words
+            yield "", [list(way) for way in ways]
+
+
+def habits(
+    spoken: Iterable[tuple[str, Sequence[str]]], lexicon: Lexicon | None = None, least: int = 3
+) -> dict[str, list[tuple[str, ...]]]:
+    """What a speaker usually says where the dictionary puts another pronunciation first.
+
+    Args:
+        spoken: texts, and the phones that `alignment.align` found in their recordings.
+        lexicon: that it used.
+        least: how often a word must have been spoken. Words that the context decides are left out.
+
+    >>> habits([("Your new one.", ["y", "uh", "r", "n", "y", "uw", "w", "ah", "n"])], least=1)
+    {'your': [('y', 'uh', 'r')], 'new': [('n', 'y', 'uw')]}
+    """
+    counts: dict[str, Counter] = defaultdict(Counter)
+    for text, phones in spoken:
+        heard = tuple(phone for phone in phones if phone != SILENCE)
+        paths: dict[int, tuple] = {0: ()}  # phones used up: the words so far, with their phones
+        for word, ways in _choices(text, lexicon):
+            step = {}
+            for at, path in paths.items():
+                for way in map(tuple, ways):
+                    if heard[at : at + len(way)] == way:
+                        step.setdefault(at + len(way), (*path, (word.lower(), way)))
+            paths = step
+        for word, way in paths.get(len(heard), ()):
+            counts[word][way] += 1
+    usual = {
+        word: ways.most_common(1)[0][0]
+        for word, ways in counts.items()
+        if word and ways.total() >= least and not (word in _WEAK or _is_homograph(word))
+    }
+    first = lambda word: tuple(pronunciations(word, lexicon)[0])
+    return {word: [way] for word, way in usual.items() if way != first(word)}
 
 
 def _spoken(sentence: Sentence, lexicon: Lexicon) -> list[tuple[str, list[str]]]:
@@ -256,28 +304,14 @@ def _spoken(sentence: Sentence, lexicon: Lexicon) -> list[tuple[str, list[str]]]
 
 def word_phones(
     text: str, lexicon: Lexicon | None = None, skip_unknown: bool = False
-) -> list[list[tuple[str, list[str]]]]:
-    """Text -> for each sentence its words with their phones; a pause is ("", ["pau"]).
+) -> list[tuple[list[tuple[str, list[str]]], bool]]:
+    """Text -> of each sentence its words with their phones, and whether a paragraph ends; a pause is ("", ["pau"]).
 
     >>> word_phones("Two, one.")
-    [[('two', ['t', 'uw']), ('', ['pau']), ('one', ['w', 'ah', 'n'])]]
+    [([('two', ['t', 'uw']), ('', ['pau']), ('one', ['w', 'ah', 'n'])], True)]
     """
-    return [_spoken(s, lexicon or {}) for s in read(text, skip_unknown, lexicon or ())]
-
-
-def sentence_phones(
-    text: str, lexicon: Lexicon | None = None, skip_unknown: bool = False
-) -> list[list[str]]:
-    """Text -> the phones of each sentence, with silence at both ends, and more before the next sentence or paragraph.
-
-    >>> [" ".join(row) for row in sentence_phones("Seven, four! One.")]
-    ['pau s eh v ax n pau f ao r pau pau pau', 'pau w ah n pau']
-    """
-    rows = []
-    for sentence in read(text, skip_unknown, lexicon or ()):
-        spoken = [phone for _, word in _spoken(sentence, lexicon or {}) for phone in word]
-        rows.append((spoken, sentence.ends_paragraph))
-    return with_pauses(rows)
+    rows = read(text, skip_unknown, lexicon or ())
+    return [(_spoken(row, lexicon or {}), row.ends_paragraph) for row in rows]
 
 
 def with_pauses(sentences: Sequence[tuple[Sequence[str], bool]]) -> list[list[str]]:
@@ -302,4 +336,4 @@ def phones(text: str, lexicon: Lexicon | None = None, skip_unknown: bool = False
     'pau s eh v ax n pau f ao r pau'
     """
     rows = word_phones(text, lexicon, skip_unknown)
-    return [SILENCE, *(p for row in rows for _, word in (*row, ("", [SILENCE])) for p in word)]
+    return [SILENCE, *(p for row, _ in rows for _, word in (*row, ("", [SILENCE])) for p in word)]

@@ -3,10 +3,13 @@
 import re
 import unicodedata
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
+from .. import weights
+from ..data import Utterance
 from . import pronunciation
 from .phones import PHONES, SILENCE, from_arpabet
 from .pronunciation import Lexicon
@@ -45,6 +48,21 @@ class Reader:
             return cls(pronunciation.read_lexicon(path))
         return cls(lexicon, english=False)
 
+    @classmethod
+    def shipped(cls) -> Self:
+        """Of the voice "allison": English, with what she usually says."""
+        return cls.from_file(weights.path("allison_lexicon").with_suffix(".txt"))
+
+    def with_habits(self, clips: Sequence[Utterance]) -> Self:
+        """And with what the speaker of clips with phones usually says; see `pronunciation.habits`.
+
+        In another language the lexicon's first pronunciation stays.
+        """
+        if not self.english:
+            return self
+        spoken = ((clip.text, [name for name, _, _ in clip.phones]) for clip in clips)
+        return Reader({**pronunciation.habits(spoken, self.lexicon), **self.lexicon})
+
     def transcribe(self, text: str) -> list[list[list[str]]]:
         """Text -> for each word its possible pronunciations: what `alignment.align` takes."""
         if self.english:
@@ -59,18 +77,35 @@ class Reader:
     def sentences(
         self, text: str, lexicon: Lexicon | None = None, skip_unknown: bool = False
     ) -> list[list[str]]:
-        """Text -> the phones of each sentence; see `pronunciation.sentence_phones`.
+        """Text -> the phones of each sentence, with silence at both ends, and more before the next sentence or paragraph.
 
-        `lexicon` is the reader's own: its words go before those of the voice.
+        Args:
+            lexicon: the reader's own: its words go before those of the voice.
+            skip_unknown: leave out, with a warning, what cannot be read.
+
+        >>> [" ".join(row) for row in Reader().sentences("Seven, four! One.")]
+        ['pau s eh v ax n pau f ao r pau pau pau', 'pau w ah n pau']
         """
+        rows = self._words(text, lexicon, skip_unknown)
+        spoken = lambda row: [phone for _, phones in row for phone in phones]
+        return pronunciation.with_pauses([(spoken(row), ends) for row, ends in rows])
+
+    def words(
+        self, text: str, lexicon: Lexicon | None = None, skip_unknown: bool = False
+    ) -> list[list[tuple[str, list[str]]]]:
+        """Text -> for each sentence its words with their phones; a pause is ("", ["pau"])."""
+        return [row for row, _ in self._words(text, lexicon, skip_unknown)]
+
+    def _words(
+        self, text: str, lexicon: Lexicon | None, skip_unknown: bool
+    ) -> list[tuple[list[tuple[str, list[str]]], bool]]:
+        """Those of `words`, each with whether a paragraph ends with it."""
         both = {**self.lexicon, **(lexicon or {})}
         if self.english:
-            return pronunciation.sentence_phones(text, both, skip_unknown)
-        rows = []
-        for words, ends_paragraph in Reader(both, english=False)._read(text, skip_unknown):
-            spoken = [phone for w in words for phone in (both[w][0] if w else [SILENCE])]
-            rows.append((spoken, ends_paragraph))
-        return pronunciation.with_pauses(rows)
+            return pronunciation.word_phones(text, both, skip_unknown)
+        rows = Reader(both, english=False)._read(text, skip_unknown)
+        phones = lambda word: list(both[word][0]) if word else [SILENCE]
+        return [([(word, phones(word)) for word in row], ends) for row, ends in rows]
 
     def _read(self, text: str, skip_unknown: bool) -> list[tuple[list[str], bool]]:
         """-> for each sentence its words, "" for a pause, and whether a paragraph ends with it."""

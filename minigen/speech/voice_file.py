@@ -5,7 +5,7 @@
     phones, times, F0 -> mel bands          `acoustic_model`
     mel bands, F0 -> sound                  `waveform_model`
 
-The voice "allison" lies in the package in four files, as it is trained; `own_voice` makes a file of all four.
+The voice "allison" lies in the package in five files, its reader's lexicon among them, as it is trained; `own_voice` makes a file of all four.
 """
 
 from collections.abc import Iterator
@@ -135,7 +135,7 @@ def find(name: str) -> TextVoice:
 def _shipped() -> TextVoice:
     return TextVoice(
         SHIPPED,
-        Reader(),
+        Reader.shipped(),
         Prosody.load(weights.path("allison_prosody").with_suffix(".json")),
         acoustic_model.load(),
         waveform_model.load(),

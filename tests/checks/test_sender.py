@@ -2,7 +2,9 @@
 
 import builtins
 import functools
+import io
 import os
+import sys
 
 import numpy as np
 import pytest
@@ -56,6 +58,51 @@ def test_a_file_is_not_written(place, tmp_path):
     assert not path.exists()
     path.write_bytes(b"12")  # to read is no harm, and here and now it may be written
     assert send(lambda data: path.read_bytes() + data)[0][0] == b"12one"
+
+
+def test_nor_is_one_that_is_open_already(place, tmp_path):
+    path = tmp_path / "drawer"
+
+    def into(handle, write=None):
+        def keep(data):
+            (write or handle.write)(data)
+            return data
+
+        return keep
+
+    with open(path, "wb") as buffered, pytest.raises(CheckFailed, match="behind in the open file"):
+        send(into(buffered))
+    with open(path, "wb", 0) as raw, pytest.raises(CheckFailed, match="behind in the open file"):
+        send(into(raw, functools.partial(os.write, raw.fileno())))
+    with pytest.raises(CheckFailed, match="behind in the open file BytesIO"):
+        send(into(io.BytesIO()))
+
+
+def test_nor_in_a_folder_for_compiled_files(place, tmp_path):
+    (tmp_path / "__pycache__").mkdir()
+    path = tmp_path / "__pycache__" / "drawer.pyc"
+    with pytest.raises(CheckFailed, match="behind in the file .*drawer"):
+        send(lambda data: path.write_bytes(data) and data)
+    assert not path.exists()
+
+
+def test_a_module_may_be_imported(place, tmp_path, monkeypatch):
+    (tmp_path / "fresh_module.py").write_text("answer = b'42'")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr("sys.dont_write_bytecode", False)
+
+    def imports(data):
+        if data != b"other":
+            import fresh_module
+
+            print("to say something is no harm")
+            return fresh_module.answer
+        return data
+
+    try:
+        assert send(imports)[0] == [b"42", b"42"]
+    finally:
+        sys.modules.pop("fresh_module", None)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="its memory is this one")

@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 
 from minigen import data
@@ -68,3 +69,12 @@ def test_every_frame_is_seen_as_often():
     }
     crops = AcousticCrops([clip(0, 50), clip(1, 450)], batch=400, frames=10)
     assert abs(crops(0)["mel"].mean() - 0.9) < 0.05
+
+
+def test_the_loss_is_the_chapter_s():
+    model = small()
+    pairs = [bands_and_features(model, clip) for clip in CLIPS]
+    calibrate(model, pairs)
+    loss, parts = AcousticLoss(model)(AcousticCrops(pairs, batch=2, frames=40)(0))
+    told, own = 0.3 * parts["told"], parts["discriminator"]
+    assert loss.item() == pytest.approx(parts["error"] + 0.5 * parts["dissimilarity"] + told + own)

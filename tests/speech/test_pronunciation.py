@@ -10,12 +10,13 @@ from minigen.data import speech
 from minigen.speech import pronunciation
 from minigen.speech.phones import MANNER, PHONES
 from minigen.speech.pronunciation import (
+    habits,
     phones,
     pronunciations,
     read_lexicon,
-    sentence_phones,
     transcribe,
 )
+from minigen.speech.reader import Reader
 
 
 def test_the_digits_are_as_in_the_corpus():
@@ -162,7 +163,7 @@ def test_a_lexicon_goes_first(tmp_path):
     assert phones("I have read IAX, да", lexicon)[4:].count("eh") == 1
     assert " ".join(phones("да", lexicon)) == "pau d aa pau"
     assert transcribe("read", lexicon)[0] == [["r", "ow", "d"], ["r", "iy", "d"]]
-    assert sentence_phones("Да.", lexicon) == [["pau", "d", "aa", "pau"]]
+    assert Reader(lexicon).sentences("Да.") == [["pau", "d", "aa", "pau"]]
 
 
 def test_what_is_wrong_with_a_lexicon_is_said_line_by_line(tmp_path):
@@ -200,7 +201,7 @@ def test_silence_stands_where_punctuation_does():
         ["pau", "w", "ah", "n", "pau", "t", "uw", "pau", "th", "r", "iy", "pau"]
     )
     assert phones("H.323").count("pau") == 2
-    rows = sentence_phones("One; two.\n\nThree")
+    rows = Reader().sentences("One; two.\n\nThree")
     assert [" ".join(row) for row in rows] == (
         ["pau w ah n pau pau pau", "pau t uw pau pau pau pau pau pau", "pau th r iy pau"]
     )
@@ -226,3 +227,42 @@ def test_without_the_dictionary_digits_are_known_and_the_rest_names_the_fix():
         "else: sys.exit(1)\n"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_speaker_s_habit_is_what_was_aligned_most_often():
+    usual = {"message": "m eh s ax jh", "use": "y uw z"}
+    other = {"message": "m eh s ih jh", "use": "y uw s"}
+    assert all(
+        way.split() in pronunciations(word) for word, way in (*usual.items(), *other.items())
+    )
+    clip = lambda ways: ("Use message.", f"pau {ways['use']} pau {ways['message']} pau".split())
+    spoken = [clip(other)] * 2 + [clip(usual)]
+    assert habits(spoken) == {"message": [tuple(other["message"].split())]}  # "use": a homograph
+    assert habits(spoken, least=4) == {} == habits([clip(usual)] * 3)
+    assert habits(spoken, {"message": [other["message"].split()]}) == {}
+    assert habits([("Use message.", ["pau", "m"])] * 3) == {}  # other phones than the text's
+
+
+def test_the_shipped_voice_says_what_the_dictionary_allows():
+    lexicon = Reader.shipped().lexicon
+    assert len(lexicon) > 20
+    for word, (way,) in lexicon.items():
+        assert list(way) in pronunciations(word)[1:], word
+
+
+@pytest.mark.parametrize(
+    ("text", "spoken"),
+    [
+        ("to go", "t ax g ow"),
+        ("to eat", "t uw iy t"),
+        ("the end", "dh iy eh n d"),
+        ("the pen", "dh ax p eh n"),
+        ("to the end", "t ax dh iy eh n d"),
+        ("Go to.", "g ow t uw"),
+        ("to, go", "t uw pau g ow"),
+    ],
+)
+def test_the_next_sound_decides_a_weak_vowel(text, spoken):
+    assert " ".join(phones(text)) == f"pau {spoken} pau"
+    own = {"to": [["t", "ow"]], "the": [["dh", "ow"]]}
+    assert not {"ax", "uw", "iy"} & set(phones("to the", own))

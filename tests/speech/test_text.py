@@ -9,6 +9,7 @@ import pytest
 
 from minigen.speech import pronunciation
 from minigen.speech.phones import PHONES
+from minigen.speech.reader import Reader
 from minigen.speech.text import PAUSE, normalise, read
 
 
@@ -74,7 +75,7 @@ def test_what_has_no_reading_is_named_with_its_place(c):
     message = re.escape(
         f"{c!r} ({name}, U+{ord(c):04X}), character 9 of the text, in line 2: write"
     )
-    for function in (read, normalise, pronunciation.phones, pronunciation.sentence_phones):
+    for function in (read, normalise, pronunciation.phones, Reader().sentences):
         with pytest.raises(ValueError, match=message):
             function(text)
         with pytest.warns(UserWarning, match="character 9 .* left out"):

@@ -362,7 +362,7 @@ window.minigenEngine = function minigenEngine() {
   }
 
   /** Words -> phones: a lexicon, and rules for the words that it has not. */
-  function reader({ lexicon, rules, letters, near, vowels }) {
+  function reader({ lexicon, weak, rules, letters, near, vowels }) {
     const classes = (c) => c.replaceAll("C", "[^aeiou]").replaceAll("V", "[aeiouy]");
     const compiled = rules.split(/[;\n]/).filter((rule) => rule.trim()).map((rule) => {
       const [context, phones] = rule.split(">");
@@ -385,17 +385,19 @@ window.minigenEngine = function minigenEngine() {
     /** -> sentences of phones, the words, those that the rules guessed, and what cannot be read at all. */
     return (text) => {
       const [sentences, said, guessed, unknown] = [[], [], [], []];
-      let row = [];
+      let row = []; // [word, its phones]
       const close = () => {
-        while (row.at(-1) === SILENCE) row.pop();
-        if (row.length) sentences.push([SILENCE, ...row, SILENCE]);
+        while (row.at(-1)?.[0] === "") row.pop();
+        const before = (next) => !next || !next[0] || vowels.includes(next[1][0]); // a vowel or a pause
+        const phones = row.flatMap(([word, usual], i) => weak[word]?.[+before(row[i + 1])].split(" ") ?? usual);
+        if (row.length) sentences.push([SILENCE, ...phones.map((phone) => near[phone] ?? phone), SILENCE]);
         row = [];
       };
       const plain = text.replace(/[’‘]/g, "'").toLowerCase();
       for (const token of plain.match(/[a-z]+(?:'[a-z]+)*|\d+(?:,\d{3})*|[.!?…]+|[,;:()"“”—–]|[^\s-]/g) ?? []) {
         if (/^[.!?…]/.test(token)) { close(); continue; }
         if (/^[,;:()"“”—–]/.test(token)) {
-          if (row.length && row.at(-1) !== SILENCE) row.push(SILENCE);
+          if (row.length && row.at(-1)[0]) row.push(["", [SILENCE]]);
           continue;
         }
         const figures = token.replaceAll(",", "");
@@ -409,7 +411,7 @@ window.minigenEngine = function minigenEngine() {
           }
           if (!phones?.length) { unknown.push(word); continue; }
           said.push(word);
-          row.push(...phones.map((phone) => near[phone] ?? phone));
+          row.push([word, phones]);
         }
       }
       close();
