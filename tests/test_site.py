@@ -17,6 +17,7 @@ __all__ = ["site"]  # the fixture is used by pytest
 KB = 1000
 BEFORE_ANYTHING = 440 * KB  # fetched at once: 2.2 s at 1.6 Mbit/s, formulas before half of it
 STYLE = 40 * KB  # the style sheet, which holds the first line of text back
+PICTURE = 60 * KB  # each, of at most 256 colours
 WHOLE = 800 * KB  # with every picture, before anything is played
 FONTS = ("Main-Regular", "Math-Italic", "AMS-Regular", "Size1-Regular", "Size2-Regular")
 
@@ -51,8 +52,9 @@ def test_no_page_is_heavy(pages, site):
         first_bytes = sent(page) + always + sum(map(sent, first))
         pictures = named(page, r'<img\b[^>]*src="([^"]+)"')
         whole = first_bytes + sum(map(sent, pictures))
-        if first_bytes > BEFORE_ANYTHING or whole > WHOLE:
-            too_heavy[name] = (first_bytes, whole)
+        largest = max(map(sent, pictures), default=0)
+        if first_bytes > BEFORE_ANYTHING or whole > WHOLE or largest > PICTURE:
+            too_heavy[name] = (first_bytes, whole, largest)
     assert not too_heavy
 
 

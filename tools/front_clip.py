@@ -13,6 +13,7 @@ import argparse
 import io
 import shutil
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -20,6 +21,9 @@ import matplotlib.pyplot as plt
 
 from minigen import audio
 from minigen.notebook import plot
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "book" / "_ext"))
+from lean import small_png
 
 __all__ = ["main", "picture", "video"]
 
@@ -37,7 +41,7 @@ def picture(wav: Path, ground: str = "none") -> bytes:
         stream = io.BytesIO()
         fig.savefig(stream, format="png", dpi=100, facecolor=ground, metadata={"Software": None})
         plt.close(fig)
-    return stream.getvalue()
+    return small_png(stream.getvalue())
 
 
 def video(wav: Path, mp4: Path) -> None:
