@@ -184,3 +184,16 @@ def test_f0_is_sharpened_where_it_is_off_by_less_than_8_percent_either_way(off, 
     f0 = np.full(200, 120.0 * off)
     found = conditioning.sharpened(f0, 8000, tone)[10:-10]
     assert np.allclose(found, 120.0 if mended else f0[10:-10], rtol=1e-3)
+
+
+def test_a_words_f0_is_read_where_its_frames_lie(monkeypatch):
+    """Of one clip whose F0 rises by 1 Hz a frame, which is centred on (n + ½) · 10 ms."""
+    clip = data.example()
+    f0 = 100.0 + np.arange(len(clip.f0))
+    monkeypatch.setattr(conditioning, "spoken_digits", lambda *_: [replace(clip, f0=f0)])
+    _, durations, log_f0, voicing = conditioning.mean_word.__wrapped__("slt", "seven")
+    starts = np.r_[0, np.cumsum(durations)[:-1]]
+    at = starts[:, None] + durations[:, None] * np.linspace(0.1, 0.9, 5)
+    inside = (at > 0.005) & (at < 0.01 * len(f0) - 0.005)
+    assert np.allclose(np.exp(log_f0)[inside], (100 + at / 0.01 - 0.5)[inside], atol=0.01)
+    assert (voicing == 1).all() and np.allclose(durations.sum(), clip.phones[-1][2])

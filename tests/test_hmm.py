@@ -474,3 +474,17 @@ READY = model()
 def test_errors(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_a_beam_gives_up_what_is_far_behind_the_best_of_its_own_frame():
+    """However improbable the frames are together: in none does the one state come near the other."""
+    log_b = np.tile([-1000.0, -1020.0], (50, 1))
+    half = np.log(np.full((2, 2), 0.5))
+    whole, counts, log_p = occupancy(log_b, half, half[0])
+    beam, same, again = occupancy(log_b, half, half[0], beam=5.0)
+    assert (whole[:, 1] > 0).all() and not beam[:, 1].any()
+    assert (
+        np.allclose(beam, whole)
+        and np.allclose(same, counts, atol=1e-6)
+        and abs(log_p - again) < 1e-6
+    )

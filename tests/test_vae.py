@@ -340,3 +340,11 @@ def test_data_that_were_not_standardised_are_named():
         assert torch.isfinite(vae.elbo(model, x)).all()
     except ValueError as error:
         assert "not standardised" in str(error)
+
+
+def test_a_unit_is_active_by_the_variance_of_its_mean():
+    """Of 0 and 1, as often, times 0.14 it is 0.0049, times 0.3 it is 0.0225."""
+    model, x = vae.VAE(2, 2, hidden=(3,)), torch.tensor([[0.0, 0.0], [1.0, 1.0]])
+    model.encode = lambda x: (x * torch.tensor([0.14, 0.3]), torch.zeros_like(x))
+    assert vae.active_units(model, x).tolist() == [False, True]
+    assert vae.active_units(model, x, threshold=0.004).tolist() == [True, True]

@@ -74,6 +74,23 @@ def log_likelihood(function: Callable) -> None:
                 "sigma is a standard deviation: the errors are divided by σ², the logarithm is log σ²",
             ),
             (value(errors) / len(errors), "this is the mean over time: sum it"),
+            (
+                value(errors, constant=0.0) - 0.5 * LOG_2PI,
+                "½ log 2π is due for each value, not once",
+            ),
+            (
+                value(errors) + len(errors) * 0.5 * math.log(sigma),
+                "log σ² is 2 log σ: the 2 is missing",
+            ),
+            (
+                value(errors) - 0.5 * (errors**2 / sigma - (errors / sigma) ** 2).sum(),
+                "the squared errors are divided by σ², not by σ",
+            ),
+            (right(x - x.mean(), phi, sigma), "there is no constant: the mean is not taken away"),
+            (
+                value(errors) * len(x) / len(errors),
+                "only T - p values are scored: nothing is made up for the others",
+            ),
             (-value(errors), "the sign: this is the loss, minus the log-likelihood"),
             (
                 float(-0.5 * (LOG_2PI + (errors / sigma) ** 2).sum()),

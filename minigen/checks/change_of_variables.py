@@ -379,6 +379,17 @@ def banana(make: Callable) -> None:
                 torch.stack([x[:, 0], bend * math.exp(s)], -1),
                 "multiplied by exp(s): data -> noise divides by the scale",
             ),
+            (
+                torch.stack([x[:, 0], x[:, 1] * math.exp(-s) - b * x[:, 0] ** 2], -1),
+                "scaled before the bend is taken away: first the bend, then the scale",
+            ),
+            *(
+                (
+                    torch.stack([x[:, 0], (x[:, 1] - b * power) * math.exp(-s)], -1),
+                    "the bend is b times the square of x_1",
+                )
+                for power in (x[:, 0], x[:, 0] ** 3, x[:, 1] ** 2)
+            ),
         ],
     )
     compare(

@@ -141,8 +141,8 @@ def mostly_noise(log_mixture: Callable) -> None:
             ),
         ],
     )
-    far = np.array([[20_000.0, -30_000.0], [-9_000.0, -31_000.0]])
-    got = np.asarray(log_mixture(far, np.array([0.01, 0.99])))
+    far = np.array([[20_000.0, -30_000.0], [-9_000.0, -31_000.0], [20_100.0, -29_000.0]])
+    got = np.asarray(log_mixture(far, np.array([0.01, 0.99, 0.0])))
     require(
         np.isfinite(got).all() and np.allclose(got, far[0] + np.log(0.01)),
         "recordings of thousands of samples are no trouble, and lose log 100 nats each",
@@ -214,6 +214,7 @@ def power(detects: Callable) -> None:
     want = by(lambda n: _reject(n, 0.05))
     n, share = (np.array(v) for v in zip(*cases, strict=True))
     edge = 0.5 + norm.ppf(0.975) * 0.5 / np.sqrt(n)
+    spread, k = np.sqrt(share * (1 - share) / n), np.arange
     compare(
         got,
         want,
@@ -243,8 +244,13 @@ def power(detects: Callable) -> None:
             ),
             (np.array([binom.pmf(np.flatnonzero(_reject(m, 0.05)), m, 0.5).sum() for m in n]),
              "taken at a share of ½: that is the level, not the power"),
-            (norm.sf((edge - share) / np.sqrt(share * (1 - share) / n)),
-             "the normal approximation; the exact distribution is scipy.stats.binom"),
+            *((approximate, "the normal approximation; the exact distribution is scipy.stats.binom")
+              for approximate in (norm.sf((edge - share) / spread),
+                                  norm.sf((edge - share) / spread) + norm.cdf((1 - edge - share) / spread))),
+            (by(lambda n: (binom.sf(k(n + 1), n, 0.5) <= 0.025) | (binom.cdf(k(n + 1), n, 0.5) <= 0.025)),
+             "k wins belong to their own tail: P(K >= k) is binom.sf(k - 1, n, 0.5)"),
+            (by(lambda n: binom.pmf(k(n + 1), n, 0.5) <= 0.025),
+             "k wins are rare enough by themselves, but the whole tail from k on must be"),
         ],
     )  # fmt: skip
     least = next(m for m in range(5, 200) if all(detects(q, 0.75) >= 0.8 for q in range(m, m + 20)))

@@ -477,7 +477,7 @@ def _chain(D: int, bug: str = "", seed: int = 0) -> tuple[Callable, Callable]:
             logit = (once if bug == "at once" else logits(x))[:, d]
             cooled = 2 * logit if bug == "cold" else logit  # a temperature of one half
             x[:, d] = rng.random(n) < 1 / (1 + np.exp(-cooled))
-        return x
+        return x[:, ::-1] if bug == "backwards" else x
 
     return log_prob, sample
 
@@ -509,6 +509,7 @@ def draws_what_it_scores(is_right: Callable) -> None:
         "at once": "all bits are drawn from one pass, as if those before them were 0",
         "cold": "it draws at a temperature of one half",
         "alone": "each bit is drawn as often as it should be, but by itself, whatever the others are",
+        "backwards": "the bits of its draws are in reverse order",
         "more": "its probabilities add up to 1.02",
     }
     bugs = [(_chain(D, bug), D, what) for D in (3, 4) for bug, what in planted.items()]

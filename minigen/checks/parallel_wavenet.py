@@ -471,7 +471,7 @@ def loudness_prediction(prediction: Callable) -> None:
         {
             "too loud": (
                 gaussian_kl(zero, zero, zero, three).item(),
-                0.03,
+                0.012,
                 (
                     "of the three terms one has the ratio of the variances. The log-scales differ by three; by "
                     "what do the logarithms of the variances differ?"

@@ -47,7 +47,7 @@ def output_reason(got: np.ndarray, want: np.ndarray) -> str | None:
     if (want <= 0).all() and got.max() > 1e-9:
         return f"{(got > 1e-9).sum()} of {got.size} are positive, none of the right ones is"
     zero = want == 0
-    if want.dtype.kind == "f" and 0.1 < zero.mean() < 1 and (got[zero] != 0).any():
+    if want.dtype.kind == "f" and 0.25 < zero.mean() < 1 and (got[zero] != 0).any():
         return f"{(got[zero] != 0).sum()} are not zero that should be"
     if (want == np.round(want)).all() and (got != np.round(got)).any():
         return "the right values are whole numbers, these are not"

@@ -34,6 +34,7 @@ def receptive_field(layers_for: Callable) -> None:
         (16.125, 8000, 1, 2),
         (16.01, 8000, 1, 2),
         (15.9375, 8000, 1, 2),
+        (60, 44_100, 1, 2),
     ]
 
     def fewest(

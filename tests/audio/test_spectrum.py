@@ -7,6 +7,7 @@ import itertools
 import numpy as np
 import pytest
 from scipy import signal
+from scipy.fft import idct
 
 from minigen import audio, data
 
@@ -168,3 +169,11 @@ def test_griffin_lim_repeats_with_its_seed():
 def test_bad_input_is_named(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+@pytest.mark.parametrize("depth", [20, 50])
+def test_bands_are_raised_to_so_many_decibels_below_the_loudest(depth):
+    x = np.r_[np.random.default_rng(0).normal(0, 0.3, 4000), np.zeros(4000)]
+    c = audio.mfcc(x, 8000, n_mfcc=24, depth=depth)  # all of them: nothing is lost
+    mel = 20 / np.log(10) * idct(c, axis=0, norm="ortho")
+    assert mel.max() - mel.min() == pytest.approx(depth)

@@ -556,6 +556,16 @@ WRONG = [
     ("15.8", foresee("15.8", ten_of_ten=0.05**0.1), "ten of ten: the run does not"),
     ("D.1", changed("D.1", ("W * (above[:, None] >= below)", "W")), "hidden layers have no mask"),
     ("D.1", changed("D.1", ("F.relu(", "torch.tanh(")), "says ReLU"),
+    # and of twenty others
+    ("4.6", changed("4.6", ("x[..., 0] ** 2", "x[..., 0] ** 3"), ("z[..., 0] ** 2", "z[..., 0] ** 3")), "square of x_1"),
+    ("5.1", changed("5.1", ("2 * math.log(sigma)", "math.log(sigma)")), "the 2 is missing"),
+    ("6.8", changed("6.8", ("np.abs(share - p).max()", "np.abs(np.sort(share) - np.sort(p)).max()")), "reverse order"),
+    ("7.1", changed("7.1", ("range(1, 50)", "range(1, 10)")), "returns nothing"),
+    ("8.3", changed("8.3", ("np.zeros(past + 1)", "np.zeros(64)")), "right for the inputs before"),
+    ("13.2", changed("13.2", ("+ m[:, t]", "- m[:, t]")), "not taken away"),
+    ("14.7", foresee("14.7", too_loud=201.2), "too loud: the run does not"),
+    ("15.2", lambda log_p, w: book("15.2")(log_p, w + 1e-9), "leaves the range"),
+    ("15.4", changed("15.4", ("binom.sf(k - 1, n, 0.5)", "binom.sf(k, n, 0.5)")), "to their own tail"),
 ]  # fmt: skip
 
 

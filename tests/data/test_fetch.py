@@ -339,3 +339,10 @@ def test_placed_files_win_and_need_no_network(name, part, place, server):
 def test_unknown_names_list_what_there_is(name, part):
     with pytest.raises(ValueError, match="choose one of"):
         fetch.locate(name, part)
+
+
+def test_a_corpus_that_the_users_folder_lacks_is_looked_for_elsewhere(tmp_path, monkeypatch):
+    monkeypatch.setenv("MINIGEN_DATA", str(tmp_path))
+    assert fetch._placed("fsdd") is None
+    (tmp_path / "fsdd").mkdir()
+    assert fetch._placed("fsdd") == tmp_path / "fsdd"

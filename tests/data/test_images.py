@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from minigen import data
+from minigen.data import images
 
 
 def test_digits_and_their_split():
@@ -66,3 +67,14 @@ def test_mnist_real_and_damaged(place, shared, monkeypatch):
     labels.unlink()
     with pytest.raises(FileNotFoundError, match="train-labels-idx1-ubyte.gz is missing"):
         data.mnist()
+
+
+@pytest.mark.parametrize("more", [-1, 1])
+def test_a_file_of_another_length_is_named(tmp_path, more):
+    content = bytes([0, 0, 8, 2, 0, 0, 0, 2, 0, 0, 0, 3]) + bytes(6)
+    path = tmp_path / "a.gz"
+    path.write_bytes(gzip.compress(content))
+    assert images._read_idx(path, (2, 3)).shape == (2, 3)
+    path.write_bytes(gzip.compress(content[:more] if more < 0 else content + b"x"))
+    with pytest.raises(ValueError, match="a.gz is not an IDX file"):
+        images._read_idx(path, (2, 3))

@@ -29,3 +29,9 @@ def test_recogniser_needs_templates():
     with pytest.raises(ValueError, match="templates"):
         DigitRecogniser([])
     assert DigitRecogniser(data.spoken_digits("slt", "one"))(data.example().audio) == "one"
+
+
+def test_a_clips_own_mean_is_removed_from_each_coefficient():
+    clip = data.example()
+    features = DigitRecogniser([clip])._features(clip.audio)
+    assert features.shape[0] == 12 and np.abs(features.mean(axis=1)).max() < 1e-9

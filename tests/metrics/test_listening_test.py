@@ -86,3 +86,9 @@ def test_permutation_test_by_chance():
         permutation_test([])
     with pytest.raises(ValueError, match="permutations"):
         permutation_test([1.0], 0)
+
+
+def test_random_patterns_follow_the_seed():
+    differences = np.random.default_rng(0).normal(0.3, 1, 40)
+    p = lambda seed: permutation_test(differences, 300, seed)
+    assert p(0) == p(0) and len({p(seed) for seed in range(6)}) > 1

@@ -102,3 +102,10 @@ def test_the_peak_is_a_size_on_either_side():
     x /= np.abs(x).max() / 0.8
     up, down = (repr(listen(side * x, 8000, "a")) for side in (1, -1))
     assert up == down and "peak 0.800" in up
+
+
+@pytest.mark.parametrize("rate", [8000, 22_050])
+def test_a_clip_plays_at_its_own_rate(rate):
+    x = np.sin(np.arange(500) / 9) / 2
+    back, found = sf.read(io.BytesIO(listen(x, rate, "a tone").wav()))
+    assert found == rate and np.abs(back - x).max() < 1e-4

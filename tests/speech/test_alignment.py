@@ -432,3 +432,15 @@ def test_each_speakers_features_are_about_the_speakers_own_mean(monkeypatch):
         alignment.align_corpus(clips)
     for own in (seen[:2], seen[2:]):
         assert np.abs(np.concatenate(own).mean(0)).max() < 1e-9 and np.abs(own[0]).max() > 1
+
+
+def test_no_variance_falls_below_a_hundredth_of_that_of_all_frames():
+    """Frames of a phone that are all alike would otherwise be infinitely certain."""
+    rng = np.random.default_rng(0)
+    one = np.repeat([[0.0, 3.0], [1.0, 1.0], [2.0, 5.0]], 12, axis=0)
+    data = [one + 1e-6 * rng.normal(size=one.shape) for _ in range(4)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        models = alignment.train_phones(data, [["a", "b", "c"]] * 4, iterations=6, splits=0)
+    floor = 0.01 * np.concatenate(data).var(axis=0)
+    assert np.allclose(models.variance.min(axis=(0, 1, 2)), floor)
