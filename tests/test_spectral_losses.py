@@ -140,3 +140,11 @@ def test_errors():
         power_spectrogram(torch.zeros(1, 1, 50), 64, 16)
     with pytest.raises(ValueError, match="cut them alike"):
         PowerLoss()(torch.zeros(1, 1, 500), torch.zeros(1, 1, 501))
+
+
+@pytest.mark.parametrize("gain", [0.25, 0.5, 2.0, 4.0])
+def test_a_gain_costs_its_distance_from_one_and_its_logarithm(gain):
+    """‖|Y| - g |Y|‖ / ‖|Y|‖ + |log g|: the distance is in units of the recording."""
+    x = 0.1 * torch.randn(1, 1, 2000, generator=torch.Generator().manual_seed(0)).double()
+    want = abs(gain - 1) + abs(math.log(gain))
+    assert STFTLoss(128, 32)(gain * x, x).item() == pytest.approx(want, rel=1e-3)

@@ -108,6 +108,7 @@ def test_ema_equals_its_closed_form_from_any_start():
 
 def test_the_average_is_over_a_share_of_the_run():
     assert TrainConfig(steps=1000).decay == pytest.approx(1 - 1 / 50)
+    assert TrainConfig(steps=1000, average=0.2).decay == pytest.approx(1 - 1 / 200)
     assert TrainConfig(steps=10).decay == 0  # the last weights themselves
     for bad in (0.5, 1.0, -0.1, math.nan):
         with pytest.raises(ValueError, match="average is the part of the run"):

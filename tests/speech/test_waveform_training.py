@@ -36,6 +36,16 @@ def test_a_student_begins_with_what_its_recipe_names(tmp_path):
     assert moved and all(name.startswith("student.") for name in moved)
 
 
+def test_a_student_from_nothing_has_its_teachers_scale(tmp_path):
+    made = recipe("student", teacher="waveform_teacher")
+    made.pop("init_from", None)
+    run, teacher = (
+        waveform_training.trainer(made, CLIPS, tmp_path),
+        waveform_training.trained("waveform_teacher"),
+    )
+    assert torch.equal(run.model.scale, teacher.scale) and teacher.scale != 1
+
+
 def test_of_a_checkpoint_the_average_is_taken(tmp_path):
     file = tmp_path / "checkpoint.safetensors"
     weights.save(file, {"model.a": torch.zeros(1), "ema.a": torch.ones(1)}, {"step": 3})
