@@ -36,7 +36,6 @@ from .voice_file import TextVoice, save
 
 LEAST = 60.0  # seconds of speech
 CLIP = 180.0  # seconds of training between two clips
-SHARE = 0.15  # of the minutes, for the acoustic model
 
 
 @dataclass(frozen=True)
@@ -128,7 +127,8 @@ def make(
         audio.save(path, spoken.synthesize(text), rate)
         report(f"listen: {path}")
 
-    report(f"acoustic model, {SHARE * minutes:.1f} minutes")
+    each = minutes / 2  # of the two networks
+    report(f"acoustic model, {each:.1f} minutes")
     known = acoustic_model.load()
     heard = {phone for clip in clips for phone, _, _ in clip.phones}
     phones = (
@@ -147,10 +147,10 @@ def make(
     model, taken["acoustic model"] = _train(
         work / "acoustic",
         trainer,
-        SHARE * minutes,
+        each,
         lambda net, step: clip_of(net, student, f"acoustic_{step}"),
     )
-    report(f"student, {(1 - SHARE) * minutes:.1f} minutes")
+    report(f"student, {each:.1f} minutes")
     recipe = _recipe(sizes)
     bare = [replace(clip, speaker=ANYBODY) for clip in train]
     bare = Crops(bare, **recipe["data"], spec=student.spec)
@@ -162,7 +162,7 @@ def make(
     net, taken["student"] = _train(
         work / "student",
         student_trainer,
-        (1 - SHARE) * minutes,
+        each,
         lambda net, step: clip_of(model, net, f"student_{step}"),
     )
     note = (

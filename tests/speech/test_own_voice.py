@@ -97,7 +97,7 @@ def test_the_same_call_goes_on_where_it_stopped(made, monkeypatch):
     assert all(np.array_equal(before[name], after[name]) for name in before)
     taken = (row["minutes"]["student"] for row in (again, measured))
     assert abs(np.subtract(*taken)) < 0.011  # rounded twice
-    assert minutes == pytest.approx([0.15 * 0.01, 0.85 * 0.01])  # most of them for the sound
+    assert minutes == pytest.approx([0.5 * 0.01, 0.5 * 0.01])
     plan = json.loads((place / "rob.run/student/plan.json").read_text(encoding="utf-8"))
     assert weights.notes(place / "rob.run/student/checkpoint.safetensors")["step"] == plan["steps"]
     for name in ("acoustic", "student"):
