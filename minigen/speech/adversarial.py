@@ -19,6 +19,7 @@ class Discriminator(nn.Module):
     Args:
         channels: of each layer.
 
+    >>> import torch
     >>> Discriminator(channels=4)(torch.zeros(2, 32, 100)).shape  # (B, M, N) -> (B, 1, M / 8, N)
     torch.Size([2, 1, 4, 100])
     """
