@@ -144,7 +144,7 @@ def test_two_processes_equal_one(tmp_path):
     one.run()
     got, _ = weights.load(out / "checkpoint.safetensors")
     for name, value in state(one).items():
-        assert torch.allclose(got[f"model.{name}"], value, atol=1e-5), name
+        assert torch.allclose(got[name], value, atol=1e-5), name
     got, _ = weights.load(out / "gradients.safetensors")
     want = {f"{name}.{k}": v for name in OBJECTIVES for k, v in gradients(name).items()}
     assert got.keys() == want.keys() and len(got) > 40

@@ -208,7 +208,7 @@ def _is(mistake: Any, got: np.ndarray, tolerance: float) -> bool:
     """Whether these are the numbers that a mistake gives."""
     if not callable(mistake):
         return near(got, _array(mistake), tolerance)
-    with suppress(ValueError):  # of another shape than it expects
+    with suppress(ValueError, IndexError):  # of another shape than it expects
         return bool(mistake(got))
     return False
 

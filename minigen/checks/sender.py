@@ -8,7 +8,6 @@ import os
 import pickle
 import select
 import signal
-import stat
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -139,7 +138,7 @@ def _watched() -> Iterator[list[str]]:
 
 
 def _opened() -> dict[str, Any]:
-    """{name: how far it is written} of all files that are open for writing, whoever opened them."""
+    """{name: how far it is written} of all files on a disk that are open for writing, whoever opened them."""
     shown = {_file(stream) for stream in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__)}
     found = {}
     for value in gc.get_objects():
@@ -147,16 +146,11 @@ def _opened() -> dict[str, Any]:
             if (
                 issubclass(type(value), io.IOBase)
                 and value.writable()
-                and _file(value) not in shown - {None}
+                and _file(value) not in shown | {None}
             ):
                 found[f"the open file {getattr(value, 'name', type(value).__name__)}"] = (
                     value.tell()
                 )
-    for number in range(3, 256):  # those that are numbers only
-        with suppress(OSError):
-            what = os.fstat(number)
-            if stat.S_ISREG(what.st_mode) and (what.st_dev, what.st_ino) not in shown:
-                found[f"the open file number {number}"] = what.st_size, what.st_mtime_ns
     return found
 
 
@@ -191,6 +185,9 @@ def _state(functions: Sequence[Callable]) -> dict[str, Any]:
             return tuple((repr(key), held(item)) for key, item in value.items())
         if isinstance(value, (list, tuple, set, frozenset, bytearray)):
             return tuple(held(item) for item in value)
+        if isinstance(value, io.IOBase):
+            with suppress(Exception):  # closed, or of no length
+                return value.tell()
         if callable(getattr(value, "cache_info", None)):  # of functools.cache
             return value.cache_info().currsize, held(getattr(value, "__wrapped__", None))
         if isinstance(value, FunctionType) and id(value.__globals__) in own:

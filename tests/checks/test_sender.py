@@ -70,11 +70,17 @@ def test_nor_is_one_that_is_open_already(place, tmp_path):
 
         return keep
 
-    with open(path, "wb") as buffered, pytest.raises(CheckFailed, match="behind in the open file"):
+    with (
+        open(path, "wb") as buffered,
+        pytest.raises(CheckFailed, match="behind in (the open file|`keep`)"),
+    ):
         send(into(buffered))
-    with open(path, "wb", 0) as raw, pytest.raises(CheckFailed, match="behind in the open file"):
+    with (
+        open(path, "wb", 0) as raw,
+        pytest.raises(CheckFailed, match="behind in (the open file|`keep`)"),
+    ):
         send(into(raw, functools.partial(os.write, raw.fileno())))
-    with pytest.raises(CheckFailed, match="behind in the open file BytesIO"):
+    with pytest.raises(CheckFailed, match="behind in `keep`"):
         send(into(io.BytesIO()))
 
 
