@@ -5,7 +5,8 @@
     phones, times, F0 -> mel bands          `acoustic_model`
     mel bands, F0 -> sound                  `waveform_model`
 
-The voice "allison" lies in the package in five files, its reader's lexicon among them, as it is trained; `own_voice` makes a file of all four.
+The voice "allison" lies in the package in four files, as it is made: lexicon, prosody and two networks; `own_voice` makes
+one file of all four.
 """
 
 from collections.abc import Iterator
