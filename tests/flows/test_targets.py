@@ -28,7 +28,9 @@ def test_densities_integrate_to_one_and_agree_with_their_samples(plane):
             spread = x[:, k].pow(power).std().item() / math.sqrt(len(x))
             assert abs(x[:, k].pow(power).mean().item() - want) < 5 * spread + 0.01
     seen = -plane.log_prob(x)
-    assert abs(seen.mean().item() - plane.entropy()) < 5 * seen.std().item() / math.sqrt(len(x)) + 0.01
+    assert (
+        abs(seen.mean().item() - plane.entropy()) < 5 * seen.std().item() / math.sqrt(len(x)) + 0.01
+    )
 
 
 def test_two_moons_are_those_of_scikit_learn():
