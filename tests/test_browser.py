@@ -177,6 +177,9 @@ AUDIO = """async () => {
 
 OVERFLOW = """() => {
   const wide = document.documentElement.scrollWidth, room = document.documentElement.clientWidth;
+  const formula = [...document.querySelectorAll('p > .math, p > .minigen-whole > .math, li > .math')]
+    .find((e) => e.firstElementChild?.getBoundingClientRect().width > e.clientWidth + 5 && e.clientWidth);
+  if (formula) return ['a formula is cut off at ' + innerWidth + ' px: ' + formula.textContent];
   if (wide <= room) return [];
   const guilty = [...document.querySelectorAll('main *')]
     .filter((e) => e.getBoundingClientRect().right > room + 1).slice(0, 5)

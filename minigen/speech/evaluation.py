@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 
 from .. import conditioning
+from ..conditioning import DIGITS
 from ..data import Utterance
 from ..data.spoken_digits import DIGIT_WORDS, SPEAKERS
 from ..metrics import (
@@ -171,7 +172,7 @@ def digits_table(
         waves[name] = _as_recorded(model, clips)
         distances = summarise(
             [
-                spectral_distances(x, real, voice.RATE, True) | {"std ratio": std_ratio(x, real)}
+                spectral_distances(x, real, DIGITS.rate, True) | {"std ratio": std_ratio(x, real)}
                 for x, real in zip(waves[name], recordings, strict=True)
             ]
         )
@@ -185,7 +186,7 @@ def digits_table(
     rows["student"]["KL nats"], rows["student"]["entropy nats"] = student_kl(student, teacher)
     rows["student to teacher"] = summarise(
         [
-            spectral_distances(*pair, voice.RATE, True)
+            spectral_distances(*pair, DIGITS.rate, True)
             for pair in zip(waves["student"], waves["teacher"], strict=True)
         ]
     )
