@@ -21,10 +21,12 @@ Logs = ArrayLike | csc_array  # logarithms of probabilities, -inf allowed; spars
 
 
 @compiled(nogil=True)
-def sum_over_paths(log_b, start, into, source, weight, beam=np.inf):  # pragma: no cover (compiled)
-    """log Σ_i α_{n-1}(i) a_ij of every frame n and state j, (N, S): α without its own emission.
+def sum_over_paths(  # pragma: no cover (compiled)
+    log_b, start, into, source, weight, beam=np.inf
+):
+    """log Σ_i α_{n-1}(i) a_ij of frame n and state j, (N, S): α without b_j.
 
-    The arcs into state j are into[j] … into[j + 1] - 1; source and weight: their i and log a_ij.
+    Arcs into[j] … into[j + 1] - 1 lead into j; source, weight: their i, log a_ij.
     """
     n, s = log_b.shape
     sums = np.full((n, s), -np.inf)
@@ -33,7 +35,7 @@ def sum_over_paths(log_b, start, into, source, weight, beam=np.inf):  # pragma: 
         alpha = sums[t - 1] + log_b[t - 1]
         alpha = np.where(alpha < alpha.max() - beam, -np.inf, alpha)
         for j in range(s):
-            top = -np.inf  # the largest term is taken out, so that no exp overflows or is lost
+            top = -np.inf  # the largest term is taken out: no exp overflows
             for arc in range(into[j], into[j + 1]):
                 top = max(top, alpha[source[arc]] + weight[arc])
             if top > -np.inf:

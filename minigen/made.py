@@ -27,9 +27,9 @@ def hidden_degrees(units: int, dim: int) -> Tensor:
 
 
 def mask_between(below: Tensor, above: Tensor, strict: bool = False) -> Tensor:
-    """1 where a unit `above` may be fed by a unit `below`: degree above >= degree below.
+    """1 where `above` may be fed by a unit `below`: degree above >= degree below.
 
-    Into the output layer the comparison is strict: output d has degree d and must not see x_d.
+    Into the output layer it is strict: output d has degree d and must not see x_d.
 
     >>> mask_between(torch.tensor([1, 2, 3]), torch.tensor([1, 2, 3]), strict=True)
     tensor([[0., 0., 0.],

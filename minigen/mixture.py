@@ -398,7 +398,8 @@ class GaussianMixture(EM):
 
     def log_joint(self, x: np.ndarray) -> np.ndarray:
         """log w_k N(x_n | µ_k, Σ_k): x (N, D) -> (N, K)."""
-        return log(self.weights) + log_normal(x, self.means, self.covs, self.covariance)
+        log_p = log_normal(x, self.means, self.covs, self.covariance)  # (n, K)
+        return log(self.weights) + log_p
 
     def log_prob(self, x: ArrayLike) -> np.ndarray:
         """log p(x) in nats: x (..., D) -> (...)."""

@@ -298,12 +298,12 @@ class Student(nn.Module):
         """Standard normal noise -> noise of this student's base, what `forward` takes."""
         return BASES[self.base].from_normal(normal)
 
-    def forward(self, z: Tensor, cond: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, z: Tensor, cond: Tensor | None = None) -> tuple[Tensor, ...]:
         """z (B, 1, T), cond (B, C, T) -> x, mean, log_scale, each (B, 1, T)."""
         mean, log_scale = torch.zeros_like(z), torch.zeros_like(z)
         x = z
         for flow in self.flows:
-            m, s = flow(x, cond).chunk(2, dim=1)  # each (B, 1, T), functions of z[<t]
+            m, s = flow(x, cond).chunk(2, dim=1)  # (B, 1, T) each, of z[<t]
             x = x * torch.exp(s) + m
             mean = mean * torch.exp(s) + m
             log_scale = log_scale + s

@@ -53,9 +53,10 @@ class PowerLoss(nn.Module):
 
     Linear in power, so that it is about loud bands; the STFT loss takes care of quiet ones.
 
+    Frames of 32 ms every 8 ms.
+
     Args:
         rate: of the sounds, in Hz.
-        seconds: of a frame; the hop is a quarter of it.
 
     References:
         van den Oord et al., Parallel WaveNet, 2017 (arXiv:1711.10433), section 4.1.
@@ -65,9 +66,9 @@ class PowerLoss(nn.Module):
     0.0
     """
 
-    def __init__(self, rate: int = 8_000, seconds: float = 0.032) -> None:
+    def __init__(self, rate: int = 8_000) -> None:
         super().__init__()
-        self.n_fft = self.min_length = frame_length(rate, seconds)  # samples that it needs at least
+        self.n_fft = self.min_length = frame_length(rate)  # samples that it needs at least
         self.hop = self.n_fft // 4
 
     def forward(self, generated: Tensor, recorded: Tensor) -> Tensor:
@@ -141,12 +142,11 @@ class MelLoss(nn.Module):
         L = mean |log M_x - log M_y|,   M = mel filterbank (F bins -> `mels` bands) of |STFT|
 
     A band sums what an ear takes for one loudness, so that a noise need not repeat the recording's noise bin
-    by bin, as `STFTLoss` asks.
+    by bin, as `STFTLoss` asks. Frames of 32 ms every 8 ms.
 
     Args:
         rate: of the sounds, in Hz.
         mels: number of bands.
-        seconds: of a frame; the hop is a quarter of it.
 
     References:
         Kong, Kim and Bae, HiFi-GAN, 2020 (arXiv:2010.05646), section 2.3.
@@ -156,9 +156,9 @@ class MelLoss(nn.Module):
     0.693
     """
 
-    def __init__(self, rate: int = 8_000, mels: int = 40, seconds: float = 0.032) -> None:
+    def __init__(self, rate: int = 8_000, mels: int = 40) -> None:
         super().__init__()
-        self.n_fft = self.min_length = frame_length(rate, seconds)  # samples that it needs at least
+        self.n_fft = self.min_length = frame_length(rate)  # samples that it needs at least
         bank = torch.tensor(mel_filterbank(rate, self.n_fft, mels), dtype=torch.float32)
         self.register_buffer("bank", bank, persistent=False)
 

@@ -48,7 +48,7 @@ def normal_log_prob(
 
 
 def kl_to_standard_normal(mean: Tensor, log_scale: Tensor) -> Tensor:
-    """KL(N(µ_j, σ_j²) ‖ N(0, 1)) of every dimension: (µ² + σ² - 1) / 2 - log σ, (..., L) -> (..., L).
+    """KL(N(µ_j, σ_j²) ‖ N(0, 1)), (µ² + σ² - 1) / 2 - log σ, (..., L) -> (..., L).
 
     Sum over the last axis for the KL of the whole density.
 

@@ -58,7 +58,9 @@ class GatedLayer(nn.Module):
             z = z + self.cond(c)
         f, g = z.chunk(2, dim=1)
         a = torch.tanh(f) * torch.sigmoid(g)  # (B, R, T)
-        return (h if self.residual is None else (h + self.residual(a)) * 0.5**0.5), a
+        if self.residual is not None:
+            h = (h + self.residual(a)) * 0.5**0.5
+        return h, a
 
 
 class Upsample(nn.Module):

@@ -99,28 +99,30 @@ def exercises() -> list[Exercise]:
 
 def _mutants(definition: ast.stmt) -> Iterator[tuple[str, str, ast.stmt]]:
     """Every change of one node of a definition, its docstring and its default arguments apart."""
-    nodes = [n for n in ast.walk(definition) if hasattr(n, "lineno") or isinstance(n, ast.Slice)]
-    for index, node in enumerate(nodes):
-        for new in _changes(node):
-            twin = copy.deepcopy(definition)
-            old = [n for n in ast.walk(twin) if hasattr(n, "lineno") or isinstance(n, ast.Slice)][
-                index
-            ]
-            mutant = _Put(old, new).visit(twin)
+    places = {
+        id(child): (parent, field, k)
+        for parent in ast.walk(definition)
+        for field, value in ast.iter_fields(parent)
+        for k, child in enumerate(value if isinstance(value, list) else [value])
+    }
+
+    def with_other(node: ast.AST, new: ast.AST) -> ast.stmt:
+        """The definition with `new` for `node`, sharing all that is not above it."""
+        while node is not definition:
+            parent, field, k = places[id(node)]
+            twin, value = copy.copy(parent), getattr(parent, field)
+            rest = [*value[:k], new, *value[k + 1 :]] if isinstance(value, list) else new
+            setattr(twin, field, rest)
+            node, new = parent, twin
+        return new
+
+    for node in ast.walk(definition):
+        if hasattr(node, "lineno") or isinstance(node, ast.Slice):
             before = ast.unparse(node).split("\n")[0]
-            after = ast.unparse(new).split("\n")[0] if new is not None else "(removed)"
-            name = getattr(definition, "name", "")
-            yield name, f"{before} -> {after}", mutant
-
-
-class _Put(ast.NodeTransformer):
-    def __init__(self, old: ast.AST, new: ast.AST | None):
-        self.old, self.new = old, new
-
-    def visit(self, node: ast.AST) -> ast.AST | None:
-        if node is self.old:
-            return self.new if self.new is not None else ast.Pass()
-        return self.generic_visit(node)
+            for new in _changes(node):
+                after = ast.unparse(new).split("\n")[0] if new is not None else "(removed)"
+                name = getattr(definition, "name", "")
+                yield name, f"{before} -> {after}", with_other(node, new or ast.Pass())
 
 
 def _changes(node: ast.AST) -> Iterator[ast.AST | None]:

@@ -8,6 +8,7 @@ import pytest
 import torch
 from conversion_toy import small
 from test_train import CONFIG, Regression, batches, environment, state
+from test_vq import toy_run
 from torch import nn
 
 from minigen import distributed, weights
@@ -41,8 +42,13 @@ import torch
 from minigen.train import Path, _accelerator, weights
 from test_distributed import OBJECTIVES, gradients
 from test_train import Regression, Trainer, CONFIG, batches
+from test_vq import toy_run
 
 Trainer(Regression(), batches, CONFIG, {out!r}).run(resume=True)
+vq = toy_run({out!r} + "_vq", steps=6)
+books = [torch.zeros(8, 3) for _ in range(2)]
+torch.distributed.all_gather(books, vq.model.quantizer.codebook)
+assert torch.equal(*books)
 accelerator = _accelerator()
 rank, world = accelerator.process_index, accelerator.num_processes
 assert world == 2
@@ -130,7 +136,8 @@ def gradients(name, prepare=lambda objective: objective, rank=0, world=1):
 
 @pytest.mark.slow
 def test_two_processes_equal_one(tmp_path):
-    """torchrun on a CPU shares the work: weights after ten steps, and gradients of every objective."""
+    """torchrun on a CPU shares the work: weights after ten steps, gradients of every objective, and codes:
+    k-means, counts, sums and restarts are of the vectors of all processes."""
     out = tmp_path / "two"
     path = tmp_path / "pair.py"
     path.write_text(PAIR.format(tests=str(Path(__file__).parent), out=str(out)))
@@ -145,6 +152,9 @@ def test_two_processes_equal_one(tmp_path):
     got, _ = weights.load(out / "checkpoint.safetensors")
     for name, value in state(one).items():
         assert torch.allclose(got[name], value, atol=1e-5), name
+    got, _ = weights.load(tmp_path / "two_vq" / "checkpoint.safetensors")
+    for name, value in toy_run(tmp_path / "one_vq", steps=6).model.state_dict().items():
+        assert torch.allclose(got[f"model.{name}"], value, atol=1e-4), name
     got, _ = weights.load(out / "gradients.safetensors")
     want = {f"{name}.{k}": v for name in OBJECTIVES for k, v in gradients(name).items()}
     assert got.keys() == want.keys() and len(got) > 40

@@ -33,6 +33,13 @@ def test_what_is_saved_is_loaded(file):
         assert tensors[name].dtype == full and torch.equal(tensors[name], value.to(full))
 
 
+def test_a_frozen_network_has_the_weights_and_learns_no_more():
+    source, net = torch.nn.Linear(2, 2), torch.nn.Sequential(torch.nn.Linear(2, 2)).train()
+    assert weights.frozen(net, {f"0.{k}": v for k, v in source.state_dict().items()}) is net
+    assert torch.equal(net[0].weight, source.weight) and not net[0].training
+    assert not any(weight.requires_grad for weight in net.parameters())
+
+
 def test_every_bit_counts(file):
     """A flipped bit anywhere, in the header, the notes or the numbers, is refused."""
     content = file.read_bytes()

@@ -47,7 +47,8 @@ SETUP_TITLE = "#@title Set-up (run me first)"
 SETUP = """\
 #@title Set-up (run me first) {{ display-mode: "form" }}
 {install}import minigen
-assert hasattr(minigen, "BOOK"), "another minigen is here: pip uninstall -y minigen minigen-book"\
+assert hasattr(minigen, "BOOK"), \\
+    "another minigen is here: pip uninstall -y minigen minigen-book"\
 """
 INSTALL = """\
 import sys
@@ -432,7 +433,7 @@ def refresh_setup(root: Path = ROOT) -> None:
 
 
 def only_text_changed(wanted: NotebookNode, path: Path) -> bool:
-    """Give `wanted` the outputs that `path` has, if their code is the same and was run."""
+    """Give `wanted` the outputs that `path` has, if their code (the set-up apart) is the same and was run."""
     if not path.exists():
         return False
     stored = nbformat.read(path, as_version=4)
@@ -446,7 +447,7 @@ def only_text_changed(wanted: NotebookNode, path: Path) -> bool:
     ]
     new, old = ([c for c in nb.cells if c.cell_type == "code"] for nb in (wanted, stored))
     run = [cell.execution_count for cell in old] == list(range(1, len(old) + 1))
-    if code[0] != code[1] or wanted.metadata != stored.metadata or not run:
+    if code[0][1:] != code[1][1:] or wanted.metadata != stored.metadata or not run:
         return False
     for cell, same in zip(new, old, strict=True):
         cell.outputs, cell.execution_count = same.outputs, same.execution_count

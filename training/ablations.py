@@ -146,7 +146,8 @@ def one(name: str, seed: int, runs: Path, steps: int) -> dict:
         clip = next(c for c in corpus.held_out()[1] if (c.text, c.speaker) == ("seven", "slt"))
         wave = synthesis.sample(model, model.conditioning(corpus.as_batch(clip)))[0]
         CLIPS.mkdir(parents=True, exist_ok=True)
-        audio.save(CLIPS / f"{name}.flac", np.clip(wave[: voice.RATE], -1, 1), voice.RATE)
+        rate = model.spec.rate
+        audio.save(CLIPS / f"{name}.flac", np.clip(wave[:rate], -1, 1), rate)
     return row | {"processor_seconds": round(trained)}
 
 

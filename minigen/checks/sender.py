@@ -20,6 +20,7 @@ import numpy as np
 
 from .reader import CheckFailed, Reader
 
+STREAM = io.IOBase.__base__  # of all streams; `io.IOBase` itself asks each type at length
 PATIENCE = 60.0  # seconds that a copy may take; then it runs here
 WAYS_OUT = {"mmap.__new__", "os.link", "os.mkdir", "os.rename", "os.symlink", "os.system"} | {
     "socket.bind",
@@ -141,16 +142,10 @@ def _opened() -> dict[str, Any]:
     """{name: how far it is written} of all files on a disk that are open for writing, whoever opened them."""
     shown = {_file(stream) for stream in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__)}
     found = {}
-    for value in gc.get_objects():
+    for value in (v for v in gc.get_objects() if issubclass(type(v), STREAM)):
         with suppress(Exception):  # closed, or of no length
-            if (
-                issubclass(type(value), io.IOBase)
-                and value.writable()
-                and _file(value) not in shown | {None}
-            ):
-                found[f"the open file {getattr(value, 'name', type(value).__name__)}"] = (
-                    value.tell()
-                )
+            if value.writable() and _file(value) not in shown | {None}:
+                found[f"the open file {value.name}"] = value.tell()
     return found
 
 

@@ -58,12 +58,13 @@ class Coupling(Transform):
         first, second = value[..., : self.first], value[..., self.first :]
         return (second, first) if self.swap else (first, second)
 
-    def _map(self, value: Tensor, context: Tensor | None, back: bool) -> tuple[Tensor, Tensor]:
+    def _map(self, value, context, back) -> tuple[Tensor, Tensor]:
         kept, changed = self._halves(value)
         inputs = kept
         if self.context_dim > 0:
             inputs = torch.cat([kept, checked_context(self, value, context)], -1)
-        params = self.net(inputs).unflatten(-1, (changed.shape[-1], self.univariate.count))
+        shape = (changed.shape[-1], self.univariate.count)
+        params = self.net(inputs).unflatten(-1, shape)
         g = self.univariate.inverse if back else self.univariate.forward
         changed, log_slope = g(changed, params)
         both = (changed, kept) if self.swap else (kept, changed)

@@ -32,7 +32,7 @@ class Plane:
 
     def log_prob(self, x: Tensor) -> Tensor:
         """x (..., 2) -> nats (...)."""
-        rows = x.double().reshape(-1, 2).split(20_000)
+        rows = x.double().reshape(-1, 2).split(1_000)
         return torch.cat([self._log_prob(part) for part in rows]).reshape(x.shape[:-1])
 
     def entropy(self, cells_a_side: int = 300) -> float:

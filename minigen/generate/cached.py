@@ -69,26 +69,30 @@ class CachedWaveNet:
     def step(self, newest: np.ndarray) -> np.ndarray:
         """x[n-1] (B,) -> params[n] (P, B)."""
         self.past = np.concatenate([newest[None], self.past[:-1]])
-        scaled = self.input_scale * self.head.compand(torch.from_numpy(newest)).numpy()
-        h = self.input_projection[0] * scaled + self.input_projection[1] + self.offset  # (R, B)
+        x = self.input_scale * self.head.compand(torch.from_numpy(newest)).numpy()
+        weight, bias = self.input_projection
+        h = weight * x + bias + self.offset  # (R, B)
         if self.cond is not None:
-            given = (self.project @ self.cond[self.n]).reshape(len(self.layers), -1, h.shape[1])
+            given = self.project @ self.cond[self.n]
+            given = given.reshape(len(self.layers), -1, h.shape[1])
         activations = []
         for index, (weight, bias, delays, residual) in enumerate(self.layers):
             ring = self.rings[index]
             ring[self.n % len(ring)] = h
-            taps = np.concatenate([ring[(self.n - delay) % len(ring)] for delay in delays])
+            taps = np.concatenate([ring[(self.n - d) % len(ring)] for d in delays])
             z = weight @ taps + bias  # (2R, B)
             if self.cond is not None:
                 z += given[index]
             f, g = np.split(z, 2)
-            a = np.tanh(f) * (0.5 + 0.5 * np.tanh(0.5 * g))  # sigmoid without overflow
+            a = np.tanh(f) * (0.5 + 0.5 * np.tanh(0.5 * g))  # sigmoid, no overflow
             activations.append(a)
             if residual is not None:
                 h = (h + residual[0] @ a + residual[1]) * h.dtype.type(0.5**0.5)
-        skip = np.maximum(self.skip[0] @ np.concatenate(activations) + self.skip[1], 0)
-        hidden = np.maximum(self.hidden[0] @ skip + self.hidden[1], 0)
-        params = self.output_projection[0] @ hidden + self.output_projection[1]  # (P, B)
+        x = np.concatenate(activations)
+        for weight, bias in (self.skip, self.hidden):
+            x = np.maximum(weight @ x + bias, 0)
+        weight, bias = self.output_projection
+        params = weight @ x + bias  # (P, B)
         if self.linear is not None:
             params[: self.head.means] += self.linear @ self.past
         self.n += 1

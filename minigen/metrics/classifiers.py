@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..audio import mfcc
+from ..audio import frame_length, mfcc
 from ..data import Utterance
 from .warping import dtw
 
@@ -34,7 +34,7 @@ class DigitRecogniser:
     def _features(self, x: ArrayLike) -> np.ndarray:
         x = np.asarray(x, dtype=float)
         x = x + np.random.default_rng(0).normal(0, 1e-3, len(x))  # so that silences are alike
-        c = mfcc(x, self.rate, hop=self.rate // 100)[1:]  # (12, N)
+        c = mfcc(x, self.rate, n_fft=frame_length(self.rate), hop=self.rate // 100)[1:]  # (12, N)
         return c - c.mean(axis=1, keepdims=True)
 
     def __call__(self, x: ArrayLike) -> str:

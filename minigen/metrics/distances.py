@@ -393,7 +393,7 @@ def cepstral_distortion(a: ArrayLike, b: ArrayLike) -> float:
     0.8686
     """
     i, j = warping_path(a, b)
-    difference = np.asarray(a, dtype=float)[:, i] - np.asarray(b, dtype=float)[:, j]  # (D, K)
+    difference = np.asarray(a, float)[:, i] - np.asarray(b, float)[:, j]  # (D, K)
     return float(DB / np.sqrt(2) * np.mean(np.sqrt(np.sum(difference**2, axis=0))))
 
 

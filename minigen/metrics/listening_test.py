@@ -23,13 +23,8 @@ def wilson_interval(wins: int, trials: int, confidence: float = 0.95) -> tuple[f
     >>> [round(p, 3) for p in wilson_interval(8, 10)]
     [0.49, 0.943]
     """
-    if (
-        not (np.isfinite(trials) and np.isfinite(wins))
-        or trials != int(trials)
-        or wins != int(wins)
-        or not 0 <= wins <= trials
-        or trials < 1
-    ):
+    whole = float(wins).is_integer() and float(trials).is_integer()
+    if not (whole and 0 <= wins <= trials and trials >= 1):
         raise ValueError(
             f"need whole numbers 0 <= wins <= trials, trials > 0, not {wins}, {trials}"
         )

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from ..audio import mel_cepstrum, mfcc
+from ..audio import frame_length, mel_cepstrum, mfcc
 from ..audio.pitch import f0 as track_pitch
 from ..audio.source_filter import resynthesise
 from ..data import Utterance
@@ -51,7 +51,9 @@ class SpeakerClassifier:
         """(T,) -> (24,)."""
         x = np.asarray(x, dtype=float)
         x = x + np.random.default_rng(0).normal(0, 1e-3, len(x))  # so that silences are alike
-        cepstrum = mfcc(x, self.rate, hop=self.rate // 100)  # (13, N)
+        cepstrum = mfcc(
+            x, self.rate, n_fft=frame_length(self.rate), hop=self.rate // 100
+        )  # (13, N)
         level = cepstrum[0] * 20 / np.log(10) / np.sqrt(24)  # dB, as the transform is orthonormal
         loud = cepstrum[1:, level > level.max() - 40]
         return np.concatenate([loud.mean(axis=1), loud.std(axis=1)])

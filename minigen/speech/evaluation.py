@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 
 from .. import conditioning
+from ..conditioning import DIGITS
 from ..data import Utterance
 from ..data.spoken_digits import DIGIT_WORDS, SPEAKERS
 from ..metrics import (
@@ -73,8 +74,8 @@ def synthesize_all(
     conds: Sequence[torch.Tensor],
     seed: int = 0,
 ) -> Iterator[np.ndarray]:
-    """Waveforms for several conditionings (1, C, T_i), 40 a batch: far fewer steps for a teacher."""
-    sample = lambda cond, seed: synthesis.sample(model, cond, seed)
+    """Waveforms for several conditionings (1, C, T_i); a teacher's loop is compiled."""
+    sample = lambda cond, seed: synthesis.sample(model, cond, seed, backend="numba")
     return in_batches(sample, conds, seed)
 
 
@@ -171,7 +172,7 @@ def digits_table(
         waves[name] = _as_recorded(model, clips)
         distances = summarise(
             [
-                spectral_distances(x, real, voice.RATE, True) | {"std ratio": std_ratio(x, real)}
+                spectral_distances(x, real, DIGITS.rate, True) | {"std ratio": std_ratio(x, real)}
                 for x, real in zip(waves[name], recordings, strict=True)
             ]
         )
@@ -185,7 +186,7 @@ def digits_table(
     rows["student"]["KL nats"], rows["student"]["entropy nats"] = student_kl(student, teacher)
     rows["student to teacher"] = summarise(
         [
-            spectral_distances(*pair, voice.RATE, True)
+            spectral_distances(*pair, DIGITS.rate, True)
             for pair in zip(waves["student"], waves["teacher"], strict=True)
         ]
     )

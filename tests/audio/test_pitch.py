@@ -100,6 +100,14 @@ def test_recorded_speech_against_librosa():
     assert np.mean(np.concatenate(agree)) >= 0.90
 
 
+def test_level_offset_and_sign_change_nothing():
+    clip = data.example()
+    x, rate = clip.audio.astype(float), clip.rate
+    got = pitch.f0(x, rate)
+    for other in (0.1 * x, x + 0.3, -x):
+        assert np.allclose(pitch.f0(other, rate), got, rtol=1e-3)
+
+
 def test_a_rate_that_is_too_low():
     with pytest.raises(ValueError, match="needs a rate of 1800, not 1700"):
         pitch.f0(np.zeros(800), 1_700)

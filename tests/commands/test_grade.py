@@ -7,6 +7,7 @@ import pytest
 from written import solved, write
 
 from minigen import cli
+from minigen.checks import grading
 
 
 def run(*arguments):
@@ -33,11 +34,17 @@ def test_a_class_is_graded(tmp_path, capsys):
     assert f"{n - 1} of {n} passed" in printed and "this is not a notebook" in printed
 
 
-def test_what_cannot_be_graded_is_said_before_any_work(tmp_path, capsys):
+def test_what_cannot_be_graded_is_said_before_any_work(tmp_path, capsys, monkeypatch):
+    asked = []
     path = write(tmp_path / "a.ipynb", solved(1))
     for wrong in ([], [tmp_path / "none"], [path, "--out", tmp_path / "a.txt"], [path, "--seconds", 0]):  # fmt: skip
         assert run(*wrong) == 2
         assert len(capsys.readouterr().err.splitlines()) == 1
+    row = grading.Grade("a", None, "not graded")
+    monkeypatch.setattr(grading, "grade", lambda path, seconds: asked.append(seconds) or [row])
+    assert run(path, "--out", tmp_path / "none" / "a.csv") == 2 and not asked
+    run(path, "--seconds", 7)
+    assert asked == [7]
     (tmp_path / "empty").mkdir()
     assert run(tmp_path / "empty") == 2
     assert not (tmp_path / "a.txt").exists()

@@ -81,6 +81,9 @@ def test_it_plays_or_says_that_nothing_does(run, monkeypatch, tmp_path):
     code, out, _ = run("speak", "No.", "--play")
     assert code == 0 and "nothing here plays spoken.wav" in out
     assert len(played) == 2
+    monkeypatch.setattr(speak.shutil, "which", lambda name: True)
+    monkeypatch.setattr(speak.subprocess, "run", lambda *_, **__: SimpleNamespace(returncode=1))
+    assert "nothing here plays" in run("speak", "No.", "--play")[1]
 
 
 def test_a_teacher_can_be_heard(run, tmp_path):
@@ -98,3 +101,4 @@ def test_the_voices_that_ship_are_listed(run, tmp_path):
     assert lines[0].split() == ["name", "speaks", "rate", "size", "licence"]
     assert lines[1].startswith("allison") and "8,000 Hz" in lines[1] and "CC BY-SA" in lines[1]
     assert lines[2].startswith("digits") and "MB" in lines[2]
+    assert len({re.search("rate|8,000 Hz", line).start() for line in lines}) == 1

@@ -43,7 +43,10 @@ def test_its_arguments_are_those_of_make(run, tmp_path, monkeypatch):
     assert (licence, skip, workers) == ("CC0", True, 3)
     assert "9.5" in out and "baseline" in out and "student 3" in out and "--voice anna" in out
     code, _, err = run("new", "anna", "--from", "mine")
-    assert code == 2 and "anna.safetensors exists" in err and len(asked) == 1
+    assert code == 2 and "anna.safetensors exists" in err
+    for name in ("../bert", "a b", "-bert", "digits", "allison"):
+        assert run("new", "--from", "mine", "--", name)[0] == 2
+    assert len(asked) == 1
 
 
 def test_what_is_wrong_is_said_at_once(run, tmp_path):

@@ -25,6 +25,6 @@ def test_empty_file_is_named(tmp_path):
 def test_one_second_is_one_second(tmp_path):
     """64 kbit/s: 8,000 bytes hold 16,000 samples."""
     pytest.importorskip("av", reason="PyAV is not installed")
-    (tmp_path / "a.g722").write_bytes(bytes(range(250)) * 32)
-    (wave,) = g722.decode([tmp_path / "a.g722"])
+    (tmp_path / "a").write_bytes(bytes(range(250)) * 32)  # whatever its name
+    (wave,) = g722.decode([tmp_path / "a"])
     assert wave.shape == (g722.RATE,) and abs(wave).max() <= 1 and wave.dtype == "float32"

@@ -27,6 +27,8 @@ def test_phone_times_come_back_from_the_file(tmp_path):
         ("name\tphone\n", "line 1: the first row"),
         ("name\tphone\tstart\tend\nx\ta\t0.0\n", "line 2"),
         ("name\tphone\tstart\tend\nx\ta\t0\tsoon\n", "line 2"),
+        ("name\tphone\tstart\tend\nx\t\t0\t1\n", "line 2"),
+        ("name\tphone\tstart\tend\n\ta\t0\t1\n", "line 2"),
         ("name\tphone\tstart\tend\nx\ta\t0\t1\nx\tb\t0.5\t2\n", "line 3.*not in order"),
         ("name\tphone\tstart\tend\nx\ta\t0\tnan\n", "not in order"),
         ("name\tphone\tstart\tend\nx\ta\t0\t1\ny\ta\t0\t1\nx\tb\t1\t2\n", "not together"),

@@ -32,7 +32,7 @@ def test_every_word_in_every_voice_with_its_times():
     for clip in clips:
         assert clip.rate == 8000 and clip.phones[0][0] == clip.phones[-1][0] == "pau"
         assert clip.phones[-1][2] == pytest.approx(clip.duration)
-        assert len(clip.f0) == len(clip.audio) // 80
+        assert len(clip.f0) == len(clip.audio) // 80 and clip.f0.dtype == np.float32
         # The word is louder than the pauses around it: times and sound belong together.
         start, end = (int(8000 * seconds) for seconds in (clip.phones[0][2], clip.phones[-1][1]))
         assert np.std(clip.audio[start:end]) > 20 * np.std(clip.audio[: start - 80])

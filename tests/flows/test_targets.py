@@ -15,12 +15,12 @@ from flows_quality import PLANES
 
 @pytest.mark.parametrize("plane", PLANES.values(), ids=PLANES)
 def test_densities_integrate_to_one_and_agree_with_their_samples(plane):
-    axis = torch.linspace(-plane.extent, plane.extent, 501).double()
+    axis = torch.linspace(-plane.extent, plane.extent, 301).double()
     axis = 0.5 * (axis[1:] + axis[:-1])
     log_p = plane.log_prob(torch.stack(torch.meshgrid(axis, axis, indexing="ij"), -1))
     p = log_p.exp() * (axis[1] - axis[0]) ** 2
     assert abs(p.sum().item() - 1) < 2e-3
-    x = plane.sample(100_000, torch.Generator().manual_seed(0))
+    x = plane.sample(30_000, torch.Generator().manual_seed(0))
     for k in range(2):  # mean and second moment of each coordinate
         others = p.sum(1 - k)
         for power in (1, 2):
@@ -28,13 +28,15 @@ def test_densities_integrate_to_one_and_agree_with_their_samples(plane):
             spread = x[:, k].pow(power).std().item() / math.sqrt(len(x))
             assert abs(x[:, k].pow(power).mean().item() - want) < 5 * spread + 0.01
     seen = -plane.log_prob(x)
-    assert abs(seen.mean().item() - plane.entropy()) < 5 * seen.std().item() / 300 + 0.01
+    assert (
+        abs(seen.mean().item() - plane.entropy()) < 5 * seen.std().item() / math.sqrt(len(x)) + 0.01
+    )
 
 
 def test_two_moons_are_those_of_scikit_learn():
     """Its samples have the cross-entropy that only the same density gives: our entropy."""
     datasets = pytest.importorskip("sklearn.datasets")
-    x = torch.tensor(datasets.make_moons(100_000, noise=0.1, random_state=0)[0])
+    x = torch.tensor(datasets.make_moons(30_000, noise=0.1, random_state=0)[0])
     values = -two_moons(0.1).log_prob(x)
     assert abs(values.mean().item() - 1.0076) < 4 * values.std().item() / math.sqrt(len(x))
 

@@ -59,11 +59,11 @@ def on_the_device(net, cond, speaker, batch, length, temperature):
     return device.wave[1:].T[:, None]
 
 
-@pytest.mark.parametrize("temperature", [1.0, 0.7])
 @pytest.mark.parametrize("condition", CONDITIONS)
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("head", HEADS)
-def test_backends_draw_the_same_samples(head, shape, condition, temperature):
+def test_backends_draw_the_same_samples(head, shape, condition):
+    temperature = 0.7 if len(condition) == 1 else 1.0
     net, _, cond, speaker = make(head, shape, condition, length=60, std=0.12)
     batch = 1 if cond is None and speaker is None else 2
     draws = {

@@ -1,5 +1,7 @@
 """Classifiers on what they should know, on noise, and on what is wrong."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -31,7 +33,13 @@ def test_recogniser_needs_templates():
     assert DigitRecogniser(data.spoken_digits("slt", "one"))(data.example().audio) == "one"
 
 
+def test_frames_last_as_long_at_every_rate():
+    clip = replace(data.example(), rate=16_000, phones=None, f0=None)
+    assert DigitRecogniser([clip])._features(clip.audio).shape[1] == 1 + len(clip.audio) // 160
+
+
 def test_a_clips_own_mean_is_removed_from_each_coefficient():
     clip = data.example()
     features = DigitRecogniser([clip])._features(clip.audio)
-    assert features.shape[0] == 12 and np.abs(features.mean(axis=1)).max() < 1e-9
+    assert features.shape == (12, 1 + len(clip.audio) // 80)  # each 10 ms
+    assert np.abs(features.mean(axis=1)).max() < 1e-9

@@ -34,7 +34,9 @@ def test_wilson_interval_covers():
         assert 0.92 < binom.pmf(np.flatnonzero(inside), n, p).sum() < 0.98
 
 
-@pytest.mark.parametrize("wins, trials", [(-1, 3), (4, 3), (0, 0), (1.5, 3)])
+@pytest.mark.parametrize(
+    "wins, trials", [(-1, 3), (4, 3), (0, 0), (1.5, 3), (np.nan, 3), (1, np.inf)]
+)
 def test_wilson_interval_refuses(wins, trials):
     with pytest.raises(ValueError, match="whole numbers"):
         wilson_interval(wins, trials)

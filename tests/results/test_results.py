@@ -21,10 +21,21 @@ def test_what_is_written_is_rounded_whole_and_read_back(tmp_path, monkeypatch):
     assert [path.name for path in tmp_path.iterdir()] == ["table.json"]
 
 
-@pytest.mark.parametrize("value", [0.0312, 7.25, 12.34, 99.96, 123.4, 5000.0, 3])
-def test_a_negative_number_is_printed_as_its_size_with_a_sign(value):
+@pytest.mark.parametrize(
+    "value, text",
+    [
+        (0.0312, "0.03"),
+        (7.25, "7.25"),
+        (10.04, "10.0"),
+        (99.4, "99.4"),
+        (100.4, "100"),
+        (5e3, "5,000"),
+        (3, "3"),
+    ],
+)
+def test_a_number_has_three_digits_and_a_negative_one_a_sign(value, text):
     shown = lambda x: results.as_text({"row": {"x": x}}).split()[-1]
-    assert shown(-value) == f"-{shown(value)}"
+    assert shown(value) == text and shown(-value) == f"-{text}"
 
 
 def test_tables_are_aligned_whatever_they_hold():

@@ -30,6 +30,9 @@ def test_the_judge_knows_speakers_and_not_levels():
     judge = measures.SpeakerClassifier(LEARN)
     assert judge.accuracy(KEPT) >= 0.95
     assert all(judge(0.5 * clip.audio) == clip.speaker for clip in KEPT[::4])
+    x = 10 * LEARN[0].audio  # what is more than 40 dB below the loudest frame does not count
+    longer = np.r_[x, np.zeros(2000), 1e-4 * x, np.zeros(2000)]
+    assert np.allclose(judge.statistics(longer), judge.statistics(x), atol=0.03)
 
 
 def test_the_probe_by_hand():

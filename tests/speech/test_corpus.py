@@ -88,6 +88,26 @@ def test_sentences_are_held_out_by_their_text():
     assert not plain(kept) & plain(train)  # the same words lie on one side
 
 
+def test_of_fsdd_the_first_five_of_each_word_and_speaker_are_held_out():
+    clips = [dataclasses.replace(data.example(), name=f"7_jackson_{k}") for k in range(50)]
+    assert corpus.held_out(clips, "fsdd") == (clips[5:], clips[:5])
+
+
+@pytest.mark.parametrize("gain", [0.1, 0.5])
+def test_a_clip_is_brought_to_one_level(gain):
+    clip = data.example()
+    quiet = dataclasses.replace(clip, audio=gain * clip.audio)
+    loud = corpus.at_one_level(quiet).audio
+    assert audio.speech_level(loud, 8000) == pytest.approx(corpus.LOUD, rel=0.02)
+    assert loud.dtype == np.float32
+
+
+@pytest.mark.parametrize("bad", [{"batch": 0}, {"frames": 0}, {"dither": -1}, {"dither": np.inf}])
+def test_crops_that_cannot_be(bad):
+    with pytest.raises(ValueError, match="Crops needs"):
+        corpus.Crops(data.spoken_digits()[:1], **{"batch": 1, "frames": 1, "dither": 0.0} | bad)
+
+
 def test_clips_are_chosen_by_length_if_asked():
     clips = data.spoken_digits("slt")[:2]
     short, long = clips[0], clips[1]

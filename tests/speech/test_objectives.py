@@ -66,6 +66,22 @@ def test_the_start_of_a_crop_is_context_only():
     assert nll[:, :known].mean().item() != pytest.approx(loss.item())
 
 
+def test_metrics_are_means_over_what_counts_and_a_network_alone_needs_only_sound():
+    model, batch = make(GaussianHead())
+    known = model.wavenet.receptive_field
+    voiced = torch.arange(160) % 3 == 0  # three pairs of cosine and sine, or silence
+    batch["phase"] = voiced * torch.full((3, 6, 160), 0.5**0.5).double()
+    nll = -model.wavenet.head.log_density(model(batch), batch["audio"])[:, known:]
+    log_std = model.wavenet.head.moments(model(batch))[1][..., known:]
+    metrics = Likelihood(model, 0.5)(batch)[1]
+    assert metrics["voiced"] == pytest.approx(nll[:, voiced[known:]].mean().item())
+    assert metrics["log_scale"] == pytest.approx(log_std.mean().item())
+    alone = WaveNet(GaussianHead(), 4, 4, layers=2, cycles=1).double()
+    loss, metrics = Likelihood(alone)({"audio": batch["audio"]})
+    nll = -alone.head.log_prob(alone(batch["audio"]), batch["audio"])[:, known:].mean().item()
+    assert loss.item() == metrics["nll"] == pytest.approx(nll)
+
+
 def test_weighting_does_not_move_the_optimum():
     """At the true (mean, scale) the expected gradient is zero for every beta."""
     torch.manual_seed(0)

@@ -11,6 +11,7 @@ from minigen import data
 from minigen.speech import corpus, own_voice_measures, voice_file
 from minigen.speech.own_voice_measures import recogniser, table, word_errors
 from minigen.speech.prosody import Prosody
+from minigen.speech.voice_file import TextVoice
 
 
 @pytest.mark.parametrize(
@@ -44,18 +45,26 @@ def test_a_recogniser_gets_16_bits_at_16_khz(monkeypatch):
         def __init__(self, **options):
             assert options["samprate"] == 16_000
 
-        start_utt = end_utt = lambda self: None
+        def start_utt(self):
+            self.done = []
 
         def process_raw(self, content, full_utt):
             heard.append(np.frombuffer(content, np.int16))
+            self.done.append(full_utt)
+
+        def end_utt(self):
+            self.done.append("end")
 
         def hyp(self):
-            return SimpleNamespace(hypstr="hello")
+            assert self.done == [True, "end"]
+            return SimpleNamespace(hypstr="hello") if heard[-1].any() else None
 
     module = ModuleType("pocketsphinx")
     module.Decoder = Decoder
     monkeypatch.setitem(sys.modules, "pocketsphinx", module)
-    assert recogniser()(0.5 * np.ones(8000), 8000) == "hello"
+    recognise = recogniser()
+    assert recognise(0.5 * np.ones(8000), 8000) == "hello"
+    assert recognise(np.zeros(800), 8000) == "" and len(heard.pop()) == 1600
     assert len(heard[0]) == 16_000 and abs(np.median(heard[0]) - 16_384) < 20
 
 
@@ -65,13 +74,16 @@ def test_each_figure_stands_beside_its_baseline(monkeypatch):
     held = held[:3]
     silent = SimpleNamespace(synthesize=lambda mel, f0: np.zeros(80 * len(f0), np.float32))
     waves = iter(wave for clip in held for wave in (clip.audio, 0.5 * clip.audio))  # copy, text
+    monkeypatch.setattr(TextVoice, "synthesize", lambda self, text: np.zeros(800))
+    texts = iter([*(clip.text for clip in held[1:]), "no"])  # each recording is taken for the next
+    hears = lambda x, rate: next(texts) if x.any() else "no no"
     student = SimpleNamespace(
         synthesize=lambda mel, f0: next(waves), spec=SimpleNamespace(rate=8000, mels=32)
     )
     voice = dataclasses.replace(
         voice_file.find("allison"), prosody=Prosody.fit(train), student=student
     )
-    monkeypatch.setattr(own_voice_measures, "recogniser", lambda: None)
+    monkeypatch.setattr(own_voice_measures, "recogniser", lambda: hears)
     rows = table(voice, silent, train, held)
     lengths = lambda clips: np.array([b - a for clip in clips for _, a, b in clip.phones])
     off = np.abs(lengths(held) - np.median(lengths(train)))
@@ -82,5 +94,7 @@ def test_each_figure_stands_beside_its_baseline(monkeypatch):
     assert copies["this voice"] == 0 and copies["baseline"] > 10
     (text,) = rows["log-mel distance of the text, recorded times and F0, dB"].values()
     assert 2 < text <= 6.03  # half as loud
+    missed = rows["words that a recogniser misses, %"]
+    assert missed == {"this voice": 200, "baseline": 100}
     pitch = rows["F0, error in %"]
     assert 0 < pitch["this voice"] < pitch["baseline"]

@@ -236,9 +236,9 @@ def test_plans_say_what_is_wrong(prosody, clips):
             prosody.plan(**arguments)
     with pytest.raises(ValueError, match="of one speaker"):
         Prosody.fit(data.spoken_digits()[:3] + data.spoken_digits("rms")[:3])
-    bare = dataclasses.replace(clip, f0=None)
-    with pytest.raises(ValueError, match="no F0"):
-        Contour.fit([bare])
+    for missing in ({"f0": None}, {"phones": None}):
+        with pytest.raises(ValueError, match="no phone times or no F0"):
+            Contour.fit([dataclasses.replace(clip, **missing)])
 
 
 def test_saved_prosody_plans_the_same(prosody, tmp_path):

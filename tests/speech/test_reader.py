@@ -2,6 +2,7 @@
 
 import pytest
 
+from minigen import data
 from minigen.speech.reader import Reader
 
 RUSSIAN = "да d a\nнет nn e t\nкто k t o\nто t o\nкто k t a\n"
@@ -19,6 +20,8 @@ def test_phones_that_english_lacks_make_another_language(reader, tmp_path):
     names = Reader.from_file(tmp_path / "names.txt")
     assert names.english and names.lexicon["siobhan"] == [("sh", "ax", "v", "ao", "n")]
     assert Reader.from_file(None) == Reader()
+    clip = data.example()  # what an English speaker usually says is no habit of another language
+    assert reader.with_habits([clip]) is reader and Reader().with_habits([clip]).english
 
 
 def test_punctuation_makes_pauses_sentences_and_paragraphs(reader):

@@ -75,6 +75,26 @@ def test_what_is_wrong_is_named_in_one_line(tmp_path, name, change, message):
         Recipe.read(path, tables.get("kind", "student"))
 
 
+@pytest.mark.parametrize("name", ["teacher", "student"])
+def test_the_smallest_network_and_run_are_taken_and_no_smaller(name):
+    model = {
+        "layers": 1,
+        "kernel": 1,
+        "residual": 1,
+        "cond_channels": 1,
+        "hidden": 1,
+        "lpc_order": 0,
+    }
+    model |= {"skip": 1, "cycles": 1, "mixture": 0} if name == "teacher" else {"flows": 1}
+    least = {"model": model, "run": {"steps": 1, "every": 1, "warmup": 0}}
+    least["data"] = {"batch": 1, "frames": 1, "dither": 0, "seed": 0}
+    toy.recipe(name, **least)
+    for table, values in least.items():
+        for key, value in values.items():
+            with pytest.raises(ValueError, match=f"{key} must be "):
+                toy.recipe(name, **least | {table: values | {key: value - 1}})
+
+
 def test_files_that_are_no_recipes(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"config digits-gpu"):
         Recipe.read(tmp_path / "none.toml", "teacher")

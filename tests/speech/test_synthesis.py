@@ -148,6 +148,8 @@ def test_a_text_is_planned_sentence_by_sentence_and_refused_at_the_call(monkeypa
         ({"text": "hi", "voice": "allison", "pace": 9}, "pace is a factor"),
         ({"text": "hi", "voice": "allison", "temperature": -1}, "from 0 to 100"),
         ({"text": "hi", "voice": "allison", "model": "none"}, "or give a file"),
+        ({"text": "one", "voice": "digits", "lexicon": {"a": [("ax",)]}}, "any text"),
+        ({"text": "one", "voice": "digits", "skip_unknown": True}, "any text"),
     ],
 )
 def test_what_the_recorded_voice_refuses(arguments, message):

@@ -23,6 +23,8 @@ def mine(tmp_path_factory):
 
 
 def test_a_saved_voice_speaks_as_it_did(mine):
+    whole = synthesis.speak("Lee.", voice=str(mine)).audio
+    assert np.allclose(voice_file.find(str(mine)).synthesize("Lee."), whole, atol=1e-5)
     want = synthesis.speak("Hello.", voice="allison", temperature=0.0)
     got = synthesis.speak("Lee.", voice=str(mine), temperature=0.0)
     assert got.rate == want.rate and got.audio.shape == want.audio.shape
@@ -57,8 +59,15 @@ def test_every_field_of_a_voice_comes_back(mine):
 def test_a_voice_is_found_by_name_or_file(mine, monkeypatch):
     monkeypatch.chdir(mine.parent)
     assert voice_file.find("mine") is voice_file.find("mine.safetensors")
-    names = [name for name, *_ in voice_file.known(mine.parent)]
-    assert names[:2] == ["allison", "digits"] and "mine" in names[2:]
+    voice_file.save(
+        dataclasses.replace(voice_file.load(mine), reader=Reader({"lee": [("l",)]}, english=False)),
+        mine.with_name("one.safetensors"),
+    )
+    rows = {name: rest for name, *rest in voice_file.known(mine.parent)}
+    assert list(rows)[:2] == ["allison", "digits"]
+    assert rows["mine"] == ["any English", 8000, mine.stat().st_size / 1e6, "mine"]
+    assert rows["one"][:2] == ["1 words", 8000] and rows["allison"][:2] == rows["mine"][:2]
+    assert rows["allison"][2] == pytest.approx(rows["mine"][2], rel=0.2)  # MB
     for wrong, message in (
         ("none", "no voice 'none' speaks"),
         ("", "no voice '' speaks"),

@@ -136,6 +136,7 @@ def test_the_nats_that_are_logged_are_those_of_the_sound(clip):
     nats = -teacher.log_prob(batch).item() / batch["audio"].shape[-1]
     loss, metrics = ExcitationLikelihood(teacher)(batch)
     assert metrics["nll"] == pytest.approx(nats, abs=0.1) and abs(loss.item() - nats) > 1
+    assert metrics["log_scale"] == pytest.approx(teacher(batch)[0][:, 1].mean().item())
 
 
 @pytest.mark.parametrize("build", [small_teacher, small_student])

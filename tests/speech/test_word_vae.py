@@ -125,6 +125,12 @@ def test_bad_input_is_named():
         word_vae.vector(data.Utterance(np.zeros(100, np.float32), 16000, "seven", "slt"))
 
 
+def test_a_word_lasts_from_40_ms_to_2_s():
+    for log_seconds, frames in ((-9, 4), (np.log(0.5), 50), (9, 200)):
+        x = np.r_[np.zeros(word_vae.DIM - 1), log_seconds]
+        assert len(word_vae._frames(x, 0.01)[1]) == frames
+
+
 def test_silence_around_a_sound_is_not_measured():
     alone = word_vae.measure(TEST[0].audio)
     around = word_vae.measure(np.pad(TEST[0].audio, 80 * 50))
