@@ -101,8 +101,7 @@ def name_points(ax: Axes, points: dict[str, tuple[float, float]]) -> None:
                 va=("top", "center", "bottom")[up + 1],
             )
             box = note.get_window_extent()
-            inside = ax.bbox.x0 <= box.x0 and box.x1 <= ax.bbox.x1 and box.y0 >= ax.bbox.y0
-            if inside and not (
+            if all(ax.bbox.contains(*corner) for corner in (box.min, box.max)) and not (
                 any(box.overlaps(other) for other in taken)
                 or any(line.intersects_bbox(box, filled=False) for line in lines)
             ):

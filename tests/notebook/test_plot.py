@@ -140,7 +140,7 @@ def test_clip_png_is_a_picture():
 
 
 def test_names_keep_clear_of_each_other_of_points_and_of_lines():
-    points = {"first": (0, 0), "second": (0.05, 0.01), "third": (0.02, -0.02), "corner": (1, 1)}
+    points = {"first": (0, 0), "second": (0.05, 0.01), "third": (0.02, -0.02), "corner": (1, 1.1)}
     with plot.style():
         fig, ax = plt.subplots(figsize=(4, 3))
         ax.axhline(0.1)
@@ -154,7 +154,7 @@ def test_names_keep_clear_of_each_other_of_points_and_of_lines():
         assert not any(box.contains(*ax.transData.transform(at)) for at in points.values()), name
         low, high = (ax.transData.inverted().transform(corner)[1] for corner in (box.min, box.max))
         assert high < 0.1 or low > 0.1, f"{name} lies on the line"
-        assert box.x1 <= ax.bbox.x1
+        assert box.x1 <= ax.bbox.x1 and box.y1 <= ax.bbox.y1
     with pytest.raises(ValueError, match="no room for the name 'x+'"):
         plot.name_points(ax, {"x" * 200: (0, 0)})
     plt.close(fig)
