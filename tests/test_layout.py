@@ -205,6 +205,54 @@ def test_every_text_file_is_opened_as_utf8():
     assert wrong == []
 
 
+# What an argument of this name is where nobody gives one: where there is a value that changes nothing, that.
+DEFAULTS = {
+    **dict.fromkeys(
+        ("temperature", "pace", "pitch", "buzz", "top_p", "vtlp", "input_scale", "kl"), 1.0
+    ),
+    **dict.fromkeys(
+        ("mel", "perceptual", "contrastive", "latent_noise", "free_bits", "mean", "intercept"), 0.0
+    ),
+    **dict.fromkeys(("seed", "fold", "ddof", "conditions", "speakers", "mixture", "seasonal_d"), 0),
+    **dict.fromkeys(
+        ("skip_unknown", "skip_bad", "resume", "keep_pitch", "swap", "warp", "future"), False
+    ),
+    **dict.fromkeys(
+        ("missing", "progress", "by_length", "global_variance", "compare", "stream"), False
+    ),
+    **dict.fromkeys(("follow_audio", "window", "windowed", "dynamic", "with_phase", "log"), True),
+    "rate": 8000,
+    "bins": 8,
+    "kernel": 2,
+    "flows": 4,
+    "per_word": 10,
+    "minutes": 60.0,
+    "mu": 255.0,
+    "margin": 10.0,
+    "penalty": 4.0,
+    "decay": 0.99,
+    "commitment": 0.25,
+    "gross": 600.0,
+}
+
+
+def defaults(path: Path) -> list[tuple[str, object]]:
+    found = []
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.FunctionDef):
+            given, more = node.args, zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)
+            first = [*given.posonlyargs, *given.args][-len(given.defaults) or len(node.args.args) :]
+            found += [*zip(first, given.defaults, strict=True), *more]
+    return [(arg.arg, value.value) for arg, value in found if isinstance(value, ast.Constant)]
+
+
+def test_an_argument_of_one_name_has_one_default():
+    found = [(name(p), word, value) for p in FILES for word, value in defaults(p)]
+    known = [row for row in found if row[1] in DEFAULTS and row[2] is not None]
+    assert len(known) > 150
+    assert [row for row in known if row[2] != DEFAULTS[row[1]]] == []
+
+
 def test_every_file_has_its_tests():
     wanted = {
         n: ROOT / "tests" / Path(n).parent / f"test_{Path(n).name}"
