@@ -235,17 +235,22 @@ def linear_upsampling(linear: Callable) -> None:
         ("hop 4", rng.normal(size=(2, 6)), 4),
         ("hop 5", rng.normal(size=(3, 7)), 5),
     ]
+
+    def right(frames: np.ndarray, hop: int) -> np.ndarray:
+        n = frames.shape[1]
+        at, centre = np.arange(n * hop) + 0.5, (np.arange(n) + 0.5) * hop
+        return np.stack([np.interp(at, centre, row) for row in frames])
+
     for what, frames, hop in cases:
         n = frames.shape[1]
-        samples = np.arange(n * hop)
+        samples, want = np.arange(n * hop), right(frames, hop)
 
         def lines(at, centre, frames=frames):
             return np.stack([np.interp(at, centre, row) for row in frames])
 
-        right = lines(samples + 0.5, (np.arange(n) + 0.5) * hop)
         compare(
             linear(frames.copy(), hop),
-            right,
+            want,
             what,
             1e-10,
             [
@@ -268,8 +273,8 @@ def linear_upsampling(linear: Callable) -> None:
                     "stretched: the first and the last frame are not at the very ends",
                 ),
                 (
-                    lambda got, right=right, hop=hop, held=hop // 2: np.allclose(
-                        got[:, held:-held], right[:, held:-held]
+                    lambda got, want=want, held=hop // 2: np.allclose(
+                        got[:, held:-held], want[:, held:-held]
                     ),
                     "before the first and after the last centre the nearest frame's value holds",
                 ),
@@ -283,13 +288,13 @@ def linear_upsampling(linear: Callable) -> None:
                     lines(samples + 0.5, (np.arange(n) + 1.0) * hop),
                     "half a frame late: the centre is at (n + ½) · hop",
                 ),
+                (
+                    lines(samples + 0.5, np.arange(n) * hop + hop // 2),
+                    "hop // 2 is not half of an odd hop: the centre is at (n + ½) · hop",
+                ),
             ],
+            otherwise=responds(linear, right, frames, hop),
         )
-
-    def right(frames: np.ndarray, hop: int) -> np.ndarray:
-        n = frames.shape[1]
-        at, centre = np.arange(n * hop) + 0.5, (np.arange(n) + 0.5) * hop
-        return np.stack([np.interp(at, centre, row) for row in frames])
 
     others = [
         (rng.normal(size=s), hop)
@@ -424,6 +429,12 @@ def contour(draw: Callable) -> None:
             r[i] = past + noise[i] + (0 if level is None else level[i])
         return r
 
+    def right(mean: np.ndarray, phi: np.ndarray, sigma: float, z: np.ndarray) -> np.ndarray:
+        r = np.zeros(len(z) + len(phi))  # zeros before the start
+        for i in range(len(z)):
+            r[len(phi) + i] = phi @ r[i : i + len(phi)][::-1] + sigma * z[i]
+        return np.exp(mean + r[len(phi) :])
+
     cases = [
         ("no chance", np.array([0.7, 0.2]), 0.0),
         ("order 1", np.array([0.9]), 0.03),
@@ -459,13 +470,8 @@ def contour(draw: Callable) -> None:
                     "this is a random walk: the past is multiplied by phi",
                 ),
             ],
+            otherwise=responds(draw, right, mean, phi, sigma, z),
         )
-
-    def right(mean: np.ndarray, phi: np.ndarray, sigma: float, z: np.ndarray) -> np.ndarray:
-        r = np.zeros(len(z) + len(phi))  # zeros before the start
-        for i in range(len(z)):
-            r[len(phi) + i] = phi @ r[i : i + len(phi)][::-1] + sigma * z[i]
-        return np.exp(mean + r[len(phi) :])
 
     others = [
         (rng.normal(5, 0.1, k), rng.uniform(-0.3, 0.3, p), s, rng.normal(size=k))
@@ -526,7 +532,7 @@ def _spread(frames: np.ndarray, hop: int, bug: str = "") -> np.ndarray:
     ends = {"left": 0.0, "right": 0.0} if bug == "ends" else {}
     out = np.stack([np.interp(at, centre, row, **ends) for row in frames])
     if bug == "ripple":  # each sample of a frame is painted by a weight of its own
-        out = out * np.tile(1 + 0.05 * np.cos(2 * np.pi * np.arange(hop) / hop), n)
+        out = out * np.tile(1 + 0.05 * np.cos(2 * np.pi * (np.arange(hop) + 0.5) / hop), n)
     if bug == "mixed":
         out = 0.9 * out + 0.1 * out.mean(0)
     return out

@@ -80,6 +80,8 @@ def _rewritten(want: np.ndarray) -> Iterator[tuple[np.ndarray, str]]:
     yield np.floor(want), "it is rounded down to whole numbers"
     yield np.ceil(want), "it is rounded up to whole numbers"
     yield np.round(want), "it is rounded to whole numbers"
+    for places in (1, 2, 3):
+        yield np.round(want, places), f"it is rounded to {places} decimal places"
     for axis in range(want.ndim):
         along = f" along axis {axis}" if want.ndim > 1 else ""
         yield np.flip(want, axis), f"these are the right values in reverse order{along}"
@@ -89,6 +91,7 @@ def _rewritten(want: np.ndarray) -> Iterator[tuple[np.ndarray, str]]:
         yield np.roll(want, -1, axis), f"turned by one{along}: the first comes last"
     if want.ndim > 1 and want.shape[-1] == want.shape[-2]:
         yield np.swapaxes(want, -1, -2), "this is its transpose"
+        yield want * np.eye(want.shape[-1]), "only the diagonal is right, the rest is zero"
 
 
 def _known(value: float, table: dict[str, float]) -> str:
@@ -207,7 +210,7 @@ def value_reason(
                     return f"the right values, but cut to whole numbers ({got.dtype})"
         if near(got, want, 1e-3) and not near(got, np.zeros_like(want), 1e-3):
             return "nearly right: rounded somewhere, approximated, or a small term is missing"
-        if got.size and want.any() and not got.any():
+        if got.size and np.abs(want).max() > 1e-9 and np.abs(got).max() < 1e-12:
             return (
                 "zero: nothing is added up"
                 if want.size > 1

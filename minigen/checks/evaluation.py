@@ -7,7 +7,7 @@ from itertools import combinations
 
 import numpy as np
 from scipy.spatial.distance import cdist
-from scipy.stats import binom, norm
+from scipy.stats import beta, binom, norm
 
 from .. import metrics
 from ..data import example
@@ -176,6 +176,16 @@ def interval(wilson: Callable) -> None:
                 both(p + z**2 / (2 * n), wald) / (1 + z**2 / n)[:, None],
                 "z²/4n² under the root is missing",
             ),
+            (
+                np.stack(
+                    [
+                        np.nan_to_num(beta.ppf(0.025, k, n - k + 1)),
+                        np.nan_to_num(beta.ppf(0.975, k + 1, n - k), nan=1),
+                    ],
+                    -1,
+                ),
+                "this is Clopper and Pearson's interval, which is wider: Wilson's solves (p̂ - p)² = z² p (1 - p)/n",
+            ),
             (want[:, ::-1], "the lower end comes first"),
             (100 * want, "in per cent; give shares between 0 and 1"),
         ],
@@ -200,7 +210,7 @@ def _reject(n: int, level: float, two_sided: bool = True) -> np.ndarray:
 @exercise("15.4", "how many answers?")
 def power(detects: Callable) -> None:
     """detects(n, share) -> probability that the two-sided sign test at 5 % rejects."""
-    cases = [(10, 0.9), (20, 0.75), (37, 0.75), (100, 0.5), (4, 0.9), (15, 0.2), (60, 0.4)]
+    cases = [(10, 0.9), (20, 0.75), (37, 0.75), (100, 0.5), (4, 0.9), (15, 0.2), (400, 0.45)]
     answers = [detects(n, share) for n, share in cases]
     if any(np.asarray(answer).size != 1 for answer in answers):
         raise CheckFailed(
@@ -291,6 +301,7 @@ def permutation(p_value: Callable) -> None:
             (a, b),
             (np.array([0.4]), np.array([0.4])),
             *others,
+            (1e-4 * rng.normal(size=4), 1e-4 * rng.normal(size=5)),
         ],
         "p-value",
         1e-9,

@@ -126,13 +126,19 @@ def _three(answer: object) -> list:
 @exercise("8.2", "a ring of memory")
 def ring_memory(make: Callable) -> None:
     """make(size) -> object with push(value) and read(delay): what was pushed `delay` pushes ago."""
-    values = np.arange(1.0, 40.0)
+    values = np.arange(1.5, 40.0)
     for size in (1, 4, 9):
-        ring = make(size)
+        ring, other = make(size), make(size)
         got = []
         for n, value in enumerate(values):
             ring.push(value)
-            got.append([float(ring.read(delay)) for delay in range(size)])
+            other.push(-value)
+            found = [ring.read(delay) for delay in range(size)]
+            if any(v is None for v in found):
+                raise CheckFailed(
+                    f"✗ a ring of {size}: None where nothing was pushed yet, 0 is due"
+                )
+            got.append([float(v) for v in found])
             if n > 3 * size:
                 break
         want = [[values[n - d] if n >= d else 0.0 for d in range(size)] for n in range(len(got))]
@@ -149,6 +155,10 @@ def ring_memory(make: Callable) -> None:
                 "one too new: delay 0 is what was just pushed, not the slot that is written next",
             ),
             (early, "one too new: count back from the value that was just pushed"),
+            (
+                lambda got: np.min(got) < 0,
+                "it holds what was pushed into another ring: each has a memory of its own",
+            ),
             (first, "before the start there is silence: zeros, not the first value"),
         ]
         if size > 1:
@@ -281,6 +291,18 @@ def layer_step(step: Callable) -> None:
             (
                 skip(gated(*first, swap=True)),
                 "filter and gate are exchanged: the first R rows are the filter",
+            ),
+            (
+                skip(
+                    np.tanh(
+                        (
+                            z := sum(W @ h for W, h in zip(weights["kernel"], history, strict=True))
+                            + weights["bias"]
+                        )[::2]
+                    )
+                    * sigmoid(z[1::2])
+                ),
+                "filter and gate are not every second row: the first half is the filter",
             ),
             (skip(gated(*first, gate=np.tanh)), "the gate is a sigmoid, from 0 to 1"),
             (skip(gated(*first, gate=np.ones_like)), "the gate is missing: it multiplies tanh f"),
@@ -435,6 +457,20 @@ class _Half(generate.CachedWaveNet):
         return np.concatenate([self.exact.step(newest)[:-1], super().step(newest)[-1:]])
 
 
+class _Exchanged(generate.CachedWaveNet):
+    """Its first and its last parameter change places."""
+
+    def step(self, newest: np.ndarray) -> np.ndarray:
+        return super().step(newest)[::-1]
+
+
+class _Unsigned(generate.CachedWaveNet):
+    """What is below zero counts as zero."""
+
+    def step(self, newest: np.ndarray) -> np.ndarray:
+        return super().step(np.maximum(newest, 0))
+
+
 class _Deep(generate.CachedWaveNet):
     """The kernel of the last layer is the wrong way round."""
 
@@ -455,6 +491,23 @@ def _stream(
             kept.append(kind(net, None, None, 1))
         cache = kept[-1]
         return lambda newest: cache.step(np.full(1, float(newest)))[:, 0]
+
+    return start
+
+
+def _replayed(net: wavenet.WaveNet) -> Callable:
+    """As `_stream`, but a second stream gives the parameters of the first."""
+    told = []
+
+    def start() -> Callable:
+        cache, before = generate.CachedWaveNet(net, None, None, 1), iter(told[:])
+
+        def step(newest: float) -> np.ndarray:
+            made = cache.step(np.full(1, float(newest)))[:, 0]
+            told.append(made)
+            return next(before, made)
+
+        return step
 
     return start
 
@@ -480,6 +533,8 @@ def same_as_the_pass(is_right: Callable) -> None:
             False,
         ),
         "the kernel of its last layer is the wrong way round": (_Deep, False),
+        "mean and log-scale are exchanged": (_Exchanged, False),
+        "a sample below zero counts as zero": (_Unsigned, False),
         "its last parameter is made from rings of half precision, with three digits": (
             _Half,
             False,
@@ -495,6 +550,10 @@ def same_as_the_pass(is_right: Callable) -> None:
             ((_stream(net, kind, shared), _pass(net), n), what)
             for net, n in list(zip(nets, lengths, strict=True))[:2]
             for what, (kind, shared) in bugs.items()
+        ]
+        + [
+            ((_replayed(net), _pass(net), n), "a second stream gives the parameters of the first")
+            for net, n in list(zip(nets, lengths, strict=True))[:2]
         ],
         "every stream gives the parameters of the pass, to rounding in double precision, for `length` samples",
     )

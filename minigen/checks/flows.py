@@ -267,6 +267,11 @@ def normaliser(estimate: Callable) -> None:
         u = energy(z)
         log_w, other = -u - log_q, -u + log_q
         log_z = (torch.logsumexp(log_w, 0) - math.log(n)).item()
+
+        def log_z_of(m: int, q: Flow = q, energy: Callable = energy) -> Tensor:
+            z, log_q = q.sample_and_log_prob((m,), generator=seeded())
+            return torch.logsumexp(-energy(z) - log_q, 0)
+
         low, mean_u, mean_q = log_w.mean().item(), u.mean().item(), log_q.mean().item()
         got = parts(estimate(q, energy, n, seeded()), *names)
         reasons = {
@@ -287,6 +292,10 @@ def normaliser(estimate: Callable) -> None:
                 (
                     torch.logsumexp(u - log_q, 0) - math.log(n),
                     "U has the wrong sign: p = exp(-U) / Z",
+                ),
+                *(
+                    (log_z_of(m) - math.log(n), f"{m} samples are drawn, whatever n is")
+                    for m in (100, 1000)
                 ),
             ],
             "KL": [
@@ -415,6 +424,8 @@ class _Planted:
 
     def inverse(self, z: Tensor) -> tuple[Tensor, Tensor]:
         x, log_det = self.transform.inverse(z.clamp(-1.2, 1.2) if self.bug == "clamp" else z)
+        if self.bug == "shift":
+            x = x + 0.1 * (torch.arange(x.shape[1]) == x.shape[1] - 1)
         if self.bug == "point":
             log_det = -self.transform(z)[1]
         return x, self._said(x, log_det)
@@ -436,6 +447,7 @@ BUGS = {
     "point": "the log-determinant of the way back is taken at z in place of x",
     "tails": "where an entry is beyond ±3 the log-determinant is taken for zero, and it is not",
     "clamp": "the way back limits z first, so that large values do not come home",
+    "shift": "the way back is off by a constant in its last entry",
 }
 
 

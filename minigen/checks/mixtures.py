@@ -17,7 +17,6 @@ from .core import (
     compare,
     exercise,
     finds_bugs,
-    parts,
     predicts,
     require,
     responds,
@@ -158,41 +157,37 @@ def m_step(function: Callable) -> None:
         off = x[:, None] - centre
         return np.einsum("nk,nki,nkj->kij", r, off, off)
 
-    answer = function(x, r)
-    answer = parts(answer, "weights", "means", "the covariance")
-    compare(
-        answer[0],
-        count / len(x),
-        "weights",
-        1e-10,
-        [
+    hard = np.eye(3)[r.argmax(1)]
+    around, cov = scatter(means), scatter(means).sum(0) / len(x)
+    each = around / count[:, None, None]
+
+    def right(x: np.ndarray, r: np.ndarray) -> tuple:
+        n = r.sum(0)
+        off = x[:, None] - (r.T @ x / n[:, None])
+        return n / len(x), r.T @ x / n[:, None], np.einsum("nk,nki,nkj->ij", r, off, off) / len(x)
+
+    shapes = ((5, 1, 1), (4, 3, 2), (20, 2, 5))
+    others = [(rng.normal(5, 2, (n, d)), rng.dirichlet(np.ones(k), n)) for n, d, k in shapes]
+    hints = {
+        "weights": [
             (count, "these are the counts N_k: divide by N, so that the weights sum to one"),
+            (hard.mean(0), "each frame went to its likeliest number only: add up r itself"),
             (np.full(3, 1 / 3), "all alike: the weights are N_k / N"),
         ],
-    )
-    compare(
-        answer[1],
-        means,
-        "means",
-        1e-10,
-        [
+        "means": [
             (r.T @ x / len(x), "divided by N: the frames of number k count N_k"),
             (r.T @ x, "this is the sum: divide by N_k"),
             (np.tile(x.mean(axis=0), (3, 1)), "the mean of all frames: weight them by r"),
             (
-                np.stack([x[r.argmax(1) == k].mean(axis=0) for k in range(3)]),
+                hard.T @ x / hard.sum(0)[:, None],
                 "each frame went to its likeliest number only: that is k-means, use r as weights",
             ),
         ],
-    )
-    around, cov = scatter(means), scatter(means).sum(0) / len(x)
-    each = around / count[:, None, None]
-    compare(
-        answer[2],
-        cov,
-        "the covariance",
-        1e-10,
-        [
+        "the covariance": [
+            (
+                np.einsum("nk,nki,nkj->ij", r**2, x[:, None] - means, x[:, None] - means) / len(x),
+                "weighted by r²: frame n counts r_nk times for component k",
+            ),
             (
                 lambda got: got.shape == (3, 2, 2),
                 "there are three, one a component: here all share one, (D, D)",
@@ -215,16 +210,8 @@ def m_step(function: Callable) -> None:
             ),
             (cov * np.eye(2), "only the diagonal is kept; this exercise wants the full matrix"),
         ],
-    )
-
-    def right(x: np.ndarray, r: np.ndarray) -> tuple:
-        n = r.sum(0)
-        off = x[:, None] - (r.T @ x / n[:, None])
-        return n / len(x), r.T @ x / n[:, None], np.einsum("nk,nki,nkj->ij", r, off, off) / len(x)
-
-    shapes = ((5, 1, 1), (4, 3, 2), (20, 2, 5))
-    others = [(rng.normal(5, 2, (n, d)), rng.dirichlet(np.ones(k), n)) for n, d, k in shapes]
-    agree(function, right, others, ("weights", "means", "covariance"), 1e-9)
+    }
+    agree(function, right, [(x, r), *others], tuple(hints), 1e-9, hints)
     start = GaussianMixture.from_parameters(
         np.ones(2) / 2, [[-1, 0], [1, 0]], 4 * np.eye(2), "tied"
     )
@@ -343,8 +330,10 @@ def best_path(function: Callable) -> None:
     ]
     other = np.array(paths[int(_paths(log_b, log_a.T, log_pi)[1].argmax())])
     free = np.array(paths[int(_paths(log_b, log_a, log_pi * 0)[1].argmax())])
-    answer = np.asarray(function(log_b, log_a, log_pi))
-    if answer.shape == (5,):
+    answer = function(log_b, log_a, log_pi)
+    if len(answer) == 2:
+        raise CheckFailed("✗ the path: return the states alone, nothing beside them")
+    if len(answer) == 5:
         raise CheckFailed("✗ the path: one state is missing, N frames have N states")
     compare(
         answer,
@@ -509,21 +498,29 @@ def _sampler(K: int, bug: str = "") -> tuple:
     pi = 0.7 * np.eye(K)[K - 1] + 0.3 * rng.dirichlet(np.ones(K))
     means, stds = 3.0 * rng.permutation(K), np.linspace(0.3, 2.5, K)
     step = a.T / a.sum(0)[:, None] if bug == "columns" else a
+    often = np.linalg.matrix_power(a, 200)[0]  # how often it is in each state
     if bug == "forget":
-        step = np.tile(np.linalg.matrix_power(a, 200)[0], (K, 1))
+        step = np.tile(often, (K, 1))
+    if bug == "row":
+        step = np.vstack([a[:-1], np.roll(a[-1], 1)])
     rows = np.cumsum(step, axis=1)[:, :-1].tolist()
-    start = np.cumsum(np.full(K, 1 / K) if bug == "start" else pi)[:-1].tolist()
+    start = {"start": np.full(K, 1 / K), "turned": pi[::-1]}.get(bug, pi)
+    start = np.cumsum(start)[:-1].tolist()
+    # off in two states, so that over all frames it cancels
+    off = 0.6 * min(often[:2]) / often * (np.arange(K) < 2) * (-1) ** np.arange(K)
+    centres = means + stds * off if bug == "opposite" else means
+    widths = stds * np.sqrt(1 + off) if bug == "widths" else stds
 
     def sample(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-        rng = np.random.default_rng(seed)
+        rng = np.random.default_rng([K, seed])
         u, z = rng.random(n).tolist(), rng.normal(size=n)
         states = [bisect_right(start, u[0])]
         for value in u[1:]:
             states.append(bisect_right(rows[states[-1]], value))
         k = np.array(states)
         made = np.append(k[:1], k[:-1]) if bug == "late" else k
-        shown = np.append(means[[1, 0]], means[2:]) if bug == "exchanged" else means
-        return k, shown[made] + z * (stds[made] ** 2 if bug == "variance" else stds[made])
+        shown = np.append(means[[1, 0]], means[2:]) if bug == "exchanged" else centres
+        return k, shown[made] + z * (stds[made] ** 2 if bug == "variance" else widths[made])
 
     return sample, pi, a, means, stds
 
@@ -532,9 +529,13 @@ SAMPLER_BUGS = {
     "columns": "the transition matrix is read by columns: from j to i",
     "forget": "each state is drawn anew, whatever the one before: a mixture, not a chain",
     "start": "it starts in every state equally often, not with the probabilities π",
+    "turned": "it starts with the probabilities π in reverse order",
+    "row": "from the last state it goes on with the row of the matrix turned by one",
     "late": "each frame is drawn from the state of the frame before",
     "exchanged": "the means of two states are exchanged",
     "variance": "the noise is multiplied by the variance, not by the standard deviation",
+    "opposite": "one state's mean is too high, another's too low: over all frames it cancels",
+    "widths": "one state is too wide, another too narrow: over all frames it cancels",
 }
 
 

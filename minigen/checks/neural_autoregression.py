@@ -98,6 +98,10 @@ def coupled_step(step: Callable) -> None:
         "c": [
             (f * c + (1 - f) * tanh(g), "a gate lies between 0 and 1: the sigmoid of f"),
             (tanh(f) * c + (1 - tanh(f)) * tanh(g), "a gate lies between 0 and 1: the sigmoid"),
+            (
+                sigm(f + 1) * c + (1 - sigm(f + 1)) * tanh(g),
+                "1 is added to f: a forget gate that starts open is a matter of b, which is in a",
+            ),
             ((1 - sigm(f)) * c + sigm(f) * tanh(g), "turned round: f holds on to the old state"),
             (
                 sigm(f) * c + (1 - sigm(f)) * sigm(g),
@@ -499,6 +503,17 @@ def _two_orders(D: int, bug: str = "") -> tuple[Callable, Callable]:
     return log_prob, sample
 
 
+def _coins(D: int, bug: str = "") -> tuple[Callable, Callable]:
+    """D fair coins; or the last one says more often than not whether the others are even."""
+
+    def sample(n: int, rng: np.random.Generator) -> np.ndarray:
+        x = rng.integers(0, 2, (n, D))
+        even = 1 - x[:, :-1].sum(1) % 2
+        return np.c_[x[:, :-1], np.where(rng.random(n) < 0.5, even, x[:, -1])] if bug else x
+
+    return lambda x: np.full(len(x), -D * math.log(2)), sample
+
+
 @exercise("6.8", "the test that finds the bug")
 def draws_what_it_scores(is_right: Callable) -> None:
     """is_right(log_prob, sample, D) -> bool, for log_prob(x (B, D)) -> nats (B,), sample(n, rng) -> (n, D)."""
@@ -518,6 +533,9 @@ def draws_what_it_scores(is_right: Callable) -> None:
         "sum": "two orders are added up, not averaged: it draws well, and all its probabilities are doubled",
     }
     bugs += [(_two_orders(D, bug), D, what) for D in (3, 4) for bug, what in planted.items()]
+    right.append((_coins(4), 4, "four fair coins"))
+    what = "any two bits are as they should be, all together not: with the last one their sum is too often odd"
+    bugs += [(_coins(D, "odd"), D, what) for D in (3, 4)]
     finds_bugs(
         is_right,
         [((*model, D), what) for model, D, what in right],

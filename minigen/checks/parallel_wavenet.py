@@ -76,6 +76,10 @@ def divergence(kl: Callable) -> None:
                 gaussian_kl(mean_q, v_q, mean_p, v_p)[real].mean(),
                 "these are logarithms of variances, twice those of the scales",
             ),
+            (
+                gaussian_kl(mean_q, v_q, mean_p, v_p)[real].mean() - gap,
+                "e^(2 v) of a log-variance v: the variance is e^v itself",
+            ),
             (want + 0.5, "the ½ of E[log q] is missing: KL(q‖q) must be zero"),
             (want - 2 * gap, "log σ_p - log σ_q has the wrong sign"),
             (want - gap, "the term log σ_p - log σ_q is missing"),
@@ -328,6 +332,10 @@ def loudness(std_ratios: Callable) -> None:
                 tilted(lambda g, r: (g.max() / r.max()).sqrt()),
                 "the largest alone: powers of a band add up",
             ),
+            (
+                tilted(lambda g, r: (g.median() / r.median()).sqrt()),
+                "the medians alone: powers of a band add up",
+            ),
         ],
     )
     tone = lambda hz: torch.sin(2 * math.pi * hz / 8000 * torch.arange(800)).double()
@@ -348,6 +356,7 @@ def whisper(std_of_best: Callable) -> None:
         a = torch.tensor(a).double()
         squares = a.square().sum()
         got = std_of_best(a, sigma)
+        error = torch.as_tensor(got) * (1 + squares).sqrt()
         step = torch.zeros(4000).double()
         step[0] = sigma
         for t in range(1, 4000):  # the impulse response of the process
@@ -383,6 +392,9 @@ def whisper(std_of_best: Callable) -> None:
                 (0.05 / (1 + squares).sqrt(), "σ is fixed: it is an argument"),
                 ((sigma / (1 + squares).sqrt()).log(), "this is the logarithm: return the std"),
             ],
+            otherwise=lambda error=error, sigma=sigma: (
+                f"on samples of this std the teacher's error x[t] - Σ a x[t-k] is {float(error.mean()):.4g}, and its own {sigma}"
+            ),
         )
 
 
@@ -504,6 +516,8 @@ def _divergence(bug: str = "", way: str = "") -> Callable:
     def divergence(z: Tensor, student: Callable, teacher: Callable) -> Tensor:
         x, mean_q, s_q = student(z)
         mean_p, s_p = teacher(x.detach() if bug == "detach" else x)
+        if bug == "half":
+            s_p = s_p.detach()
         if bug == "floor":
             s_p = s_p.clamp(min=-7)
         if bug == "late":
@@ -529,6 +543,7 @@ def _divergence(bug: str = "", way: str = "") -> Callable:
 BUGS = {
     "detach": "the teacher reads x without its gradient: the values are right, and the student never "
     "learns what its samples make the teacher expect next",
+    "half": "the teacher's log-scale sends no gradient, its mean does",
     "swap": "it is KL(p‖q), from the teacher to the student",
     "ratio": "the ratio of the scales is not squared",
     "floor": "the teacher's log-scale has a floor at -7, so that silence is not matched",

@@ -79,12 +79,14 @@ def _line_by_line(got: np.ndarray, want: np.ndarray) -> str | None:
 
 def _numbers(value: Any) -> bool:
     kind = str(getattr(value, "dtype", type(value).__name__))
-    return kind.removeprefix("torch.").startswith("float")
+    return kind.removeprefix("torch.").startswith("float") or type(value) is int
 
 
 def _changes(value: Any) -> Iterator[tuple[Any, str]]:
     yield 2 * value, "twice as large"
     yield value + 1, "one larger"
+    if type(value) is int:
+        return
     yield -value, "of the other sign"
     for axis in range(getattr(value, "ndim", 0)):
         if value.shape[axis] > 1:
@@ -159,7 +161,7 @@ def _leaves(value: Any, name: str) -> Iterator[tuple[str, Any, Callable]]:
         for i in range(min(3, len(value))):
             for n, v, put in _leaves(value[i], f"{name}[{i}]"):
                 yield n, v, lambda new, i=i, put=put: [*value[:i], put(new), *value[i + 1 :]]
-    elif _numbers(value) or type(value) is int:
+    elif _numbers(value):
         yield name, value, lambda new: new
 
 

@@ -187,6 +187,12 @@ def pitch(estimate: Callable) -> None:
             (lag, "this is the lag in samples: the pitch is rate / lag"),
             (lag / rate, "this is the period in seconds: the pitch is one over it"),
             (rate, "lag 1 was found: neighbours are always alike, so start at rate / high"),
+            (
+                lambda got, rate=rate, hz=hz: (
+                    0.9 < got / hz < 1.1 and abs(rate / got % 1 - 0.5) < 0.49
+                ),
+                "near, but not the rate over a whole number of samples: the lag where r is largest",
+            ),
             (rate / 2, "lag 2 was found: neighbours are always alike, so start at rate / high"),
             (8000 / lag, "the rate is fixed at 8,000: it is an argument"),
             (hz / 2, "half the pitch: two periods were taken for one"),
@@ -199,6 +205,12 @@ def pitch(estimate: Callable) -> None:
             for start in (first - 1, first, first + 1)
         ]
         compare(got, rate / lag, f"pitch of {hz} Hz", 1e-6, hints)
+    odd = sum(np.cos(2 * np.pi * k * 100 * np.arange(800) / 8000 + k) for k in (1, 3, 5))
+    require(
+        abs(float(estimate(odd, 8000, low, high)) - 100) < 0.01,
+        "a voice that half a period later is its own negative",
+        "a sound of 100 Hz which half a period later is its own negative is taken for 200 Hz: the largest r, not |r|",
+    )
     got = float(estimate(_voice(160, 8000, offset=5.0), 8000, low, high))
     require(
         abs(got - 160) < 0.01,
@@ -245,6 +257,8 @@ def frame_spectrum(frame_db: Callable) -> None:
     start = centre - n_fft // 2
     want = db(start, window)
     got = np.asarray(frame_db(x, centre, n_fft))
+    if got.dtype == np.float16:
+        raise CheckFailed("✗ decibels: float16 holds three digits: leave them in float64")
     if got.shape == (n_fft,):
         raise CheckFailed(
             "✗ decibels: 256 values. Of a real frame the second half mirrors the first: "
@@ -272,6 +286,10 @@ def frame_spectrum(frame_db: Callable) -> None:
         "decibels of a frame",
         1e-6,
         [
+            (
+                db(start, 0.54 - 0.46 * np.cos(phase)),
+                "this is Hamming's window, 0.54 and 0.46: the exercise has ½ and ½",
+            ),
             (db(start, np.ones(n_fft)), "the frame is not windowed: its hard edges smear"),
             (
                 db(start, np.hanning(n_fft)),
@@ -311,7 +329,7 @@ def aliasing(alias: Callable) -> None:
     agree(
         alias,
         lambda hz, rate: np.minimum(hz % rate, rate - hz % rate),
-        [(hz, rate), (rng.uniform(0, 2e5, 30), 44_100), (rng.integers(0, 9, 20) * 1e3, 3000)],
+        [(hz, rate), (rng.uniform(0, 2e5, 30), 44_100.5), (rng.integers(0, 9, 20) * 1e3, 3000)],
         "frequency heard",
         1e-9,
         [
@@ -403,7 +421,7 @@ def _halver(taps: int, window: Callable = np.hanning, bug: str = "") -> Callable
         if bug == "blocks":
             pieces = [filtered(x[n : n + 512]) for n in range(0, len(x), 512)]
             return np.concatenate(pieces)[::2]
-        y = filtered(x)
+        y = filtered(x) * (0.95 if bug == "soft" else 1)
         if bug in ("rises", "fades"):
             ramp = np.clip(np.arange(len(x)) / 600, 0, 1)
             return (y * (ramp if bug == "rises" else ramp[::-1]))[::2]
@@ -429,6 +447,7 @@ HALVING_BUGS = {
     "blocks": "it filters blocks of 512 samples, each as if silence lay around it: a rattle at their edges",
     "dull": "it cuts at 1,400 Hz: what the new rate could hold is lost",
     "wide": "it cuts at 2,800 Hz: a tone of 2,500 Hz is heard at 1,500",
+    "soft": "every tone comes out by a twentieth too soft",
     "odd": "where the number of samples is odd, the last one is lost",
     "rises": "its first 300 samples rise from silence, and only the first 200 are free",
     "fades": "its last 300 samples fade away, and only the last 200 are free",

@@ -228,6 +228,10 @@ def score_gradient(estimate: Callable) -> None:
             ((f - 3.0) * (few - 1.0) / 2.0, "divided by σ: the score is (z - µ)/σ²"),
             ((f - 3.0) * (few - 1.0), "the score is (z - µ)/σ²: σ² is missing"),
             (-right, "the sign: log q rises with µ where z is above it"),
+            (
+                -0.5 * (f - 3.0) * ((few - 1.0) / 2.0) ** 2,
+                "this has log q where its slope by µ is due, (z - µ)/σ²",
+            ),
             (2 * few, "this is the reparameterised gradient f'(z): use only values of f"),
             (f * (few - 1.0) / 4.0 - 3.0, "subtract the baseline from f, before multiplying"),
         ],

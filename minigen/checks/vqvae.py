@@ -360,6 +360,7 @@ def rate(bits: Callable) -> None:
             (50 * 3.0, "rounded up to whole bits: many codes packed together need log2 K each"),
             (math.log2(6), "a code's bits; a second has 50 of them"),
             (math.log2(6) / 50, "multiply by codes a second, do not divide"),
+            (50 * 7.0, "as if K were 128: it is the number of counts"),
             (50 * 6.0, "a choice among K costs log2 K bits, not K"),
         ],
         "bits with lengths that fit the counts": [
@@ -390,7 +391,7 @@ def rate(bits: Callable) -> None:
             (counts, 50),
             (np.array([3, 0, 1]), 25),
             (np.array([7, 0, 0, 0]), 100),
-            (np.arange(9), 12.5),
+            (300 * np.arange(9), 12.5),
         ],
         tuple(hints),
         1e-9,
@@ -463,6 +464,14 @@ def bigrams(entropy: Callable) -> None:
             (
                 math.log(_perplexity(np.bincount(np.concatenate(sequences)))),
                 "this is the entropy of single symbols: condition on the one before",
+            ),
+            (
+                conditional(table([s[k::2] for s in sequences for k in (0, 1)])),
+                "these are pairs of a symbol and the one after the next",
+            ),
+            (
+                -np.sum((g := used / used.sum(1, keepdims=True))[g > 0] * np.log(g[g > 0])),
+                "each pair is weighed by p(next | this): weigh it by how often it occurs",
             ),
             (-right, "the sign: H = -Σ p log p"),
         ],
@@ -548,6 +557,8 @@ def _quantize(bug: str = "") -> Callable:
         codebook_loss = mean(((z if bug == "pulled" else z.detach()) - e).square())
         commitment = mean((z - (e if bug == "whole" else e.detach())).square())
         losses = (commitment, codebook_loss) if bug == "swap" else (codebook_loss, commitment)
+        if bug == "value":
+            losses = codebook_loss + commitment.detach(), commitment - commitment.detach()
         return q, (codes + 1) % len(codebook) if bug == "codes" else codes, *losses
 
     return quantize
@@ -567,6 +578,7 @@ BUGS = {
     "pulled": "the codebook loss moves the vectors, too: sg[z] is missing in it",
     "product": "the code with the largest product is chosen, not the nearest",
     "mean": "squares are averaged over D, where the formula sums them",
+    "value": "the codebook loss has the value of both losses, the commitment loss none: the gradients are right",
     "open": "q is z itself, with all the right gradients: nothing is quantised",
     "blurred": "all numbers of a vector get the mean of their gradients",
     "codes": "the codes that are returned are not those of q",

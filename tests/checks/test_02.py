@@ -356,7 +356,7 @@ MISTAKES = [
         lambda m, c, x: (right_mean(m, c, x), wrong_way(np.linalg.cholesky(right_cov(m, c, x)))),
         "factor is the wrong way round",
     ),
-    ("conditional", right_mean, "mean: expected shape (2,)"),
+    ("conditional", right_mean, "expected shape (2,)"),
     ("where_draws_lie", predicted(likelier=160), "only -½ zᵀz differs"),
     ("where_draws_lie", predicted(likelier=0), "only -½ zᵀz differs"),
     ("where_draws_lie", predicted(away=160), "A length is its root"),

@@ -1,4 +1,4 @@
-"""What an opponent tried on four exercises of each chapter: right answers of unusual kinds, and wrong ones that once were
+"""What opponents tried on the exercises: right answers of unusual kinds, and wrong ones that once were
 accepted, or refused without a reason."""
 
 import itertools
@@ -566,6 +566,25 @@ WRONG = [
     ("14.7", foresee("14.7", too_loud=201.2), "too loud: the run does not"),
     ("15.2", lambda log_p, w: book("15.2")(log_p, w + 1e-9), "leaves the range"),
     ("15.4", changed("15.4", ("binom.sf(k - 1, n, 0.5)", "binom.sf(k, n, 0.5)")), "to their own tail"),
+    # a third opponent, of all
+    ("1.3", changed("1.3", ("audio.autocorrelation(x, last)", "np.abs(audio.autocorrelation(x, last))")), "its own negative"),
+    ("1.7", changed("1.7", ("> 0.02", "> 0.2")), "too soft"),
+    ("2.6", changed("2.6", ("cov[:k, k:]).T", "cov[:k, k:])")), "gain is transposed"),
+    ("2.8", changed("2.8", ("np.abs(own - log_prob(x)).mean()", "abs((own - log_prob(x)).mean())")), "too flat"),
+    ("3.8", changed("3.8", ("z[k == j].mean()", "z.mean()")), "over all frames it cancels"),
+    ("3.8", changed("3.8", ("starts - pi", "np.sort(starts) - np.sort(pi)")), "in reverse order"),
+    ("4.1", lambda x: book("4.1")(np.clip(x, 1e-9, 1e9)), "right for the inputs before"),
+    ("4.8", changed("4.8", ("torch.randn", "torch.rand")), "positive numbers only"),
+    ("6.8", changed("6.8", ("np.abs(share - p).max()", "np.abs(x.T @ x / len(x) - every.T @ (every * p[:, None])).max()")), "any two bits"),
+    ("7.3", lambda f, g: torch.func.grad(lambda f, g: (f.tanh() * g.sigmoid()).sum(), (0, 1))(f, g), "do without"),
+    ("7.5", changed("7.5", ("torch.randn(2, length, generator=generator", "torch.zeros(2, length")), "sees x.t . 1|refuses"),
+    ("8.7", changed("8.7", ("x = rng.normal(size=length)", "x = np.abs(rng.normal(size=length))")), "below zero"),
+    ("9.8", changed("9.8", ("np.allclose(flat, np.repeat(level, N * hop, axis=1))", "np.isclose(flat.mean(), level.mean())")), "weight of its own"),
+    ("11.8", changed("11.8", (", *((one, loss) for one in losses)", "")), "value of both losses"),
+    ("12.7", changed("12.7", ("torch.allclose(home, x, atol=1e-6)", "torch.allclose(home[:, 0], x[:, 0])")), "its last entry"),
+    ("13.8", changed("13.8", ("own.triu(1).any()", "own.triu(1)[0].any()")), "sees z_.t.1"),
+    ("14.8", changed("14.8", ("0.1 * before(x)", "0 * before(x)")), "log-scale sends no gradient"),
+    ("15.5", changed("15.5", ("- 1e-12", "- 1e-3")), "right for the inputs before"),
 ]  # fmt: skip
 
 
