@@ -7,8 +7,8 @@
 Whisper (Radford et al., 2022, arXiv:2212.04356; the model tiny.en) writes down what it hears: the share of words
 that it gets wrong. DNSMOS (Reddy, Gopal and Cutler, 2020, arXiv:2010.15258) predicts the opinion of listeners, 1 to 5.
 Measured on the prompts of "allison" that are held out, on the sentences of open_sentences.txt, which no training
-text contains, and on strings of four digits. Neither network has a part in training or in any choice. `--whisper` names the model's folder where
-there is no network. Writes minigen/results/intelligibility.json; needs the program flite.
+text contains, and on strings of four digits. Neither network has a part in training; which choices were made after
+they had heard the prompts, chapter 15 says. `--whisper` names the model's folder where there is no network. Writes minigen/results/intelligibility.json; needs the program flite.
 """
 
 from __future__ import annotations

@@ -41,12 +41,12 @@ COSTS = {
     "minutes": "of one core, to train all its networks from nothing",
     "mb": "of weights",
     "nll": "held-out nats per sample, the phase being the sum of F0",
-    "kl": "nats per sample, to its teacher",
+    "kl": "nats per sample, to its teacher, the phase being the recording's",
 }
 CHECKPOINTS = {"WaveNet, checkpoint before": -2, "WaveNet, last checkpoint": -1}
 FILES = {  # of a row: what it was trained from, its own weights last
     "VAE of words": ["vae_words"],
-    "VQ-VAE": ["vq_spoken_digits"],
+    "VQ-VAE": ["digits_teacher", "vq_spoken_digits"],
     "teacher": ["digits_teacher"],
     "teacher, noise × 0.7": ["digits_teacher"],
     "student": ["digits_teacher", "digits_student"],

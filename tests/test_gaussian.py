@@ -94,6 +94,7 @@ def test_samples_have_the_moments():
     assert np.allclose(x.mean(0), g.mean, atol=0.03)
     assert np.allclose(np.cov(x.T), g.cov, atol=0.05)
     assert np.array_equal(g.sample(5, seed=3), g.sample(5, seed=np.random.default_rng(3)))
+    assert g.sample(0).shape == (0, len(g.mean))
 
 
 def test_kl_equals_monte_carlo():

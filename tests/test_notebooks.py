@@ -3,6 +3,7 @@
 That they run, and print what is stored, is nbval's part (`make test` runs it on the same files).
 """
 
+import ast
 import json
 import re
 from pathlib import Path
@@ -76,6 +77,14 @@ def test_outputs_name_no_place_on_this_machine(path):
     outputs = json.dumps([cell["outputs"] for cell in code_cells(path)])
     leaked = re.findall(r"(?<![\w/])/(?:home|root|tmp|Users|work)/[\w./-]{3,40}", outputs)
     assert not leaked
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("book/*.ipynb")), ids=name)
+def test_a_cell_that_only_draws_is_folded(path):
+    drawing = ("with plot.style()", "plot.show(")
+    for cell in code_cells(path)[1:]:
+        if all(ast.unparse(s).startswith(drawing) for s in ast.parse(cell["source"]).body):
+            assert "hide-input" in cell["metadata"].get("tags", []), cell["source"]
 
 
 @pytest.mark.parametrize("path", PAGES, ids=name)

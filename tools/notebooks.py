@@ -439,7 +439,7 @@ def only_text_changed(wanted: NotebookNode, path: Path) -> bool:
     stored = nbformat.read(path, as_version=4)
     code = [
         [
-            (source, [tag for tag in tags if tag not in UNSTEADY], more)
+            (source, set(tags) - UNSTEADY - {"hide-input"}, more)
             for kind, source, tags, more in cells_of(nb)
             if kind == "code"
         ]

@@ -156,9 +156,11 @@ def words(out: Path, fold: int = 0) -> None:
     mels = {
         clip.name: audio.mel_spectrogram(clip.audio, clip.rate, 256, 80, 24) for clip in everything
     }
+    whole = {name: clip.spectrum[: features.N_MFCC] for name, clip in seen.items()}
     mfcc = {name: clip.mfcc for name, clip in seen.items()}
     rows = {
         "k-means, log-mel": measures.kmeans_codes(mels, learn, k),
+        "k-means, MFCC": measures.kmeans_codes(whole, learn, k),
         "k-means, MFCC - mean": measures.kmeans_codes(mfcc, learn, k),
         "VQ-VAE": {name: model.codes_of(clip) for name, clip in seen.items()},
     }
@@ -249,7 +251,7 @@ def table(
 ) -> dict[str, dict[str, float]]:
     """Figures of the conversion of held-out clips by `held_to_targets`, {row: {column: value}}.
 
-    Rows: "source", the unconverted clip, held to its target; "mean moved", by `move_means`; "converted";
+    Rows: "source", the unconverted clip, held to its target; "moved", by `move_moments`; "converted";
     "reconstructed", a clip decoded with its own speaker and F0; "recording", the target itself.
 
     Args:
@@ -259,7 +261,7 @@ def table(
     own = [measures.Pair(clip, clip) for clip in {id(p.source): p.source for p in targets}.values()]
     sounds = {
         "source": (targets, [pair.source.audio for pair in targets]),
-        "mean moved": (targets, measures.move_means(model, learn, targets)),
+        "moved": (targets, measures.move_moments(model, learn, targets)),
         "converted": (targets, measures.convert_pairs(model, targets, seed)),
         "reconstructed": (own, measures.convert_pairs(model, own, seed)),
         "recording": (own, [pair.target.audio for pair in own]),

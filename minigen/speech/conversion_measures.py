@@ -114,24 +114,29 @@ def convert_pairs(model: SpeechVQVAE, targets: Sequence[Pair], seed: int = 0) ->
     return [w[: len(p.source.audio)] for w, p in zip(waves, targets, strict=True)]
 
 
-def move_means(
+def move_moments(
     model: SpeechVQVAE, learn: Sequence[Utterance], targets: Sequence[Pair]
 ) -> list[np.ndarray]:
-    """Conversion without codes, the baseline: mel-cepstra whose mean is moved, F0 as the model moves it.
+    """Conversion without codes, the baseline: mel-cepstra whose mean and deviation are moved, F0 as the model moves it.
 
-    The mean of the target's training clips less that of the source speaker's is added to each frame; pulses and
-    filters make the sound (`audio.source_filter.vocode`).
+    Each coefficient, standardised by the source speaker's training clips, gets the mean and the deviation of the
+    target's; pulses and filters make the sound (`audio.source_filter.vocode`).
     """
     rows = defaultdict(list)
     for clip in learn:
         rows[clip.speaker].append(mel_cepstrum(clip.audio, clip.rate))  # (K, N)
-    mean = {who: np.concatenate(found, axis=1).mean(axis=1) for who, found in rows.items()}
+    frames = {who: np.concatenate(found, axis=1) for who, found in rows.items()}
+    mean, deviation = (
+        {who: moment(found, axis=1) for who, found in frames.items()}
+        for moment in (np.mean, np.std)
+    )
     waves = []
     for source, target in targets:
-        cepstrum = mel_cepstrum(source.audio, source.rate).T + mean[target.speaker]
+        whose, to = source.speaker, target.speaker
+        standard = (mel_cepstrum(source.audio, source.rate).T - mean[whose]) / deviation[whose]
         f0 = source.f0 if source.f0 is not None else track_pitch(source.audio, source.rate)
-        moved = replace(source, f0=model.pitched(f0, target.speaker))
-        waves.append(resynthesise(moved, cepstrum - mean[source.speaker]))
+        moved = replace(source, f0=model.pitched(f0, to))
+        waves.append(resynthesise(moved, mean[to] + deviation[to] * standard))
     return waves
 
 

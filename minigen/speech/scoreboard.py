@@ -117,7 +117,8 @@ def _neural(name: str, temperature: float = 1.0) -> Callable:
             model = unconditional.load_checkpoint(steps[-1 if name == "last checkpoint" else -2])
         else:
             model = voice.load(name)
-        conds = [model.conditioning(corpus.as_batch(clip)) for clip in clips]
+        given = [corpus.as_batch(clip, follow_audio=False) for clip in clips]
+        conds = [model.conditioning(batch) for batch in given]
         sample = lambda cond, seed: synthesis.sample(model, cond, seed, temperature, "numba")
         return [wave.astype(float) for wave in evaluation.in_batches(sample, conds)]
 

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from numbers import Integral, Real
 from pathlib import Path
+from statistics import median
 
 import numpy as np
 import torch
@@ -284,7 +285,7 @@ def sample(
 def samples_per_second(model: str | Voice, backend: str = "naive") -> float:
     """How many samples a second a voice ("teacher", "student" or a loaded one) makes here, at batch 1.
 
-    The student makes a second of sound three times, of which the median counts; the teacher, whose
+    The student makes a second of sound once, and three times of which the median counts; the teacher, whose
     time for a sample does not depend on how many there are once the receptive field is full, makes
     twice its receptive field.
     """
@@ -298,4 +299,4 @@ def samples_per_second(model: str | Voice, backend: str = "naive") -> float:
         start = time.perf_counter()
         sample(net, cond, backend=backend)
         times.append(time.perf_counter() - start)
-    return cond.shape[-1] / sorted(times)[len(times) // 2]
+    return cond.shape[-1] / median(times[1:] or times)

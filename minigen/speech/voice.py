@@ -18,6 +18,8 @@ from ..parallel_wavenet import Student
 from ..wavenet import WaveNet
 from .recipe import Recipe
 
+RATE = 8_000  # Hz, of every voice that ships
+
 
 class TeacherVoice(nn.Module):
     """Upsampler and WaveNet: log p(waveform | phones, times, F0, speaker)."""

@@ -90,11 +90,11 @@ def test_k_means_codes_are_the_nearest_centres_of_pairs_of_frames():
         assert ((codes[name] == 1) == high).all() or ((codes[name] == 0) == high).all()
 
 
-def test_moving_the_means_moves_the_mean_spectrum_to_the_target():
+def test_moving_the_moments_moves_the_spectrum_to_the_target():
     model, _ = conversion.load()
     judge = measures.SpeakerClassifier(LEARN)
     some = measures.pairs(KEPT)[::6]
-    moved = measures.move_means(model, LEARN, some)
+    moved = measures.move_moments(model, LEARN, some)
     rows = measures.held_to_targets(moved, some, judge, lambda wave: "seven")
     before = measures.held_to_targets(
         [p.source.audio for p in some], some, judge, lambda wave: "seven"

@@ -1,9 +1,11 @@
 """The table of all voices: its measures on treated recordings, and that what is stored is current."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from minigen import results
 from minigen.speech import scoreboard
@@ -90,6 +92,19 @@ def test_a_networks_noise_is_as_large_as_its_row_says(monkeypatch):
     for name in ("teacher", "teacher, noise × 0.7", "student"):
         assert [len(wave) for wave in rows[name].make(KEPT[:1])] == [len(KEPT[0].audio)]
     assert seen == [1.0, 0.7, 1.0]
+
+
+def test_a_row_that_is_not_given_the_recording_is_blind_to_it(monkeypatch):
+    """The recording's phase among the features would be a measurement of it."""
+    seen = []
+    catch = lambda net, cond, *rest: seen.append(cond) or np.zeros((1, cond.shape[-1]))
+    monkeypatch.setattr(scoreboard.synthesis, "sample", catch)
+    noise = np.random.default_rng(0).normal(0, 0.1, len(KEPT[0].audio)).astype(np.float32)
+    for row in (row for row in ROWS if row.note.startswith("phones")):
+        row.make(KEPT[:1])
+        row.make([replace(KEPT[0], audio=noise)])
+        assert torch.equal(*seen[-2:]), row.name
+    assert len(seen) == 10
 
 
 def test_recordings_are_treated_as_their_rows_say():

@@ -2,7 +2,9 @@
 
 import dataclasses
 import inspect
+import itertools
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -292,3 +294,16 @@ def test_a_seed_repeats_its_draw_and_another_has_another(name):
     usual, again, other = (SEEDED[name](seed) for seed in (0, 0, 1))
     assert np.array_equal(usual, again) and np.isfinite(usual).all()
     assert usual.shape != other.shape or np.abs(usual - other).max() > 1e-3 * np.abs(usual).max()
+
+
+@pytest.mark.parametrize("model, seconds", [("student", 2.0), ("teacher", 9.0)])
+def test_speed_is_the_median_of_three_runs_after_a_first_one(monkeypatch, model, seconds):
+    ticks, made = itertools.accumulate([0, 9, 0, 1, 0, 4, 0, 2]), []
+    clock = SimpleNamespace(perf_counter=lambda: next(ticks))
+    monkeypatch.setattr(synthesis, "time", clock)
+    monkeypatch.setattr(
+        synthesis, "sample", lambda net, cond, backend: made.append((cond, backend))
+    )
+    speed = synthesis.samples_per_second(model, "numba")
+    assert speed == made[0][0].shape[-1] / seconds and {backend for _, backend in made} == {"numba"}
+    assert len(made) == (1 if model == "teacher" else 4)
