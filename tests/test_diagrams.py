@@ -23,11 +23,18 @@ PLACED = {
     for page in (ROOT / "book" / "source").glob("*.md")
     for name in re.findall(r'data-diagram="(\w+)"', page.read_text(encoding="utf-8"))
 }
-# Words that run over the edge of their box or of the picture.
+# Words that run over the edge of their box or of the picture, or over each other.
 OVER_THE_EDGE = """f => {
   const at = (e) => e.getBoundingClientRect(), bad = [], whole = at(f.querySelector('svg'));
   for (const t of f.querySelectorAll('text'))
-    if (at(t).left < whole.left - 1 || at(t).right > whole.right + 1) bad.push(t.textContent);
+    if (at(t).left < whole.left - 1 || at(t).right > whole.right + 1 || at(t).top < whole.top - 1
+        || at(t).bottom > whole.bottom + 1) bad.push(t.textContent);
+  const words = [...f.querySelectorAll('text')].filter((t) => t.textContent.trim() && at(t).width);
+  const share = (a, b, from, to) => Math.min(a[to], b[to]) - Math.max(a[from], b[from]);
+  words.forEach((t, n) => words.slice(n + 1).forEach((u) => {
+    if (share(at(t), at(u), 'left', 'right') > 1 && share(at(t), at(u), 'top', 'bottom') > 4)
+      bad.push(t.textContent + ' on ' + u.textContent);
+  }));
   for (const t of f.querySelectorAll('text')) for (const r of f.querySelectorAll('rect')) {
     const [a, b] = [at(t), at(r)], [x, y] = [(a.left + a.right) / 2, (a.top + a.bottom) / 2];
     if (x > b.left && x < b.right && y > b.top && y < b.bottom && (a.left < b.left - 1 || a.right > b.right + 1))

@@ -559,7 +559,9 @@ def filtered_noise(prediction: Callable) -> None:
 
 def _simulator(phi: list[float], c: float, sigma: float, bug: str = "") -> tuple:
     """simulate(n, seed) -> (n,) and what it claims, phi, c, sigma; or with a planted bug."""
-    order = np.array(phi[::-1] if bug == "reversed" else phi)
+    claimed, order = c, np.array(phi[::-1] if bug == "reversed" else phi)
+    if bug == "sign":
+        order, c = -order, c * (1 + sum(phi)) / (1 - sum(phi))  # of the same mean
     scale = sigma**2 if bug == "variance" else sigma
     before = 0 if bug in ("cold", "still") else 600
 
@@ -577,7 +579,7 @@ def _simulator(phi: list[float], c: float, sigma: float, bug: str = "") -> tuple
             return noise[before:] + level
         return lfilter([1.0], np.append(1.0, -order), c + drive)[before:]
 
-    return simulate, np.array(phi), c, sigma
+    return simulate, np.array(phi), claimed, sigma
 
 
 SIMULATOR_BUGS = {
@@ -586,6 +588,7 @@ SIMULATOR_BUGS = {
     "level": "its noise began long ago, its level did not: that rises from c to the mean",
     "constant": "it takes the constant c for the mean of the series, which is c / (1 - Σ φ)",
     "reversed": "its coefficients are in reverse order: phi[0] belongs to the latest value",
+    "sign": "its coefficients have the wrong sign, and yet its mean is right",
     "variance": "it multiplies the noise by σ², not by σ",
     "seed": "it draws the same series whatever the seed",
 }

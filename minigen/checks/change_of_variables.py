@@ -510,18 +510,26 @@ class _Bent(Transform):
         whole = first + second
         if self.bug == "batch":
             whole = whole.mean().expand_as(whole)
+        if self.bug == "rough":
+            whole = whole.round(decimals=2)
         return -whole if self.bug == "cancel" else whole
 
     def _forward(self, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
         log_det = self._log_det(x) * (0 if self.bug == "there" else 1)
+        if self.bug == "turned" and self.dim == 2:
+            log_det = log_det.flip(0)
         return self.bend(self.line(x)[0])[0], log_det
 
     def _inverse(self, z: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
         y = self.bend.inverse(z)[0]
         x = self.line.inverse(y)[0]
         log_det = self._log_det(x) * (1 if self.bug == "home" else -1)
+        if self.bug == "turned" and self.dim == 3:
+            log_det = log_det.flip(0)
         if self.bug == "order":
             x = self.line.inverse(y + self.line.shift)[0] - self.line.shift
+        if self.bug == "last":
+            x = torch.cat([x[:-1], x[-1:] + 0.1])
         return x, log_det
 
 
@@ -531,8 +539,11 @@ TRANSFORM_BUGS = {
     "there": "the way there reports a log-determinant of zero; that of the way back is right",
     "late": "the slope of the bend is taken at its result, not where the point was",
     "batch": "all examples of a batch get the same log-determinant, their mean",
+    "turned": "the log-determinants of one way stand in reverse order in a batch",
+    "rough": "its log-determinants are rounded to two decimal places",
     "positive": "its log-determinants are right for points of positive numbers only",
     "order": "the way back does not undo the last step first: it scales, and then shifts",
+    "last": "the last example of a batch does not come home",
 }
 
 

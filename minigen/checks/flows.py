@@ -416,6 +416,8 @@ class _Planted:
             return log_det / x.shape[-1]
         if self.bug == "tails":
             return torch.where(x.abs().amax(-1) > 3, 0.0, log_det)
+        if self.bug == "turned":
+            return log_det.flip(0)
         return log_det.mean().expand_as(log_det) if self.bug == "batch" else log_det
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -426,6 +428,8 @@ class _Planted:
         x, log_det = self.transform.inverse(z.clamp(-1.2, 1.2) if self.bug == "clamp" else z)
         if self.bug == "shift":
             x = x + 0.1 * (torch.arange(x.shape[1]) == x.shape[1] - 1)
+        if self.bug == "last":
+            x = torch.cat([x[:-1], -x[-1:]])
         if self.bug == "point":
             log_det = -self.transform(z)[1]
         return x, self._said(x, log_det)
@@ -447,6 +451,8 @@ BUGS = {
     "point": "the log-determinant of the way back is taken at z in place of x",
     "tails": "where an entry is beyond ±3 the log-determinant is taken for zero, and it is not",
     "clamp": "the way back limits z first, so that large values do not come home",
+    "turned": "the log-determinants of a batch are in reverse order",
+    "last": "the last example of a batch comes home with the wrong sign",
     "shift": "the way back is off by a constant in its last entry",
 }
 

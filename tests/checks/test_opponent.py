@@ -575,6 +575,8 @@ WRONG = [
     ("3.8", changed("3.8", ("starts - pi", "np.sort(starts) - np.sort(pi)")), "in reverse order"),
     ("4.1", lambda x: book("4.1")(np.clip(x, 1e-9, 1e9)), "right for the inputs before"),
     ("4.8", changed("4.8", ("torch.randn", "torch.rand")), "positive numbers only"),
+    ("4.8", changed("4.8", ("home + right", "(home + right).mean()")), "in reverse order"),
+    ("5.9", changed("5.9", ("found[:p] - phi", "np.abs(found[:p]) - np.abs(phi)")), "wrong sign"),
     ("6.8", changed("6.8", ("np.abs(share - p).max()", "np.abs(x.T @ x / len(x) - every.T @ (every * p[:, None])).max()")), "any two bits"),
     ("7.3", lambda f, g: torch.func.grad(lambda f, g: (f.tanh() * g.sigmoid()).sum(), (0, 1))(f, g), "do without"),
     ("7.5", changed("7.5", ("torch.randn(2, length, generator=generator", "torch.zeros(2, length")), "sees x.t . 1|refuses"),
