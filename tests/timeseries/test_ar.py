@@ -83,6 +83,8 @@ def test_a_long_forecast_comes_to_the_mean(method):
     model = AR(2, method).fit(SUNSPOTS)
     assert model.intercept == pytest.approx(model.mean * (1 - model.coefficients.sum()), rel=1e-9)
     assert model.forecast(400)[0][-1] == pytest.approx(model.mean, rel=1e-6)
+    flat = np.full(60, model.mean)  # a constant past is one, too
+    assert np.allclose(model.forecast(5, flat)[0], model.mean)
 
 
 def test_log_prob_is_the_dense_normal_density():
