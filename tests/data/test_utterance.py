@@ -29,6 +29,7 @@ def utterance(**changes) -> data.Utterance:
         ({"rate": 0}, ValueError, "positive"),
         ({"text": None}, TypeError, "text is None"),
         ({"phones": [("s", 0.0)]}, TypeError, "phone, start_s, end_s"),
+        ({"phones": [(3, 0.0, 0.5)]}, TypeError, "phone, start_s, end_s"),
         ({"phones": [("s", 0.0, 0.5), ("eh", 0.4, 0.6)]}, ValueError, "overlap"),
         ({"phones": [("s", 0.0, 800.0)]}, ValueError, "in seconds"),
         ({"phones": [("s", 0.0, float("nan"))]}, ValueError, "in order"),
