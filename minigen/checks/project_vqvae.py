@@ -142,6 +142,7 @@ def _updates(update: Callable, draw: torch.Generator) -> None:
         (3, 1, 5, 0.5, [1.0, 1.0, 1.0]),
         (4, 3, 1, 0.9, [0.01, 5.0, 0.02, 7.0]),
         (1, 2, 4, 0.99, [2.0]),
+        (4, 2, 3, 0.9, [30.0, 20.0, 0.5, 1.0]),  # dead beside the others, not by themselves
     ):
         counts = torch.tensor(counts).double()
         codes = torch.randint(max(1, size - 2), (n,), generator=draw)  # the last are not chosen
