@@ -23,6 +23,7 @@ def test_a_chapter_asks_two_or_three_questions(path):
     text = path.read_text(encoding="utf-8")
     found = quizzes(path)
     assert 2 <= len(found) <= 3
+    assert max(len(line) for body in QUIZ.findall(text) for line in body.split("\n")) <= 84
     assert text.index("## Questions") < text.index("```{quiz}") < text.index("## Summary")
     for question, answers in found:
         assert question.endswith("?") and len(answers) >= 3, question
