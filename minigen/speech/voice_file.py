@@ -35,8 +35,7 @@ class TextVoice:
 
     Args:
         name: of the voice. reader, prosody, acoustic, student: see above.
-        student_sizes: the arguments of the student.
-        licence: a line on what may be done with the voice.
+        student_sizes: the arguments of the student. licence: a line on what may be done with the voice.
         made: how it came about: minutes, corpus, what was measured.
 
     >>> find("allison").rate
@@ -98,9 +97,7 @@ def _load(file: Path) -> TextVoice:
     tensors, notes = weights.load(file)
     held = notes.get("voice")
     if not isinstance(held, dict) or held.get("format") != FORMAT:
-        raise ValueError(
-            f"{file} holds weights, but no voice: `minigen voice new` makes a file of a voice"
-        )
+        raise ValueError(f"{file} holds weights, but no voice: `minigen voice new` makes one")
     part = lambda name: {k.removeprefix(name): v for k, v in tensors.items() if k.startswith(name)}
     lexicon = {word: [tuple(way.split()) for way in ways] for word, ways in held["lexicon"].items()}
     return TextVoice(
@@ -118,8 +115,7 @@ def _load(file: Path) -> TextVoice:
 def find(name: str) -> TextVoice:
     """A voice by its name or by its file; NAME alone may stand for NAME.safetensors.
 
-    Raises:
-        ValueError: there is no such voice, or the file holds something else.
+    Raises ValueError: there is no such voice, or the file holds something else.
     """
     if name == SHIPPED:
         return _shipped()
@@ -127,8 +123,7 @@ def find(name: str) -> TextVoice:
         if name and file.is_file():
             return load(file)
     raise ValueError(
-        f"no voice {name!r:.80} speaks: choose digits or {SHIPPED}, or give a file that "
-        "`minigen voice new` made"
+        f"no voice {name!r:.80} speaks: choose digits or {SHIPPED}, or a file of `minigen voice new`"
     )
 
 
