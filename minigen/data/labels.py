@@ -62,9 +62,7 @@ def load_phones(path: Path | str) -> dict[str, list[tuple[str, float, float]]]:
         cells = line.split("\t")
         if not header:
             if cells != _COLUMNS:
-                raise ValueError(
-                    f"{path}, line {number}: the first row must be {', '.join(_COLUMNS)}, with tabs"
-                )
+                raise ValueError(f"{path}, line {number}: the first row is {', '.join(_COLUMNS)}")
             header = True
             continue
         try:
