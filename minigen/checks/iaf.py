@@ -523,13 +523,13 @@ def _nudges(flow: Callable) -> list[tuple[Callable, str]]:
     for far, name in ((0.0, "first"), (1.0, "last")):
         what = f"the {name} example's log_det is off by 0.001"
         found.append((nudged(flow, [far], 1e-3, 1), what))
-        other = round(far) - 1  # of the batch
+        other, own = round(far) - 1, -round(far)  # of the batch
         for t, seen in ((0, 1), (0, -1), (1, 0), (0.5, -1)):
             by = lambda z, other=other, seen=seen: 0.05 * z[other, seen] ** 2
             what = f"one x of the {name} example sees a number of the other one"
             found.append((nudged(flow, [far, t], by, 0), what))
             if t < 1:
-                by = lambda z, own=-round(far), seen=seen: 0.05 * z[own, seen] ** 2
+                by = lambda z, own=own, seen=seen: 0.05 * z[own, seen] ** 2
                 what = f"one x of the {name} example sees later noise"
                 found.append((nudged(flow, [far, t], by, 0), what))
     return found
