@@ -105,7 +105,7 @@ class PerceptualLoss(nn.Module):
         super().__init__()
         if rate != RATE:
             raise ValueError(
-                f"the perceptual loss is for {RATE} Hz, not for {rate}: set perceptual = 0"
+                f"the perceptual loss is for {RATE} Hz, not at {rate} Hz: set perceptual = 0"
             )
         self.net = (load_phone_net() if net is None else net).eval().requires_grad_(False)
         self.feature, self.style = feature, style
