@@ -13,6 +13,7 @@ from .distributions import GaussianHead
 from .parallel_wavenet import BASES, conditional_kl
 from .perceptual import PerceptualLoss
 from .spectral_losses import MelLoss, MultiResolutionSTFTLoss, PowerLoss
+from .weights import takes_networks
 
 
 class DistillationLoss(nn.Module):
@@ -55,6 +56,7 @@ class DistillationLoss(nn.Module):
         ClariNet, 2018 (arXiv:1807.07281), section 3.3.
     """
 
+    @takes_networks
     def __init__(
         self,
         model: nn.Module,

@@ -97,6 +97,7 @@ class PerceptualLoss(nn.Module):
 
     min_length = N_FFT  # samples that it needs at least
 
+    @weights.takes_networks
     def __init__(
         self,
         net: PhoneNet | None = None,

@@ -114,6 +114,7 @@ class Ema:
     5.0
     """
 
+    @weights.takes_networks
     def __init__(self, model: nn.Module, decay: float) -> None:
         if not 0 <= decay < 1:
             raise ValueError(f"decay must lie in [0, 1), not {decay}")
@@ -131,6 +132,7 @@ class Ema:
                 self.shadow[name].copy_(value)
 
 
+@weights.takes_networks
 def compile_bodies(objective: nn.Module, device: torch.device | str = "cpu") -> None:
     """torch.compile each of the objective's bodies where it is; names of weights stay as they are.
 
@@ -180,6 +182,7 @@ class Trainer:
     gradients are averaged.
     """
 
+    @weights.takes_networks
     def __init__(
         self,
         objective: nn.Module,

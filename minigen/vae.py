@@ -219,6 +219,7 @@ def _network(
     return network
 
 
+@weights.takes_networks
 def init_linear_layers(module: nn.Module, generator: torch.Generator | None) -> None:
     """PyTorch's own initial weights, but from this generator; what is zero stays zero."""
     for layer in module.modules():
@@ -238,6 +239,7 @@ def _noise(shape: Sequence[int], like: Tensor, generator: torch.Generator | None
 # ---------------------------------------------------------------- bounds
 
 
+@weights.takes_networks
 def elbo(
     model: LatentModel,
     x: Tensor,
@@ -313,6 +315,7 @@ def _log_weights(
     return model.log_likelihood(x, z) + model.log_prior(z) - log_q
 
 
+@weights.takes_networks
 def iwae_bound(
     model: LatentModel, x: Tensor, k: int, generator: torch.Generator | None = None
 ) -> Tensor:
@@ -339,6 +342,7 @@ class Estimate(NamedTuple):
 
 
 @torch.no_grad()
+@weights.takes_networks
 def importance_estimate(
     model: LatentModel,
     x: Tensor,
@@ -371,6 +375,7 @@ def importance_estimate(
 
 
 @torch.no_grad()
+@weights.takes_networks
 def kl_per_dimension(model: LatentModel, x: Tensor) -> Tensor:
     """KL of each latent dimension in nats, averaged over the examples: x (B, D) -> (L,)."""
     if not model.diagonal:
@@ -381,6 +386,7 @@ def kl_per_dimension(model: LatentModel, x: Tensor) -> Tensor:
 
 
 @torch.no_grad()
+@weights.takes_networks
 def active_units(model: LatentModel, x: Tensor, threshold: float = 0.01) -> Tensor:
     """Which latent dimensions carry something of x: Var_x(E_q[z_j | x]) > threshold, (L,) of bool.
 

@@ -346,6 +346,7 @@ class VQVAE(nn.Module):
     (torch.Size([2, 4, 4]), torch.Size([2, 1, 8, 8]))
     """
 
+    @weights.takes_networks
     def __init__(
         self, encoder: nn.Module, quantizer: VectorQuantizer, decoder: nn.Module | None
     ) -> None:

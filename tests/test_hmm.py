@@ -488,3 +488,10 @@ def test_a_beam_gives_up_what_is_far_behind_the_best_of_its_own_frame():
         and np.allclose(same, counts, atol=1e-6)
         and abs(log_p - again) < 1e-6
     )
+
+
+def test_no_transition_is_impossible_because_the_first_labels_lacked_it():
+    x = np.repeat([0.0, 2.0], 30)[:, None] + 0.5 * np.random.default_rng(0).normal(size=(60, 1))
+    with pytest.warns(ConvergenceWarning):
+        fitted = GaussianHMM(2, "diag", max_iter=1).fit(x)
+    assert (fitted.transition > 0).all()

@@ -367,3 +367,10 @@ def test_the_default_stopping_rule_is_that_of_scikit_learn():
 def test_repr_says_what_it_is():
     assert repr(GaussianMixture(4, "tied")) == "GaussianMixture(k=4, covariance='tied', not fitted)"
     assert repr(TWO) == "GaussianMixture(k=2, covariance='spherical', D=1)"
+
+
+def test_kmeans_draws_further_centres_in_proportion_to_the_squared_distance():
+    """From 0, where nearly all points are, -1 and 2 are as likely as 1 : 4, and each is then a centre for good."""
+    x = np.repeat([[0.0], [-1.0], [2.0]], [1000, 1, 1], axis=0)
+    share = np.mean([kmeans(x, 2, seed)[0].max() > 1 for seed in range(300)])
+    assert abs(share - 0.8) < 0.1

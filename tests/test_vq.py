@@ -402,3 +402,12 @@ def test_a_repr_says_the_sizes():
     assert repr(vq.VectorQuantizer(64, 8)).startswith(
         "VectorQuantizer(64, 8, ema=True, restart=True"
     )
+
+
+def test_codes_begin_by_their_own_seed_as_if_their_averages_had_settled():
+    z = noise(1, 3, 400)
+    books = [quantizer(started=False, seed=seed).initialise(z) for seed in (0, 1, 0)]
+    assert torch.equal(books[0].codebook, books[2].codebook)
+    assert not torch.equal(books[0].codebook, books[1].codebook)
+    for book in books:
+        assert torch.allclose(book.sums / book.counts[:, None], book.codebook)

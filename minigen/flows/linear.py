@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from ..made import describe_order
+from ..weights import takes_networks
 from .transform import Affine, Transform
 
 
@@ -140,6 +141,7 @@ class ActNorm(Affine):
 
 
 @torch.no_grad()
+@takes_networks
 def initialise(flow: nn.Module, x: Tensor, context: Tensor | None = None) -> None:
     """Set every `ActNorm` in a `Flow` or `Transform` from data x (N, D), N >= 2, in the order they are met.
 

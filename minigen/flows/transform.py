@@ -15,6 +15,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from ..weights import takes_networks
+
 
 class Transform(nn.Module):
     """An invertible map f: data -> noise of `dim` = D dimensions.
@@ -194,6 +196,7 @@ class Inverse(Transform):
     0.3
     """
 
+    @takes_networks
     def __init__(self, transform: Transform) -> None:
         super().__init__(transform.dim)
         self.transform = transform
@@ -251,6 +254,7 @@ class Flow(nn.Module):
     (torch.Size([4]), torch.Size([4, 2]))
     """
 
+    @takes_networks
     def __init__(self, base: nn.Module, transforms: Transform | Sequence[Transform]) -> None:
         super().__init__()
         self.base = base

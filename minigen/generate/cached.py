@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from ..wavenet import WaveNet
+from ..weights import takes_networks
 
 
 class CachedWaveNet:
@@ -32,6 +33,7 @@ class CachedWaveNet:
         cond: (B, C, T) or None. speaker: (B,) or None. batch: B.
     """
 
+    @takes_networks
     def __init__(
         self, model: WaveNet, cond: Tensor | None, speaker: Tensor | None, batch: int
     ) -> None:
@@ -99,6 +101,7 @@ class CachedWaveNet:
         return params
 
 
+@takes_networks
 def draw_noise(
     model: WaveNet, batch: int, n_samples: int, generator: torch.Generator | None = None
 ) -> Tensor:
@@ -154,6 +157,7 @@ BACKENDS = {"naive": _naive, "numpy": _numpy, "numba": _numba, "cuda_graph": _cu
 
 
 @torch.no_grad()
+@takes_networks
 def generate(
     model: WaveNet,
     cond: Tensor | None = None,

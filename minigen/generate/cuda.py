@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..wavenet import WaveNet
+from ..weights import takes_networks
 
 WARM_UP = 3  # steps before recording: libraries choose their kernels then
 
@@ -27,6 +28,7 @@ class DeviceWaveNet:
         noise: (B, Q, T), as the head wants it. temperature: of the noise.
     """
 
+    @takes_networks
     def __init__(
         self,
         model: WaveNet,
@@ -100,6 +102,7 @@ class DeviceWaveNet:
 
 
 @torch.no_grad()
+@takes_networks
 def replay(
     model: WaveNet,
     x: Tensor,

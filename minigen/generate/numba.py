@@ -24,6 +24,7 @@ from torch import Tensor
 from ..compiled import compiled
 from ..distributions import SMALLEST_U, Categorical, DiscretizedLogisticMixture, GaussianHead
 from ..wavenet import WaveNet
+from ..weights import takes_networks
 from .product import add_product, packed
 
 AHEAD = 16  # samples whose past taps are done at once, at most
@@ -186,6 +187,7 @@ class CompiledWaveNet:
         ValueError: for a head that this loop does not know.
     """
 
+    @takes_networks
     def __init__(
         self,
         model: WaveNet,

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from ..parallel_wavenet import Student
 from ..wavenet import WaveNet
+from ..weights import takes_networks
 
 
 class _Flow:
@@ -86,6 +87,7 @@ class ParallelStream:
     """
 
     @torch.no_grad()
+    @takes_networks
     def __init__(self, student: Student) -> None:
         self.flows = [_Flow(flow) for flow in student.flows]
 

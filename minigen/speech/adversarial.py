@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn.utils.parametrizations import weight_norm
 
+from ..weights import takes_networks
+
 
 class Discriminator(nn.Module):
     """How much each patch of a picture is like a recorded one: 1 for recorded, 0 for predicted.
@@ -40,6 +42,7 @@ class Discriminator(nn.Module):
         return self.output_projection(h)
 
 
+@takes_networks
 def adversarial_losses(
     discriminator: Discriminator, predicted: Tensor, recorded: Tensor
 ) -> tuple[Tensor, Tensor]:

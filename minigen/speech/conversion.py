@@ -37,6 +37,7 @@ class Converted(NamedTuple):
     f0: np.ndarray
 
 
+@weights.takes_networks
 def convert(
     x: ArrayLike,
     to: str,

@@ -21,6 +21,7 @@ from ..audio.source_filter import resynthesise
 from ..data import Utterance
 from ..metrics import DigitRecogniser, mel_cepstral_distortion
 from ..mixture import kmeans
+from ..weights import takes_networks
 from .conversion_features import RATE, extract
 from .conversion_model import SpeechVQVAE
 from .evaluation import in_batches
@@ -89,6 +90,7 @@ def pairs(clips: Sequence[Utterance]) -> list[Pair]:
     return made
 
 
+@takes_networks
 def sample_batches(
     model: SpeechVQVAE, conds: Sequence[Tensor], seed: int = 0
 ) -> Iterator[np.ndarray]:
@@ -96,6 +98,7 @@ def sample_batches(
     return in_batches(partial(sample, model), conds, seed, batch_size=60)
 
 
+@takes_networks
 def convert_pairs(model: SpeechVQVAE, targets: Sequence[Pair], seed: int = 0) -> list[np.ndarray]:
     """Each source in its target's voice, by `conversion.convert`, many at once.
 
@@ -114,6 +117,7 @@ def convert_pairs(model: SpeechVQVAE, targets: Sequence[Pair], seed: int = 0) ->
     return [w[: len(p.source.audio)] for w, p in zip(waves, targets, strict=True)]
 
 
+@takes_networks
 def move_moments(
     model: SpeechVQVAE, learn: Sequence[Utterance], targets: Sequence[Pair]
 ) -> list[np.ndarray]:

@@ -16,6 +16,7 @@ from ..generate import draw_noise
 from ..generate.numba import CompiledWaveNet
 from ..vq import VQVAE, Quantized, VectorQuantizer
 from ..wavenet import WaveNet
+from ..weights import takes_networks
 from .conversion_features import (
     FRAMES_A_CODE,
     N_MFCC,
@@ -104,6 +105,7 @@ class SpeechVQVAE(VQVAE):
         Using WaveNet Autoencoders, 2019 (arXiv:1901.08810).
     """
 
+    @takes_networks
     def __init__(
         self,
         speakers: Sequence[str],

@@ -24,10 +24,12 @@ from ..metrics import (
     warped_distance,
 )
 from ..parallel_wavenet import BASES, conditional_kl
+from ..weights import takes_networks
 from . import corpus, synthesis, unconditional, voice
 
 
 @torch.no_grad()
+@takes_networks
 def student_kl(
     student: voice.StudentVoice,
     teacher: voice.TeacherVoice,
@@ -69,6 +71,7 @@ def in_batches(
             yield wave[: cond.shape[-1]]
 
 
+@takes_networks
 def synthesize_all(
     model: torch.nn.Module,
     conds: Sequence[torch.Tensor],
@@ -79,6 +82,7 @@ def synthesize_all(
     return in_batches(sample, conds, seed)
 
 
+@takes_networks
 def synthesize_digits(
     model: torch.nn.Module, per_word: int = 10, seed: int = 0
 ) -> Iterator[tuple[str, np.ndarray]]:
@@ -133,6 +137,7 @@ def spectral_distances(a: np.ndarray, b: np.ndarray, rate: int, in_step: bool) -
     return found
 
 
+@takes_networks
 def against_recordings(model: torch.nn.Module) -> tuple[float, float]:
     """Log-mel distance in dB (mean) and std ratio (median) to the recordings of the held-out digits,
     synthesized with the recording's own phones, times, F0 and phase."""

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from ..conditioning import PHASE_FEATURES
 from ..distributed import mean_over_processes
+from ..weights import takes_networks
 
 
 def weighted_mean(values: Tensor, log_std: Tensor, beta: float) -> Tensor:
@@ -33,6 +34,7 @@ class Likelihood(nn.Module):
         (arXiv:2203.09168).
     """
 
+    @takes_networks
     def __init__(self, model: nn.Module, beta: float = 0.0) -> None:
         super().__init__()
         if not beta >= 0:

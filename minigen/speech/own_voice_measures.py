@@ -7,6 +7,7 @@ import numpy as np
 from .. import conditioning
 from ..data import Utterance
 from ..metrics import log_mel_distance
+from ..weights import takes_networks
 from .sentence_evaluation import prosody_figures
 from .text import normalise
 from .voice_file import TextVoice
@@ -15,6 +16,7 @@ from .waveform_model import ExcitationStudent
 CLIPS = 8  # of the held-out ones, at most
 
 
+@takes_networks
 def table(
     voice: TextVoice,
     before: ExcitationStudent,

@@ -15,6 +15,7 @@ from ..data import Utterance
 from ..gaussian import Gaussian
 from ..metrics import std_ratio, summarise, warped_distance
 from ..parallel_wavenet import conditional_kl
+from ..weights import takes_networks
 from . import corpus, waveform_model
 from .evaluation import spectral_distances
 from .prosody import Prosody
@@ -93,6 +94,7 @@ def linear_nll(
 
 
 @torch.no_grad()
+@takes_networks
 def likelihoods(
     teacher: ExcitationTeacher,
     student: ExcitationStudent,

@@ -12,6 +12,7 @@ from .recipe import Recipe
 from .voice import StudentVoice, TeacherVoice, fill, load, part, recipe_of
 
 
+@weights.takes_networks
 def initialise(
     voice: TeacherVoice | StudentVoice, recipe: Recipe, crops: Crops, teacher: TeacherVoice | None
 ) -> None:

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from .. import conditioning
 from ..conditioning import VoiceSpec
 from ..generate import ParallelStream, generate
+from ..weights import takes_networks
 from . import stream as streaming
 from . import voice, voice_file, waveform_model
 from .pronunciation import Lexicon
@@ -99,11 +100,11 @@ six, seven, eight, nine and 0-9
     if isinstance(net, StudentVoice | ExcitationStudent):
         audio = np.concatenate(list(_pieces(net, parts, speaker, seed, temperature, WHOLE)))
     elif isinstance(net, ExcitationTeacher):
-        audio = np.concatenate([net.synthesize(*part, seed, temperature) for part in parts])
+        options = (seed, temperature, backend or "numba")
+        audio = np.concatenate([net.synthesize(*part, *options) for part in parts])
     else:
         cond = conditioning_for(net, list(parts), speaker)
-        backend = backend or ("numpy" if voice == "digits" else "numba")
-        audio = sample(net, cond, seed, temperature, backend)[0]
+        audio = sample(net, cond, seed, temperature, backend or "numpy")[0]
     return Spoken(audio, net.spec.rate, time.perf_counter() - start)
 
 
@@ -250,6 +251,7 @@ def check_seed(seed: int) -> None:
         raise ValueError(f"a seed has at most 64 bits, and {seed} has more")
 
 
+@takes_networks
 def conditioning_for(net: Voice, parts: list[Part], speaker: str) -> Tensor:
     """[(phones, F0)], one after the other by one speaker -> conditioning (1, C, T)."""
     spec: VoiceSpec = net.spec
@@ -263,6 +265,7 @@ def conditioning_for(net: Voice, parts: list[Part], speaker: str) -> Tensor:
 
 
 @torch.no_grad()
+@takes_networks
 def sample(
     net: nn.Module, cond: Tensor, seed: int = 0, temperature: float = 1.0, backend: str = "numpy"
 ) -> np.ndarray:
@@ -282,6 +285,7 @@ def sample(
     return x[:, 0].clamp(-1, 1).numpy()
 
 
+@takes_networks
 def samples_per_second(model: str | Voice, backend: str = "naive") -> float:
     """How many samples a second a voice ("teacher", "student" or a loaded one) makes here, at batch 1.
 

@@ -44,6 +44,7 @@ def split() -> tuple[list[Utterance], list[Utterance], list[Utterance]]:
 
 
 @torch.no_grad()
+@weights.takes_networks
 def nats(
     net: WaveNet | TeacherVoice,
     clips: list[Utterance],

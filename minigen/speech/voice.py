@@ -24,6 +24,7 @@ RATE = 8_000  # Hz, of every voice that ships
 class TeacherVoice(nn.Module):
     """Upsampler and WaveNet: log p(waveform | phones, times, F0, speaker)."""
 
+    @weights.takes_networks
     def __init__(self, wavenet: WaveNet, hidden: int = 48, spec: VoiceSpec = DIGITS) -> None:
         super().__init__()
         self.spec = spec
@@ -57,6 +58,7 @@ class TeacherVoice(nn.Module):
 class StudentVoice(nn.Module):
     """The teacher's upsampler, frozen, and a student: noise to waveform in one pass."""
 
+    @weights.takes_networks
     def __init__(self, upsampler: Upsampler, student: Student, spec: VoiceSpec = DIGITS) -> None:
         super().__init__()
         self.spec = spec
@@ -148,6 +150,7 @@ def part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
 
 
+@weights.takes_networks
 def fill(model: nn.Module, tensors: dict[str, Tensor], path: Path | str) -> None:
     """load_state_dict, with an error that names the file."""
     try:

@@ -122,16 +122,21 @@ class ExcitationTeacher(_WaveformModel):
 
     @torch.no_grad()
     def synthesize(
-        self, mel: np.ndarray, f0: np.ndarray, seed: int = 0, temperature: float = 1.0
+        self,
+        mel: np.ndarray,
+        f0: np.ndarray,
+        seed: int = 0,
+        temperature: float = 1.0,
+        backend: str = "numba",
     ) -> np.ndarray:
-        """Bands (M, N), F0 (N,) -> a waveform (N · hop,) float32, sample by sample."""
+        """Bands (M, N), F0 (N,) -> a waveform (N · hop,) float32, sample by sample, by a `backend` of `generate`."""
         features = conditioning.planned_features(mel, f0, self.spec)
         batch = self._batch(*(torch.from_numpy(rows)[None] for rows in features))
         generator = torch.Generator().manual_seed(seed)
         e = generate(
             self.wavenet,
             self.conditioning(batch),
-            backend="numba",
+            backend=backend,
             generator=generator,
             temperature=temperature,
         )
@@ -205,6 +210,7 @@ class ExcitationLikelihood(nn.Module):
     The first `receptive_field` samples of a crop are context only. `nll` among the metrics is that of x.
     """
 
+    @weights.takes_networks
     def __init__(self, model: ExcitationTeacher) -> None:
         super().__init__()
         self.model = model

@@ -57,6 +57,7 @@ def trained(path: Path | str):  # -> ExcitationTeacher | ExcitationStudent
 
 
 @torch.no_grad()
+@weights.takes_networks
 def nll(
     teacher: ExcitationTeacher, clips: Sequence[Utterance], dither: float
 ) -> tuple[float, float]:

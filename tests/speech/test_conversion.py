@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -149,3 +150,11 @@ def test_a_replaced_file_of_weights_is_noticed(tmp_path):
         file.write_bytes(weights.path(f"vq_{name}").read_bytes())
         assert conversion.load(file)[0].speakers == conversion.load(name)[0].speakers
     assert conversion.load(file)[0] is conversion.load(file)[0]
+
+
+def test_the_seed_of_a_new_word_is_that_of_its_sound_too(monkeypatch):
+    codes = conversion.load()[0].codes_of(KEPT[0].audio)[:10]
+    prior = SimpleNamespace(sample=lambda *_, **__: (codes,))
+    monkeypatch.setattr(conversion, "load_prior", lambda: (prior, {}))
+    one, same, other = (conversion.sample_word("rms", seed=seed).audio for seed in (0, 0, 1))
+    assert np.array_equal(one, same) and np.abs(one - other).max() > 1e-3

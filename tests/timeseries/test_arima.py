@@ -15,7 +15,7 @@ from series_oracles import AIRLINE, NILE, SUNSPOTS, dense_log_prob, noise, quiet
 from minigen import ConvergenceWarning, data
 from minigen import timeseries as ts
 from minigen.gaussian import Gaussian
-from minigen.timeseries import ARIMA
+from minigen.timeseries import ARIMA, arima
 
 PLAIN = (0, 0, 0, 0)
 SERIES = {
@@ -312,6 +312,9 @@ def test_units_do_not_matter(x, order, seasonal, constant, scale):
     assert np.isclose(b.log_likelihood + b.nobs * math.log(scale), a.log_likelihood, atol=1e-6)
     assert np.allclose([*a.ar, *a.ma, *a.seasonal_ma], [*b.ar, *b.ma, *b.seasonal_ma], atol=1e-4)
     assert np.allclose(b.forecast(3)[0] / scale, a.forecast(3)[0], rtol=1e-4)
+    units = np.append(np.full(a.n_parameters - 1, 1.0), scale**2)  # of σ²
+    units[a.n_lag_parameters : -1] = scale  # of the mean, if there is one
+    assert np.allclose(b.estimates()[2] / units, a.estimates()[2], rtol=0.02)
 
 
 def test_the_exact_likelihood_of_the_airline():
@@ -462,3 +465,18 @@ def test_a_unit_root_warns_and_says_what_to_do():
         ARIMA((0, 1, 1)).fit(noise(200))  # differenced white noise
     with pytest.warns(ConvergenceWarning, match=r"AR part.*difference the series"):
         ARIMA((1, 0, 0)).fit(np.exp(0.05 * np.arange(100)) + 1e-3 * noise(100))
+
+
+@pytest.mark.parametrize("level", [-1e6, 0.0, 1e6])
+@pytest.mark.parametrize("step", [-3.0, 0.1])
+def test_a_straight_line_has_nothing_random_in_its_differences(level, step):
+    with pytest.raises(ValueError, match="nothing random to model"):
+        ARIMA((0, 1, 1), constant=True).fit(level + step * np.arange(1, 60))
+
+
+@pytest.mark.parametrize("offset, unit", [(100.0, 1.0), (0.0, 1e-4), (-50.0, 30.0)])
+def test_a_first_guess_depends_on_neither_level_nor_unit(offset, unit):
+    x = draw([0.6], [0.3])
+    guesses = [arima._hannan_rissanen(y, 2, 1, 0) for y in (x, offset + unit * x)]
+    for one, other in zip(*guesses, strict=True):
+        assert np.allclose(one, other, atol=1e-6)
