@@ -2,8 +2,9 @@
 
 nbval compares outputs as exact strings. Here a string is compared in pieces instead: its text and
 its integers must be the same, its floats may differ by one part in a thousand, because another
-processor or another version of a library rounds differently in the last digits. Pictures, sounds
-and times become tokens first (tests/sanitize.cfg).
+processor or another version of a library rounds differently in the last digits; and one of three
+digits or more by a unit of its last (4.45 and 4.46 may be two roundings of one number). Pictures,
+sounds and times become tokens first (tests/sanitize.cfg).
 
 A network that a page trains is another one after other roundings, as after another seed: some hundred steps make
 of a last digit a code more or fewer. Cells that print what such a network does have the tag `trained-here`; their
@@ -78,7 +79,11 @@ class Printed(str):
 
     def tolerance(self, number: str) -> tuple[float, float]:
         """Relative and absolute."""
-        return max(RELATIVE, OF_A_CLIP if CLIP.search(self) else 0), ABSOLUTE
+        digits, _, power = number.lower().partition("e")
+        places = len(digits.partition(".")[2]) - int(power or 0)
+        long = len(re.sub(r"\D", "", digits).lstrip("0")) >= 3
+        relative = max(RELATIVE, OF_A_CLIP if CLIP.search(self) else 0)
+        return relative, max(ABSOLUTE, 1.01 * 10.0**-places if long else 0)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, str):

@@ -6,6 +6,7 @@ import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -207,7 +208,7 @@ BECOMES["chunk of speak"] = 48  # what is given, where that is something else
 SENTENCES = (sentence_evaluation, "sentence_table", ("--voice", "allison", "--phones", "t.tsv"))
 INSTEAD = {"phones of evaluate": SENTENCES, "voice of evaluate": SENTENCES}
 INSTEAD["model of convert"] = conversion, "load", REACHES["convert"][2]
-INSTEAD["voice of pronounce"] = voice_file, "find", ("one",)
+INSTEAD["voice of pronounce"] = voice_file, "reader_of", ("one",)
 NAMED |= dict.fromkeys(("voice of evaluate", "voice of pronounce", "model of convert"), "name")
 VALUES |= {
     "voice of evaluate": "mine",
@@ -602,3 +603,48 @@ def test_functions_of_the_book_refuse_what_they_cannot_take(kind):
         with pytest.raises((ValueError, TypeError)) as caught:
             call()
         assert "\n" not in str(caught.value) and len(str(caught.value)) < 600, (kind, index)
+
+
+def ticking(*times):
+    """The module `time`, on a clock that is read so many times."""
+    ticks = iter(times)
+    return SimpleNamespace(perf_counter=lambda: next(ticks))
+
+
+def test_align_prints_how_far_it_is_from_the_known_times(run, monkeypatch):
+    """Every boundary 5 ms late, but one in four 25 ms."""
+
+    def late(clips, transcripts, **options):
+        wrong = lambda n: 0.025 if n % 4 == 3 else 0.005
+        moved = lambda phones: [
+            (name, a + wrong(n) * (n > 0), b + wrong(n + 1))
+            for n, (name, a, b) in enumerate(phones)
+        ]
+        return {clip.name: moved(clip.phones) for clip in clips}, SimpleNamespace(history=[-9, -7])
+
+    monkeypatch.setattr(alignment, "align_corpus", late)
+    word = data.spoken_digits()[0]
+    long = replace(word, phones=[("pau", 0.04 * k, 0.04 * k + 0.04) for k in range(9)])
+    monkeypatch.setattr(data, "spoken_digits", lambda: [long] * 30)
+    _, out, _ = run("align", "spoken_digits", "--out", "late.tsv")
+    assert f"30 clips, {30 * long.duration / 60:.1f} minutes" in out and "-9.00 -> -7.00" in out
+    assert out.strip().endswith("error 5.0 ms, mean 10.0 ms, within 20 ms 75%")
+
+
+def test_vocode_prints_length_speed_and_distance(run, monkeypatch):
+    """A distance of 2 dB in one second and of 8 dB in half of one: 4 dB."""
+    pieces = [(np.full(n, 0.1), np.full(n, level)) for n, level in ((8000, 2.0), (4000, 8.0))]
+    monkeypatch.setattr(vocoder, "of_file", lambda *given: iter(pieces))
+    monkeypatch.setattr(metrics, "log_mel_distance", lambda made, recorded, rate: recorded[0])
+    monkeypatch.setattr(cli, "time", ticking(0.0, 0.3))
+    _, out, _ = run("vocode", "word.wav", "--out", "timed.wav")
+    said = (
+        "1.50 s of sound in 0.30 s, 5.0 times real time; log-mel distance to the recording 4.0 dB"
+    )
+    assert out == f"timed.wav: {said}\n"
+
+
+def test_export_prints_megabytes(run, place):
+    pytest.importorskip("onnx", reason='ONNX is optional: pip install "onnx>=1.16"')
+    _, out, _ = run("export", "student.safetensors", "sized.onnx")
+    assert out == f"sized.onnx: {(place / 'sized.onnx').stat().st_size / 1e6:.2f} MB\n"

@@ -86,9 +86,20 @@ def test_ngrams_are_counted_by_hand():
 def test_errors_say_what_is_wrong():
     for call, message in (
         (lambda: CodePrior(0), "codebook_size >= 1"),
-        (lambda: prior().log_prob([torch.tensor([0])], 3), "0 to 1"),
+        (lambda: prior().log_prob([torch.tensor([0])], 3), "one of 0 … 1"),
         (lambda: prior().log_prob([torch.tensor([7])]), "symbols"),
         (lambda: pad([], 3), "at least one"),
     ):
         with pytest.raises(ValueError, match=message):
             call()
+
+
+def test_what_is_asked_of_the_prior_reaches_its_language_model():
+    model = prior()
+    drawn = lambda seed, **more: [
+        s.tolist() for s in model.sample(20, generator=seeded(seed), **more)
+    ]
+    for sharp in ({"temperature": 1e-3}, {"top_p": 1e-6}):
+        assert drawn(0, **sharp) == drawn(1, **sharp)
+    assert drawn(0) != drawn(1) and drawn(0, temperature=1.5) != drawn(0)
+    assert CodePrior(3, hidden=4, dropout=0.3).lm.dropout.p == 0.3

@@ -197,3 +197,27 @@ def test_a_words_f0_is_read_where_its_frames_lie(monkeypatch):
     inside = (at > 0.005) & (at < 0.01 * len(f0) - 0.005)
     assert np.allclose(np.exp(log_f0)[inside], (100 + at / 0.01 - 0.5)[inside], atol=0.01)
     assert (voicing == 1).all() and np.allclose(durations.sum(), clip.phones[-1][2])
+
+
+def test_rows_say_how_far_into_a_phone_and_how_long_it_is():
+    """Up from 0 to 1 and down again; the logarithm of tenths of a second."""
+    out = frame_features([("s", 0.0, 0.1), ("ih", 0.1, 0.3)], np.zeros(30))
+    assert np.allclose(out[-5, :10], (np.arange(10) + 0.5) / 10, atol=1e-6)
+    assert np.allclose(out[-4, 10:], 1 - (np.arange(20) + 0.5) / 20, atol=1e-6)
+    assert np.allclose(out[-3], np.log(np.repeat([1.0, 2.0], [10, 20])), atol=1e-6)
+
+
+@pytest.mark.parametrize("hz", [70.0, 125.0, 240.0])
+def test_pulses_have_the_power_of_white_noise(hz):
+    assert np.mean(conditioning.pulses(phase(np.full(200, hz), 8000), 8000) ** 2) == pytest.approx(
+        1, abs=0.03
+    )
+
+
+@pytest.mark.parametrize("order", [0, 16])
+def test_a_plans_phase_is_centred_where_the_network_learned_it_so(order):
+    spec = conditioning.VoiceSpec((), 8000, ("x",), mels=32, lpc_order=order)
+    f0 = np.linspace(100, 200, 40)
+    got = conditioning.planned_features(np.zeros((32, 40)), f0, spec)[1]
+    want = [phase_features(phase(f0, 8000, centred=c), f0, order > 0) for c in (False, True)]
+    assert np.array_equal(got, want[order > 0]) and not np.allclose(*want)

@@ -1,6 +1,7 @@
 """The student's objective: its gradient is the formula's, its parts are what they say, its teacher stays as it is."""
 
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from minigen.distillation import DistillationLoss, DivergenceMonitor, _generator
 from minigen.distributions import LOGISTIC_STD, DiscretizedLogisticMixture, GaussianHead
-from minigen.parallel_wavenet import Student, conditional_kl
+from minigen.parallel_wavenet import BASES, Student, conditional_kl
 from minigen.wavenet import WaveNet
 
 
@@ -256,6 +257,8 @@ def test_metrics_numbers_are_what_they_say(k):
     known = teacher.receptive_field
     log_std = head.moments(q)[1][..., known:].mean()
     assert metrics["log_std"] == pytest.approx(log_std.item())
+    own = log_scale[..., known:].mean().item() + BASES[model.student.base].entropy
+    assert metrics["entropy"] == pytest.approx(own)
     monte_carlo = -(head.smooth_log_density if k else head.log_prob)(q, x)[..., known:].mean()
     assert metrics["entropy"] == pytest.approx(monte_carlo.item(), abs=0.15)
     assert metrics["std_ratio"] == pytest.approx((x.std() / data["audio"].std()).item())
@@ -269,3 +272,29 @@ def test_fresh_draws_are_those_of_the_item_and_of_no_other():
     noise = torch.randn(2, 1, 200, generator=torch.Generator().manual_seed(0))
     seeds = [_generator(item).initial_seed() for item in (*noise, noise[0].clone())]
     assert seeds[0] == seeds[2] != seeds[1]
+
+
+def test_draws_and_frames_are_as_many_and_as_long_as_asked():
+    model, teacher, data = conditioned(2)
+    kl = lambda n: DistillationLoss(model, teacher, **OFF | {"kl": 1.0}, samples=n)(data)[1]["kl"]
+    assert len({kl(1), kl(8), kl(9)}) == 3
+    assert DistillationLoss(model, teacher).min_length == 512  # 64 ms at 8 kHz
+    model.spec = SimpleNamespace(rate=16_000)
+    assert DistillationLoss(model, teacher).min_length == 1024
+    with pytest.raises(ValueError, match="8000 Hz, not at 16000"):
+        DistillationLoss(model, teacher, perceptual=1.0)
+
+
+@pytest.mark.parametrize(
+    "story, stops",
+    [
+        (lambda step: {"kl": 1.0 if step < 30 else 90.0}, 59),  # fifty make a median, ten a run
+        (lambda step: {"kl": 0.001 if step < 60 else 9.9}, None),  # below 20 times half a nat
+        (lambda step: {"kl": 0.001 if step < 60 else 10.1}, 69),
+        (lambda step: {"std_ratio": 0.01}, 2199),
+        (lambda step: {"at_floor": 1.0}, 2199),
+    ],
+)
+def test_a_monitor_waits_by_default_as_long_as_it_says(story, stops):
+    monitor = DivergenceMonitor()
+    assert next((n for n in range(2300) if monitor.check(n, story(n))), None) == stops

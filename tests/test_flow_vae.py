@@ -3,6 +3,7 @@
 import pytest
 import torch
 from nets import scramble, seeded
+from torch import nn
 
 from minigen import vae
 from minigen.code_prior import CodePrior
@@ -120,3 +121,16 @@ def test_the_generator_given_decides_every_weight(name):
     one, same, other = (MAKERS[name](seeded(seed)).state_dict() for seed in (0, 0, 1))
     assert all(torch.equal(value, same[key]) for key, value in one.items())
     assert any(not torch.equal(value, other[key]) for key, value in one.items())
+
+
+def test_an_autoregressive_bend_is_bounded_whatever_its_weights():
+    """By e^±2 a map and dimension: log q of z_0 moves by no more."""
+    model = FlowVAE(4, 3, "iaf", 2, 5, (8,), (6,), generator=seeded())
+    plain = super(FlowVAE, model)._draw
+    generator = seeded()
+    for weight in model.flow.parameters():
+        nn.init.normal_(weight, std=30.0, generator=generator)
+    x = torch.ones(50, 4)
+    _, log_q = model.posterior_sample(x, 4, seeded(1))
+    _, before = plain(x, *model.encode(x), 4, seeded(1))
+    assert 5 < (log_q - before).abs().max() < 2 * 3 * 2 + 1e-3

@@ -184,3 +184,12 @@ def test_strong_correlation_alone_is_not_refused():
 def test_errors(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_what_was_given_can_change_afterwards():
+    mean, cov = np.zeros(2), np.eye(2)
+    mine = Gaussian(mean, cov)
+    before = mine.log_prob(np.ones(2))
+    mean += 7
+    cov *= 9
+    assert mine.log_prob(np.ones(2)) == before and np.array_equal(mine.cov, np.eye(2))

@@ -420,7 +420,7 @@ READY = model()
 @pytest.mark.parametrize(
     "call, message",
     [
-        (lambda: GaussianHMM(0), "0 Gaussians.*at least 1"),
+        (lambda: GaussianHMM(0), "k=0.*at least 1"),
         (lambda: GaussianHMM(2, "round"), "not 'round'"),
         (lambda: GaussianHMM(2, topology="ring"), "not 'ring'"),
         (lambda: GaussianHMM(2, floor=2), "floor lies"),
@@ -438,7 +438,7 @@ READY = model()
             lambda: GaussianHMM(9, topology="left-to-right").fit([X, X[:8]]),
             "8 frames cannot pass through 9 states",
         ),
-        (lambda: GaussianHMM(4).fit([X], init_from=READY), "init_from is GaussianHMM.n_states=3"),
+        (lambda: GaussianHMM(4).fit([X], init_from=READY), "GaussianHMM.n_states=3.* another"),
         (lambda: GaussianHMM(2).log_prob(X), "no parameters yet"),
         (lambda: GaussianHMM(2).sample(3), "no parameters yet"),
         (lambda: READY.log_prob(X[:, :1]), "2 dimensions"),
@@ -488,3 +488,10 @@ def test_a_beam_gives_up_what_is_far_behind_the_best_of_its_own_frame():
         and np.allclose(same, counts, atol=1e-6)
         and abs(log_p - again) < 1e-6
     )
+
+
+def test_no_transition_is_impossible_because_the_first_labels_lacked_it():
+    x = np.repeat([0.0, 2.0], 30)[:, None] + 0.5 * np.random.default_rng(0).normal(size=(60, 1))
+    with pytest.warns(ConvergenceWarning):
+        fitted = GaussianHMM(2, "diag", max_iter=1).fit(x)
+    assert (fitted.transition > 0).all()

@@ -1,5 +1,7 @@
 """The student: an inverse autoregressive flow, composed exactly, and its KL to a teacher."""
 
+import math
+
 import pytest
 import torch
 from torch import nn
@@ -254,3 +256,22 @@ def test_conditional_kl_to_a_gaussian_is_the_integral(base):
 
 
 # ---------------------------------------------------------------- the parts of the objective
+
+
+def test_every_flow_is_given_noise_of_scale_one_at_the_start():
+    """What has passed k of four flows is smaller by e^-k, which is undone up to a factor of ten."""
+    student, seen = Student(flows=4, layers=2, residual=4, log_scale=-4.0), []
+    for flow in student.flows:
+        flow.register_forward_pre_hook(lambda net, given: seen.append(given[0] * net.input_scale))
+    student(torch.randn(1, 1, 20_000))
+    assert [x.std().item() for x in seen] == pytest.approx([1, 1, 1, 10 * math.exp(-3)], rel=0.03)
+
+
+def test_spread_is_the_root_of_the_mean_variance():
+    mean, log_scale, params = pair()
+    start = lambda: torch.Generator().manual_seed(3)
+    spread = kl_spread(mean, log_scale, params, HEAD, (4,), 50, start())
+    dice = start()
+    plain = {"stratified": False}
+    draws = [mol_kl(mean, log_scale, params, HEAD, 4, dice, **plain) for _ in range(50)]
+    assert spread["plain"][4] == pytest.approx(torch.stack(draws).var(0).mean().sqrt().item())

@@ -113,3 +113,12 @@ def test_errors():
     with pytest.raises(ValueError, match="fewer than one frame"):
         PhoneNet(4)(torch.zeros(1, 1, 100))
     assert json.loads(weights.path("phone_net").with_suffix(".json").read_text())["command"]
+
+
+def test_it_is_the_mean_over_layers_of_distances_in_units_of_the_recording():
+    net, x, y = load_phone_net(), clip(), 0.5 * clip()
+    for got, want in ((x, y), (y, x)):
+        layers = list(zip(net(got)[1], net(want)[1], strict=True))
+        each = [((a - b).square().sum() / b.square().sum()).item() for a, b in layers]
+        assert len(each) > 1
+        assert PerceptualLoss(style=0.0)(got, want).item() == pytest.approx(np.mean(each), rel=1e-4)

@@ -449,3 +449,17 @@ def test_a_repr_says_the_sizes():
     assert (
         repr(RNNLM(5, hidden=8, embed=4, end=4)) == "RNNLM(5, hidden=8, embed=4, LSTMLayer, end=4)"
     )
+
+
+def test_dropout_leaves_out_its_share_in_training_alone():
+    model, x = RNNLM(4, hidden=6, dropout=0.5, generator=seeded()), symbols(3, 5)
+    step = lambda: model.step(None, model.start(3))[0]
+    assert not torch.equal(model(x), model(x)) and not torch.equal(step(), step())
+    assert torch.equal(model.eval()(x), model(x)) and torch.equal(step(), step())
+
+
+def test_a_translator_draws_as_its_language_model_does():
+    model, source = Translator(5, 4, end=3, hidden=6, generator=seeded()), symbols(1, 3, vocab=5)
+    got = model.sample(source, 9, 1.7, 0.8, seeded(4))
+    want = model.decoder.sample((1,), 9, 1.7, 0.8, state=model.read(source), generator=seeded(4))
+    assert torch.equal(got, want)

@@ -120,6 +120,10 @@ def test_learning_rate_rises_and_falls():
     assert max(rates) == CONFIG.rate and rates.index(max(rates)) == 4
     assert all(a > b for a, b in itertools.pairwise(rates[5:]))
     assert rates[30] == pytest.approx(CONFIG.rate * CONFIG.final)
+    shares = [(1 + math.cos(math.pi * k / 4)) / 2 for k in range(5)]  # a cosine, from step 5 to 405
+    config = TrainConfig(steps=405, rate=1.0, warmup=5, final=0.2)
+    got = [learning_rate(5 + 100 * k, config) for k in range(5)]
+    assert got == pytest.approx([0.2 + 0.8 * share for share in shares])
 
 
 @pytest.mark.parametrize(
@@ -543,3 +547,13 @@ def test_sigkill_at_every_place_loses_only_the_steps_since_the_last_checkpoint(t
     for name, value in state(whole).items():
         assert torch.equal(state(rest)[name], value), name
     assert not [path for path in out.iterdir() if path.name.startswith(".checkpoint")]
+
+
+def test_adams_moments_are_those_of_its_constants(tmp_path):
+    """After one step the averages hold a tenth of the gradient and a hundredth of its square."""
+    config = replace(CONFIG, clip=1e9)
+    trainer = Trainer(Regression(), batches, config, tmp_path)
+    trainer.run(until=1)
+    state = trainer.optimizer.state_dict()["state"][0]
+    assert torch.allclose(state["exp_avg"].square(), state["exp_avg_sq"], rtol=1e-4)  # 0.1² = 0.01
+    assert trainer.optimizer.param_groups[0]["betas"] == (0.9, 0.99)

@@ -348,3 +348,18 @@ def test_a_unit_is_active_by_the_variance_of_its_mean():
     model.encode = lambda x: (x * torch.tensor([0.14, 0.3]), torch.zeros_like(x))
     assert vae.active_units(model, x).tolist() == [False, True]
     assert vae.active_units(model, x, threshold=0.004).tolist() == [True, True]
+
+
+def test_initial_weights_are_as_wide_as_torchs_own():
+    ours, own = nn.Linear(50, 400), nn.Linear(50, 400)
+    vae.init_linear_layers(ours, seeded())
+    for mine, theirs in zip(ours.parameters(), own.parameters(), strict=True):
+        assert abs(mine.abs().max() / theirs.abs().max() - 1) < 0.02 > abs(mine.mean())
+
+
+def test_dropout_leaves_out_its_share_in_training_alone():
+    model = vae.VAE(4, 2, hidden=(400,), dropout=0.25)
+    h = model.encoder[:-1](torch.ones(500, 4))
+    rest = model.eval().encoder[:-1](torch.ones(500, 4))
+    assert abs((h[:, rest[0] > 0] == 0).double().mean() - 0.25) < 0.02
+    assert torch.equal(rest[0], rest[1])

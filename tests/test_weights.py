@@ -1,9 +1,15 @@
+import dataclasses
+import importlib
+import inspect
 import os
+import pkgutil
 import stat
+import typing
 
 import pytest
 import torch
 
+import minigen
 from minigen import weights
 
 TENSORS = {
@@ -150,3 +156,33 @@ def test_what_is_shared_is_read_again_when_its_file_is_another(tmp_path, change)
         file.write_text({"content": "two", "size": "four"}[change])
         os.utime(file, (11, 11) if change == "content" else (10, 10))
     assert read(file) == [file.read_text()] and (read(file) is first) == (change == "nothing")
+
+
+def takers():
+    """(public function or class, argument that is a network) of the whole package."""
+    for found in pkgutil.walk_packages(minigen.__path__, "minigen."):
+        if found.name.split(".")[1] in ("checks", "cli", "commands"):
+            continue
+        module = importlib.import_module(found.name)
+        for name, one in vars(module).items():
+            own = getattr(one, "__module__", None) == found.name and not name.startswith("_")
+            if not own or not callable(one) or dataclasses.is_dataclass(one):
+                continue
+            for argument in inspect.signature(one, eval_str=True).parameters.values():
+                kinds = typing.get_args(argument.annotation) or (argument.annotation,)
+                kinds = [kind for kind in kinds if isinstance(kind, type)]
+                if any(issubclass(kind, torch.nn.Module) for kind in kinds):
+                    yield one, argument.name
+
+
+def test_what_is_no_network_is_named_by_whatever_asks_for_one():
+    """But `checked_context`, which networks call with themselves, and arguments that may be a sequence of them."""
+    cases = [
+        (f, name)
+        for f, name in takers()
+        if f.__name__ != "checked_context" and name != "transforms"
+    ]
+    assert len(cases) > 50
+    for function, name in cases:
+        with pytest.raises(TypeError, match=rf"^{name} must be of type .*, not object$"):
+            function(**{name: object()})

@@ -115,9 +115,10 @@ def pronounce(
 ) -> None:
     """Show how a text is read: the words of each sentence in a line, capitals spelled; and their phones."""
     from ..speech.pronunciation import read_lexicon
-    from ..speech.voice_file import find
+    from ..speech.voice_file import reader_of
 
-    for row in find(voice).reader.words(text, lexicon and read_lexicon(lexicon), skip_unknown):
+    known = lexicon and read_lexicon(lexicon)
+    for row in reader_of(voice).words(text, known, skip_unknown):
         typer.echo(" ".join(word for word, _ in row if word))
         if phones:
             typer.echo(f"    {'  '.join(' '.join(names) for _, names in row)}")

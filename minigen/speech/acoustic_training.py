@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from .. import conditioning
 from ..data import Utterance
+from ..weights import takes_networks
 from .acoustic_model import AcousticModel, dissimilarity
 from .adversarial import Discriminator, adversarial_losses
 from .corpus import Batches, CropSampler
@@ -16,6 +17,7 @@ CONTRAST = 0.5  # weight of `dissimilarity` beside the absolute error in nepers
 ADVERSARIAL = 0.3  # weight of being told from recordings
 
 
+@takes_networks
 def with_phones(
     source: AcousticModel, phones: Sequence[str], dropout: float = 0.1
 ) -> AcousticModel:
@@ -33,6 +35,7 @@ def with_phones(
     return model.train().requires_grad_(True)
 
 
+@takes_networks
 def bands_and_features(model: AcousticModel, clip: Utterance) -> dict[str, np.ndarray]:
     """Of a clip with phones and F0: what the model is given (F, N), and the bands that it is to predict (M, N)."""
     mel = np.maximum(conditioning.mel_bands(clip.audio, model.rate, model.mels), conditioning.QUIET)
@@ -40,6 +43,7 @@ def bands_and_features(model: AcousticModel, clip: Utterance) -> dict[str, np.nd
     return {"features": model.features(clip.phones, f0), "mel": mel.astype(np.float32)}
 
 
+@takes_networks
 def calibrate(model: AcousticModel, clips: Sequence[dict[str, np.ndarray]]) -> None:
     """Set the mean and the deviation of each band's envelope to those of the training data."""
     envelope = np.concatenate([clip["mel"] - clip["features"][-model.mels :] for clip in clips], 1)
@@ -68,6 +72,7 @@ class AcousticCrops(Batches):
 class AcousticLoss(nn.Module):
     """Objective: the absolute error of the bands in nepers, their `dissimilarity`, and how well they are told from recorded ones."""
 
+    @takes_networks
     def __init__(self, model: AcousticModel) -> None:
         super().__init__()
         self.model, self.discriminator = model, Discriminator()

@@ -21,6 +21,7 @@ from ..audio.source_filter import resynthesise
 from ..data import Utterance
 from ..metrics import DigitRecogniser, mel_cepstral_distortion
 from ..mixture import kmeans
+from ..weights import takes_networks
 from .conversion_features import RATE, extract
 from .conversion_model import SpeechVQVAE
 from .evaluation import in_batches
@@ -34,8 +35,7 @@ class SpeakerClassifier:
     its frames within 40 dB of the loudest one's level. White noise 20 dB below a recording costs it a third of
     its answers (`benchmarks/judges.py`).
 
-    Args:
-        clips: with known speakers, all at one rate.
+    Args: clips: with known speakers, all at one rate.
     """
 
     def __init__(self, clips: Sequence[Utterance]) -> None:
@@ -51,11 +51,9 @@ class SpeakerClassifier:
         """(T,) -> (24,)."""
         x = np.asarray(x, dtype=float)
         x = x + np.random.default_rng(0).normal(0, 1e-3, len(x))  # so that silences are alike
-        cepstrum = mfcc(
-            x, self.rate, n_fft=frame_length(self.rate), hop=self.rate // 100
-        )  # (13, N)
-        level = cepstrum[0] * 20 / np.log(10) / np.sqrt(24)  # dB, as the transform is orthonormal
-        loud = cepstrum[1:, level > level.max() - 40]
+        c = mfcc(x, self.rate, n_fft=frame_length(self.rate), hop=self.rate // 100)  # (13, N)
+        level = c[0] * 20 / np.log(10) / np.sqrt(24)  # dB, as the transform is orthonormal
+        loud = c[1:, level > level.max() - 40]
         return np.concatenate([loud.mean(axis=1), loud.std(axis=1)])
 
     def __call__(self, x: ArrayLike) -> str:
@@ -89,6 +87,7 @@ def pairs(clips: Sequence[Utterance]) -> list[Pair]:
     return made
 
 
+@takes_networks
 def sample_batches(
     model: SpeechVQVAE, conds: Sequence[Tensor], seed: int = 0
 ) -> Iterator[np.ndarray]:
@@ -96,6 +95,7 @@ def sample_batches(
     return in_batches(partial(sample, model), conds, seed, batch_size=60)
 
 
+@takes_networks
 def convert_pairs(model: SpeechVQVAE, targets: Sequence[Pair], seed: int = 0) -> list[np.ndarray]:
     """Each source in its target's voice, by `conversion.convert`, many at once.
 
@@ -114,6 +114,7 @@ def convert_pairs(model: SpeechVQVAE, targets: Sequence[Pair], seed: int = 0) ->
     return [w[: len(p.source.audio)] for w, p in zip(waves, targets, strict=True)]
 
 
+@takes_networks
 def move_moments(
     model: SpeechVQVAE, learn: Sequence[Utterance], targets: Sequence[Pair]
 ) -> list[np.ndarray]:
@@ -162,15 +163,12 @@ def held_to_targets(
 
 
 # ---------------------------------------------------------------- what codes stand for
-
-
 def kmeans_codes(
     rows: dict[str, np.ndarray], learn: Sequence[Utterance], k: int, seed: int = 0
 ) -> dict[str, Tensor]:
     """Codes without a network, a baseline for `probe`: the nearest of k centres, found in the training clips.
 
-    Args:
-        rows: by the name of the clip, (13 or so, N) features of frames of 10 ms; two make one code.
+    Args: rows: by the name of the clip, (13 or so, N) features of frames of 10 ms; two make one code.
     """
     pairs = {name: x[:, : x.shape[1] // 2 * 2] for name, x in rows.items()}
     pairs = {name: (x[:, ::2] + x[:, 1::2]).T / 2 for name, x in pairs.items()}  # (n, 13)
@@ -224,18 +222,15 @@ def probe(
 ) -> dict[str, float]:
     """Codes against phones and speakers: each code is read as the label that it meets most often in training clips.
 
-    Args:
-        codes: by the name of the clip, (n,).
+    Args: codes: by the name of the clip, (n,).
 
-    Returns:
-        "accuracy" at phones of held-out codes; "chance", of always guessing the phone that is most frequent in
-        training; both again "without pauses", where pauses are neither counted nor guessed; "speaker", the same
-        for who speaks; "mutual information" of code and phone in held-out clips, in bits; and what that
-        is with "labels shuffled": counts of few codes share bits by luck.
+    Returns "accuracy" at phones of held-out codes; "chance", of always guessing the phone that is most frequent
+    in training; both again "without pauses", where pauses are neither counted nor guessed; "speaker", the same
+    for who speaks; "mutual information" of code and phone in held-out clips, in bits; and what that is with
+    "labels shuffled": counts of few codes share bits by luck.
 
-    References:
-        van den Oord et al., 2017 (arXiv:1711.00937), section 4.3; Chorowski et al., 2019
-        (arXiv:1901.08810).
+    References: van den Oord et al., 2017 (arXiv:1711.00937), section 4.3; Chorowski et al., 2019
+    (arXiv:1901.08810).
     """
     from sklearn.metrics import mutual_info_score
 

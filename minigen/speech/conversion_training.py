@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from ..conditioning import HOP, pitch_rows
 from ..distributed import mean_over_processes
 from ..vq import jitter, jitter_shifts
+from ..weights import takes_networks
 from .conversion_features import FRAMES_A_CODE, Features, warped_mfcc
 from .conversion_model import SpeechVQVAE, upsample
 from .corpus import Batches, CropSampler
@@ -113,6 +114,7 @@ class ConversionLoss(nn.Module):
     the reversed gradient.
     """
 
+    @takes_networks
     def __init__(
         self,
         model: SpeechVQVAE,

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from ..conditioning import PHASE_FEATURES
 from ..distributed import mean_over_processes
+from ..weights import takes_networks
 
 
 def weighted_mean(values: Tensor, log_std: Tensor, beta: float) -> Tensor:
@@ -25,14 +26,13 @@ class Likelihood(nn.Module):
 
     The first `receptive_field` samples of a crop are context only: their past was cut off.
 
-    Args:
-        model: a TeacherVoice, or a WaveNet without conditioning.
+    Args: model: a TeacherVoice, or a WaveNet without conditioning.
 
-    References:
-        Seitzer et al., On the Pitfalls of Heteroscedastic Uncertainty Estimation, 2022
-        (arXiv:2203.09168).
+    References: Seitzer et al., On the Pitfalls of Heteroscedastic Uncertainty Estimation, 2022
+    (arXiv:2203.09168).
     """
 
+    @takes_networks
     def __init__(self, model: nn.Module, beta: float = 0.0) -> None:
         super().__init__()
         if not beta >= 0:

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from ..audio import write_whole
 from ..flows.linear_prediction import SUBFRAMES
 from ..wavenet import WaveNet
+from ..weights import takes_networks
 from .stream import CONTEXT
 from .waveform_model import ExcitationStudent
 
@@ -32,6 +33,7 @@ class Graph(nn.Module):
     noise (B, 1, T), frames (B, F, N), speaker (B,), phase (B, P, T) -> audio (B, 1, T), T = N · hop.
     """
 
+    @takes_networks
     def __init__(self, voice: nn.Module) -> None:
         super().__init__()
         self.voice = voice
@@ -94,6 +96,7 @@ def _as_convolutions(model: nn.Module) -> Iterator[None]:
             del net._predict
 
 
+@takes_networks
 def export(voice: nn.Module, path: Path | str, opset: int = 17) -> None:
     """Write a StudentVoice or an ExcitationStudent as one ONNX file with weights, for any batch and any length.
 
@@ -106,9 +109,8 @@ def export(voice: nn.Module, path: Path | str, opset: int = 17) -> None:
     It goes through the exporter that traces (`dynamo=False`), which works from PyTorch 2.4 on. The other one
     needs a minute and more for the same graph.
 
-    Raises:
-        ModuleNotFoundError: the package onnx is not there.
-        ValueError: not a student's voice, or a path that does not end in .onnx.
+    Raises ModuleNotFoundError: the package onnx is not there. ValueError: not a student's voice, or a path that
+    does not end in .onnx.
     """
     path = Path(path)
     if path.suffix != ".onnx" or not path.parent.is_dir():

@@ -7,6 +7,7 @@ import numpy as np
 from .. import conditioning
 from ..data import Utterance
 from ..metrics import log_mel_distance
+from ..weights import takes_networks
 from .sentence_evaluation import prosody_figures
 from .text import normalise
 from .voice_file import TextVoice
@@ -15,6 +16,7 @@ from .waveform_model import ExcitationStudent
 CLIPS = 8  # of the held-out ones, at most
 
 
+@takes_networks
 def table(
     voice: TextVoice,
     before: ExcitationStudent,
@@ -23,8 +25,7 @@ def table(
 ) -> dict[str, dict[str, float]]:
     """Durations, F0 and spectra, each beside a baseline; word errors where a recogniser is installed.
 
-    Args:
-        before: the student that it began with. held: clips with phones and F0 that were not learned from.
+    Args: before: the student that it began with. held: clips with phones and F0 that were not learned from.
     """
     held, rate = list(held)[:CLIPS], voice.rate
     lengths = lambda clips: np.array([b - a for clip in clips for _, a, b in clip.phones])

@@ -172,9 +172,8 @@ def _quantity(m: re.Match) -> str | list[str] | None:
             return cardinal(n)
         return [year(n), *readings(n)] if dated else readings(n)
     read = year if dated and (not n2 or n2.isdigit() and len(n2) in (2, 4)) else _amount
-    follows = re.match(r"\s[a-z]+", m.string[m.end() : m.end() + 9])
+    follows = re.match(r"\s[a-z]", m.string[m.end() : m.end() + 2])
     adjective = m["gap"] == "-" or previous_word(m) in ("a", "an") and follows
-    adjective = adjective and follows != " or"
     words = _money(sign, n, scale) if sign and (m["sign2"] or not n2) else read(n)
     if n2:
         name = alone and m["to"] == "-" and min(len(n), len(n2)) > 2 and n2 <= n  # the 747-400

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from .. import conditioning
 from ..conditioning import VoiceSpec
 from ..generate import ParallelStream
+from ..weights import takes_networks
 
 Part = tuple[list | np.ndarray, np.ndarray]  # phones with their times, or mel bands; F0 a frame
 CONTEXT = 3  # frames either side that a frame's conditioning depends on
@@ -45,6 +46,7 @@ def windows(
 
 
 @torch.no_grad()
+@takes_networks
 def conditioning_pieces(
     voice: nn.Module, parts: Iterable[Part], speaker: str, chunk: int
 ) -> Iterator[Tensor]:
@@ -59,6 +61,7 @@ def conditioning_pieces(
 
 
 @torch.no_grad()
+@takes_networks
 def pieces(
     voice: nn.Module,
     parts: Iterable[Part],

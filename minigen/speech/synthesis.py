@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from .. import conditioning
 from ..conditioning import VoiceSpec
 from ..generate import ParallelStream, generate
+from ..weights import takes_networks
 from . import stream as streaming
 from . import voice, voice_file, waveform_model
 from .pronunciation import Lexicon
@@ -99,11 +100,11 @@ six, seven, eight, nine and 0-9
     if isinstance(net, StudentVoice | ExcitationStudent):
         audio = np.concatenate(list(_pieces(net, parts, speaker, seed, temperature, WHOLE)))
     elif isinstance(net, ExcitationTeacher):
-        audio = np.concatenate([net.synthesize(*part, seed, temperature) for part in parts])
+        options = (seed, temperature, backend or "numba")
+        audio = np.concatenate([net.synthesize(*part, *options) for part in parts])
     else:
         cond = conditioning_for(net, list(parts), speaker)
-        backend = backend or ("numpy" if voice == "digits" else "numba")
-        audio = sample(net, cond, seed, temperature, backend)[0]
+        audio = sample(net, cond, seed, temperature, backend or "numpy")[0]
     return Spoken(audio, net.spec.rate, time.perf_counter() - start)
 
 
@@ -126,8 +127,7 @@ def stream(
     text sentence by sentence, each when it is needed: what is held grows with the longest sentence, not
     with the text. What is wrong with the arguments is said at the call.
 
-    Args:
-        chunk: frames of 10 ms in a piece, a multiple of 16.
+    Args: chunk: frames of 10 ms in a piece, a multiple of 16.
 
     >>> pieces = list(stream("three one four", voice="digits"))
     >>> whole = speak("three one four", voice="digits").audio
@@ -141,9 +141,7 @@ def stream(
         text, speaker, model, pace, pitch, seed, temperature, voice, reading
     )
     if not isinstance(net, StudentVoice | ExcitationStudent):
-        raise ValueError(  # noqa: TRY004
-            f"only a student speaks piece by piece, and {model!r} is a teacher: use speak"
-        )
+        raise ValueError(f"a student speaks piece by piece, and {model!r} is a teacher: use speak")  # noqa: TRY004
     return _pieces(net, parts, speaker, seed, temperature, chunk)
 
 
@@ -217,9 +215,7 @@ def _digits(model: str | None) -> Voice:
     if model in (None, "student", "teacher"):
         return voice.shared(model or "student")
     if not Path(model).is_file():
-        raise ValueError(
-            f"no model {model!r}: choose student or teacher, or give a file of weights of a student"
-        )
+        raise ValueError(f"no model {model!r}: choose student or teacher, or give a file")
     return voice.shared("student", model)
 
 
@@ -238,9 +234,7 @@ def check_temperature(temperature: float) -> None:
     if not isinstance(temperature, Real):
         raise TypeError(f"temperature is a number, not of type {type(temperature).__name__}")
     if not 0 <= temperature <= 100:
-        raise ValueError(
-            f"temperature scales the noise: it is from 0 to 100, not {temperature!r:.80}"
-        )
+        raise ValueError(f"temperature scales the noise, from 0 to 100, not {temperature!r:.80}")
 
 
 def check_seed(seed: int) -> None:
@@ -250,6 +244,7 @@ def check_seed(seed: int) -> None:
         raise ValueError(f"a seed has at most 64 bits, and {seed} has more")
 
 
+@takes_networks
 def conditioning_for(net: Voice, parts: list[Part], speaker: str) -> Tensor:
     """[(phones, F0)], one after the other by one speaker -> conditioning (1, C, T)."""
     spec: VoiceSpec = net.spec
@@ -263,6 +258,7 @@ def conditioning_for(net: Voice, parts: list[Part], speaker: str) -> Tensor:
 
 
 @torch.no_grad()
+@takes_networks
 def sample(
     net: nn.Module, cond: Tensor, seed: int = 0, temperature: float = 1.0, backend: str = "numpy"
 ) -> np.ndarray:
@@ -282,6 +278,7 @@ def sample(
     return x[:, 0].clamp(-1, 1).numpy()
 
 
+@takes_networks
 def samples_per_second(model: str | Voice, backend: str = "naive") -> float:
     """How many samples a second a voice ("teacher", "student" or a loaded one) makes here, at batch 1.
 

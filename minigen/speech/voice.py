@@ -24,6 +24,7 @@ RATE = 8_000  # Hz, of every voice that ships
 class TeacherVoice(nn.Module):
     """Upsampler and WaveNet: log p(waveform | phones, times, F0, speaker)."""
 
+    @weights.takes_networks
     def __init__(self, wavenet: WaveNet, hidden: int = 48, spec: VoiceSpec = DIGITS) -> None:
         super().__init__()
         self.spec = spec
@@ -32,12 +33,7 @@ class TeacherVoice(nn.Module):
 
     @classmethod
     def build(
-        cls,
-        spec: VoiceSpec,
-        hidden: int,
-        min_log_scale: float,
-        mixture: int = 0,
-        **wavenet: float,
+        cls, spec: VoiceSpec, hidden: int, min_log_scale: float, mixture: int = 0, **wavenet: float
     ) -> Self:
         """From a recipe's table [model]. The head is a Gaussian, or a mixture of logistics at 16 bits."""
         head: Head = GaussianHead(min_log_scale)
@@ -57,6 +53,7 @@ class TeacherVoice(nn.Module):
 class StudentVoice(nn.Module):
     """The teacher's upsampler, frozen, and a student: noise to waveform in one pass."""
 
+    @weights.takes_networks
     def __init__(self, upsampler: Upsampler, student: Student, spec: VoiceSpec = DIGITS) -> None:
         super().__init__()
         self.spec = spec
@@ -85,8 +82,6 @@ KINDS = {"teacher": TeacherVoice, "student": StudentVoice}
 
 
 # ---------------------------------------------------------------- weights
-
-
 def load(kind: str = "student", path: Path | str | None = None) -> TeacherVoice | StudentVoice:
     """A trained voice, from the package or from `path` (a checkpoint or an exported file).
 
@@ -148,14 +143,14 @@ def part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
 
 
+@weights.takes_networks
 def fill(model: nn.Module, tensors: dict[str, Tensor], path: Path | str) -> None:
     """load_state_dict, with an error that names the file."""
     try:
         model.load_state_dict(tensors)
     except RuntimeError as error:
         raise ValueError(
-            f"the weights in {path} are not those of this model: they were trained by another recipe, "
-            "or by another version of minigen"
+            f"the weights in {path} are not those of this model, but of another recipe or version"
         ) from error
 
 

@@ -35,8 +35,7 @@ class TextVoice:
 
     Args:
         name: of the voice. reader, prosody, acoustic, student: see above.
-        student_sizes: the arguments of the student.
-        licence: a line on what may be done with the voice.
+        student_sizes: the arguments of the student. licence: a line on what may be done with the voice.
         made: how it came about: minutes, corpus, what was measured.
 
     >>> find("allison").rate
@@ -96,16 +95,11 @@ def load(path: Path | str) -> TextVoice:
 @weights.until_changed
 def _load(file: Path) -> TextVoice:
     tensors, notes = weights.load(file)
-    held = notes.get("voice")
-    if not isinstance(held, dict) or held.get("format") != FORMAT:
-        raise ValueError(
-            f"{file} holds weights, but no voice: `minigen voice new` makes a file of a voice"
-        )
+    held, reader = _read(notes, file)
     part = lambda name: {k.removeprefix(name): v for k, v in tensors.items() if k.startswith(name)}
-    lexicon = {word: [tuple(way.split()) for way in ways] for word, ways in held["lexicon"].items()}
     return TextVoice(
         held["name"],
-        Reader(lexicon, held["english"]),
+        reader,
         Prosody.from_table(held["prosody"]),
         acoustic_model.build(part("acoustic."), held["acoustic"]),
         waveform_model.build("student", part("student."), held["student"]),
@@ -115,20 +109,40 @@ def _load(file: Path) -> TextVoice:
     )
 
 
+def _read(notes: dict, file: Path) -> tuple[dict, Reader]:
+    """The notes of a file -> those of the voice in it, and how it reads."""
+    held = notes.get("voice")
+    if not isinstance(held, dict) or held.get("format") != FORMAT:
+        raise ValueError(f"{file} holds weights, but no voice: `minigen voice new` makes one")
+    lexicon = {word: [tuple(way.split()) for way in ways] for word, ways in held["lexicon"].items()}
+    return held, Reader(lexicon, held["english"])
+
+
 def find(name: str) -> TextVoice:
     """A voice by its name or by its file; NAME alone may stand for NAME.safetensors.
 
-    Raises:
-        ValueError: there is no such voice, or the file holds something else.
+    Raises ValueError: there is no such voice, or the file holds something else.
+    """
+    return _shipped() if name == SHIPPED else load(_file(name))
+
+
+def reader_of(name: str) -> Reader:
+    """How a voice reads, without its networks; `name` as in `find`.
+
+    >>> reader_of("allison").words("Hi!")
+    [[('hi', ['hh', 'ay'])]]
     """
     if name == SHIPPED:
-        return _shipped()
+        return Reader.shipped()
+    return _read(weights.notes(_file(name)), _file(name))[1]
+
+
+def _file(name: str) -> Path:
     for file in (Path(name), Path(f"{name}.safetensors")):
         if name and file.is_file():
-            return load(file)
+            return file
     raise ValueError(
-        f"no voice {name!r:.80} speaks: choose digits or {SHIPPED}, or give a file that "
-        "`minigen voice new` made"
+        f"no voice {name!r:.80} speaks: choose digits or {SHIPPED}, or a file of `minigen voice new`"
     )
 
 

@@ -1,9 +1,8 @@
 """Trained weights: safetensors files, each with its notes and a checksum of both.
 
-A file holds tensors by name and, in its header, the *notes* (a dictionary: the recipe, the data,
-what was measured) and a SHA-256 over notes and tensors. It contains no code, and one bit changed
-anywhere is an error. Weights that ship are called by their name (`load("digits_student")`), others
-by their path.
+A file holds tensors by name and, in its header, the *notes* (a dictionary: the recipe, the data, what was
+measured) and a SHA-256 over notes and tensors. It contains no code, and one bit changed anywhere is an error.
+Weights that ship are called by their name (`load("digits_student")`), others by their path.
 """
 
 import hashlib
@@ -11,8 +10,9 @@ import json
 import os
 from collections.abc import Callable
 from functools import lru_cache, wraps
+from inspect import signature
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, get_args
 
 import torch
 from safetensors import safe_open
@@ -20,8 +20,6 @@ from safetensors.torch import save as serialize
 from torch import Tensor, nn
 
 from ..audio import write_whole
-
-__all__ = ["card", "frozen", "is_shipped", "load", "notes", "path", "save", "until_changed"]
 
 Module = TypeVar("Module", bound=nn.Module)
 
@@ -90,6 +88,34 @@ def until_changed(read: Callable) -> Callable:
         return kept(file, state and (state.st_mtime_ns, state.st_size, state.st_ino), *rest)
 
     return shared
+
+
+def takes_networks(function: Callable) -> Callable:
+    """Let a function say in one line what it was given where an argument's annotation asks for a network.
+
+    >>> @takes_networks
+    ... def size(model: nn.Module) -> int:
+    ...     return sum(weight.numel() for weight in model.parameters())
+    >>> size(None)
+    Traceback (most recent call last):
+        ...
+    TypeError: model must be of type Module, not NoneType
+    """
+    parameters = signature(function, eval_str=True).parameters
+    kinds = {name: get_args(p.annotation) or (p.annotation,) for name, p in parameters.items()}
+    plain = {name: kind for name, kind in kinds.items() if all(isinstance(k, type) for k in kind)}
+    networks = {n: kind for n, kind in plain.items() if any(issubclass(k, nn.Module) for k in kind)}
+
+    @wraps(function)
+    def checked(*args, **kwargs):
+        given = dict(zip(parameters, args, strict=False)) | kwargs
+        for name in networks.keys() & given.keys():
+            if not isinstance(given[name], networks[name]):
+                of = " or ".join(kind.__name__ for kind in networks[name])
+                raise TypeError(f"{name} must be of type {of}, not {type(given[name]).__name__}")
+        return function(*args, **kwargs)
+
+    return checked
 
 
 def notes(name: str | Path) -> dict:

@@ -111,3 +111,31 @@ def test_level_offset_and_sign_change_nothing():
 def test_a_rate_that_is_too_low():
     with pytest.raises(ValueError, match="needs a rate of 1800, not 1700"):
         pitch.f0(np.zeros(800), 1_700)
+
+
+def test_frames_far_below_the_loudest_have_no_pitch():
+    x = harmonics(150.0, 8_000)
+    for db, heard in ((20, True), (40, False)):
+        level = np.repeat([1.0, 10 ** (-db / 20)], 4_000)
+        assert (pitch.f0(level * x, 8_000)[60:90] > 0).all() == heard
+
+
+def with_dips(monkeypatch, periods, depths):
+    """F0 of a hum whose frames have these dips."""
+    dips = iter(zip(periods, depths, strict=True))
+    monkeypatch.setattr(pitch, "_dip", lambda *_: next(dips))
+    return pitch.f0(harmonics(100.0, 8_000, 0.01 * len(periods)), 8_000)
+
+
+def test_a_voice_lasts_three_frames_at_least(monkeypatch):
+    runs = np.repeat([0, 1, 0, 1, 0, 1, 0], [6, 1, 6, 2, 6, 3, 6])
+    got = with_dips(monkeypatch, np.full(30, 80.0), np.where(runs, 0.1, 2.0))
+    assert np.flatnonzero(got).tolist() == [21, 22, 23]
+
+
+@pytest.mark.parametrize("factor, mended", [(0.5, True), (2.0, True), (1.1, False)])
+def test_an_octave_error_of_one_frame_is_mended(monkeypatch, factor, mended):
+    periods = np.full(30, 80.0)
+    periods[15] *= factor
+    got = with_dips(monkeypatch, periods, np.full(30, 0.1))
+    assert got[15] == pytest.approx(100.0 if mended else 100 / factor) and got[16] == 100

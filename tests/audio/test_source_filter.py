@@ -92,3 +92,10 @@ def test_bad_sounds_and_pitches():
         excitation(np.array([100.0, -1.0]), 8000)
     with pytest.raises(ValueError, match="share"):
         excitation(np.full(5, 100.0), 8000, buzz=2)
+
+
+@pytest.mark.parametrize("hz", [100.0, 470.0, 1100.0, 1700.0])
+def test_the_last_harmonic_fades_in_power(hz):
+    """Of power 1 they lack 2 F0 / rate: what the half of a harmonic at 0 and the one past the end would have."""
+    power = np.mean(excitation(np.full(2000, hz), 8000) ** 2)
+    assert power == pytest.approx(1 - 2 * hz / 8000, abs=0.01)

@@ -102,3 +102,21 @@ def test_the_voices_that_ship_are_listed(run, tmp_path):
     assert lines[1].startswith("allison") and "8,000 Hz" in lines[1] and "CC BY-SA" in lines[1]
     assert lines[2].startswith("digits") and "MB" in lines[2]
     assert len({re.search("rate|8,000 Hz", line).start() for line in lines}) == 1
+
+
+def test_it_prints_length_speed_and_how_many_times_the_student_is_faster(run, monkeypatch):
+    pieces = lambda *_, **__: iter([np.zeros(8000), np.zeros(4000)])
+    monkeypatch.setattr(synthesis, "stream", pieces)
+    monkeypatch.setattr(synthesis, "samples_per_second", {"student": 9e3, "teacher": 300.0}.get)
+    ticks = iter([0.0, 0.25, 0.5, 0.0, 0.5])
+    clock = SimpleNamespace(perf_counter=lambda: next(ticks))
+    monkeypatch.setattr(speak, "time", clock)
+    said = "spoken.wav: 1.50 s of sound in 0.50 s, 3.0 times real time"
+    _, out, _ = run("speak", "1", "--stream", "--voice", "digits")
+    assert out == f"{said}, the first piece after 0.25 s\n"
+    ticks = iter([0.0, 0.25, 0.5])
+    _, out, _ = run("speak", "1", "--compare", "--voice", "digits")
+    assert out.splitlines() == [
+        said,
+        "student 9,000 samples/s, naive teacher 300 samples/s: 30 times as fast",
+    ]

@@ -69,3 +69,10 @@ def test_what_is_missing_is_said(place):
     (place / "metadata.csv").write_bytes(b"a.wav,\xe9t\xe9")
     with pytest.raises(ValueError, match="UTF-8"):
         data.folder(place)
+
+
+@pytest.mark.parametrize("ending", audio.files.WRITES)
+def test_every_kind_that_is_written_is_found_without_its_ending(tmp_path, ending):
+    audio.save(tmp_path / f"a{ending}", X, 16_000)
+    (clip,) = data.folder(table(tmp_path, "a,One.\n"))
+    assert clip.name == "a" and np.abs(clip.audio[:4000] - X).mean() < 0.05

@@ -57,3 +57,12 @@ def test_nothing_in_it_can_be_changed():
     with pytest.raises(AttributeError):
         clip.rate = 16000
     assert replace(clip, f0=None).audio is clip.audio  # copied only where somebody could write
+
+
+@pytest.mark.parametrize("late, known", [(0.04, True), (0.06, False)])
+def test_labels_may_end_a_twentieth_of_a_second_late(late, known):
+    if known:
+        assert utterance(phones=[("s", 0.0, 1 + late)]).phones[0][2] == 1 + late
+    else:
+        with pytest.raises(ValueError, match="end by 1.000 s"):
+            utterance(phones=[("s", 0.0, 1 + late)])

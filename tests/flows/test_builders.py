@@ -1,10 +1,11 @@
 """Whole flows: directions, orders, the start."""
 
+import pytest
 import torch
 from flow_families import C, H, jacobian_of, points
 from torch import nn
 
-from minigen.flows import IAF, MAF, NSF, Inverse, RealNVP, StandardNormal
+from minigen.flows import IAF, MAF, NSF, Inverse, RealNVP, StandardNormal, WaveformFlow
 
 
 def test_iaf_is_the_inverse_of_maf():
@@ -37,3 +38,32 @@ def test_builders_start_as_the_identity():
         want = StandardNormal(4).log_prob(x)
         assert torch.allclose(flow.log_prob(x), want, atol=1e-5)
         assert torch.allclose(flow.transform(x)[0], x, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "build, given",
+    [
+        (build, given)
+        for build, given in (
+            (RealNVP, {"bound": 1.5}),
+            (MAF, {"bound": 1.5}),
+            (IAF, {"bound": 1.5}),
+            (NSF, {"bound": 1.5, "bins": 3}),
+            (NSF, {"bound": 1.5, "bins": 3, "kind": "autoregressive"}),
+        )
+    ],
+)
+def test_every_layer_has_what_was_asked_for(build, given):
+    text = repr(build(4, 3, (7,), **given))
+    for name in given.keys() - {"kind"}:
+        assert text.count(f"{name}={given[name]:g}") == 3
+    assert text.count("hidden=(7,)") == 3
+
+
+def test_a_waveform_flow_begins_with_the_rotations_of_its_generator():
+    one, same, other = (
+        WaveformFlow(8, 1, 1, generator=torch.Generator().manual_seed(seed)).state_dict()
+        for seed in (0, 0, 1)
+    )
+    assert all(torch.equal(one[name], same[name]) for name in one if "net." not in name)
+    assert any(not torch.equal(one[name], other[name]) for name in one if "net." not in name)

@@ -44,3 +44,9 @@ def test_it_learns_and_coarse_noise_alone_moves_most_of_a_frame():
     z[1, -flow.base.dim // 8 :] = 2.0
     x = flow.transform.inverse(z)[0]
     assert (x[0] != x[1]).float().mean() > 0.5
+
+
+def test_each_level_begins_with_a_rotation_of_its_own():
+    flow = MultiScale(16, levels=3, steps=1, hidden=4)
+    starts = [block[0][1](torch.eye(2))[0] for block in flow.blocks]
+    assert not torch.equal(starts[0], starts[1]) and not torch.equal(starts[1], starts[2])

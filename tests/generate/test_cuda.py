@@ -6,6 +6,7 @@ from waves import HEADS, SHAPES, make
 
 from minigen.distributions import GaussianHead
 from minigen.generate import generate
+from minigen.generate.cuda import DeviceWaveNet
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="a CUDA graph needs a GPU; there is none")
@@ -24,3 +25,17 @@ def test_cuda_graph_without_a_gpu_says_what_to_do():
     net, *_ = make(GaussianHead(), SHAPES[0].values[0], {})
     with pytest.raises(ValueError, match="on a GPU, this one is on cpu"):
         generate(net, n_samples=3, backend="cuda_graph")
+
+
+@torch.no_grad()
+def test_rewinding_forgets_the_samples_before():
+    net, x, *_ = make(GaussianHead(), SHAPES[0].values[0], {})
+    noise = torch.randn(x.shape[0], 1, 20, generator=torch.Generator().manual_seed(0)).to(x)
+    device = DeviceWaveNet(net, x[..., :20], None, None, noise, 1.0)
+    runs = []
+    for _ in range(2):
+        for _ in range(20):
+            device.step()
+        runs.append(device.wave.clone())
+        device.rewind()
+    assert torch.equal(*runs) and runs[0].std() > 0 and not device.wave.any()

@@ -71,3 +71,15 @@ def test_generated_samples_have_the_density_they_were_drawn_from():
     z = ((x - mean) / log_scale.exp()).flatten()
     assert abs(z.mean()) < 0.06 and abs(z.std() - 1) < 0.05
     assert abs((z[1:] * z[:-1]).mean()) < 0.06
+
+
+@pytest.mark.parametrize("layers, saved", [(1, 0.0), (2, 0.5), (3, 0.75)])
+def test_past_weights_are_read_once_for_as_many_samples_as_a_layer_looks_back(layers, saved):
+    """Of dilation 1, 2, 4: of the last layer's old tap that share is not read for every sample."""
+    bytes_of = lambda n: CompiledWaveNet(
+        WaveNet(GaussianHead(), residual=8, skip=8, layers=n, cycles=1), None, None
+    )
+    nets = [bytes_of(n) for n in range(1, layers + 1)]
+    spared = [sum(w.nbytes for w in net.weights) - net.bytes_per_sample for net in nets]
+    tap = nets[0].weights[2].nbytes / 2
+    assert spared[-1] - sum(spared[-2:-1]) == pytest.approx(saved * tap, abs=1)

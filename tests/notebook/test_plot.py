@@ -86,6 +86,7 @@ def test_waveform_is_drawn_in_seconds():
     (line,) = ax.lines
     assert np.allclose(line.get_xdata(), np.arange(800) / 8000)
     assert np.array_equal(line.get_ydata(), x) and ax.get_xlim() == (0, 0.1)
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("s", "amplitude")
     plt.close(fig)
 
 
@@ -111,6 +112,7 @@ def test_spectrogram_shows_a_click_at_its_time_and_a_tone_at_its_frequency():
     _, kilohertz = middle(image, image.get_array()[:, 60].argmax(), 0)
     assert abs(kilohertz - 1) < 1e-9  # 1000 Hz is bin 32 of 256
     assert right.get_xlim() == (0, 0.5) and right.get_ylim() == (0, 4)
+    assert (right.get_xlabel(), right.get_ylabel()) == ("s", "kHz")
     plt.close(fig)
 
 

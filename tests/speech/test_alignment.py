@@ -350,9 +350,9 @@ def test_errors_say_what_to_do():
         ([], "transcript is empty"),
         (["a", "q", "zz"], "no model for the phones q, zz"),
         (["a"] * 5, "9 frames are too few for this transcript.*10 states"),
-        ([[["a"]], "b"], "not a list of pronunciations"),
-        ([[]], "not a list of pronunciations"),
-        ([[[]]], "not a list of pronunciations"),
+        ([[["a"]], "b"], "no list of pronunciations"),
+        ([[]], "no list of pronunciations"),
+        ([[[]]], "no list of pronunciations"),
     ):
         with pytest.raises(ValueError, match=message):
             align(x, phones, models)
@@ -434,3 +434,23 @@ def test_no_variance_falls_below_a_hundredth_of_that_of_all_frames():
         models = alignment.train_phones(data, [["a", "b", "c"]] * 4, iterations=6, splits=0)
     floor = 0.01 * np.concatenate(data).var(axis=0)
     assert np.allclose(models.variance.min(axis=(0, 1, 2)), floor)
+
+
+def test_halves_lie_a_fifth_of_a_deviation_either_side():
+    models = random_models(np.random.default_rng(0))
+    twice = models.split()
+    gap = (twice.mean[:, :, 2:] - twice.mean[:, :, :2]) / np.sqrt(models.variance)
+    assert np.allclose(gap, 0.4) and np.allclose(np.exp(twice.log_weight).sum(2), 1)
+    assert np.allclose(twice.mean[:, :, 2:] + twice.mean[:, :, :2], 2 * models.mean)
+
+
+@pytest.mark.parametrize("frames, learned", [(3.0, False), (3.1, True)])
+def test_a_gaussian_learns_from_more_than_three_frames(frames, learned):
+    models = random_models(np.random.default_rng(0), m=1)
+    used, x = np.array([1]), np.array([[[9.0, -9.0]]])
+    sums = 0.0, used, np.array([1.0]), np.array([[frames]]), frames * x, frames * (x**2 + 0.25)
+    after = alignment._maximise([sums], models, np.zeros(2))
+    assert np.allclose(after.mean[0, 1, 0], x if learned else models.mean[0, 1, 0])
+    same = np.ones((3, 2), bool)
+    same[0, 1] = False
+    assert np.array_equal(after.mean[same], models.mean[same])

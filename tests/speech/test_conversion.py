@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -103,7 +104,7 @@ def test_errors_say_what_is_wrong():
         (lambda: features.extract(np.full(8000, np.nan)), "finite"),
         (lambda: model.quantize(torch.zeros(1, 13, 5)), "N even"),
         (lambda: features.warp_frequencies(np.ones((129, 2)), 0.0), "a factor of 2"),
-        (lambda: model.decode(torch.arange(4), np.zeros(7), "slt"), "values of F0"),
+        (lambda: model.decode(torch.arange(4), np.zeros(7), "slt"), "F0 is"),
         (lambda: model.decode(torch.arange(4), np.zeros(8), "hal"), "slt, rms, awb"),
         (lambda: conversion.load("x"), "spoken_digits or fsdd"),
         (lambda: conversion.load(str(weights.path("vq_prior"))), "is no model of conversion"),
@@ -149,3 +150,11 @@ def test_a_replaced_file_of_weights_is_noticed(tmp_path):
         file.write_bytes(weights.path(f"vq_{name}").read_bytes())
         assert conversion.load(file)[0].speakers == conversion.load(name)[0].speakers
     assert conversion.load(file)[0] is conversion.load(file)[0]
+
+
+def test_the_seed_of_a_new_word_is_that_of_its_sound_too(monkeypatch):
+    codes = conversion.load()[0].codes_of(KEPT[0].audio)[:10]
+    prior = SimpleNamespace(sample=lambda *_, **__: (codes,))
+    monkeypatch.setattr(conversion, "load_prior", lambda: (prior, {}))
+    one, same, other = (conversion.sample_word("rms", seed=seed).audio for seed in (0, 0, 1))
+    assert np.array_equal(one, same) and np.abs(one - other).max() > 1e-3

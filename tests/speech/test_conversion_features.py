@@ -120,3 +120,13 @@ def test_no_stretch_leaves_what_is_heard():
         assert np.abs(other - seen.mfcc).mean() > 0.1
     x = np.random.default_rng(0).random((129, 3))
     assert features.warp_frequencies(x, 1.0) is x
+
+
+def test_frames_35_db_below_the_loudest_do_not_move_the_mean():
+    x = LEARN[0].audio.astype(float)
+    x = x[: len(x) // 160 * 160]
+    alone = features.extract(x, np.zeros(len(x) // 80))
+    faint = 10 ** (-42 / 20) * x[::-1]
+    both = features.extract(np.r_[x, faint], np.zeros(len(x) // 40))
+    n = alone.mfcc.shape[1]
+    assert np.abs(both.mfcc[:, : n - 4] - alone.mfcc[:, : n - 4]).max() < 0.05

@@ -8,6 +8,7 @@ import torch
 from conversion_toy import KEPT, LEARN
 
 from minigen import data, vq
+from minigen.audio import mfcc
 from minigen.speech import conversion
 from minigen.speech import conversion_features as features
 from minigen.speech import conversion_measures as measures
@@ -112,3 +113,28 @@ def test_the_shipped_codes_know_phones():
         assert value == pytest.approx(card["codes against phones"][name], abs=0.01), name
     assert got["accuracy"] > 3 * got["chance"]
     assert vq.usage([codes[c.name] for c in LEARN], 128).used >= 120
+
+
+def test_pairs_get_their_targets_pitch_and_voice_and_a_clip_of_itself_keeps_its_own(monkeypatch):
+    model, seen = conversion.load()[0], []
+    f0, low = KEPT[0].f0, lambda f0, who: (who, f0)
+    monkeypatch.setattr(model, "pitched", low, raising=False)
+    condition = lambda codes, f0, who: seen.append((f0, who)) or torch.zeros(1, 1, 8)
+    monkeypatch.setattr(model, "condition", condition, raising=False)
+    silence = lambda model, conds, seed: [np.zeros(8)] * len(conds)
+    monkeypatch.setattr(measures, "sample_batches", silence)
+    other = next(p for p in measures.pairs(KEPT) if p.source is KEPT[0])
+    measures.convert_pairs(model, [other, measures.Pair(KEPT[0], KEPT[0])])
+    (moved, who), (kept, own) = seen
+    assert moved[0] == who == other.target.speaker and own == KEPT[0].speaker
+    assert np.array_equal(kept[: len(f0)], f0)
+
+
+def test_a_clips_statistics_are_means_and_deviations_of_its_frames():
+    judge, x = measures.SpeakerClassifier(LEARN[::20]), KEPT[0].audio.astype(float)
+    cepstrum = mfcc(x + np.random.default_rng(0).normal(0, 1e-3, len(x)), 8000)
+    level = cepstrum[0] * 20 / np.log(10) / np.sqrt(24)
+    loud = cepstrum[1:, level > level.max() - 40]
+    got = judge.statistics(x)
+    assert np.allclose(got[:12], loud.mean(1), rtol=1e-6)
+    assert np.allclose(got[12:] ** 2, loud.var(1), rtol=1e-6)

@@ -90,3 +90,18 @@ def test_what_is_standardised_has_mean_0_and_scale_1_and_each_speaker_a_pitch_of
         own = [f for f, one in zip(seen, who, strict=True) if one == index]
         moments = np.mean([features.log_f0_moments(f.f0) for f in own], axis=0)
         assert np.allclose(model.log_f0[index], moments, atol=1e-4), speaker
+
+
+def test_a_guess_at_f0_stays_within_two_and_a_half_deviations_of_the_speaker():
+    model = small().eval()
+    model.f0_predictor[-1].bias.data[:] = torch.tensor([9.0, 9.0, 1e3, -1e3])  # voiced; shapes
+    f0 = model.predict_f0(torch.arange(4), "awb")
+    assert np.allclose(np.log(f0), 4.7 + 2.5 * 0.2 * np.tile([1, -1], 4), atol=1e-3)
+
+
+def test_the_speaker_is_heard_in_the_second_layer_of_the_conditioner_too():
+    model = small()
+    model.conditioner.middle.weight.data.zero_()
+    z, pitch = torch.randn(1, 4, 5).expand(2, -1, -1), torch.zeros(2, 2, 10)
+    first, second = model.conditioner(z, pitch, torch.tensor([0, 1]))[1]
+    assert not torch.equal(first, second)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from conversion_toy import small, some
+from nets import seeded
 
 from minigen import weights
 from minigen.speech import conversion
@@ -251,18 +252,23 @@ def test_jitter_replaces_codes_by_their_neighbours():
 
 
 @pytest.mark.parametrize("beta", [0.0, 0.5])
-def test_the_waveforms_part_is_the_weighted_likelihood(beta):
+@pytest.mark.parametrize("weight", [1.0, 0.3])
+def test_the_waveforms_part_is_the_weighted_likelihood(beta, weight):
+    """Of frozen codes without jitter, and of a scale that differs from sample to sample."""
     model = small().train()
     model.frozen = True
-    batch = training.ConversionCrops(*some(), batch=3, frames=20)(0)
-    loss, metrics = training.ConversionLoss(model, spectrum=0.0, beta=beta)(batch)
-    params, _ = model(batch | {})
-    known = model.wavenet.receptive_field
-    head = model.wavenet.head
-    nll = -head.log_prob(params, batch["audio"])[:, known:]
-    weight = torch.exp(2 * beta * head.split(params)[1][:, 0, known:]).detach()
-    assert metrics["nll"] == pytest.approx(nll.mean().item(), abs=0.5)
-    assert np.isfinite(loss.item()) and weight.min() > 0
+    torch.nn.init.normal_(model.wavenet.output_projection.weight, std=2.0, generator=seeded())
+    batch = training.ConversionCrops(*some(), batch=3, frames=20, jitter=0.0)(0)
+    objective = training.ConversionLoss(model, weight, spectrum=0.0, beta=beta)
+    loss, metrics = objective(batch)
+    params, _ = model(batch)
+    net = model.wavenet
+    nll = -net.head.log_prob(params, batch["audio"])[:, net.receptive_field :]
+    share = torch.exp(2 * beta * net.head.split(params)[1][:, 0, net.receptive_field :])
+    assert metrics["nll"] == pytest.approx(nll.mean().item(), rel=1e-5)
+    want = ((share * nll).sum() / share.sum()).item()
+    assert loss.item() == pytest.approx(weight * want, rel=1e-5)
+    assert abs(want - nll.mean().item()) > 1e-4 or beta == 0
     with pytest.raises(ValueError, match="speaker must be 0 or more"):
         training.ConversionLoss(model, speaker=-1.0)
 

@@ -1,6 +1,7 @@
 """What a voice learns from: held-out clips, clips made ready, crops."""
 
 import dataclasses
+import inspect
 
 import numpy as np
 import pytest
@@ -226,3 +227,9 @@ def test_dither_has_the_deviation_that_it_says(dither):
         ConversionCrops([seen], [0], 8, 20, dither=dither)(0),
     ):
         assert found["audio"].std().item() == pytest.approx(dither, rel=0.05)
+
+
+def test_every_voice_is_conditioned_on_one_level():
+    """The networks that ship know no other; `audio.to_level` brings to it unless another is asked for."""
+    usual = inspect.signature(audio.to_level).parameters["level"].default
+    assert corpus.LOUD == usual == 0.15

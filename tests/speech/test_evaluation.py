@@ -8,7 +8,7 @@ import torch
 
 from minigen import conditioning, metrics
 from minigen.parallel_wavenet import Student
-from minigen.speech import corpus, evaluation, synthesis, voice
+from minigen.speech import corpus, evaluation, synthesis, unconditional, voice
 
 
 def test_the_table_of_the_digits(monkeypatch):
@@ -26,6 +26,11 @@ def test_the_table_of_the_digits(monkeypatch):
     pairs = zip(*said, strict=True)
     apart = [metrics.mel_cepstral_distortion(a, b, 8000) for a, b in pairs]
     assert rows["student to teacher"]["MCD dB"] == pytest.approx(np.mean(apart))
+    right, count, _ = evaluation.recognised((clip.text, clip.audio) for clip in kept[:3])
+    assert rows["recordings"]["recognised %"] == pytest.approx(100 * right / count) and right > 1
+    dither = voice.recipe_of("teacher").data["dither"]
+    nats = unconditional.nats(voice.load("teacher"), kept[:3], dither)
+    assert rows["teacher"]["NLL nats"] == pytest.approx(-nats, rel=1e-5)
 
 
 def test_the_entropy_of_a_student_is_that_of_its_density():
@@ -41,15 +46,17 @@ def test_the_entropy_of_a_student_is_that_of_its_density():
 
 
 def test_each_batch_has_noise_of_its_own_and_words_their_pace_and_pitch(monkeypatch):
-    seeds, plans = [], []
+    seeds, plans, said = [], [], []
     sample = lambda cond, seed: (seeds.append(seed), np.zeros((len(cond), cond.shape[-1])))[1]
     waves = list(evaluation.in_batches(sample, [torch.zeros(1, 2, n) for n in (3, 5, 4)], 7, 1))
     assert [len(wave) for wave in waves] == [3, 5, 4] and len(set(seeds)) == 3
-    plan = lambda word, speaker, pace, pitch: plans.append((pace, pitch))
+    plan = lambda word, speaker, *change: (plans.append(change), said.append((word, speaker)))
     monkeypatch.setattr(conditioning, "plan", plan)
     monkeypatch.setattr(synthesis, "conditioning_for", lambda *_: None)
     monkeypatch.setattr(evaluation, "synthesize_all", lambda model, conds, seed: conds)
-    assert len(list(evaluation.synthesize_digits(None, 5))) == 50
+    assert len(list(evaluation.synthesize_digits(torch.nn.Identity(), 5))) == 50
+    assert all(len({who for _, who in said[k : k + 10]}) == 3 for k in range(0, 50, 10))  # in turn
+    assert len(set(said[:30])) == 30  # and each word by each of them
     pace, pitch = np.array(plans).T
     assert 0.85 <= pace.min() < 0.9 and 1.1 < pace.max() <= 1.2
     assert 0.9 <= pitch.min() < 0.93 and 1.07 < pitch.max() <= 1.1

@@ -264,3 +264,13 @@ def test_errors_say_what_to_do(voice):
     one = HMMSynthesizer.fit(data.spoken_digits("slt", "one") + data.spoken_digits("rms", "two"))
     with pytest.raises(ValueError, match="no recording of 'two'"):
         one.speak("two", "slt")
+
+
+@pytest.mark.parametrize("gain, peak", [(0.01, None), (30.0, 0.99)])
+def test_only_what_would_clip_is_scaled_down(voice, monkeypatch, gain, peak):
+    plain = hmm_synthesis.vocode
+    monkeypatch.setattr(hmm_synthesis, "vocode", lambda *given: gain * plain(*given))
+    x = voice.speak("seven")
+    monkeypatch.undo()
+    want = peak or 0.01 * np.abs(plain(*trajectory(voice.plan("seven", "slt")), 8000)).max()
+    assert np.abs(x).max() == pytest.approx(want, rel=1e-3)

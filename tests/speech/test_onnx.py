@@ -131,3 +131,12 @@ def test_errors(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnx", None)
     with pytest.raises(ModuleNotFoundError, match='pip install "onnx'):
         to_onnx.export(model, tmp_path / "a.onnx")
+
+
+def test_the_file_is_of_the_opset_asked_for(tmp_path):
+    import onnx
+
+    student = StudentVoice(voice.load("student").upsampler, Student(1, 2, 4, cond_channels=24))
+    for opset in (16, 17):
+        to_onnx.export(student.eval(), tmp_path / "a.onnx", opset)
+        assert onnx.load(tmp_path / "a.onnx").opset_import[0].version == opset

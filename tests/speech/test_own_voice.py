@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,9 +10,10 @@ import torch
 
 from minigen import audio, data, weights
 from minigen.data import spoken_digits
-from minigen.speech import own_voice, synthesis, voice_file, waveform_model
+from minigen.speech import acoustic_model, own_voice, synthesis, voice_file, waveform_model
 from minigen.speech.acoustic_model import AcousticModel
 from minigen.speech.acoustic_training import AcousticLoss
+from minigen.speech.corpus import LOUD
 from minigen.speech.own_voice import Sizes, make, split
 from minigen.speech.reader import Reader
 from minigen.train import TrainConfig, Trainer
@@ -88,6 +90,12 @@ def test_the_same_call_goes_on_where_it_stopped(made, monkeypatch):
     given, table = [], own_voice.own_voice_measures.table
     spy = lambda *them: given.extend(them) or table(*them)
     monkeypatch.setattr(own_voice.own_voice_measures, "table", spy)
+    habits, usual = [], Reader.with_habits
+    listen = lambda self, clips: habits.append(len(clips)) or usual(self, clips)
+    monkeypatch.setattr(Reader, "with_habits", listen)
+    levels, ready = [], own_voice.ready
+    measure = lambda clip: levels.append(audio.speech_level(clip.audio, clip.rate))
+    monkeypatch.setattr(own_voice, "ready", lambda c, rate: measure(c) or ready(c, rate))
     minutes, run = [], own_voice._train
     watch = lambda out, build, some, listen: minutes.append(some) or run(out, build, some, listen)
     monkeypatch.setattr(own_voice, "_train", watch)
@@ -98,6 +106,11 @@ def test_the_same_call_goes_on_where_it_stopped(made, monkeypatch):
     taken = (row["minutes"]["student"] for row in (again, measured))
     assert abs(np.subtract(*taken)) < 0.011  # rounded twice
     assert minutes == pytest.approx([0.5 * 0.01, 0.5 * 0.01])
+    assert habits == [18] and levels == pytest.approx([LOUD] * 20, rel=0.01)
+    bands = weights.load(place / "rob.run/acoustic/checkpoint.safetensors")[0]
+    mean, spread = (bands[f"model.{name}"] for name in ("mean", "spread"))
+    known = acoustic_model.load()
+    assert (mean - known.mean).abs().max() > 0.1 and (spread - known.spread).abs().max() > 0.05
     plan = json.loads((place / "rob.run/student/plan.json").read_text(encoding="utf-8"))
     assert weights.notes(place / "rob.run/student/checkpoint.safetensors")["step"] == plan["steps"]
     for name in ("acoustic", "student"):
@@ -165,3 +178,22 @@ def test_another_language_speaks_by_its_lexicon(tmp_path):
     assert synthesis.speak("seven, two", voice=file).audio.std() > 0.01
     with pytest.raises(ValueError, match="no hello: add a line"):
         synthesis.speak("hello", voice=file)
+
+
+@pytest.mark.parametrize(
+    "done, runs", [(0, [4, 8, 10]), (3, [4, 8, 10]), (4, [8, 10]), (9, [10]), (10, [10])]
+)
+def test_a_clip_is_heard_at_every_multiple_and_at_the_end(tmp_path, monkeypatch, done, runs):
+    """Of ten steps and a clip after every fourth; of a run that is done nothing is heard again."""
+    plan = '{"steps": 10, "every": 4}'
+    (tmp_path / "plan.json").write_text(plan, encoding="utf-8")
+    file, seen, heard = tmp_path / "checkpoint.safetensors", [], []
+    if done:
+        weights.save(file, {"a": torch.zeros(1)}, {"step": done})
+    trainer = SimpleNamespace(checkpoint=file, seconds=90.0)
+    trainer.run = lambda resume, until: seen.append(until)
+    monkeypatch.setattr(own_voice, "_averaged", lambda trainer: len(seen))
+    build = lambda steps, every: trainer if (steps, every) == (10, 4) else None
+    got = own_voice._train(tmp_path, build, 1.0, lambda net, step: heard.append(step))
+    assert seen == runs and got == (len(runs), 1.5)
+    assert heard == ([f"{step:06}" for step in runs] if done < 10 else [])

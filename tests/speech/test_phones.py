@@ -22,3 +22,16 @@ def test_nearest():
     assert nearest("zh", set(PHONES) - {"zh", "sh"}) == "jh"
     with pytest.raises(ValueError, match="no phone 'z'"):
         nearest("z", ["s"])
+
+
+def test_what_stands_in_for_a_phone_is_made_alike():
+    """A vowel for a vowel, and a consonant for a consonant with as much voice, or with none."""
+    for phone in set(PHONES) - {SILENCE}:
+        for other in set(PHONES) - {SILENCE, phone}:
+            try:
+                found = nearest(phone, {other})
+            except ValueError:
+                continue
+            assert found == other and (phone in VOWELS) == (other in VOWELS)
+    stands_in = {p: nearest(p, set(PHONES) - {p}) for p in ("zh", "oy", "uh", "th", "dh")}
+    assert stands_in == {"zh": "sh", "oy": "ao", "uh": "uw", "th": "f", "dh": "d"}

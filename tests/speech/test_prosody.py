@@ -277,3 +277,16 @@ def test_where_the_level_and_the_offset_are_constant_the_contour_is_their_sum():
     contour = Contour(np.full((4, BINS), 5.0), always(0.3), always(0.9))
     log_f0, voicing = contour.mean(times_of(["pau", "aa", "pau"], [0.1, 0.2, 0.1]))
     assert np.allclose(log_f0, 5.3) and np.allclose(voicing, 0.9) and len(log_f0) == 40
+
+
+def test_a_context_needs_as_many_values_as_asked_for_a_gaussian_of_its_own(clips):
+    some = clips[0][:14]
+    tables = lambda least: [
+        (p := Prosody.fit(some, least)).durations.model,
+        p.contour.offset,
+        p.contour.voicing,
+    ]
+    for few, usual, many in zip(tables(2), tables(8), tables(10**6), strict=True):
+        assert set(many.gaussians) == {""}
+        assert min(usual.counts.values()) >= 8 > min(few.counts.values()) >= 2
+    assert np.ptp(Prosody.fit(some, 10**6).contour.level) == 0

@@ -1,5 +1,7 @@
 """How a voice reads: English with a lexicon's words first; another language by its lexicon alone."""
 
+import dataclasses
+
 import pytest
 
 from minigen import data
@@ -63,3 +65,12 @@ def test_english_reads_as_before_with_the_lexicon_first():
     ]
     assert reader.sentences("lee", {"lee": [("l", "iy")]}) == [["pau", "l", "iy", "pau"]]
     assert reader.transcribe("lee") == [[["l", "ey"]]]
+
+
+def test_a_lexicon_goes_before_a_speakers_habits():
+    ways = [("y", "ao", "r"), ("y", "uh", "r")]
+    clip = dataclasses.replace(data.example(), text="Your your your.", f0=None)
+    said = [(phone, 0.01 * k, 0.01 * k) for k, phone in enumerate(["y", "uh", "r"] * 3)]
+    clip = dataclasses.replace(clip, phones=said)
+    assert Reader({"your": ways}).with_habits([clip]).lexicon["your"] == ways
+    assert Reader({}).with_habits([clip]).lexicon == {"your": [ways[1]]}

@@ -2,15 +2,18 @@
 
 import math
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
 from minigen import results
+from minigen.audio.source_filter import copy_synthesis
 from minigen.speech import scoreboard
 from minigen.speech.corpus import held_out
 from minigen.speech.scoreboard import ROWS, measure, measure_row
+from minigen.timeseries import lpc_analysis
 
 KEPT = held_out()[1]
 LOWER_IS_NEARER = ("mcd", "lsd", "log_mel", "stft", "f0", "voicing")
@@ -118,3 +121,34 @@ def test_recordings_are_treated_as_their_rows_say():
     assert below == pytest.approx(-30, abs=0.3)
     quicker = made("recording, another tempo")
     assert 1.1 < len(x) / len(quicker) < 1.21  # pauses at the ends are as long as they were
+
+
+def test_voices_are_given_what_their_rows_say(monkeypatch):
+    """The notes name it: a whisper has no pulses, codes keep F0, filters for speech have 2 + rate / 1000 numbers."""
+    rows, clip, seen = {row.name: row for row in ROWS}, KEPT[0], {}
+
+    def spy(name, made):
+        monkeypatch.setattr(
+            scoreboard, name, lambda *a, **k: seen.setdefault(name, (a, k)) and made
+        )
+
+    for name, buzz in (("whisper", 0.0), ("pulses and filters", 1.0)):
+        assert np.array_equal(rows[name].make([clip])[0], copy_synthesis(clip, buzz))
+    lpc = lpc_analysis(clip.audio.astype(float), order=2 + 8, hop=80, width=240)
+    spy("lpc_analysis", lpc)
+    rows["linear prediction"].make([clip])
+    assert seen["lpc_analysis"][1] == {"order": 10, "hop": 80, "width": 240}
+    spy("convert", SimpleNamespace(audio=clip.audio))
+    rows["VQ-VAE"].make([clip])
+    (x, who), options = seen["convert"]
+    assert x is clip.audio and who == clip.speaker
+    assert options["keep_pitch"] and options["f0"] is clip.f0
+
+
+@pytest.mark.parametrize("name", ["stoi", "pesq"])
+def test_what_is_judged_comes_first_and_the_recording_second(monkeypatch, name):
+    seen = []
+    judge = lambda made, real, rate: seen.append((made.copy(), real.copy())) or 1.0
+    monkeypatch.setattr(scoreboard.metrics, name, judge)
+    measure([0.5 * KEPT[0].audio], KEPT[:1])
+    assert np.allclose(seen[0][0], 0.5 * seen[0][1]) and np.allclose(seen[0][1], KEPT[0].audio)

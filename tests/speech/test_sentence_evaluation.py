@@ -105,6 +105,9 @@ def test_the_less_is_given_the_farther_from_the_recording(made):
     assert "log-mel dB" not in last and last["seconds ratio"] == pytest.approx(np.mean(ratios))
     assert abs(np.mean(ratios) - 1) > 0.01
     assert rows["another sentence"]["warped dB"] > distances[0]
+    pitches = [evaluation._pitch_of(one.audio, 8000, one.f0) for one in made[::4]]
+    found = [rows[evaluation.CONDITIONS[0]][name] for name in ("voicing %", "F0 error %")]
+    assert found == pytest.approx(np.mean(pitches, axis=0) * [100, 1]) and found[0] > 50
     same = evaluation.spectral_distances(made[0].audio, made[0].audio, 8000, True)
     assert set(same) == {"warped dB", "MCD dB", "log-mel dB", "STFT"}
     assert all(abs(value) < 1e-6 for value in same.values())
@@ -119,6 +122,8 @@ def test_likelihoods_order_what_is_known(sentences):
     found = evaluation.likelihoods(teacher, student, level[:2], level[2:], 5e-4)
     assert found["teacher"] < found["linear prediction from the bands"] - 0.3
     assert found["linear prediction from the bands"] < found["AR(16)"] - 0.5
+    linear = evaluation.linear_nll(level[:2], level[2:], 16, 5e-4)
+    assert found["AR(16)"] == pytest.approx(linear)
     assert 0 < found["KL of the student to the teacher"] < 0.5
 
 
@@ -152,3 +157,19 @@ def test_the_table_names_all_that_was_measured(made):
     measured = {"nats": {"teacher": -4.4}, "sentences": evaluation.figures(made)}
     text = evaluation.as_text(measured)
     assert all(name in text for name in ("teacher", "nats per sample", *evaluation.CONDITIONS))
+
+
+def test_the_table_is_of_as_many_sentences_as_asked_for(voice, sentences, monkeypatch):
+    monkeypatch.setattr(evaluation, "find", lambda name: voice)
+    monkeypatch.setattr(evaluation, "clips", lambda *_: (sentences[:9:2], sentences[1:9:2]))
+    quick = lambda voice, clip, condition: evaluation.Synthesized(
+        clip, condition, clip.audio, clip.f0
+    )
+    monkeypatch.setattr(evaluation, "synthesize_sentence", quick)
+    seen = []
+    monkeypatch.setattr(evaluation, "likelihoods", lambda *given: seen.append(given[2:4]) or {})
+    for limit, count in ((2, 2), (None, 4)):
+        table, made = evaluation.sentence_table("t.tsv", limit=limit)
+        assert [one.clip for one in made[::4]] == sentences[1:9:2][:count]
+        assert seen[-1] == (sentences[:9:2], sentences[1:9:2][:count])
+        assert set(table) == set(evaluation.TITLES)

@@ -22,6 +22,7 @@ from minigen.speech import (
     vocoder,
     voice,
     voice_file,
+    waveform_model,
     word_vae,
 )
 from minigen.speech.evaluation import recognised, synthesize_digits
@@ -307,3 +308,30 @@ def test_speed_is_the_median_of_three_runs_after_a_first_one(monkeypatch, model,
     speed = synthesis.samples_per_second(model, "numba")
     assert speed == made[0][0].shape[-1] / seconds and {backend for _, backend in made} == {"numba"}
     assert len(made) == (1 if model == "teacher" else 4)
+
+
+@pytest.mark.parametrize("voice, usual", [("digits", "numpy"), ("allison", "numba")])
+def test_a_teachers_loop_is_the_one_asked_for(monkeypatch, voice, usual):
+    seen = []
+
+    def silence(net, cond, *_, backend, **options):
+        seen.append(backend)
+        return torch.zeros(1, 1, cond.shape[-1])
+
+    for module in (synthesis, waveform_model):
+        monkeypatch.setattr(module, "generate", silence)
+    for given in ({}, {"backend": "naive"}, {"backend": "numba"}):
+        synthesis.speak("one", voice=voice, model="teacher", **given)
+    assert seen == [usual, "naive", "numba"]
+
+
+def test_speed_is_that_of_a_second_or_of_two_receptive_fields(monkeypatch):
+    """On a clock where a call takes 1 s, then 2, 3 and 4: the first of a student's is not counted."""
+    seen, ticks = [], itertools.accumulate(itertools.chain(*((0, k) for k in range(1, 99))))
+    monkeypatch.setattr(synthesis, "time", SimpleNamespace(perf_counter=lambda: next(ticks)))
+    catch = lambda net, cond, backend: seen.append((cond.shape[-1], backend))
+    monkeypatch.setattr(synthesis, "sample", catch)
+    assert synthesis.samples_per_second("student") == 8000 / 3
+    known = 2 * voice.shared("teacher").wavenet.receptive_field
+    assert synthesis.samples_per_second("teacher", "numpy") == known / 5
+    assert seen == [(8000, "naive")] * 4 + [(known, "numpy")]

@@ -68,6 +68,7 @@ def test_a_voice_is_found_by_name_or_file(mine, monkeypatch):
     assert rows["mine"] == ["any English", 8000, mine.stat().st_size / 1e6, "mine"]
     assert rows["one"][:2] == ["1 words", 8000] and rows["allison"][:2] == rows["mine"][:2]
     assert rows["allison"][2] == pytest.approx(rows["mine"][2], rel=0.2)  # MB
+    assert [row[-1] for row in rows.values()][:2] == ["CC BY-SA 4.0", "CC BY 4.0"]
     for wrong, message in (
         ("none", "no voice 'none' speaks"),
         ("", "no voice '' speaks"),
@@ -87,3 +88,16 @@ def test_a_speaker_and_another_network_are_refused(mine):
 def test_the_teacher_of_all_speaks_for_it_too(mine):
     x = synthesis.speak("No.", voice=str(mine), model="teacher", pace=2.0).audio
     assert x.std() > 0.02
+
+
+def test_how_a_voice_reads_is_known_without_its_networks(mine, monkeypatch):
+    usual = voice_file.find("allison").reader, voice_file.load(mine).reader
+    for module in (voice_file.acoustic_model, voice_file.waveform_model):
+        monkeypatch.setattr(module, "load", None)
+        monkeypatch.setattr(module, "build", None)
+    monkeypatch.setattr(weights, "load", None)
+    assert (voice_file.reader_of("allison"), voice_file.reader_of(str(mine))) == usual
+    with pytest.raises(ValueError, match="no voice 'none' speaks"):
+        voice_file.reader_of("none")
+    with pytest.raises(ValueError, match="no voice: `minigen voice new` makes"):
+        voice_file.reader_of(str(weights.path("phone_net")))

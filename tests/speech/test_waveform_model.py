@@ -30,8 +30,11 @@ def clip():
     return replace(found, speaker=waveform_model.ANYBODY)
 
 
+SMALL = {"residual": 6, "skip": 6, "layers": 4, "cycles": 1, "hidden": 8}
+
+
 def small_teacher() -> ExcitationTeacher:
-    teacher = ExcitationTeacher(residual=6, skip=6, layers=4, cycles=1, hidden=8)
+    teacher = ExcitationTeacher(**SMALL)
     torch.nn.init.normal_(teacher.wavenet.output_projection.weight, std=0.1)
     return teacher
 
@@ -178,3 +181,28 @@ def test_what_ships_makes_held_out_words_again():
         ratios.append(made.std() / x.std())
     assert np.mean(distances) < 5.5
     assert 0.85 < np.median(ratios) < 1.15
+
+
+def test_sizes_and_noise_are_as_asked(clip):
+    plain, other = (
+        ExcitationTeacher(**SMALL, **more) for more in ({}, {"kernel": 3, "noise": 0.05})
+    )
+    assert other.wavenet.receptive_field == 2 * plain.wavenet.receptive_field - 1
+    assert ExcitationStudent(2, 3, 4, kernel=3).student.receptive_field > 1.5 * (
+        ExcitationStudent(2, 3, 4).student.receptive_field
+    )
+    batch = as_batch(clip, 0.0, plain.spec)
+    flat = [model.predictor(batch)[0].abs().mean() for model in (plain, other)]
+    assert flat[1] < 0.9 * flat[0]  # more noise, less to predict
+
+
+def test_the_nats_of_voiced_samples_are_of_those_where_voicing_is_at_full_strength(clip):
+    teacher = small_teacher()
+    batch = as_batch(clip, 5e-4, teacher.spec)
+    params, e, _ = teacher(batch)
+    first = teacher.wavenet.receptive_field
+    nll = -teacher.wavenet.head.log_prob(params, e)[:, first:]
+    voicing = batch["phase"][:, [0, 3], first:].norm(dim=1)  # cos and sin of one angle
+    voiced = nll[voicing > 0.5**0.5].mean().item()
+    assert ExcitationLikelihood(teacher)(batch)[1]["voiced"] == pytest.approx(voiced, rel=1e-5)
+    assert ((voicing > 0) & (voicing < 0.7)).any()

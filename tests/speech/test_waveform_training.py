@@ -58,3 +58,15 @@ def test_a_teacher_begins_calibrated(tmp_path):
     run = waveform_training.trainer(made | {"model": made["model"] | small}, CLIPS, tmp_path)
     e, _ = run.model.excitation(run.batches(0))
     assert 0.3 < e.abs().median().item() < 1.2 and run.model.scale != 1
+
+
+def test_first_weights_are_the_seeds_and_the_objective_the_recipes(tmp_path):
+    made = recipe("student", teacher="waveform_teacher", objective={"kl": 0.25, "mel": 3.0})
+    made.pop("init_from", None)
+    runs = [waveform_training.trainer(made | {"seed": s}, CLIPS, tmp_path) for s in (0, 0, 1)]
+    first, same, other = (
+        run.model.student.flows[0].input_projection.weight.detach() for run in runs
+    )
+    assert torch.equal(first, same) and not torch.equal(first, other)
+    objective = runs[0].objective
+    assert (objective.kl, objective.weights["mel"]) == (0.25, 3.0)

@@ -136,3 +136,18 @@ def test_silence_around_a_sound_is_not_measured():
     around = word_vae.measure(np.pad(TEST[0].audio, 80 * 50))
     assert around.duration == alone.duration and around.f0 == pytest.approx(alone.f0, rel=0.01)
     assert np.allclose(around.spectrum, alone.spectrum)
+
+
+def test_a_word_is_as_long_as_it_is_louder_than_35_db_below_its_top():
+    tone = 0.3 * np.sin(2 * np.pi * 1000 / 8000 * np.arange(4000))
+    length = lambda db: word_vae.measure(np.r_[tone, 10 ** (-db / 20) * tone]).duration
+    assert abs(length(28) - 1.0) < 0.05 and abs(length(42) - 0.5) < 0.05
+
+
+def test_each_kind_of_number_has_one_scale():
+    """Spectra, log F0, voicing and the duration, whatever their units: at mean square 1 each."""
+    x = torch.from_numpy(np.stack([word_vae.vector(c) for c in LEARN[::9]])).float()
+    model = word_vae.WordVAE(2, (4,))
+    parts = model.standardise(x).split([384, 16, 16, 1], 1)
+    assert [part.square().mean().item() for part in parts] == pytest.approx([1] * 4, rel=1e-4)
+    assert all(len(scale.unique()) == 1 for scale in model.scale.split([384, 16, 16, 1]))

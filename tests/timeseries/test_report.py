@@ -1,6 +1,7 @@
 """The search and the report: functions with known tops, summaries, and warnings that say what to do."""
 
 import math
+import warnings
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from series_oracles import AIRLINE, NILE, SUNSPOTS
 
 from minigen import ConvergenceWarning
 from minigen.timeseries import AR, ARFIMA, ARIMA
-from minigen.timeseries.report import maximise, standard_errors
+from minigen.timeseries.report import Maximum, maximise, standard_errors, warn
 
 
 def test_the_search_finds_the_highest_of_several_tops():
@@ -107,3 +108,28 @@ def test_a_model_without_a_series_says_so(model):
     for call in (model.summary, model.diagnostics, model.estimates, lambda: model.aic):
         with pytest.raises(ValueError, match=r"call fit\(x\) first"):
             call()
+
+
+@pytest.mark.parametrize("p, n, lags", [(1, 200, 10), (1, 36, 7), (12, 200, 13)])
+def test_as_many_lags_are_tested_as_the_length_and_the_parameters_allow(p, n, lags):
+    x = AR.from_parameters([0.5]).simulate(n, 0)
+    assert AR(p).fit(x).diagnostics().lags == lags
+
+
+@pytest.mark.parametrize(
+    "kind, value, warned",
+    [("ar", 0.99, False), ("ar", -0.996, True), ("ma", 0.99, False), ("d", 0.94, False), ("d", -0.96, True)],
+)  # fmt: skip
+def test_only_the_very_edge_looks_like_a_unit_root(kind, value, warned):
+    found = Maximum(np.zeros(1), 0.0, True, "")
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        warn(found, {kind: np.array([0.1, value])}, "it")
+    assert len(said) == warned
+
+
+def test_z_is_an_estimate_in_units_of_its_error():
+    model = ARIMA((1, 0, 0)).fit(SUNSPOTS)
+    rows = {line.split()[0]: line.split()[1:] for line in model.summary().splitlines()[2:5]}
+    for name, value, error in list(zip(*model.estimates(), strict=True))[:2]:
+        assert float(rows[name][2]) == pytest.approx(value / error, abs=0.006)
