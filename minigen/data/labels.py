@@ -62,7 +62,9 @@ def load_phones(path: Path | str) -> dict[str, list[tuple[str, float, float]]]:
         cells = line.split("\t")
         if not header:
             if cells != _COLUMNS:
-                raise ValueError(f"{path}, line {number}: the first row is {', '.join(_COLUMNS)}")
+                raise ValueError(
+                    f"{path}, line {number}: the first row must be {', '.join(_COLUMNS)}"
+                )
             header = True
             continue
         try:

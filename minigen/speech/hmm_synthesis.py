@@ -59,7 +59,7 @@ def dynamics(c: ArrayLike) -> np.ndarray:
 def _check_moments(mean: ArrayLike, variance: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     mean, variance = np.asarray(mean, dtype=float), np.asarray(variance, dtype=float)
     if mean.ndim != 3 or mean.shape != variance.shape or mean.shape[1] != len(WINDOWS):
-        raise ValueError(f"both have shape (N, 3, D), not {mean.shape} and {variance.shape}")
+        raise ValueError(f"mean, variance are (N, 3, D), not {mean.shape} and {variance.shape}")
     if not np.isfinite(mean).all() or not (variance > 0).all():
         raise ValueError("means must be finite and variances positive (they may be infinite)")
     return mean, variance
