@@ -19,7 +19,7 @@ from ..weights import takes_networks
 from . import corpus, waveform_model
 from .evaluation import spectral_distances
 from .prosody import Prosody
-from .unconditional import AdaptiveAR
+from .unconditional import AdaptiveAR, lagged, least_squares
 from .voice_file import TextVoice, find
 from .waveform_model import ExcitationStudent, ExcitationTeacher
 from .waveform_training import nll
@@ -70,27 +70,16 @@ def synthesize_sentence(
 
 
 # ---------------------------------------------------------------- likelihoods
-
-
 def linear_nll(
     train: Sequence[Utterance], held_out: Sequence[Utterance], order: int, dither: float
 ) -> float:
     """Nats per sample of `held_out` under x[t] ~ N(Σ_k w_k x[t-k], σ²), w and σ by least squares on `train`."""
-
-    def rows(clip: Utterance, seed: int) -> tuple[np.ndarray, np.ndarray]:
-        noise = np.random.default_rng(seed).normal(0, dither, len(clip.audio))
-        x = np.pad(clip.audio + noise, (order, 0))
-        past = np.lib.stride_tricks.sliding_window_view(x, order)[:-1, ::-1]  # (T, order)
-        return past, x[order:]
-
-    gram, cross, power, count = np.zeros((order, order)), np.zeros(order), 0.0, 0
-    for index, clip in enumerate(train):
-        past, x = rows(clip, index)
-        gram, cross = gram + past.T @ past, cross + past.T @ x
-        power, count = power + x @ x, count + len(x)
-    w = np.linalg.solve(gram, cross)
-    variance = (power - w @ cross) / count
-    error = np.concatenate([x - past @ w for past, x in (rows(clip, 0) for clip in held_out)])
+    noise = lambda clip, seed: np.random.default_rng(seed).normal(0, dither, len(clip.audio))
+    known = [clip.audio + noise(clip, index) for index, clip in enumerate(train)]
+    w = least_squares(known, order)
+    errors = lambda sounds: np.concatenate([x - lagged(x, order) @ w for x in sounds])
+    variance = np.mean(errors(known) ** 2)
+    error = errors(clip.audio + noise(clip, 0) for clip in held_out)
     return float(0.5 * np.log(2 * np.pi * variance) + 0.5 * np.mean(error**2) / variance)
 
 
@@ -130,8 +119,6 @@ def likelihoods(
 
 
 # ---------------------------------------------------------------- prosody and sound
-
-
 def prosody_figures(
     prosody: Prosody, train: Sequence[Utterance], held_out: Sequence[Utterance]
 ) -> dict[str, float]:
@@ -229,8 +216,7 @@ def sentence_table(
         phones: the table of phone times that `minigen align allison` makes.
         name: of the voice, or its file. limit: take the first few sentences. report: is called with each stage.
 
-    Returns:
-        {"nats": …, "prosody": …, "sentences": {condition: {figure: value}}}, and the sounds.
+    Returns {"nats": …, "prosody": …, "sentences": {condition: {figure: value}}}, and the sounds.
     """
     voice, teacher = find(name), waveform_model.load("teacher")
     report("reading the corpus")
