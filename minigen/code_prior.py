@@ -57,7 +57,9 @@ class CodePrior(nn.Module):
     ) -> None:
         super().__init__()
         if codebook_size < 1 or conditions < 0:
-            raise ValueError(f"codebook_size >= 1, conditions >= 0: {codebook_size, conditions}")
+            raise ValueError(
+                f"need codebook_size >= 1, conditions >= 0, not {codebook_size}, {conditions}"
+            )
         self.codebook_size, self.conditions, self.end = codebook_size, conditions, codebook_size
         self.lm = RNNLM(self.end + 1, hidden, embed, "torch", self.end, dropout, generator)
         self.condition = nn.Embedding(conditions + 1, 2 * hidden)  # the last row: none

@@ -35,7 +35,9 @@ def variances(x: np.ndarray) -> np.ndarray:
     """The variance of every column (D,); ValueError for a column that is constant but for rounding."""
     constant = np.flatnonzero(x.std(axis=0) <= 8 * np.finfo(float).eps * np.abs(x).max(axis=0))
     if len(constant):
-        raise ValueError(f"column {constant[0]} of the data is constant (infinite density): cut it")
+        raise ValueError(
+            f"column {constant[0]} of the data is constant, its density infinite: remove the column"
+        )
     return x.var(axis=0)
 
 

@@ -217,7 +217,8 @@ def conditional_kl(
     if isinstance(head, DiscretizedLogisticMixture):
         return mol_kl(mean_q, log_scale_q, params_p, head, samples, generator, base)
     raise TypeError(
-        f"a student cannot learn from {type(head).__name__}: its log-density has no gradient in x"
+        f"a student cannot learn from {type(head).__name__}: its log-density has no gradient in x; "
+        "give the teacher a GaussianHead or a DiscretizedLogisticMixture"
     )
 
 

@@ -104,7 +104,9 @@ class PerceptualLoss(nn.Module):
     ) -> None:
         super().__init__()
         if rate != RATE:
-            raise ValueError(f"a loss trained at {RATE} Hz, not at {rate} Hz: set perceptual = 0")
+            raise ValueError(
+                f"the perceptual loss is for {RATE} Hz, not at {rate} Hz: set perceptual = 0"
+            )
         self.net = (load_phone_net() if net is None else net).eval().requires_grad_(False)
         self.feature, self.style = feature, style
 

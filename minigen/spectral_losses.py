@@ -39,7 +39,9 @@ def _magnitude(x: Tensor, n_fft: int, hop: int, windowed: bool = True) -> Tensor
 def check_alike(generated: Tensor, recorded: Tensor) -> None:
     """ValueError unless both have one shape."""
     if generated.shape != recorded.shape:
-        raise ValueError(f"{tuple(generated.shape)} and {tuple(recorded.shape)}: cut them alike")
+        raise ValueError(
+            f"not of one shape: {tuple(generated.shape)}, {tuple(recorded.shape)}: cut them alike"
+        )
 
 
 class PowerLoss(nn.Module):

@@ -290,7 +290,10 @@ TWO = GaussianMixture.from_parameters([0.5, 0.5], [[0.0], [1.0]], [1.0, 1.0], "s
         (lambda: GaussianMixture(2, tol=0), "tol above 0"),
         (lambda: GaussianMixture(21).fit(X), "20 observations are too few for 21"),
         (lambda: GaussianMixture(3).fit([[0, 1], [1, 0]] * 9), "only 2 observations differ"),
-        (lambda: GaussianMixture(2).fit(np.c_[X, np.full(20, 7.0)]), "column 2.*constant.*cut it"),
+        (
+            lambda: GaussianMixture(2).fit(np.c_[X, np.full(20, 7.0)]),
+            "column 2.*constant.*remove the column",
+        ),
         (lambda: GaussianMixture(2).fit(np.c_[X, np.full(20, 0.1)]), "column 2.*constant"),
         (lambda: GaussianMixture(2).fit(np.where(X == X[3, 0], np.nan, X)), "NaN"),
         (lambda: GaussianMixture(2).fit(X[:, 0]), r"\(N, D\)"),

@@ -367,9 +367,9 @@
       const slice = (m, s) => range(121).map((i) => -3 + i / 20).map((v) => [base + Math.min(wide, (wide * normal(v, m, s)) / 1.4), cy - k * v]);
       p.curve(slice(0, 1), "faint2");
       p.curve(slice(mean, std), "c2");
-      p.text(cx, 262, "known x_b →", "small");
-      p.text(base + wide / 2, 12, "density of x_a", "small");
-      return `Knowing x_b = ${fixed(given, 1)}: x_a has mean ${fixed(mean)} and standard deviation ${fixed(std)}, instead of 0 and 1. Arrows: eigenvectors, two standard deviations long (${fixed(2 * major)}, ${fixed(2 * minor)}).`;
+      p.text(cx, 262, "the known number →", "small");
+      p.text(base + wide / 2, 12, "density of the other", "small");
+      return `Knowing ${fixed(given, 1)}, the other number has mean ${fixed(mean)} and standard deviation ${fixed(std)}, instead of 0 and 1. Arrows: eigenvectors, two standard deviations long (${fixed(2 * major)}, ${fixed(2 * minor)}).`;
     },
   };
 

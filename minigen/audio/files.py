@@ -231,6 +231,8 @@ def open_to_write(path: str | Path, rate: int) -> Iterator[Callable[[ArrayLike],
                 yield write
             whole = sf.info(place).frames == count  # a full disk is not always an error
         except sf.LibsndfileError as error:
-            raise OSError(f"cannot write {path} ({error.error_string}): disk full?") from error
+            raise OSError(
+                f"cannot write {path} ({error.error_string}): is the disk full?"
+            ) from error
         if not whole:
             raise OSError(f"cannot write {path}: the disk is full. Choose another folder")

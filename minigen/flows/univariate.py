@@ -81,7 +81,9 @@ class SplineMap:
 
     def __init__(self, bins: int = 8, bound: float = 5.0, least: float = 1e-3) -> None:
         if bins < 2 or bound <= 0 or not 0 < least < 1 / bins:
-            raise ValueError(f"bins >= 2, bound > 0, 0 < least < 1 / bins: {bins, bound, least}")
+            raise ValueError(
+                f"need bins >= 2, bound > 0, 0 < least < 1 / bins, not {bins}, {bound}, {least}"
+            )
         self.bins, self.bound, self.least = bins, bound, least
         self.count = 3 * bins - 1
 

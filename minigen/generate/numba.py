@@ -287,4 +287,4 @@ def _describe(head) -> tuple:
         return MIXTURE, head.k, head.means, head.levels, float(head.min_log_scale), 0.0
     if isinstance(head, Categorical):
         return CATEGORICAL, 0, 0, head.levels, 0.0, float(head.levels - 1) * head.mu_law
-    raise ValueError(f"the backend numba has three heads, not {type(head).__name__}: use numpy")
+    raise ValueError(f"the backend numba does not know {type(head).__name__}: use numpy")

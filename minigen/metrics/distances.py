@@ -262,7 +262,7 @@ def stoi(generated: ArrayLike, recorded: ArrayLike, rate: int) -> float:
             return float(measure(recorded, generated, rate))
         except RuntimeWarning as warning:
             raise ValueError(
-                f"of {len(recorded) / rate:.2f} s less than 0.4 s are no pauses: join several words"
+                f"STOI needs 0.4 s without pauses; {len(recorded) / rate:.2f} s have less: join several words"
             ) from warning
 
 

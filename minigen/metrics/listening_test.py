@@ -52,7 +52,9 @@ def listeners_needed(
     (35, 210)
     """
     if not 0.5 < share <= 1 or not 0 < level < power < 1:
-        raise ValueError(f"½ < share <= 1, 0 < level < power < 1: {share=}, {power=}, {level=}")
+        raise ValueError(
+            f"need ½ < share <= 1, 0 < level < power < 1: {share=}, {power=}, {level=}"
+        )
     first, n = None, 0
     while n < max_answers:
         n += 1

@@ -272,7 +272,9 @@ def train_phones(
     Raises ValueError: recordings and transcripts do not match, or a recording is too short for its own.
     """
     if iterations < 1 or splits < 0 or workers < 1:
-        raise ValueError(f"iterations >= 1 <= workers, splits >= 0: {iterations, splits, workers}")
+        raise ValueError(
+            f"need iterations, workers >= 1, splits >= 0: {iterations}, {workers}, {splits}"
+        )
     data, transcripts = [observations(f) for f in features], list(transcripts)
     if not data or len(data) != len(transcripts):
         raise ValueError(f"{len(data)} recordings, but {len(transcripts)} transcripts")

@@ -39,7 +39,9 @@ def teacher_for(recipe: Recipe) -> TeacherVoice:
     theirs = recipe_of("teacher", recipe.teacher).model
     for name in ("hidden", "cond_channels"):
         if recipe.model[name] != theirs[name]:
-            raise ValueError(f"{name} is {recipe.model[name]}, and of the teacher {theirs[name]}")
+            raise ValueError(
+                f"{name} is {recipe.model[name]} and must be the teacher's, {theirs[name]}"
+            )
     return teacher
 
 
