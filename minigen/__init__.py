@@ -6,8 +6,6 @@ The top level is the book: `CHAPTERS` says which files a chapter teaches, to be 
 
 from importlib.metadata import PackageNotFoundError, distribution
 
-__all__ = ["BOOK", "CHAPTERS", "ConvergenceWarning", "__version__"]
-
 __version__ = "0.1.0"
 
 #: What the set-up cell of every notebook looks for: this `minigen` is the book's.
@@ -42,8 +40,7 @@ def _refuse_other_package() -> None:
 
     Both projects install into a folder called ``minigen``, so each overwrites files of the other.
 
-    Raises:
-        ImportError: when a distribution called ``minigen`` is installed.
+    Raises ImportError: when a distribution called ``minigen`` is installed.
     """
     try:
         other = distribution("minigen")

@@ -224,18 +224,16 @@ def evaluate(
     """Measure a voice on held-out recordings: distances, likelihoods, of digits also recognition and speed."""
     from . import results
     from .speech import evaluation, sentence_evaluation
-    from .speech.progress import stages
 
     if (voice == "digits") != (phones is None):
         raise ValueError("--phones goes with a voice that says any sentence, and with no other")
-    with stages() as report:
-        if phones:
-            text = sentence_evaluation.as_text(
-                sentence_evaluation.sentence_table(phones, voice, None, report)[0]
-            )
-        else:
-            text = results.as_text(evaluation.digits_table(per_word, teacher, student, report))
-    typer.echo(text)
+    report = partial(typer.echo, err=True)
+    if phones:
+        measured, _ = sentence_evaluation.sentence_table(phones, voice, None, report)
+        typer.echo(sentence_evaluation.as_text(measured))
+    else:
+        table = evaluation.digits_table(per_word, teacher, student, report)
+        typer.echo(results.as_text(table))
 
 
 def main() -> None:

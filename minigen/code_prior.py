@@ -58,8 +58,7 @@ class CodePrior(nn.Module):
         super().__init__()
         if codebook_size < 1 or conditions < 0:
             raise ValueError(
-                "a prior needs codebook_size >= 1 and conditions >= 0, not "
-                f"{codebook_size} and {conditions}"
+                f"need codebook_size >= 1, conditions >= 0, not {codebook_size}, {conditions}"
             )
         self.codebook_size, self.conditions, self.end = codebook_size, conditions, codebook_size
         self.lm = RNNLM(self.end + 1, hidden, embed, "torch", self.end, dropout, generator)
@@ -67,17 +66,12 @@ class CodePrior(nn.Module):
         nn.init.normal_(self.condition.weight, std=0.1, generator=generator)
 
     def _state(self, condition: Tensor | int | None, batch: int) -> tuple[Tensor, Tensor]:
-        if condition is None:
-            condition = self.conditions
+        condition = self.conditions if condition is None else condition
         device = self.condition.weight.device
         condition = torch.as_tensor(condition, device=device).expand(batch)
-        if (
-            condition.is_floating_point()
-            or not ((condition >= 0) & (condition <= self.conditions)).all()
-        ):
-            raise ValueError(
-                f"a condition is a whole number from 0 to {self.conditions - 1}, or None"
-            )
+        known = (condition >= 0) & (condition <= self.conditions)
+        if condition.is_floating_point() or not known.all():
+            raise ValueError(f"a condition is one of 0 … {self.conditions - 1}, or None")
         return tuple(self.condition(condition).chunk(2, -1))
 
     def conditionals(
@@ -130,11 +124,7 @@ class CodePrior(nn.Module):
 
 
 def ngram_nats(
-    order: int,
-    learn: Sequence[Tensor],
-    test: Sequence[Tensor],
-    k: int,
-    alpha: float | None = None,
+    order: int, learn: Sequence[Tensor], test: Sequence[Tensor], k: int, alpha: float | None = None
 ) -> float:
     """What `ngram.NGram` (smoothed counts) makes of test sequences, in nats a symbol, ends included.
 

@@ -66,9 +66,7 @@ class VoiceSpec:
         if self.mels < 0 or (self.mels and self.phones):
             raise ValueError(f"a voice hears phones or mel bands, not {self.mels=}, {self.phones=}")
         if self.lpc_order < 0 or (self.lpc_order and not self.mels):
-            raise ValueError(
-                f"linear prediction needs mel bands, not {self.lpc_order=}, {self.mels=}"
-            )
+            raise ValueError(f"lpc_order needs mel bands, not {self.lpc_order=}, {self.mels=}")
         for name in ("speakers",) if self.mels else ("phones", "speakers"):
             values = getattr(self, name)
             if not values or len(set(values)) != len(values):
@@ -94,9 +92,7 @@ DIGITS = VoiceSpec(PHONES, 8000, SPEAKERS)
 
 
 def frame_features(
-    phones: Sequence[tuple[str, float, float]],
-    f0: np.ndarray,
-    inventory: tuple[str, ...] = PHONES,
+    phones: Sequence[tuple[str, float, float]], f0: np.ndarray, inventory: tuple[str, ...] = PHONES
 ) -> np.ndarray:
     """Phones with their times in seconds, F0 in Hz a frame (N,) -> (F, N) float32.
 
@@ -273,9 +269,7 @@ def words_of(text: str) -> list[str]:
             )
         words.append(word)
     if not words:
-        raise ValueError(
-            f"nothing to say in {text!r:.80}: write digits, like 'three one four' or 314"
-        )
+        raise ValueError(f"nothing to say in {text!r:.80}: write digits, like 'one four' or 314")
     return words
 
 
@@ -327,12 +321,9 @@ class Upsampler(nn.Module):
     have the rate of samples already, are appended.
 
     Args:
-        channels: of the output; `phase_features` of them are the phase.
-        speakers: number of voices.
-        hidden: channels between the two convolutions.
-        features: rows of the frame features.
-        hop: samples in a frame.
-        phase_features: rows of the phase features.
+        channels: of the output; `phase_features` of them are the phase. speakers: number of voices.
+        hidden: channels between the two convolutions. features: rows of the frame features.
+        hop: samples in a frame. phase_features: rows of the phase features.
     """
 
     def __init__(
@@ -354,9 +345,8 @@ class Upsampler(nn.Module):
 
     def forward(self, frames: Tensor, speaker: Tensor, phase: Tensor) -> Tensor:
         """frames (B, F, N), speaker (B,), phase (B, P, N · hop) -> (B, C, N · hop)."""
-        h = torch.tanh(
-            self.input_projection(frames) + self.speaker_embedding(speaker).unsqueeze(-1)
-        )  # (B, H, N)
+        voice = self.speaker_embedding(speaker).unsqueeze(-1)
+        h = torch.tanh(self.input_projection(frames) + voice)  # (B, H, N)
         h = torch.tanh(self.output_projection(h))  # (B, C - P, N)
         h = F.interpolate(h.float(), scale_factor=self.hop, mode="linear")
         return torch.cat([h, phase], dim=1)

@@ -36,24 +36,19 @@ class DistillationLoss(nn.Module):
     resumed run draws the same, and so do two processes that share a batch.
 
     Args:
-        model: has `.student` (a Student), `.conditioning(batch)` -> (B, C, T), and where it has `.spec`,
-            the frames of the spectral losses follow `.spec.rate`; else the sound is at 8,000 Hz. With
-            `.sound(x, batch)` student and teacher make the excitation of a sound, and the spectral losses
-            compare what that makes of it.
+        model: has `.student` (a Student), `.conditioning(batch)` -> (B, C, T), and where it has `.spec`, the
+            frames of the spectral losses follow `.spec.rate`; else the sound is at 8,000 Hz. With `.sound(x,
+            batch)` student and teacher make the excitation of a sound, and the spectral losses compare what
+            that makes of it.
         teacher: a WaveNet with a GaussianHead or a DiscretizedLogisticMixture, `p(x[t] | x[<t], cond)`.
-        penalty: λ (ClariNet's 4).
-        stft, power, mel: weights of the spectral losses.
-        beta: see above.
-        kl: w_kl.
-        perceptual: w_perceptual, for sound at 8 kHz.
-        contrastive: γ (the paper's 0.3).
+        penalty: λ (ClariNet's 4). stft, power, mel: weights of the spectral losses. beta: see above.
+        kl: w_kl. perceptual: w_perceptual, for sound at 8 kHz. contrastive: γ (the paper's 0.3).
         margin: nats a sample at which a wrong conditioning is far enough away.
         samples: of `mol_kl`, for each sample of sound.
         window: False leaves the STFT loss without a window, to hear what that does.
 
-    References:
-        van den Oord et al., Parallel WaveNet, 2017 (arXiv:1711.10433), section 4; Ping et al.,
-        ClariNet, 2018 (arXiv:1807.07281), section 3.3.
+    References: van den Oord et al., Parallel WaveNet, 2017 (arXiv:1711.10433), section 4; Ping et al.,
+    ClariNet, 2018 (arXiv:1807.07281), section 3.3.
     """
 
     @takes_networks
@@ -74,15 +69,9 @@ class DistillationLoss(nn.Module):
         window: bool = True,
     ) -> None:
         super().__init__()
-        weights = {"penalty": penalty, "stft": stft, "power": power, "mel": mel}
-        weights |= {
-            "beta": beta,
-            "kl": kl,
-            "perceptual": perceptual,
-            "contrastive": contrastive,
-            "margin": margin,
-        }
-        for name, value in weights.items():
+        weights = {"penalty": penalty, "stft": stft, "power": power, "mel": mel, "beta": beta}
+        more = {"kl": kl, "perceptual": perceptual, "contrastive": contrastive, "margin": margin}
+        for name, value in (weights | more).items():
             if not value >= 0:
                 raise ValueError(f"{name} must be 0 or more, not {value}")
         self.model = model

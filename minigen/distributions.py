@@ -29,26 +29,24 @@ class Head:
     """
 
     n_params: int
-    means = (
-        0  # how many parameters, the first ones, are means, to which a linear prediction is added
-    )
+    means = 0  # how many parameters, the first, are means, which a linear prediction is added to
 
     def compand(self, x: Tensor) -> Tensor:
         """What the network reads of past samples x: the samples themselves, unless said otherwise."""
         return x
 
     def sample(
-        self,
-        params: Tensor,
-        generator: torch.Generator | None = None,
-        temperature: float = 1.0,
+        self, params: Tensor, generator: torch.Generator | None = None, temperature: float = 1.0
     ) -> Tensor:
         """Draw x[t] from the density of params[t]: (B, P, T) -> (B, 1, T)."""
         return self.draw(params, self.noise(params, generator), temperature)
 
+    uniforms = 1  # numbers that `draw` needs for a sample
+
     def noise(self, params: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """The noise for `draw`, of the size, type and device that these parameters need."""
-        raise NotImplementedError
+        """The noise for `draw`, of these parameters' type and device: u ~ U(0, 1), (B, Q, T)."""
+        shape = (params.shape[0], self.uniforms, params.shape[2])
+        return torch.rand(shape, generator=generator, device=params.device, dtype=params.dtype)
 
     def draw(self, params: Tensor, noise: Tensor, temperature: float = 1.0) -> Tensor:
         """Noise -> x (B, 1, T), without further chance."""
@@ -77,13 +75,11 @@ class Head:
     def _check(self, params: Tensor, x: Tensor | None = None) -> None:
         if params.ndim != 3 or params.shape[1] != self.n_params:
             raise ValueError(
-                f"{type(self).__name__} takes params of shape (B, {self.n_params}, T), "
-                f"not {tuple(params.shape)}: give it the WaveNet's output unchanged"
+                f"{type(self).__name__} takes params (B, {self.n_params}, T), not {tuple(params.shape)}"
             )
         if x is not None and x.shape != (params.shape[0], 1, params.shape[2]):
             raise ValueError(
-                f"x has shape {tuple(x.shape)}, the parameters describe "
-                f"{(params.shape[0], 1, params.shape[2])}: audio is (B, 1, T)"
+                f"x has shape {tuple(x.shape)}, not (B, 1, T) as params {tuple(params.shape)} have it"
             )
 
     @staticmethod
@@ -101,12 +97,10 @@ class GaussianHead(Head):
     Without the floor a silent passage has scale -> 0 and likelihood -> ∞, and the gradient of those
     samples drowns every other. Below the floor the gradient with respect to s is zero.
 
-    Args:
-        min_log_scale: the smallest log-scale, in nats. -7 is a standard deviation of 0.0009.
+    Args: min_log_scale: the smallest log-scale, in nats. -7 is a standard deviation of 0.0009.
 
-    References:
-        Ping, Peng and Chen, ClariNet: Parallel Wave Generation in End-to-End Text-to-Speech,
-        2018 (arXiv:1807.07281), section 3.2.
+    References: Ping, Peng and Chen, ClariNet: Parallel Wave Generation in End-to-End Text-to-Speech, 2018
+    (arXiv:1807.07281), section 3.2.
 
     >>> head = GaussianHead(min_log_scale=-7.0)
     >>> params = torch.tensor([[[0.5], [0.0]]])  # mean ½, scale 1: (B=1, P=2, T=1)
@@ -164,8 +158,7 @@ class Categorical(Head):
         levels: 256 is 8 bits.
         mu_law: False spaces the levels evenly, y = x: 8 bits of that hiss in every quiet passage.
 
-    References:
-        van den Oord et al., WaveNet, 2016 (arXiv:1609.03499), section 2.2; ITU-T G.711, 1988.
+    References: van den Oord et al., WaveNet, 2016 (arXiv:1609.03499), section 2.2; ITU-T G.711, 1988.
 
     >>> head = Categorical(256)
     >>> x = torch.tensor([[[-1.0, 0.0, 0.01, 1.0]]])
@@ -212,9 +205,7 @@ class Categorical(Head):
     def log_width(self, codes: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
         """Log of the length of the interval of amplitudes that a code stands for."""
         edges = 2 * (torch.arange(self.levels + 1, dtype=torch.float64) - 0.5) / (self.levels - 1)
-        widths = self._expand(
-            (edges - 1).clamp(-1, 1)
-        ).diff()  # the first and last are half as wide
+        widths = self._expand((edges - 1).clamp(-1, 1)).diff()  # first and last: half as wide
         return widths.log().to(codes.device, dtype)[codes]
 
     def log_prob(self, params: Tensor, x: Tensor) -> Tensor:
@@ -235,11 +226,6 @@ class Categorical(Head):
         mean = (p * levels).sum(1, keepdim=True)
         variance = (p * (levels - mean).square()).sum(1, keepdim=True)
         return mean, 0.5 * variance.clamp(min=torch.finfo(p.dtype).tiny).log()
-
-    def noise(self, params: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """u ~ U(0, 1), (B, 1, T)."""
-        shape = (params.shape[0], 1, params.shape[2])
-        return torch.rand(shape, generator=generator, device=params.device, dtype=params.dtype)
 
     def draw(self, params: Tensor, noise: Tensor, temperature: float = 1.0) -> Tensor:
         """The first level whose cumulated probability exceeds u, as an amplitude, (B, 1, T).
@@ -281,14 +267,10 @@ class DiscretizedLogisticMixture(Head):
     Parameters, in this order: k means, k log-scales, k logits of the weights. Between levels x counts
     as the middle of a level of its own, so that log_prob has a gradient with respect to x, too.
 
-    Args:
-        k: components.
-        levels: 65,536 is 16 bits.
-        min_log_scale: the smallest log-scale, in nats.
+    Args: k: components. levels: 65,536 is 16 bits. min_log_scale: the smallest log-scale, in nats.
 
-    References:
-        Salimans et al., PixelCNN++, 2017 (arXiv:1701.05517), section 2.1; van den Oord et al.,
-        Parallel WaveNet, 2017 (arXiv:1711.10433), section 2.1.
+    References: Salimans et al., PixelCNN++, 2017 (arXiv:1701.05517), section 2.1; van den Oord et al., Parallel
+    WaveNet, 2017 (arXiv:1711.10433), section 2.1.
 
     >>> head = DiscretizedLogisticMixture(k=2, levels=256)
     >>> params = torch.tensor([0.9, -0.2, -7.0, -1.0, 0.0, 1.0]).double().expand(1, 256, 6).mT
@@ -300,12 +282,11 @@ class DiscretizedLogisticMixture(Head):
     k: int = 10
     levels: int = 65_536
     min_log_scale: float = -7.0
+    uniforms = 2  # one to choose the component, one to draw from it
 
     def __post_init__(self) -> None:
         if self.k < 1 or self.levels < 2:
-            raise ValueError(
-                f"a mixture needs k >= 1 and levels >= 2, not k={self.k}, levels={self.levels}"
-            )
+            raise ValueError(f"a mixture needs k >= 1, levels >= 2, not {self.k}, {self.levels}")
 
     @property
     def n_params(self) -> int:
@@ -378,11 +359,6 @@ class DiscretizedLogisticMixture(Head):
         """log_prob - log δ, (B, T)."""
         return self.log_prob(params, x) - math.log(self.step)
 
-    def noise(self, params: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Two u ~ U(0, 1), one to choose the component and one to draw from it, (B, 2, T)."""
-        shape = (params.shape[0], 2, params.shape[2])
-        return torch.rand(shape, generator=generator, device=params.device, dtype=params.dtype)
-
     def draw(self, params: Tensor, noise: Tensor, temperature: float = 1.0) -> Tensor:
         """m + temperature · s · log(u / (1 - u)) of the chosen component, at the nearest level.
 
@@ -411,8 +387,6 @@ class DiscretizedLogisticMixture(Head):
 
 
 # ---------------------------------------------------------------- vectors: pictures, frames
-
-
 class VectorLikelihood:
     """The density of each coordinate of a vector, given P numbers that a network puts out for it.
 
@@ -420,8 +394,7 @@ class VectorLikelihood:
     - "categorical": x is 0 … levels - 1; P = levels, logits.
     - "gaussian": x is real; P = 2, mean and log-scale, which is held at `min_log_scale` or above.
 
-    Args:
-        kind: see above. dim: D. levels: of "categorical". min_log_scale: of "gaussian".
+    Args: kind: see above. dim: D. levels: of "categorical". min_log_scale: of "gaussian".
 
     >>> bits = VectorLikelihood("bernoulli", dim=2)
     >>> bits.log_prob(torch.zeros(1, 2, 1), torch.tensor([[0, 1]])).exp()
@@ -451,17 +424,12 @@ class VectorLikelihood:
             raise ValueError("x has NaN or infinite values: remove those rows first")
         if self.kind == "gaussian":
             if not x.is_floating_point():
-                raise TypeError(
-                    f"x is {x.dtype}: a Gaussian likelihood needs floating-point values"
-                )
+                raise TypeError(f"x is {x.dtype}: a Gaussian needs floating-point values")
             return x
         top = self.levels if self.kind == "categorical" else 2
         numbers = x.long() if x.dtype == torch.bool else x
         if not ((numbers == numbers.round()) & (numbers >= 0) & (numbers < top)).all():
-            raise ValueError(
-                f"a {self.kind} likelihood describes whole numbers 0 … {top - 1}; x has others: "
-                "round or threshold it first"
-            )
+            raise ValueError(f"x has other values than 0 … {top - 1}: round or threshold it first")
         return x
 
     def code(self, x: Tensor, dtype: torch.dtype) -> Tensor:

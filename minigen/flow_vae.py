@@ -19,15 +19,11 @@ class FlowVAE(VAE):
     in this direction, both serve. The KL has no formula: it is the mean of log q - log p.
 
     Args:
-        flow: "planar" or "iaf". flows: K, how many. context_dim: C, numbers of h(x), which the
-            encoder gives.
-        flow_hidden: widths of each autoregressive network.
-        The rest: see `VAE`.
+        flow: "planar" or "iaf". flows: K, how many. context_dim: C, numbers of h(x), which the encoder gives.
+        flow_hidden: widths of each autoregressive network. The rest: see `VAE`.
 
-    References:
-        Rezende and Mohamed, Variational Inference with Normalizing Flows, 2015 (arXiv:1505.05770);
-        Kingma et al., Improving Variational Inference with Inverse Autoregressive Flow, 2016
-        (arXiv:1606.04934).
+    References: Rezende and Mohamed, Variational Inference with Normalizing Flows, 2015 (arXiv:1505.05770);
+    Kingma et al., Improving Variational Inference with Inverse Autoregressive Flow, 2016 (arXiv:1606.04934).
 
     >>> vae = FlowVAE(4, latent_dim=3, flow="iaf", flows=2, hidden=(8,))
     >>> z, log_q = vae.posterior_sample(torch.zeros(5, 4), samples=2)
@@ -53,13 +49,9 @@ class FlowVAE(VAE):
         if flow not in ("planar", "iaf"):
             raise ValueError(f'flow is "planar" or "iaf", not {flow!r}')
         if flows < 1 or context_dim < 1:
-            raise ValueError(
-                f"a FlowVAE needs flows and context_dim >= 1, not {flows} and {context_dim}"
-            )
+            raise ValueError(f"need flows and context_dim >= 1, not {flows} and {context_dim}")
         widths = [layer.in_features for layer in self.encoder if isinstance(layer, nn.Linear)]
-        self.context = nn.Linear(
-            widths[-1], context_dim
-        )  # h(x), from the encoder's last hidden layer
+        self.context = nn.Linear(widths[-1], context_dim)  # h(x), of the last hidden layer
         maps: list[Transform] = []
         for k in range(flows):
             if flow == "planar":

@@ -12,17 +12,12 @@ LOG_2PI = np.log(2 * np.pi)
 def observations(x: ArrayLike, dimension: int | None = None) -> np.ndarray:
     """Data for a fit as float64 (N, D), one observation a row.
 
-    Raises:
-        ValueError: another shape or another D, NaN or infinite values.
+    Raises ValueError: another shape or another D, NaN or infinite values.
     """
     x = np.asarray(x, dtype=np.float64)
-    if x.ndim == 1 and x.size:
-        raise ValueError(
-            f"data have shape (N, D), one observation a row, not {x.shape}: give x[:, None] for "
-            "single numbers, x[None] for one observation"
-        )
     if x.ndim != 2 or 0 in x.shape:
-        raise ValueError(f"data have shape (N, D), one observation a row, not {x.shape}")
+        hint = ": give x[:, None] for single numbers, x[None] for one observation" * (x.ndim == 1)
+        raise ValueError(f"data have shape (N, D), one observation a row, not {x.shape}{hint}")
     return check_points(x, dimension or x.shape[1])
 
 
@@ -41,8 +36,7 @@ def variances(x: np.ndarray) -> np.ndarray:
     constant = np.flatnonzero(x.std(axis=0) <= 8 * np.finfo(float).eps * np.abs(x).max(axis=0))
     if len(constant):
         raise ValueError(
-            f"column {constant[0]} of the data is constant ({x[0, constant[0]]:.6g}): its density "
-            "would be infinite. Remove the column"
+            f"column {constant[0]} of the data is constant, its density infinite: remove the column"
         )
     return x.var(axis=0)
 
@@ -55,8 +49,7 @@ def ledoit_wolf(x: ArrayLike) -> float:
 
         a = min(β², δ²) / δ²,   δ² = ‖S - µI‖²,   β² = (1/N²) Σ_n ‖x_n x_nᵀ - S‖²
 
-    References:
-        Ledoit and Wolf, A Well-Conditioned Estimator for Large-Dimensional Covariance Matrices, 2004.
+    References: Ledoit and Wolf, A Well-Conditioned Estimator for Large-Dimensional Covariance Matrices, 2004.
     """
     x = observations(x)
     x = x - x.mean(axis=0)
@@ -76,11 +69,9 @@ class Gaussian:
     With the Cholesky factor L, Σ = L Lᵀ, the quadratic form is ‖L⁻¹(x - µ)‖² and log|Σ| = 2 Σ_i
     log L_ii: no inverse, no determinant, D³/3 operations once and D² for each x.
 
-    Args:
-        mean: µ (D,). cov: Σ (D, D), symmetric and positive definite.
+    Args: mean: µ (D,). cov: Σ (D, D), symmetric and positive definite.
 
-    References:
-        Bishop, Pattern Recognition and Machine Learning, 2006, section 2.3.
+    References: Bishop, Pattern Recognition and Machine Learning, 2006, section 2.3.
 
     >>> standard = Gaussian(np.zeros(2), np.eye(2))
     >>> standard, round(float(standard.log_prob(np.zeros(2))), 4)  # -log 2π
@@ -92,9 +83,7 @@ class Gaussian:
         self.cov = np.array(cov, dtype=np.float64)
         d = self.mean.size
         if self.mean.ndim != 1 or d == 0 or self.cov.shape != (d, d):
-            raise ValueError(
-                f"mean has shape (D,) and cov (D, D), not {self.mean.shape} and {self.cov.shape}"
-            )
+            raise ValueError(f"shapes are (D,) and (D, D), not {self.mean.shape}, {self.cov.shape}")
         if not (np.isfinite(self.mean).all() and np.isfinite(self.cov).all()):
             raise ValueError("mean or cov has NaN or infinite values")
         if not np.allclose(self.cov, self.cov.T, rtol=1e-8, atol=1e-12 * np.abs(self.cov).max()):

@@ -377,8 +377,7 @@ class GaussianHMM(mixture.EM):
         s, in_a_row = self.n_states, self.topology == "left-to-right"
         if in_a_row and lengths.min() < s:
             raise ValueError(
-                f"a sequence of {lengths.min()} frames cannot pass through {s} states in a row, one "
-                "frame each at least: ask for fewer states, or leave it out"
+                f"{lengths.min()} frames cannot pass through {s} states in a row: ask for fewer states"
             )
 
         def initialise(rng: np.random.Generator) -> None:

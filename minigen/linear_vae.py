@@ -21,11 +21,9 @@ class LinearGaussianVAE(LatentModel):
     diagonal posterior has V = M⁻¹ Wᵀ and s_j² = σ² / M_jj. The ELBO is then log p(x) exactly if the columns
     of W are orthogonal, and below it if they are not.
 
-    Args:
-        weight: W (D, L). log_scale: log σ. bias: b (D,), zero by default.
+    Args: weight: W (D, L). log_scale: log σ. bias: b (D,), zero by default.
 
-    References:
-        Tipping and Bishop, Probabilistic Principal Component Analysis, 1999.
+    References: Tipping and Bishop, Probabilistic Principal Component Analysis, 1999.
 
     >>> from minigen.vae import elbo
     >>> model = LinearGaussianVAE(torch.eye(2))

@@ -69,8 +69,7 @@ class MaskedMLP(nn.Module):
         direct: connect inputs to outputs directly, too, by weights that start at zero.
         in_turn: deal out hidden degrees in turn; otherwise they rise from unit to unit, as `steps` needs.
 
-    References:
-        Germain et al., MADE, 2015 (arXiv:1502.03509).
+    References: Germain et al., MADE, 2015 (arXiv:1502.03509).
 
     >>> MaskedMLP(3, 2, hidden=(8,))(torch.zeros(5, 3)).shape
     torch.Size([5, 3, 2])
@@ -90,19 +89,11 @@ class MaskedMLP(nn.Module):
     ) -> None:
         super().__init__()
         if dim < 1 or not hidden or min(hidden) < 1:
-            raise ValueError(
-                f"a masked network needs dim >= 1 and hidden sizes >= 1, not {dim} and {tuple(hidden)}"
-            )
+            raise ValueError(f"need dim >= 1 and hidden sizes >= 1, not {dim} and {tuple(hidden)}")
         orders = torch.as_tensor([list(range(dim))] if orders is None else orders)
-        if (
-            orders.ndim != 2
-            or len(orders) == 0
-            or orders.shape[1] != dim
-            or (orders.sort(-1)[0] != torch.arange(dim)).any()
-        ):
-            raise ValueError(
-                f"orders has shape (M, {dim}), M > 0, each row a permutation of 0 … {dim - 1}, not {orders.tolist()}"
-            )
+        table = orders.ndim == 2 and len(orders) > 0 and orders.shape[1] == dim
+        if not table or (orders.sort(-1)[0] != torch.arange(dim)).any():
+            raise ValueError(f"orders (M, {dim}) has permutations as rows, not {orders.tolist()}")
         self.dim, self.inputs, self.outputs, self.dropout = dim, inputs, outputs, dropout
         self.hidden = tuple(hidden)
         self.register_buffer("orders", orders.clone(), persistent=False)
@@ -188,9 +179,7 @@ class MaskedMLP(nn.Module):
         ]
         weights[0] = weights[0][:, order]  # columns in the order in which they become known
         biases = [layer.bias for layer in self.layers]
-        seen = (
-            None if self.context is None else self.context(context)
-        )  # (B, H), known from the start
+        seen = None if self.context is None else self.context(context)  # (B, H), from the start
         known = [weights[0].new_empty(batch, 0) for _ in weights]  # inputs, then each hidden layer
         m = 0  # inputs known so far
 
@@ -230,23 +219,20 @@ class MADE(MaskedMLP):
         log p(x) = Σ_d log p(x_d | out_d)
 
     The masks are those of `MaskedMLP`: their product is strictly triangular in the ordering. With several
-    orderings the model is their mixture: p(x) = (1/M) Σ_m p_m(x), averaged as probabilities, which sums
-    to one.
+    orderings the model is their mixture: p(x) = (1/M) Σ_m p_m(x), averaged as probabilities, which sums to one.
 
     Args:
-        dim: D, the number of coordinates.
-        hidden: units of each hidden layer.
+        dim: D, the number of coordinates. hidden: units of each hidden layer.
         output: "bernoulli" (x 0 or 1), "categorical" (x 0 … levels - 1) or "gaussian" (x real).
         levels: K of a categorical output.
-        orders: how many orderings, or the orderings themselves, (M, D): orders[m, i] is the
-            coordinate that comes at place i. The first of a number is 0, 1, …, D-1, the others are random.
+        orders: how many orderings, or the orderings themselves, (M, D): orders[m, i] is the coordinate that
+            comes at place i. The first of a number is 0, 1, …, D-1, the others are random.
         dropout: share of hidden units that are left out in training.
         min_log_scale: smallest log-scale of a Gaussian output, in nats.
         generator: for initial weights and random orderings.
 
-    References:
-        Germain, Gregor, Murray and Larochelle, MADE: Masked Autoencoder for Distribution Estimation,
-        2015 (arXiv:1502.03509).
+    References: Germain, Gregor, Murray and Larochelle, MADE: Masked Autoencoder for Distribution Estimation,
+    2015 (arXiv:1502.03509).
 
     >>> made = MADE(3, hidden=(8,))
     >>> every = torch.cartesian_prod(*[torch.arange(2)] * 3)  # (8, 3)
@@ -300,8 +286,7 @@ class MADE(MaskedMLP):
     def log_prob(self, x: Tensor, order: int | None = None) -> Tensor:
         """log p(x) in nats: x (B, D) -> (B,).
 
-        Args:
-            order: of one ordering; by default of the mixture of all, log (1/M) Σ_m p_m(x).
+        Args: order: of one ordering; by default of the mixture of all, log (1/M) Σ_m p_m(x).
         """
         if order is not None:
             return self.conditionals(x, order).sum(-1)

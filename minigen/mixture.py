@@ -24,8 +24,6 @@ def log(p: ArrayLike) -> np.ndarray:
 
 
 # ---------------------------------------------------------------- K Gaussians of one kind
-
-
 def log_normal(x: np.ndarray, means: np.ndarray, covs: np.ndarray, kind: str) -> np.ndarray:
     """log N(x_n | µ_k, Σ_k): x (N, D), means (K, D) -> (N, K), each column contiguous."""
     (k, d), n = means.shape, len(x)
@@ -137,9 +135,7 @@ def kmeans(
     distance = ((x - centres[0]) ** 2).sum(axis=1)
     while len(centres) < k:
         if distance.sum() <= 0:
-            raise ValueError(
-                f"only {len(centres)} observations are different: too few for {k} components"
-            )
+            raise ValueError(f"only {len(centres)} observations differ: too few for {k} components")
         chosen = x[rng.choice(len(x), p=distance / distance.sum())]
         centres = np.vstack([centres, chosen])
         distance = np.minimum(distance, ((x - chosen) ** 2).sum(axis=1))
@@ -162,8 +158,6 @@ def start_labels(x: np.ndarray, k: int, rng: np.random.Generator) -> np.ndarray:
 
 
 # ---------------------------------------------------------------- the algorithm and the model
-
-
 class EM:
     """K Gaussians, and a fit by expectation-maximisation: options, loop, restarts and stopping rule.
 
@@ -194,13 +188,9 @@ class EM:
         if covariance not in COVARIANCES:
             raise ValueError(f"covariance is one of {', '.join(COVARIANCES)}, not {covariance!r}")
         if min(k, max_iter, n_init) < 1 or any(n % 1 for n in (k, max_iter, n_init)):
-            raise ValueError(
-                f"{k} Gaussians, {max_iter=} and {n_init=} are whole numbers, at least 1"
-            )
+            raise ValueError(f"{k=}, {max_iter=} and {n_init=} are whole numbers, at least 1")
         if not (0 < floor < 1 and tol > 0):
-            raise ValueError(
-                f"floor lies between 0 and 1 and tol is positive, not {floor=}, {tol=}"
-            )
+            raise ValueError(f"floor lies between 0 and 1, tol above 0, not {floor=}, {tol=}")
         self.k, self.covariance, self.floor, self.tol = k, covariance, floor, tol
         self.max_iter, self.n_init, self.seed = max_iter, n_init, seed
         self.history: list[float] = []
@@ -214,25 +204,19 @@ class EM:
     def check_fitted(self) -> None:
         """ValueError where the model has no parameters yet."""
         if not hasattr(self, "means"):
-            raise ValueError(
-                "this model has no parameters yet: call fit, or make it by from_parameters"
-            )
+            raise ValueError("this model has no parameters yet: call fit or from_parameters")
 
     def set_components(self, means: ArrayLike, covs: ArrayLike) -> None:
         """Known means (K, D) and covariances of this kind; ValueError where they cannot be."""
         means, covs = np.array(means, dtype=np.float64), np.array(covs, dtype=np.float64)
         if means.ndim != 2 or means.shape[0] != self.k or means.shape[1] == 0:
-            raise ValueError(
-                f"the means of {self.k} Gaussians have shape (K, D), not {means.shape}"
-            )
+            raise ValueError(f"means of {self.k} Gaussians have shape (K, D), not {means.shape}")
         if not np.isfinite(means).all():
             raise ValueError("the means have NaN or infinite values")
         k, d = means.shape
-        expected = {"full": (k, d, d), "tied": (d, d), "diag": (k, d), "spherical": (k,)}
-        if covs.shape != expected[self.covariance]:
-            raise ValueError(
-                f"{self.covariance} covariances have shape {expected[self.covariance]}, not {covs.shape}"
-            )
+        shapes = {"full": (k, d, d), "tied": (d, d), "diag": (k, d), "spherical": (k,)}
+        if covs.shape != (shape := shapes[self.covariance]):
+            raise ValueError(f"{self.covariance} covariances have shape {shape}, not {covs.shape}")
         if self.covariance in ("full", "tied"):
             for cov in covs.reshape(-1, d, d):
                 Gaussian(np.zeros(d), cov)  # explains what is wrong with it
@@ -260,8 +244,7 @@ class EM:
     ) -> None:
         """EM from the parameters of `init_from`, or the best of `n_init` runs from `initialise`.
 
-        Args:
-            x: (N, D). e_step: -> mean log-likelihood of an observation, arguments of `m_step` …
+        Args: x: (N, D). e_step: -> mean log-likelihood of an observation, arguments of `m_step` …
         """
         if len(x) < self.k:
             raise ValueError(f"{len(x)} observations are too few for {self.k} Gaussians")
@@ -269,9 +252,7 @@ class EM:
             init_from.check_fitted()
             same = (init_from.k, init_from.covariance) == (self.k, self.covariance)
             if not same or init_from.means.shape[1] != x.shape[1]:
-                raise ValueError(
-                    f"init_from is {init_from!r}, of another size than {self!r} or data"
-                )
+                raise ValueError(f"{init_from!r} is of another size than {self!r} or data")
             for name in self.PARAMETERS:
                 value = getattr(init_from, name)
                 setattr(self, name, None if value is None else np.array(value))
@@ -286,10 +267,9 @@ class EM:
             self.__dict__.update(best)
         if not self.converged:
             warnings.warn(
-                f"EM has not settled after {self.max_iter} steps: the last one still gained "
-                f"{self.history[-1] - self.history[-2]:.2g} nats an observation, more than "
-                f"tol={self.tol:.2g}. Allow more steps (max_iter={2 * self.max_iter}), ask for fewer "
-                "Gaussians, or accept a larger tol",
+                f"EM has not settled after {self.max_iter} steps: the last gained "
+                f"{self.history[-1] - self.history[-2]:.2g} nats an observation. Allow more "
+                f"(max_iter={2 * self.max_iter}), fewer Gaussians, or a tol larger than {self.tol:.2g}",
                 ConvergenceWarning,
                 stacklevel=3,
             )
@@ -303,8 +283,7 @@ class EM:
             if gain < -1e-7 * (1 + abs(log_p)):
                 raise ArithmeticError(
                     f"a step lowered the log-likelihood from {self.history[-2]:.6g} to {log_p:.6g}: EM "
-                    "cannot do that, so the E step and the M step do not belong together. Please "
-                    "report it"
+                    "cannot do that: its steps do not belong together. Please report it"
                 )
             if gain < self.tol:
                 self.converged = True
@@ -326,15 +305,13 @@ class GaussianMixture(EM):
     No step lowers the likelihood, the floor included: it is a bound, within which the M step is
     still the maximum, not a number added to the diagonal.
 
-    Args:
-        k: K, the number of components. covariance, floor, tol, max_iter, n_init, seed: see `EM`.
+    Args: k: K, the number of components. covariance, floor, tol, max_iter, n_init, seed: see `EM`.
 
     After `fit`: weights (K,), means (K, D), covs ((K, D, D), (D, D), (K, D) or (K,)), `converged`,
     and `history`, the mean log-likelihood of an observation before each step and after the last.
 
-    References:
-        Dempster, Laird and Rubin, Maximum Likelihood from Incomplete Data via the EM Algorithm, 1977.
-        Bishop, Pattern Recognition and Machine Learning, 2006, section 9.2.
+    References: Dempster, Laird and Rubin, Maximum Likelihood from Incomplete Data via the EM Algorithm, 1977.
+    Bishop, Pattern Recognition and Machine Learning, 2006, section 9.2.
 
     >>> x = np.concatenate([np.linspace(-1, 1, 50), np.linspace(9, 11, 150)])[:, None]
     >>> mixture = GaussianMixture(2).fit(x)
@@ -371,8 +348,7 @@ class GaussianMixture(EM):
     def fit(self, x: ArrayLike, init_from: "GaussianMixture | None" = None) -> Self:
         """Maximum likelihood by EM, from k-means++ or from the parameters of `init_from`.
 
-        Args:
-            x: (N, D), N >= K, no constant column. init_from: a mixture of the same K, kind and D.
+        Args: x: (N, D), N >= K, no constant column. init_from: a mixture of the same K, kind and D.
         """
         x = observations(x)
         floor = self.floor * variances(x)

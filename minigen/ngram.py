@@ -30,11 +30,9 @@ class NGram:
 
     c is the last k - 1 symbols, c' without the first of them. Order 1 is the unigram, 2 the bigram.
 
-    Args:
-        vocab: V. order: n. alpha: α, how many counts the lower order is worth.
+    Args: vocab: V. order: n. alpha: α, how many counts the lower order is worth.
 
-    References:
-        MacKay and Peto, A Hierarchical Dirichlet Language Model, 1995.
+    References: MacKay and Peto, A Hierarchical Dirichlet Language Model, 1995.
 
     >>> bigram = NGram(2, order=2).fit(torch.tensor([[0, 1, 0, 1, 0, 1]]))
     >>> bool(bigram.log_prob(torch.tensor([[0, 1]])) > bigram.log_prob(torch.tensor([[0, 0]])))
@@ -43,9 +41,7 @@ class NGram:
 
     def __init__(self, vocab: int, order: int = 2, alpha: float = 4.0) -> None:
         if vocab < 1 or order < 1 or alpha <= 0:
-            raise ValueError(
-                f"NGram needs vocab, order >= 1 and alpha > 0, not {(vocab, order, alpha)}"
-            )
+            raise ValueError(f"need vocab, order >= 1, alpha > 0, not {(vocab, order, alpha)}")
         if vocab**order >= 2**63:
             raise ValueError(f"{vocab}^{order} runs cannot be numbered: choose a lower order")
         self.vocab, self.order, self.alpha = vocab, order, alpha
@@ -93,10 +89,7 @@ class NGram:
         return self.conditionals(x).sum(-1)
 
     def sample(
-        self,
-        shape: Sequence[int] = (),
-        length: int = 100,
-        generator: torch.Generator | None = None,
+        self, shape: Sequence[int] = (), length: int = 100, generator: torch.Generator | None = None
     ) -> Tensor:
         """Sequences (*shape, length)."""
         x = torch.zeros(math.prod(shape), 0, dtype=torch.long)
@@ -110,11 +103,7 @@ class NGram:
         return x.reshape(*shape, length)
 
 
-COMPRESSORS = {
-    "gzip": lambda content: zlib.compress(content, 9),
-    "bzip2": bz2.compress,
-    "xz": lzma.compress,
-}
+COMPRESSORS = {"gzip": lambda x: zlib.compress(x, 9), "bzip2": bz2.compress, "xz": lzma.compress}
 
 
 def compressed_bits(text: str, given: str = "", program: str = "gzip") -> int:

@@ -35,8 +35,7 @@ class Base:
     """The density of a student's white noise, at mean 0 and scale 1.
 
     Args:
-        entropy: in nats.
-        log_std: of its standard deviation.
+        entropy: in nats. log_std: of its standard deviation.
         quantile: u in (0, 1) -> z with P(noise < z) = u.
         from_normal: standard normal noise -> noise of this density, z = quantile(Φ(ε)).
         log_density: z -> nats.
@@ -73,8 +72,7 @@ def gaussian_kl(mean_q: Tensor, log_scale_q: Tensor, mean_p: Tensor, log_scale_p
 
         log σ_p - log σ_q + (σ_q² + (μ_q - μ_p)²) / (2 σ_p²) - ½
 
-    References:
-        Ping, Peng and Chen, ClariNet, 2018 (arXiv:1807.07281), equation 7.
+    References: Ping, Peng and Chen, ClariNet, 2018 (arXiv:1807.07281), equation 7.
 
     >>> zero = torch.zeros(1)
     >>> gaussian_kl(zero, zero, zero, zero).item()
@@ -131,12 +129,10 @@ def mol_kl(
     terms then cancels: near q = p the value scatters less, and at q = p it is zero in every draw.
 
     Args:
-        mean_q, log_scale_q: of the student, (B, 1, T).
-        params_p: of the teacher's mixture, (B, 3k, T).
+        mean_q, log_scale_q: of the student, (B, 1, T). params_p: of the teacher's mixture, (B, 3k, T).
         samples: n.
 
-    References:
-        van den Oord et al., Parallel WaveNet, 2017 (arXiv:1711.10433), section 3.1.
+    References: van den Oord et al., Parallel WaveNet, 2017 (arXiv:1711.10433), section 3.1.
 
     >>> head = DiscretizedLogisticMixture(k=1)
     >>> mean, log_scale = torch.zeros(2, 1, 1, 100)
@@ -221,8 +217,8 @@ def conditional_kl(
     if isinstance(head, DiscretizedLogisticMixture):
         return mol_kl(mean_q, log_scale_q, params_p, head, samples, generator, base)
     raise TypeError(
-        f"a student cannot learn from {type(head).__name__}: its log-density has no gradient with "
-        "respect to x; give the teacher a GaussianHead or a DiscretizedLogisticMixture"
+        f"a student cannot learn from {type(head).__name__}: its log-density has no gradient in x; "
+        "give the teacher a GaussianHead or a DiscretizedLogisticMixture"
     )
 
 
@@ -237,10 +233,9 @@ class Student(nn.Module):
         base: density of the noise, "gaussian" or "logistic": that of the teacher's head, so that
             with one flow and one component the two can agree exactly.
 
-    References:
-        van den Oord et al., Parallel WaveNet, 2017 (arXiv:1711.10433), section 3;
-        Kingma et al., Improving Variational Inference with Inverse Autoregressive Flow, 2016
-        (arXiv:1606.04934); Ping et al., ClariNet, 2018 (arXiv:1807.07281), section 3.3.
+    References: van den Oord et al., Parallel WaveNet, 2017 (arXiv:1711.10433), section 3; Kingma et al.,
+    Improving Variational Inference with Inverse Autoregressive Flow, 2016 (arXiv:1606.04934); Ping et al.,
+    ClariNet, 2018 (arXiv:1807.07281), section 3.3.
 
     >>> student = Student(flows=2, layers=3, residual=4, log_scale=-2.0)
     >>> z = torch.randn(1, 1, 40, generator=torch.Generator().manual_seed(0))
@@ -266,9 +261,7 @@ class Student(nn.Module):
         if flows < 1:
             raise ValueError(f"a Student needs at least one flow, not {flows}")
         if base not in BASES:
-            raise ValueError(
-                f"base is the density of the noise, {' or '.join(BASES)}, not {base!r}"
-            )
+            raise ValueError(f"base is the noise's density, {' or '.join(BASES)}, not {base!r}")
         self.base = base
         share = log_scale / flows  # of the scaling, for each flow
         self.flows = nn.ModuleList(

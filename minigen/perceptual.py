@@ -22,8 +22,7 @@ class PhoneNet(nn.Module):
 
     Frame n covers samples 80 n … 80 n + 255, so that its middle lies in frame n + 1 of the corpus's labels.
 
-    Args:
-        channels: of each of three layers.
+    Args: channels: of each of three layers.
 
     >>> net = PhoneNet(channels=8)
     >>> scores, features = net(torch.zeros(1, 1, 4000))
@@ -82,13 +81,11 @@ class PerceptualLoss(nn.Module):
     spoken, so it forgives a shift in time.
 
     Args:
-        net: a PhoneNet, by default the shipped one. It is frozen.
-        feature, style: the weights.
+        net: a PhoneNet, by default the shipped one. It is frozen. feature, style: the weights.
         rate: of the sounds; must be 8,000 Hz, or the net's bands are other frequencies.
 
-    References:
-        van den Oord et al., Parallel WaveNet, 2017 (arXiv:1711.10433), section 4.2; Johnson, Alahi and
-        Fei-Fei, Perceptual Losses for Real-Time Style Transfer, 2016 (arXiv:1603.08155).
+    References: van den Oord et al., Parallel WaveNet, 2017 (arXiv:1711.10433), section 4.2; Johnson, Alahi and
+    Fei-Fei, Perceptual Losses for Real-Time Style Transfer, 2016 (arXiv:1603.08155).
 
     >>> x = 0.1 * torch.randn(1, 1, 2000, generator=torch.Generator().manual_seed(0))
     >>> PerceptualLoss()(x, x).item()
@@ -108,7 +105,7 @@ class PerceptualLoss(nn.Module):
         super().__init__()
         if rate != RATE:
             raise ValueError(
-                f"the perceptual loss was trained at {RATE} Hz, not at {rate} Hz: set perceptual = 0"
+                f"the perceptual loss is for {RATE} Hz, not at {rate} Hz: set perceptual = 0"
             )
         self.net = (load_phone_net() if net is None else net).eval().requires_grad_(False)
         self.feature, self.style = feature, style

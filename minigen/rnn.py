@@ -37,9 +37,7 @@ class Characters:
         """text of T characters -> int64 (T,)."""
         unknown = sorted(set(text) - set(self.alphabet))
         if unknown:
-            raise ValueError(
-                f"not in the alphabet: {unknown}; replace them, or extend the alphabet"
-            )
+            raise ValueError(f"not in the alphabet: {unknown}; replace them or add them")
         return torch.tensor([self._code[character] for character in text], dtype=torch.long)
 
     def decode(self, codes: Tensor | Sequence[int]) -> str:
@@ -48,8 +46,6 @@ class Characters:
 
 
 # ---------------------------------------------------------------- cells
-
-
 class _Recurrent(nn.Module):
     """What both cells share: parameters with the names and the order of gates of torch's layers."""
 
@@ -94,8 +90,7 @@ class _Recurrent(nn.Module):
 class RNNLayer(_Recurrent):
     """The vanilla cell: h_t = tanh(W x_t + b + U h_{t-1}).
 
-    Args:
-        inputs: I. hidden: H. generator: for the initial weights.
+    Args: inputs: I. hidden: H. generator: for the initial weights.
 
     References: Elman, Finding Structure in Time, 1990.
 
@@ -116,12 +111,10 @@ class LSTMLayer(_Recurrent):
         c_t = sigm(f) ⊙ c_{t-1} + sigm(i) ⊙ tanh(g)               forget some, write some
         h_t = sigm(o) ⊙ tanh(c_t)                                 show some
 
-    Args:
-        inputs: I. hidden: H. generator: for the initial weights; the forget gate's bias starts at 1.
+    Args: inputs: I. hidden: H. generator: for the initial weights; the forget gate's bias starts at 1.
 
-    References:
-        Hochreiter and Schmidhuber, Long Short-Term Memory, 1997; the forget gate: Gers, Schmidhuber
-        and Cummins, Learning to Forget, 2000.
+    References: Hochreiter and Schmidhuber, Long Short-Term Memory, 1997; the forget gate: Gers, Schmidhuber and
+    Cummins, Learning to Forget, 2000.
 
     >>> layer = LSTMLayer(3, 5)
     >>> torchs = nn.LSTM(3, 5, batch_first=True)
@@ -146,8 +139,7 @@ class LSTMLayer(_Recurrent):
 class TorchLSTM(nn.LSTM):
     """PyTorch's own LSTM behind the interface of ours: the same numbers, several times faster.
 
-    Args:
-        inputs: I. hidden: H. generator: for the initial weights, those of `LSTMLayer`.
+    Args: inputs: I. hidden: H. generator: for the initial weights, those of `LSTMLayer`.
 
     >>> ours, torchs = LSTMLayer(3, 5), TorchLSTM(3, 5)
     >>> _ = torchs.load_state_dict(ours.state_dict())
@@ -178,8 +170,6 @@ CELLS = {"rnn": RNNLayer, "lstm": LSTMLayer, "torch": TorchLSTM}
 
 
 # ---------------------------------------------------------------- choosing a symbol
-
-
 def sharpen(logits: Tensor, temperature: float = 1.0, top_p: float = 1.0) -> Tensor:
     """Make a distribution sharper, and cut off its tail: logits (..., V) -> log-probabilities.
 
@@ -191,8 +181,7 @@ def sharpen(logits: Tensor, temperature: float = 1.0, top_p: float = 1.0) -> Ten
         temperature: τ; below 1 sharper, above 1 flatter, 0 the most probable symbol alone.
         top_p: in (0, 1].
 
-    References:
-        top-p: Holtzman et al., The Curious Case of Neural Text Degeneration, 2020 (arXiv:1904.09751).
+    References: top-p: Holtzman et al., The Curious Case of Neural Text Degeneration, 2020 (arXiv:1904.09751).
 
     >>> p = torch.tensor([0.5, 0.3, 0.15, 0.05])
     >>> sharpen(p.log(), top_p=0.6).exp()
@@ -226,8 +215,6 @@ def draw(log_p: Tensor, generator: torch.Generator | None = None) -> Tensor:
 
 
 # ---------------------------------------------------------------- language models
-
-
 class RNNLM(nn.Module):
     """A language model with a recurrent state.
 
@@ -245,8 +232,7 @@ class RNNLM(nn.Module):
         dropout: share of the state that the output layer does not see, in training.
         generator: for the initial weights.
 
-    References:
-        Mikolov et al., Recurrent Neural Network Based Language Model, 2010.
+    References: Mikolov et al., Recurrent Neural Network Based Language Model, 2010.
 
     >>> model = RNNLM(3, hidden=4, embed=2)
     >>> every = torch.cartesian_prod(*[torch.arange(3)] * 4)  # all 81 sequences of length 4
@@ -283,12 +269,10 @@ class RNNLM(nn.Module):
 
     def __repr__(self) -> str:
         hidden, embed = self.out.in_features, self.embedding.embedding_dim
-        return (
-            f"RNNLM({self.vocab}, {hidden=}, {embed=}, {type(self.layer).__name__}, end={self.end})"
-        )
+        cell, end = type(self.layer).__name__, self.end
+        return f"RNNLM({self.vocab}, {hidden=}, {embed=}, {cell}, {end=})"
 
     # ------------------------------------------------------------ all steps of given symbols
-
     def shifted(self, x: Tensor) -> Tensor:
         """What is fed: (start, x_1 … x_{T-1}), (B, T)."""
         return torch.cat([torch.full_like(x[:, :1], self.vocab), x[:, :-1]], 1)
@@ -315,13 +299,11 @@ class RNNLM(nn.Module):
     def log_prob(self, x: Tensor, state: State | None = None) -> Tensor:
         """log p(x) in nats: x (B, T) int64 -> (B,).
 
-        Args:
-            state: to start from instead of zeros, e.g. an encoder's.
+        Args: state: to start from instead of zeros, e.g. an encoder's.
         """
         return self.conditionals(x, state).sum(-1)
 
     # ------------------------------------------------------------ one step after the other
-
     def start(self, batch: int) -> State:
         """The state before the first symbol."""
         return self.layer.start(batch)
@@ -380,9 +362,7 @@ class RNNLM(nn.Module):
         if x.ndim != 2 or 0 in x.shape:
             raise ValueError(f"x has shape (B, T), both at least 1, not {tuple(x.shape)}")
         if x.min() < 0 or x.max() >= self.vocab:
-            raise ValueError(
-                f"symbols lie in 0 … {self.vocab - 1}, x goes from {x.min()} to {x.max()}"
-            )
+            raise ValueError(f"symbols lie in 0 … {self.vocab - 1}, not {x.min()} to {x.max()}")
         return x.long()
 
 
@@ -414,9 +394,8 @@ class Translator(nn.Module):
 
     A source that is shorter than S is padded on the left, so that its last symbol is read last.
 
-    References:
-        Sutskever, Vinyals and Le, Sequence to Sequence Learning with Neural Networks, 2014
-        (arXiv:1409.3215).
+    References: Sutskever, Vinyals and Le, Sequence to Sequence Learning with Neural Networks, 2014
+    (arXiv:1409.3215).
 
     >>> model = Translator(10, 27, end=26, hidden=8)
     >>> source = torch.tensor([[4, 2]])
@@ -443,9 +422,7 @@ class Translator(nn.Module):
     def read(self, source: Tensor) -> State:
         """source (B, S) -> the state that the decoder starts from."""
         if source.is_floating_point() or source.ndim != 2 or 0 in source.shape:
-            raise ValueError(
-                f"a source has shape (B, S) of whole numbers, not {tuple(source.shape)} of {source.dtype}"
-            )
+            raise ValueError(f"source is int (B, S), not {source.dtype} {tuple(source.shape)}")
         if source.min() < 0 or source.max() >= self.source_vocab:
             raise ValueError(f"symbols of the source lie in 0 … {self.source_vocab - 1}")
         return self.encoder(self.embedding(source), self.encoder.start(len(source)))[1]

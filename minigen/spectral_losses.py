@@ -24,9 +24,7 @@ def power_spectrogram(x: Tensor, n_fft: int, hop: int, windowed: bool = True) ->
     if x.ndim != 3 or x.shape[1] != 1:
         raise ValueError(f"audio has shape (B, 1, T), not {tuple(x.shape)}")
     if x.shape[-1] < n_fft:
-        raise ValueError(
-            f"{x.shape[-1]} samples are fewer than one frame of {n_fft}: use a shorter n_fft"
-        )
+        raise ValueError(f"{x.shape[-1]} samples are fewer than one frame, {n_fft}: shorten n_fft")
     make = torch.hann_window if windowed else torch.ones
     window = make(n_fft, device=x.device, dtype=x.dtype)
     spectrum = torch.stft(x[:, 0], n_fft, hop, window=window, center=False, return_complex=True)
@@ -42,7 +40,7 @@ def check_alike(generated: Tensor, recorded: Tensor) -> None:
     """ValueError unless both have one shape."""
     if generated.shape != recorded.shape:
         raise ValueError(
-            f"generated is {tuple(generated.shape)}, recorded {tuple(recorded.shape)}: cut them alike"
+            f"not of one shape: {tuple(generated.shape)}, {tuple(recorded.shape)}: cut them alike"
         )
 
 
@@ -55,11 +53,9 @@ class PowerLoss(nn.Module):
 
     Frames of 32 ms every 8 ms.
 
-    Args:
-        rate: of the sounds, in Hz.
+    Args: rate: of the sounds, in Hz.
 
-    References:
-        van den Oord et al., Parallel WaveNet, 2017 (arXiv:1711.10433), section 4.1.
+    References: van den Oord et al., Parallel WaveNet, 2017 (arXiv:1711.10433), section 4.1.
 
     >>> x = torch.randn(1, 1, 2000, generator=torch.Generator().manual_seed(0))
     >>> PowerLoss()(x, x).item()
@@ -73,10 +69,8 @@ class PowerLoss(nn.Module):
 
     def forward(self, generated: Tensor, recorded: Tensor) -> Tensor:
         check_alike(generated, recorded)
-        p_x = power_spectrogram(generated, self.n_fft, self.hop).mean((0, 2))  # (F,)
-        p_x = mean_over_processes(p_x)
-        p_y = power_spectrogram(recorded, self.n_fft, self.hop).mean((0, 2))
-        p_y = mean_over_processes(p_y)
+        power = lambda x: power_spectrogram(x, self.n_fft, self.hop).mean((0, 2))  # (F,)
+        p_x, p_y = (mean_over_processes(power(x)) for x in (generated, recorded))
         return (p_x - p_y).square().sum() / (p_y.square().sum() + FLOOR**2)
 
 
@@ -87,9 +81,8 @@ class STFTLoss(nn.Module):
 
     The first term is about the loud parts, the second about the quiet ones.
 
-    References:
-        Arık, Jun and Diamos, Fast Spectrogram Inversion, 2018 (arXiv:1808.06719);
-        Yamamoto, Song and Kim, Parallel WaveGAN, 2020 (arXiv:1910.11480), section 2.2.
+    References: Arık, Jun and Diamos, Fast Spectrogram Inversion, 2018 (arXiv:1808.06719); Yamamoto, Song and
+    Kim, Parallel WaveGAN, 2020 (arXiv:1910.11480), section 2.2.
     """
 
     def __init__(self, n_fft: int, hop: int, window: bool = True) -> None:
@@ -110,10 +103,7 @@ class MultiResolutionSTFTLoss(nn.Module):
     One resolution can be cheated: a long frame does not see when, a short one not which pitch. The longest
     should hold several periods of a low voice: 64 ms are five periods of 80 Hz.
 
-    Args:
-        rate: of the sounds, in Hz.
-        seconds: of the frames.
-        window: False leaves it out.
+    Args: rate: of the sounds, in Hz. seconds: of the frames. window: False leaves it out.
 
     >>> x = torch.randn(1, 1, 2000, generator=torch.Generator().manual_seed(0))
     >>> loss = MultiResolutionSTFTLoss()
@@ -144,12 +134,9 @@ class MelLoss(nn.Module):
     A band sums what an ear takes for one loudness, so that a noise need not repeat the recording's noise bin
     by bin, as `STFTLoss` asks. Frames of 32 ms every 8 ms.
 
-    Args:
-        rate: of the sounds, in Hz.
-        mels: number of bands.
+    Args: rate: of the sounds, in Hz. mels: number of bands.
 
-    References:
-        Kong, Kim and Bae, HiFi-GAN, 2020 (arXiv:2010.05646), section 2.3.
+    References: Kong, Kim and Bae, HiFi-GAN, 2020 (arXiv:2010.05646), section 2.3.
 
     >>> x = torch.randn(1, 1, 2000, generator=torch.Generator().manual_seed(0))
     >>> round(MelLoss()(0.5 * x, x).item(), 3)  # log 2 in every band
@@ -163,9 +150,8 @@ class MelLoss(nn.Module):
         self.register_buffer("bank", bank, persistent=False)
 
     def _log_mel(self, x: Tensor) -> Tensor:
-        return (
-            self.bank.to(x.dtype) @ _magnitude(x, self.n_fft, self.n_fft // 4)
-        ).log()  # (B, mels, N)
+        magnitude = _magnitude(x, self.n_fft, self.n_fft // 4)
+        return (self.bank.to(x.dtype) @ magnitude).log()  # (B, mels, N)
 
     def forward(self, generated: Tensor, recorded: Tensor) -> Tensor:
         check_alike(generated, recorded)

@@ -26,14 +26,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from . import weights
-from .checkpoint import (
-    MAY_CHANGE,
-    alone_in,
-    changes,
-    ctrl_c_waits,
-    random_state,
-    set_random_state,
-)
+from .checkpoint import MAY_CHANGE, alone_in, changes, ctrl_c_waits, random_state, set_random_state
 
 Batches = Callable[[int, int, int], dict[str, Tensor]]
 
@@ -74,10 +67,7 @@ class TrainConfig:
         if not 0 <= self.final <= 1:
             raise ValueError(f"final is a part, from 0 to 1, not {self.final}")
         if not 0 <= self.average <= 0.25:
-            raise ValueError(
-                f"average is the part of the run over which weights are averaged, from 0 to 0.25, not "
-                f"{self.average}: the mean of most of a run is not the network at its end"
-            )
+            raise ValueError(f"average is the part of the run, from 0 to 0.25, not {self.average}")
 
     @property
     def decay(self) -> float:
@@ -167,9 +157,7 @@ class Trainer:
     """Adam, a cosine, clipping, EMA, TensorBoard, and checkpoints that survive SIGKILL.
 
     Args:
-        objective: see the top of this file.
-        batches: likewise.
-        config: of the run.
+        objective: see the top of this file. batches: likewise. config: of the run.
         out: folder for `checkpoint.safetensors` and TensorBoard's events. One run at a time.
         recipe: kept in the checkpoint, so that a file of weights says how it came about.
 

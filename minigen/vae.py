@@ -59,8 +59,6 @@ def kl_to_standard_normal(mean: Tensor, log_scale: Tensor) -> Tensor:
 
 
 # ---------------------------------------------------------------- models
-
-
 class LatentModel(nn.Module):
     """What the bounds below need of a model: an encoder, a decoder, a likelihood.
 
@@ -114,16 +112,14 @@ class VAE(LatentModel):
     Args:
         input_dim: D, numbers in x. latent_dim: L, numbers in z.
         hidden: widths from the side of x; the decoder takes them from last to first.
-        likelihood: "bernoulli" (x is 0 or 1), "categorical" (x is 0 … levels - 1), or "gaussian" (x is
-            real; one learned log-scale for each coordinate, at least `min_log_scale`).
-        levels: of a categorical likelihood.
-        dropout: share of hidden units left out in training.
+        likelihood: "bernoulli" (x is 0 or 1), "categorical" (x is 0 … levels - 1), or "gaussian" (x is real;
+            one learned log-scale for each coordinate, at least `min_log_scale`).
+        levels: of a categorical likelihood. dropout: share of hidden units left out in training.
         min_log_scale: of a Gaussian likelihood: without it a perfect guess has infinite density.
         generator: for initial weights.
 
-    References:
-        Kingma and Welling, Auto-Encoding Variational Bayes, 2013 (arXiv:1312.6114); Rezende, Mohamed
-        and Wierstra, Stochastic Backpropagation, 2014 (arXiv:1401.4082).
+    References: Kingma and Welling, Auto-Encoding Variational Bayes, 2013 (arXiv:1312.6114); Rezende, Mohamed
+    and Wierstra, Stochastic Backpropagation, 2014 (arXiv:1401.4082).
 
     >>> vae = VAE(4, latent_dim=2, hidden=(8,))
     >>> vae
@@ -146,10 +142,7 @@ class VAE(LatentModel):
     ) -> None:
         super().__init__()
         if input_dim < 1 or latent_dim < 1 or not hidden or min(hidden) < 1:
-            raise ValueError(
-                "a VAE needs input_dim, latent_dim and hidden sizes >= 1, not "
-                f"{input_dim}, {latent_dim}, {tuple(hidden)}"
-            )
+            raise ValueError(f"sizes are at least 1: {input_dim}, {latent_dim}, {tuple(hidden)}")
         self.input_dim, self.latent_dim, self.hidden = input_dim, latent_dim, tuple(hidden)
         self.likelihood = VectorLikelihood(likelihood, input_dim, levels, min_log_scale)
         real = likelihood == "gaussian"  # the scale is not the decoder's, but learned for all x
@@ -237,8 +230,6 @@ def _noise(shape: Sequence[int], like: Tensor, generator: torch.Generator | None
 
 
 # ---------------------------------------------------------------- bounds
-
-
 @weights.takes_networks
 def elbo(
     model: LatentModel,
@@ -264,9 +255,8 @@ def elbo(
         kl: "analytic" (a diagonal posterior's formula, the default where there is one) or
             "monte_carlo": the mean of log q(z_k | x) - log p(z_k).
 
-    References:
-        Higgins et al., beta-VAE, 2017, for β; Kingma et al., Improving Variational Inference with Inverse
-        Autoregressive Flow, 2016 (arXiv:1606.04934), appendix C.8, for free bits.
+    References: Higgins et al., beta-VAE, 2017, for β; Kingma et al., Improving Variational Inference with
+    Inverse Autoregressive Flow, 2016 (arXiv:1606.04934), appendix C.8, for free bits.
     """
     if samples < 1:
         raise ValueError(f"samples is at least 1, not {samples}")
@@ -277,8 +267,7 @@ def elbo(
         raise ValueError(f'kl is "analytic" or "monte_carlo", not {kl!r}')
     if not model.diagonal and (kl == "analytic" or free_bits > 0):
         raise ValueError(
-            f"the posterior of {type(model).__name__} is no diagonal Gaussian: its KL has no formula, nor one "
-            'value for each dimension. Use kl="monte_carlo" without free bits'
+            f'{type(model).__name__} has no diagonal Gaussian: use kl="monte_carlo", no free bits'
         )
     x = model.checked(x)
     mean, log_scale = model.encode(x)  # (B, L)
@@ -325,8 +314,7 @@ def iwae_bound(
 
     In expectation ELBO = IWAE_1 <= IWAE_k <= IWAE_{k+1} <= log p(x). It has a gradient.
 
-    References:
-        Burda, Grosse and Salakhutdinov, Importance Weighted Autoencoders, 2015 (arXiv:1509.00519).
+    References: Burda, Grosse and Salakhutdinov, Importance Weighted Autoencoders, 2015 (arXiv:1509.00519).
     """
     if k < 1:
         raise ValueError(f"k is at least 1, not {k}")
@@ -372,16 +360,12 @@ def importance_estimate(
 
 
 # ---------------------------------------------------------------- what the latent is used for
-
-
 @torch.no_grad()
 @weights.takes_networks
 def kl_per_dimension(model: LatentModel, x: Tensor) -> Tensor:
     """KL of each latent dimension in nats, averaged over the examples: x (B, D) -> (L,)."""
     if not model.diagonal:
-        raise ValueError(
-            f"the posterior of {type(model).__name__} is no diagonal Gaussian: it has no KL for each dimension"
-        )
+        raise ValueError(f"{type(model).__name__} has no diagonal Gaussian, no KL per dimension")
     return kl_to_standard_normal(*model.encode(model.checked(x))).mean(0)
 
 
@@ -390,17 +374,14 @@ def kl_per_dimension(model: LatentModel, x: Tensor) -> Tensor:
 def active_units(model: LatentModel, x: Tensor, threshold: float = 0.01) -> Tensor:
     """Which latent dimensions carry something of x: Var_x(E_q[z_j | x]) > threshold, (L,) of bool.
 
-    References:
-        Burda, Grosse and Salakhutdinov, Importance Weighted Autoencoders, 2015 (arXiv:1509.00519),
-        section 5.2.
+    References: Burda, Grosse and Salakhutdinov, Importance Weighted Autoencoders, 2015 (arXiv:1509.00519),
+    section 5.2.
     """
     x = model.checked(x)
     if len(x) < 2:
         raise ValueError("a variance over examples needs at least two")
     if not model.diagonal:
-        raise ValueError(
-            f"the mean of q(z | x) of {type(model).__name__} has no formula: count its units by sampling"
-        )
+        raise ValueError(f"{type(model).__name__} has no formula for the mean of q(z | x)")
     return model.encode(x)[0].var(0, correction=0) > threshold
 
 

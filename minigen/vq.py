@@ -19,9 +19,8 @@ from . import weights
 from .distributed import all_items
 from .mixture import kmeans
 
+
 # ---------------------------------------------------------------- the quantiser
-
-
 def straight_through(z: Tensor, e: Tensor) -> Tensor:
     """The value of e with the gradient of z: ∂out/∂z = 1, ∂out/∂e = 0.
 
@@ -124,10 +123,9 @@ class VectorQuantizer(nn.Module):
     `initialise(z)` puts the codes at the centres of `mixture.kmeans`; in training mode, a quantiser that
     has not been initialised does so with its first batch that has at least K different vectors.
 
-    References:
-        van den Oord, Vinyals and Kavukcuoglu, 2017 (arXiv:1711.00937), with its appendix A.1 for moving
-        averages; Razavi, van den Oord and Vinyals, Generating Diverse High-Fidelity Images with
-        VQ-VAE-2, 2019 (arXiv:1906.00446).
+    References: van den Oord, Vinyals and Kavukcuoglu, 2017 (arXiv:1711.00937), with its appendix A.1 for moving
+    averages; Razavi, van den Oord and Vinyals, Generating Diverse High-Fidelity Images with VQ-VAE-2, 2019
+    (arXiv:1906.00446).
 
     >>> quantizer = VectorQuantizer(4, 2).eval()
     >>> out = quantizer(torch.zeros(3, 2, 5))  # (B, D, N)
@@ -148,21 +146,14 @@ class VectorQuantizer(nn.Module):
     ) -> None:
         super().__init__()
         if codebook_size < 2 or embedding_dim < 1:
-            raise ValueError(
-                "a codebook needs codebook_size >= 2 and embedding_dim >= 1, not "
-                f"{codebook_size} and {embedding_dim}"
-            )
+            raise ValueError(f"{codebook_size=} is below 2 or {embedding_dim=} below 1")
         if not 0 <= decay < 1 or smoothing <= 0 or not 0 <= dead < 1:
-            raise ValueError(
-                "decay and dead lie in [0, 1) and smoothing is positive, not "
-                f"{decay}, {dead}, {smoothing}"
-            )
+            raise ValueError(f"decay, dead in [0, 1), smoothing > 0, not {decay, dead, smoothing}")
         self.codebook_size, self.embedding_dim = codebook_size, embedding_dim
         self.ema, self.restart = ema, restart
         self.decay, self.smoothing, self.dead, self.seed = decay, smoothing, dead, seed
-        start = torch.randn(
-            codebook_size, embedding_dim, generator=torch.Generator().manual_seed(seed)
-        )
+        generator = torch.Generator().manual_seed(seed)
+        start = torch.randn(codebook_size, embedding_dim, generator=generator)
         if ema:
             self.register_buffer("codebook", start)  # e (K, D)
         else:
@@ -181,10 +172,7 @@ class VectorQuantizer(nn.Module):
         if not isinstance(z, Tensor):
             raise TypeError(f"z is a tensor, not {type(z).__name__}")
         if z.ndim < 2 or z.shape[1] != self.embedding_dim or z.numel() == 0:
-            raise ValueError(
-                f"z has shape (B, {self.embedding_dim}, …): the {self.embedding_dim} numbers of a vector stand in "
-                f"dimension 1, as channels do; not {tuple(z.shape)}"
-            )
+            raise ValueError(f"z has shape (B, {self.embedding_dim}, …), not {tuple(z.shape)}")
         if not z.is_floating_point():
             raise TypeError(f"z is {z.dtype}: vectors are floats. For indices, use `embed`")
         flat = z.movedim(1, -1).reshape(-1, self.embedding_dim).to(self.codebook.dtype)
@@ -196,8 +184,7 @@ class VectorQuantizer(nn.Module):
     def initialise(self, z: Tensor) -> Self:
         """Put the codes at the centres of `mixture.kmeans` of z (B, D, …); returns the quantiser.
 
-        With fewer than K different vectors the codes stay where they are. Several processes share all
-        their z.
+        With fewer than K different vectors the codes stay where they are. Several processes share all their z.
         """
         vectors = self._vectors(all_items(z)[0])
         if len(vectors.unique(dim=0)) < self.codebook_size:
@@ -245,9 +232,8 @@ class VectorQuantizer(nn.Module):
     def smoothed_counts(self) -> Tensor:
         """Ñ (K,): all counts a little nearer to their mean, with the same sum."""
         total = self.counts.sum()
-        return (
-            total * (self.counts + self.smoothing) / (total + self.codebook_size * self.smoothing)
-        )
+        more = self.codebook_size * self.smoothing
+        return total * (self.counts + self.smoothing) / (total + more)
 
     def _restart(self, z: Tensor) -> None:
         share = self.counts.sum() / self.codebook_size  # of each code, if all were alike
@@ -272,9 +258,7 @@ class VectorQuantizer(nn.Module):
         if codes.is_floating_point() or codes.ndim < 1:
             raise TypeError(f"codes are whole numbers of shape (B, …), not {codes.dtype}")
         if codes.numel() and not 0 <= codes.min() <= codes.max() < self.codebook_size:
-            raise ValueError(
-                f"codes lie in 0 … {self.codebook_size - 1}: this codebook has no others"
-            )
+            raise ValueError(f"codes lie in 0 … {self.codebook_size - 1}")
         return self.codebook[codes].movedim(-1, 1)
 
 
@@ -304,17 +288,13 @@ def jitter(z: Tensor, shifts: Tensor) -> Tensor:
     if shifts.is_floating_point():
         raise TypeError(f"shifts are whole numbers, not {shifts.dtype}")
     if z.ndim != 3 or shifts.shape != (z.shape[0], z.shape[2]):
-        raise ValueError(
-            f"z (B, D, N) needs shifts (B, N), not {tuple(z.shape)} and {tuple(shifts.shape)}"
-        )
+        raise ValueError(f"z (B, D, N) needs shifts (B, N): {tuple(z.shape), tuple(shifts.shape)}")
     here = torch.arange(z.shape[2], device=z.device)
     source = (here + shifts).clamp(0, z.shape[2] - 1)  # (B, N)
     return z.gather(2, source[:, None].expand_as(z))
 
 
 # ---------------------------------------------------------------- models
-
-
 class Reconstruction(NamedTuple):
     """`x`, what the decoder made of the codes, and the `Quantized` in the middle."""
 
@@ -331,14 +311,12 @@ class VQVAE(nn.Module):
     Seen as a VAE, q(k | x) is 1 for one code. With a uniform prior over K codes, the KL is log K for each,
     a constant: nothing in the loss can make the posterior collapse onto the prior.
 
-    Args:
-        encoder: x -> (B, D, …). quantizer. decoder: (B, D, …) and whatever else it needs -> x̂.
+    Args: encoder: x -> (B, D, …). quantizer. decoder: (B, D, …) and whatever else it needs -> x̂.
 
     `VQVAE.for_images` builds one for small pictures; `conversion.SpeechVQVAE` is one for waveforms.
 
-    References:
-        van den Oord, Vinyals and Kavukcuoglu, Neural Discrete Representation Learning, 2017
-        (arXiv:1711.00937).
+    References: van den Oord, Vinyals and Kavukcuoglu, Neural Discrete Representation Learning, 2017
+    (arXiv:1711.00937).
 
     >>> model = VQVAE.for_images(codebook_size=8, embedding_dim=4).eval()
     >>> codes = model.encode(torch.zeros(2, 1, 8, 8))
@@ -374,17 +352,10 @@ class VQVAE(nn.Module):
         for _ in range(halvings):
             down += [nn.Conv2d(hidden, hidden, 4, stride=2, padding=1), nn.ReLU()]
             up += [nn.ConvTranspose2d(hidden, hidden, 4, stride=2, padding=1), nn.ReLU()]
-        down += [
-            nn.Conv2d(hidden, hidden, 3, padding=1),
-            nn.ReLU(),
-            nn.Conv2d(hidden, embedding_dim, 1),
-        ]
-        up += [nn.Conv2d(hidden, channels, 3, padding=1)]
-        return cls(
-            nn.Sequential(*down),
-            VectorQuantizer(codebook_size, embedding_dim, **options),
-            nn.Sequential(*up),
-        )
+        down += [nn.Conv2d(hidden, hidden, 3, padding=1), nn.ReLU()]
+        encoder = nn.Sequential(*down, nn.Conv2d(hidden, embedding_dim, 1))
+        decoder = nn.Sequential(*up, nn.Conv2d(hidden, channels, 3, padding=1))
+        return cls(encoder, VectorQuantizer(codebook_size, embedding_dim, **options), decoder)
 
     def quantize(self, x: Tensor) -> Quantized:
         """x -> codes, their vectors, two losses."""

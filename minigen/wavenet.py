@@ -27,23 +27,15 @@ class GatedLayer(nn.Module):
         h'[t] = (h[t] + R a[t]) / √2
 
     Args:
-        channels: of h, and of a.
-        kernel: taps j = 0 … kernel - 1 of the convolution.
-        dilation: d, the distance between taps in samples.
-        cond_channels: of c; 0 for none.
+        channels: of h, and of a. kernel: taps j = 0 … kernel - 1 of the convolution.
+        dilation: d, the distance between taps in samples. cond_channels: of c; 0 for none.
         residual: False for the last layer, whose h' nobody reads.
 
-    References:
-        van den Oord et al., WaveNet, 2016 (arXiv:1609.03499), sections 2.3 and 2.5.
+    References: van den Oord et al., WaveNet, 2016 (arXiv:1609.03499), sections 2.3 and 2.5.
     """
 
     def __init__(
-        self,
-        channels: int,
-        kernel: int,
-        dilation: int,
-        cond_channels: int,
-        residual: bool = True,
+        self, channels: int, kernel: int, dilation: int, cond_channels: int, residual: bool = True
     ) -> None:
         super().__init__()
         self.past = (kernel - 1) * dilation  # samples of the past it needs
@@ -76,9 +68,8 @@ class Upsample(nn.Module):
         factors: of the stages; their product is the hop, the number of samples in a frame.
         learned: False only repeats.
 
-    References:
-        Odena, Dumoulin and Olah, Deconvolution and Checkerboard Artifacts, 2016
-        (doi:10.23915/distill.00003).
+    References: Odena, Dumoulin and Olah, Deconvolution and Checkerboard Artifacts, 2016
+    (doi:10.23915/distill.00003).
 
     >>> up = Upsample((4, 2))
     >>> up(torch.tensor([[[0.0, 1.0, 1.0]]])).shape  # (B, F, N) -> (B, F, 8 N)
@@ -123,15 +114,13 @@ class WaveNet(nn.Module):
         head: the density, from `minigen.distributions`.
         residual, skip: channels of the residual path and of the output path.
         layers: of one cycle, with dilations 1, 2, 4, … 2^(layers-1).
-        cycles: how often these dilations are gone through.
-        kernel: taps of each dilated convolution.
+        cycles: how often these dilations are gone through. kernel: taps of each dilated convolution.
         cond_channels: of the conditioning c (B, C, T); 0 for none.
         speakers: number of voices, each an embedding added to c (or to h where c is absent).
         input_scale: the audio is multiplied by it on entry, and the head's mean and scale are in audio units.
         lpc_order: of the linear prediction.
 
-    References:
-        van den Oord et al., WaveNet: A Generative Model for Raw Audio, 2016 (arXiv:1609.03499).
+    References: van den Oord et al., WaveNet: A Generative Model for Raw Audio, 2016 (arXiv:1609.03499).
 
     >>> from minigen.distributions import GaussianHead
     >>> net = WaveNet(GaussianHead(), residual=4, skip=4, layers=3, cycles=2)
@@ -157,15 +146,12 @@ class WaveNet(nn.Module):
         super().__init__()
         if min(residual, skip, layers, cycles) < 1 or kernel < 2:
             raise ValueError(
-                "WaveNet needs residual, skip, layers and cycles >= 1 and kernel >= 2, not "
-                f"{residual=}, {skip=}, {layers=}, {cycles=}, {kernel=}"
+                f"{residual=}, {skip=}, {layers=} or {cycles=} below 1, or {kernel=} below 2"
             )
         if min(cond_channels, speakers, lpc_order) < 0:
             raise ValueError(f"none of {cond_channels=}, {speakers=}, {lpc_order=} is negative")
         if lpc_order and not head.means:
-            raise ValueError(
-                f"lpc_order={lpc_order} adds a linear prediction to a mean, and {type(head).__name__} has none"
-            )
+            raise ValueError(f"{lpc_order=} adds to a mean, and {type(head).__name__} has none")
         self.head, self.input_scale, self.lpc_order = head, input_scale, lpc_order
         self.cond_channels, self.speakers = cond_channels, speakers
         self.input_projection = nn.Linear(1, residual)
@@ -174,16 +160,13 @@ class WaveNet(nn.Module):
             GatedLayer(residual, kernel, dilation, cond_channels, index < len(dilations) - 1)
             for index, dilation in enumerate(dilations)
         )
-        self.speaker_embedding = (
-            nn.Embedding(speakers, cond_channels or residual) if speakers else None
-        )
+        width = cond_channels or residual
+        self.speaker_embedding = nn.Embedding(speakers, width) if speakers else None
         self.skip = nn.Conv1d(residual * len(dilations), skip, 1)  # every layer's skip path at once
         self.hidden = nn.Conv1d(skip, skip, 1)
         self.output_projection = nn.Conv1d(skip, head.n_params, 1)
         self.linear = nn.Parameter(torch.zeros(lpc_order)) if lpc_order else None
-        nn.init.zeros_(
-            self.output_projection.weight
-        )  # start as the linear predictor, one fixed scale
+        nn.init.zeros_(self.output_projection.weight)  # start as the linear predictor, one scale
         with torch.no_grad():
             self.output_projection.bias.copy_(head.initial())
 
@@ -242,9 +225,7 @@ class WaveNet(nn.Module):
         target = x.reshape(-1, 1).double()
         error = target
         if self.linear is not None:
-            past = F.pad(x[:, 0], (self.lpc_order, 0)).unfold(-1, self.lpc_order, 1)[
-                :, :-1
-            ]  # (B, T, K)
+            past = F.pad(x[:, 0], (self.lpc_order, 0)).unfold(-1, self.lpc_order, 1)[:, :-1]
             past = past.flip(-1).reshape(-1, self.lpc_order).double()  # column k-1 is x[t - k]
             w = torch.linalg.lstsq(past, target).solution  # (K, 1)
             self.linear.copy_(w.squeeze(1))
@@ -269,11 +250,9 @@ class WaveNet(nn.Module):
                 f"this WaveNet has cond_channels={self.cond_channels}, "
                 f"but cond is {'missing' if cond is None else 'given'}"
             )
-        if cond is not None and cond.shape != (x.shape[0], self.cond_channels, x.shape[-1]):
-            raise ValueError(
-                f"cond has shape {tuple(cond.shape)}, expected "
-                f"{(x.shape[0], self.cond_channels, x.shape[-1])}: upsample frame features first"
-            )
+        shape = (x.shape[0], self.cond_channels, x.shape[-1])
+        if cond is not None and cond.shape != shape:
+            raise ValueError(f"cond has shape {tuple(cond.shape)}, not {shape}: upsample it first")
         if (speaker is None) != (self.speaker_embedding is None):
             raise ValueError(
                 f"this WaveNet has {self.speakers} speakers, "

@@ -86,7 +86,7 @@ def test_ngrams_are_counted_by_hand():
 def test_errors_say_what_is_wrong():
     for call, message in (
         (lambda: CodePrior(0), "codebook_size >= 1"),
-        (lambda: prior().log_prob([torch.tensor([0])], 3), "0 to 1"),
+        (lambda: prior().log_prob([torch.tensor([0])], 3), "one of 0 … 1"),
         (lambda: prior().log_prob([torch.tensor([7])]), "symbols"),
         (lambda: pad([], 3), "at least one"),
     ):

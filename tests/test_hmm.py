@@ -420,7 +420,7 @@ READY = model()
 @pytest.mark.parametrize(
     "call, message",
     [
-        (lambda: GaussianHMM(0), "0 Gaussians.*at least 1"),
+        (lambda: GaussianHMM(0), "k=0.*at least 1"),
         (lambda: GaussianHMM(2, "round"), "not 'round'"),
         (lambda: GaussianHMM(2, topology="ring"), "not 'ring'"),
         (lambda: GaussianHMM(2, floor=2), "floor lies"),
@@ -438,7 +438,7 @@ READY = model()
             lambda: GaussianHMM(9, topology="left-to-right").fit([X, X[:8]]),
             "8 frames cannot pass through 9 states",
         ),
-        (lambda: GaussianHMM(4).fit([X], init_from=READY), "init_from is GaussianHMM.n_states=3"),
+        (lambda: GaussianHMM(4).fit([X], init_from=READY), "GaussianHMM.n_states=3.* another"),
         (lambda: GaussianHMM(2).log_prob(X), "no parameters yet"),
         (lambda: GaussianHMM(2).sample(3), "no parameters yet"),
         (lambda: READY.log_prob(X[:, :1]), "2 dimensions"),

@@ -214,9 +214,7 @@ DEFAULTS = {
         ("mel", "perceptual", "contrastive", "latent_noise", "free_bits", "mean", "intercept"), 0.0
     ),
     **dict.fromkeys(("seed", "fold", "ddof", "conditions", "speakers", "mixture", "seasonal_d"), 0),
-    **dict.fromkeys(
-        ("skip_unknown", "skip_bad", "resume", "keep_pitch", "swap", "warp", "future"), False
-    ),
+    **dict.fromkeys(("skip_unknown", "skip_bad", "resume", "keep_pitch", "swap", "warp"), False),
     **dict.fromkeys(
         ("missing", "progress", "by_length", "global_variance", "compare", "stream"), False
     ),

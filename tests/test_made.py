@@ -345,7 +345,7 @@ def test_saved_and_loaded_it_is_the_same_density():
         (torch.zeros(5), ValueError, r"\(B, 5\)"),
         (torch.zeros(2, 4), ValueError, r"\(B, 5\)"),
         (torch.zeros(0, 5), ValueError, "B > 0"),
-        (torch.full((1, 5), 0.5), ValueError, "whole numbers"),
+        (torch.full((1, 5), 0.5), ValueError, "other values than 0 … 1"),
         (torch.full((1, 5), 2.0), ValueError, "0 … 1"),
         (torch.full((1, 5), math.nan), ValueError, "NaN"),
     ],
@@ -373,7 +373,7 @@ def test_bad_numbers_are_refused():
         ({"dim": 3, "output": "categorical", "levels": 1}, "levels >= 2"),
         ({"dim": 3, "orders": 0}, "at least one ordering"),
         ({"dim": 3, "orders": torch.tensor([[0, 1, 1]])}, "permutation"),
-        ({"dim": 3, "orders": torch.zeros(0, 3, dtype=torch.long)}, "M > 0"),
+        ({"dim": 3, "orders": torch.zeros(0, 3, dtype=torch.long)}, "permutations as rows"),
     ],
 )
 def test_bad_settings_are_refused(arguments, message):

@@ -378,13 +378,13 @@ def test_the_shipped_model_is_under_its_bars():
 def test_errors_say_what_is_wrong():
     layer = quantizer()
     for call, error, message in (
-        (lambda: layer(torch.zeros(2, 4, 5).double()), ValueError, "3 numbers of a vector"),
+        (lambda: layer(torch.zeros(2, 4, 5).double()), ValueError, "z has shape (B, 3, …), not"),
         (lambda: layer(torch.zeros(2, 3, 5, dtype=torch.long)), TypeError, "embed"),
         (lambda: layer(torch.full((1, 3, 2), math.nan).double()), ValueError, "diverged"),
         (lambda: layer(torch.zeros(0, 3, 2).double()), ValueError, "shape"),
         (lambda: layer.embed(torch.tensor([[5]])), ValueError, "0 … 4"),
         (lambda: layer.embed(torch.tensor([[1.0]])), TypeError, "whole numbers"),
-        (lambda: vq.VectorQuantizer(1, 3), ValueError, "codebook_size >= 2"),
+        (lambda: vq.VectorQuantizer(1, 3), ValueError, "codebook_size=1 is below 2"),
         (lambda: vq.VectorQuantizer(4, 3, decay=1.0), ValueError, "decay"),
         (lambda: vq.usage(torch.tensor([0.5]), 4), ValueError, "whole numbers"),
         (lambda: vq.usage(torch.tensor([4]), 4), ValueError, "0 to 3"),

@@ -104,7 +104,7 @@ def test_init_from_data_is_least_squares():
         (lambda net: WaveNet(Categorical(16), lpc_order=4), "a mean, and Categorical has none"),
         (lambda net: Upsample(()), "at least 1"),
         (lambda net: Upsample((2,))(torch.zeros(3, 4)), r"\(B, F, N\)"),
-        (lambda net: WaveNet(GaussianHead(), kernel=1), "kernel >= 2"),
+        (lambda net: WaveNet(GaussianHead(), kernel=1), "kernel=1 below 2"),
     ],
 )
 def test_errors_say_what_to_do(call, message):

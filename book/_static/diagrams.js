@@ -148,10 +148,10 @@
       p.arrow(c - w / 2, 134, c - 8, 106, on(3));
       p.arrow(c + w / 2, 134, c + 8, 106, on(3));
       p.labelled(c - 16, 82, 32, 26, "×", on(3));
-      p.arrow(c, 82, c, 62, on(4));
-      p.labelled(c - w / 2, 30, w, 32, "1 × 1", on(4));
-      p.arrow(c + w / 2, 46, W - 48, 46, on(4));
-      p.text(W - 22, 46, "skip", "small");
+      p.arrow(c, 82, c, 62, on(5));
+      p.arrow(c + 16, 95, W - 48, 95, on(4));
+      p.text(W - 22, 95, "skip", "small");
+      p.labelled(c - w / 2, 30, w, 32, "1 × 1", on(5));
       p.arrow(c, 30, c, 12, on(5));
       p.curve([[c - w / 2, 269], [18, 269], [18, 8], [c - 12, 8]], step >= 5 ? "c2" : "faint");
       p.text(c + 4, 8, "(h + ·) / √2", "small", "start");
@@ -159,8 +159,8 @@
         "One convolution looks at h[t] and at h[t − d]; it never looks ahead. Conditioning is added here.",
         "Its 2R channels are split into two halves: a signal, squashed by tanh, and a gate between 0 and 1.",
         "The gate multiplies the signal: it decides what passes at each time step.",
-        "A 1 × 1 convolution mixes channels. One part goes to the output, past all later layers: the skip path.",
-        "The other part is added to the layer's input: the residual path, divided by √2 to keep the variance."][step];
+        "The activation goes to the output, past all later layers: the skip path, which has a matrix for each layer.",
+        "A 1 × 1 convolution, another matrix, mixes its channels, and what comes out is added to the layer's input: the residual path, divided by √2."][step];
     },
   };
 
@@ -367,9 +367,9 @@
       const slice = (m, s) => range(121).map((i) => -3 + i / 20).map((v) => [base + Math.min(wide, (wide * normal(v, m, s)) / 1.4), cy - k * v]);
       p.curve(slice(0, 1), "faint2");
       p.curve(slice(mean, std), "c2");
-      p.text(cx, 262, "known x_b →", "small");
-      p.text(base + wide / 2, 12, "density of x_a", "small");
-      return `Knowing x_b = ${fixed(given, 1)}: x_a has mean ${fixed(mean)} and standard deviation ${fixed(std)}, instead of 0 and 1. Arrows: eigenvectors, two standard deviations long (${fixed(2 * major)}, ${fixed(2 * minor)}).`;
+      p.text(cx, 262, "the known number →", "small");
+      p.text(base + wide / 2, 12, "density of the other", "small");
+      return `Knowing ${fixed(given, 1)}, the other number has mean ${fixed(mean)} and standard deviation ${fixed(std)}, instead of 0 and 1. Arrows: eigenvectors, two standard deviations long (${fixed(2 * major)}, ${fixed(2 * minor)}).`;
     },
   };
 
@@ -677,7 +677,7 @@
       if (heard !== hertz) p.curve(wave(heard), "c2 dashed");
       range(Math.floor((3 * rate) / 1000) + 1).forEach((t) => p.dot(X((1000 * t) / rate), Y(Math.cos((2 * Math.PI * hertz * t) / rate)), 4, "c2"));
       p.text(W / 2, 205, "3 ms; dashed: the lowest tone through the dots", "small");
-      return heard === hertz ? `${hertz} Hz is below half of ${rate}: no lower tone has these samples.`
+      return heard === hertz ? `${hertz} Hz is not above half of ${rate}: no lower tone has these samples.`
         : `${hertz} Hz is above half of ${rate}. A tone of ${heard} Hz has the same samples, and that one is heard.`;
     },
   };

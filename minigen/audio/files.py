@@ -26,12 +26,10 @@ BLOCK = 65_536  # samples handed on at once: libsndfile's Vorbis takes no minute
 def load(path: str | Path, rate: int | None = None) -> tuple[np.ndarray, int]:
     """Read a sound file -> (x float32 (T,), rate). Channels are averaged; clips at ±1.
 
-    Args:
-        path: WAV, AIFF, AU, W64, CAF, FLAC, OGG or MP3. rate: resample to it; by default the file's own.
+    Args: path: WAV, AIFF, AU, W64, CAF, FLAC, OGG or MP3. rate: resample to it; by default the file's own.
 
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it is not sound, is cut off, holds no samples, or NaN.
+    Raises FileNotFoundError: there is no such file. ValueError: it is not sound, is cut off, holds no samples,
+    or NaN.
     """
     if rate is not None:
         check_positive(rate=rate)
@@ -77,9 +75,7 @@ def blocks(path: str | Path, rate: int, seconds: int = 30) -> Iterator[np.ndarra
         raise ValueError(f"{path} holds no samples")
 
 
-_CUT = (
-    "{} is cut off or damaged: it is not as long as it states; get it again, or convert it to WAV"
-)
+_CUT = "{} is cut off or damaged: it is shorter than it states; get it again, or convert it to WAV"
 
 
 @contextmanager
@@ -96,8 +92,7 @@ def _opened(path: Path) -> Iterator[sf.SoundFile]:
             yield file
     except sf.LibsndfileError as error:
         raise ValueError(
-            f"{path} cannot be read as sound ({error.error_string}): it is damaged, cut off or "
-            "something else; get it again, or convert it to WAV or FLAC"
+            f"{path} cannot be read as sound ({error.error_string}): get it again, or convert it to WAV"
         ) from None
 
 
@@ -149,8 +144,6 @@ def _is_cut_mp3(content: bytes, samples: int) -> bool:
 
 
 # ---------------------------------------------------------------- writing
-
-
 @contextmanager
 def write_whole(path: str | Path) -> Iterator[Path]:
     """A place to write to that becomes `path` at the end, so that `path` is never a part of a file.
@@ -239,8 +232,7 @@ def open_to_write(path: str | Path, rate: int) -> Iterator[Callable[[ArrayLike],
             whole = sf.info(place).frames == count  # a full disk is not always an error
         except sf.LibsndfileError as error:
             raise OSError(
-                f"cannot write {path} ({error.error_string}): is the disk full? Choose another "
-                "name or folder"
+                f"cannot write {path} ({error.error_string}): is the disk full?"
             ) from error
         if not whole:
             raise OSError(f"cannot write {path}: the disk is full. Choose another folder")

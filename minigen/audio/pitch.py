@@ -55,12 +55,10 @@ def f0(x: ArrayLike, rate: int, hop: float = 0.010) -> np.ndarray:
 
     Frame n is centred on (n + ½) · hop, as `Utterance.f0` is.
 
-    Args:
-        x: (T,) waveform. rate: Hz, four times `HIGHEST` or more.
+    Args: x: (T,) waveform. rate: Hz, four times `HIGHEST` or more.
 
-    References:
-        De Cheveigné and Kawahara, YIN, a Fundamental Frequency Estimator for Speech and Music, 2002
-        (doi:10.1121/1.1458024).
+    References: De Cheveigné and Kawahara, YIN, a Fundamental Frequency Estimator for Speech and Music, 2002
+    (doi:10.1121/1.1458024).
 
     >>> t = np.arange(8000) / 8000
     >>> hz = f0(np.sin(2 * np.pi * 150 * t) + 0.5 * np.sin(2 * np.pi * 300 * t), 8000)
@@ -69,9 +67,7 @@ def f0(x: ArrayLike, rate: int, hop: float = 0.010) -> np.ndarray:
     """
     x = check_waveform(x)
     if rate < 4 * HIGHEST:
-        raise ValueError(
-            f"pitch up to {HIGHEST:.0f} Hz needs a rate of {4 * HIGHEST:.0f}, not {rate}"
-        )
+        raise ValueError(f"{HIGHEST:.0f} Hz of pitch needs a rate of {4 * HIGHEST:.0f}, not {rate}")
     if not 0 < hop < np.inf:
         raise ValueError(f"hop is the seconds from frame to frame, above 0, not {hop}")
     min_lag, max_lag = int(rate / HIGHEST), int(np.ceil(rate / LOWEST))

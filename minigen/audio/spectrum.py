@@ -18,10 +18,7 @@ def _hann(n_fft: int) -> np.ndarray:
 def _check_frames(n_fft: int, hop: int) -> None:
     check_positive(n_fft=n_fft, hop=hop)
     if n_fft % 2 or hop > n_fft // 2:
-        raise ValueError(
-            f"n_fft must be even and hop at most n_fft / 2, so that every sample is seen with a "
-            f"window above zero, not {n_fft=}, {hop=}"
-        )
+        raise ValueError(f"n_fft must be even and hop at most n_fft / 2, not {n_fft=}, {hop=}")
 
 
 def stft(x: ArrayLike, n_fft: int = 512, hop: int = 128) -> np.ndarray:
@@ -33,8 +30,7 @@ def stft(x: ArrayLike, n_fft: int = 512, hop: int = 128) -> np.ndarray:
         x: (T,) waveform; beyond its ends it is taken to be zero.
         n_fft: length of a frame, even. hop: samples from one frame to the next, <= n_fft / 2.
 
-    Returns:
-        complex (n_fft // 2 + 1, N) with N = 1 + ceil(T / hop).
+    Returns complex (n_fft // 2 + 1, N) with N = 1 + ceil(T / hop).
 
     >>> stft(np.zeros(1000)).shape
     (257, 9)
@@ -57,11 +53,9 @@ def istft(spectrum: ArrayLike, hop: int = 128, length: int | None = None) -> np.
 
         x[t] = Σ_n w[t - n·hop] y_n[t - n·hop] / Σ_n w²[t - n·hop],   y_n the inverse FFT of frame n
 
-    Args:
-        spectrum: complex (F, N) from `stft`. hop: as there. length: T.
+    Args: spectrum: complex (F, N) from `stft`. hop: as there. length: T.
 
-    References:
-        Griffin and Lim, Signal Estimation from Modified Short-Time Fourier Transform, 1984.
+    References: Griffin and Lim, Signal Estimation from Modified Short-Time Fourier Transform, 1984.
     """
     spectrum = np.asarray(spectrum)
     if spectrum.ndim != 2:
@@ -104,11 +98,9 @@ def mel_filterbank(rate: int, n_fft: int, n_mels: int) -> np.ndarray:
 
     Filter m rises linearly from 0 at the m-th point to 1 at the next and falls to 0 at the one after.
 
-    Args:
-        rate: Hz. n_fft: of the STFT. n_mels: filters.
+    Args: rate: Hz. n_fft: of the STFT. n_mels: filters.
 
-    Returns:
-        (n_mels, n_fft // 2 + 1), every row with a positive weight.
+    Returns (n_mels, n_fft // 2 + 1), every row with a positive weight.
 
     References: Davis and Mermelstein, 1980 (see `mfcc`).
     """
@@ -120,21 +112,13 @@ def mel_filterbank(rate: int, n_fft: int, n_mels: int) -> np.ndarray:
     bank = np.maximum(0, np.minimum(rise, fall))
     empty = np.flatnonzero(bank.sum(1) == 0)
     if len(empty):
-        raise ValueError(
-            f"{len(empty)} of {n_mels} mel filters fall between two STFT bins: "
-            "use fewer filters or a larger n_fft"
-        )
+        raise ValueError(f"{len(empty)} mel filters hold no bin: use fewer, or a larger n_fft")
     bank.setflags(write=False)
     return bank
 
 
 def mel_spectrogram(
-    x: ArrayLike,
-    rate: int,
-    n_fft: int = 512,
-    hop: int = 128,
-    n_mels: int = 80,
-    log: bool = True,
+    x: ArrayLike, rate: int, n_fft: int = 512, hop: int = 128, n_mels: int = 80, log: bool = True
 ) -> np.ndarray:
     """Magnitudes of the STFT summed by mel filter, as natural logarithms -> (n_mels, N)."""
     bank = mel_filterbank(rate, n_fft, n_mels)
@@ -172,15 +156,12 @@ def mfcc(
 
     (s_k makes the transform orthonormal). Few coefficients, a smooth spectrum; c[0] is its level.
 
-    Args:
-        depth: bands so many dB below the loudest are raised to that; by default none is.
+    Args: depth: bands so many dB below the loudest are raised to that; by default none is.
 
-    Returns:
-        (n_mfcc, N), frame n centred on n · hop.
+    Returns (n_mfcc, N), frame n centred on n · hop.
 
-    References:
-        Davis and Mermelstein, Comparison of Parametric Representations for Monosyllabic Word
-        Recognition in Continuously Spoken Sentences, 1980.
+    References: Davis and Mermelstein, Comparison of Parametric Representations for Monosyllabic Word
+    Recognition in Continuously Spoken Sentences, 1980.
     """
     if not 1 <= n_mfcc <= n_mels:
         raise ValueError(f"n_mfcc lies in 1 … n_mels = {n_mels}, not {n_mfcc}")
@@ -232,16 +213,13 @@ def griffin_lim(
     Alternate: waveform from magnitude and phase; new phase from that waveform. The distance between
     the wanted and the real magnitudes never grows.
 
-    Args:
-        magnitude: (F, N), not negative. hop: of its STFT. seed: of the first phases.
+    Args: magnitude: (F, N), not negative. hop: of its STFT. seed: of the first phases.
 
     References: Griffin and Lim, 1984.
     """
     magnitude = np.asarray(magnitude, dtype=float)
     if magnitude.ndim != 2 or (magnitude < 0).any() or not np.isfinite(magnitude).all():
-        raise ValueError(
-            "magnitude has shape (F, N), finite and not negative: take np.abs(stft(x))"
-        )
+        raise ValueError("magnitude is (F, N), finite and not negative: take np.abs(stft(x))")
     if iterations < 0:
         raise ValueError(f"iterations is {iterations}; it must be 0 or more")
     n_fft = 2 * (magnitude.shape[0] - 1)

@@ -14,19 +14,13 @@ def check_waveform(x: ArrayLike, name: str = "x") -> np.ndarray:
     """x as an array, if it is a waveform: (T,) finite floats, T > 0; ValueError or TypeError if not."""
     x = np.asarray(x)
     if x.ndim != 1 or x.size == 0:
-        raise ValueError(
-            f"{name} is a waveform of shape (T,) with T > 0, not {x.shape}: "
-            "take one channel, x[:, 0], or remove the batch axis, x[0]"
-        )
+        raise ValueError(f"{name} is a waveform (T,), T > 0, not {x.shape}: take x[:, 0] or x[0]")
     return _check_floats(x, name)
 
 
 def _check_floats(x: np.ndarray, name: str = "x") -> np.ndarray:
     if not np.issubdtype(x.dtype, np.floating):
-        raise TypeError(
-            f"{name} has dtype {x.dtype}: samples are floats in [-1, 1]; "
-            "16-bit integers become floats by x / 32768"
-        )
+        raise TypeError(f"{name} is {x.dtype}: samples are floats, of 16-bit integers x / 32768")
     if not np.isfinite(x).all():
         raise ValueError(f"{name} has NaN or infinite samples")
     return x
@@ -55,14 +49,11 @@ def autocorrelation(x: ArrayLike, lags: int) -> np.ndarray:
 
         r_k = Σ_{t > k} (x_t - x̄)(x_{t-k} - x̄) / Σ_t (x_t - x̄)²,   k = 0 … lags
 
-    Args:
-        x: (T,) waveform. lags: the largest k, less than T.
+    Args: x: (T,) waveform. lags: the largest k, less than T.
 
-    Returns:
-        (lags + 1,), 1 at lag 0 and between -1 and 1 at every other.
+    Returns (lags + 1,), 1 at lag 0 and between -1 and 1 at every other.
 
-    References:
-        Box, Jenkins, Reinsel and Ljung, Time Series Analysis, 2015, section 2.1.
+    References: Box, Jenkins, Reinsel and Ljung, Time Series Analysis, 2015, section 2.1.
 
     >>> autocorrelation([1.0, -1.0, 1.0, -1.0], 2).tolist()
     [1.0, -0.75, 0.5]
@@ -79,8 +70,6 @@ def autocorrelation(x: ArrayLike, lags: int) -> np.ndarray:
 
 
 # ---------------------------------------------------------------- µ-law
-
-
 def _check_levels(levels: int) -> None:
     check_positive(levels=levels)
     if levels < 2:
@@ -92,15 +81,11 @@ def mu_law_encode(x: ArrayLike, levels: int = 256) -> np.ndarray:
 
         y = sign(x) log(1 + µ|x|) / log(1 + µ),   code = round((y + 1) µ / 2),   µ = levels - 1
 
-    Args:
-        x: any shape, floats; values outside [-1, 1] are clipped.
-        levels: number of codes, at least 2.
+    Args: x: any shape, floats; values outside [-1, 1] are clipped. levels: number of codes, at least 2.
 
-    Returns:
-        int64 codes 0 … levels - 1, of x's shape.
+    Returns int64 codes 0 … levels - 1, of x's shape.
 
-    References:
-        ITU-T Recommendation G.711, Pulse Code Modulation of Voice Frequencies, 1988.
+    References: ITU-T Recommendation G.711, Pulse Code Modulation of Voice Frequencies, 1988.
 
     >>> mu_law_encode([-1.0, 0.0, 0.01, 1.0]).tolist()
     [0, 128, 157, 255]
@@ -134,8 +119,6 @@ def mu_law_decode(codes: ArrayLike, levels: int = 256) -> np.ndarray:
 
 
 # ---------------------------------------------------------------- rates
-
-
 def resample(x: ArrayLike, rate: int, new_rate: int) -> np.ndarray:
     """Change the sampling rate; what the new rate cannot hold is filtered out first.
 
@@ -170,8 +153,7 @@ def resample(x: ArrayLike, rate: int, new_rate: int) -> np.ndarray:
 def _polyphase(up: int, down: int) -> tuple[np.ndarray, int, int]:
     """The sum of `resample` for a block of outputs, which is the same for every block.
 
-    Returns:
-        matrix (inputs, outputs), inputs from one block to the next, inputs before the block's own.
+    Returns matrix (inputs, outputs), inputs from one block to the next, inputs before the block's own.
     """
     half = 10 * max(up, down)
     h = up * firwin(2 * half + 1, 1 / max(up, down), window=("kaiser", 5.0))
@@ -184,8 +166,6 @@ def _polyphase(up: int, down: int) -> tuple[np.ndarray, int, int]:
 
 
 # ---------------------------------------------------------------- level
-
-
 def _without_offset(x: np.ndarray, rate: int) -> np.ndarray:
     """A high-pass without delay; an offset, however long or short x is, leaves no trace."""
     check_positive(rate=rate)
@@ -215,8 +195,7 @@ def speech_level(x: ArrayLike, rate: int) -> float:
     40 Hz is removed first. So a word has the same level with a pause before it, with 0.3 added to
     every sample, and said ten times.
 
-    Args:
-        x: (T,) waveform. rate: Hz.
+    Args: x: (T,) waveform. rate: Hz.
 
     >>> word = np.sin(np.arange(4000))
     >>> pause = np.zeros(80_000)
@@ -229,14 +208,11 @@ def speech_level(x: ArrayLike, rate: int) -> float:
 def to_level(x: ArrayLike, rate: int, level: float = 0.15) -> np.ndarray:
     """Speech at a given `speech_level`, its offset removed; peaks are not limited.
 
-    Args:
-        x: (T,) waveform. rate: Hz. level: to bring it to.
+    Args: x: (T,) waveform. rate: Hz. level: to bring it to.
 
-    Returns:
-        (T,), of x's dtype.
+    Returns (T,), of x's dtype.
 
-    Raises:
-        ValueError: x is shorter than 50 ms or as good as silent, so that it has no level.
+    Raises ValueError: x is shorter than 50 ms or as good as silent, so that it has no level.
 
     >>> x = 0.01 * np.sin(np.arange(4000)) + 0.3
     >>> round(float(to_level(x, 8000, 0.2).std()), 2)
@@ -248,8 +224,5 @@ def to_level(x: ArrayLike, rate: int, level: float = 0.15) -> np.ndarray:
     y = _without_offset(x, rate)
     found = _active_level(y, rate)
     if found < 1e-4 or len(x) < rate // 20:
-        raise ValueError(
-            f"{len(x) / rate:.2f} s, as good as silent (level {found:.1e}): there is no speech to "
-            "bring to a level"
-        )
+        raise ValueError(f"{len(x) / rate:.2f} s, as good as silent ({found:.1e}): no speech")
     return (y * (level / found)).astype(x.dtype)

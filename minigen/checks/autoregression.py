@@ -228,6 +228,7 @@ def levinson(function: Callable) -> None:
                 (sigma**2 / np.prod(1 - phi**2), "φ in place of the partial autocorrelations"),
             ],
         },
+        steady=[0],
     )
     long = AR.from_parameters([1.6, -0.81]).autocovariance(0)[0]
     got = function(np.append([1.6, -0.81], np.zeros(98)), 1.0)
@@ -322,9 +323,11 @@ def synthesis(function: Callable) -> None:
         [
             (rng.uniform(-0.3, 0.3, (n, p)), rng.normal(size=t), hop)
             for n, p, t, hop in ((3, 2, 30, 10), (1, 1, 7, 7), (4, 3, 19, 5), (6, 2, 6, 1))
-        ],
+        ]
+        + [(rng.uniform(-0.07, 0.07, (5, 14)), rng.normal(size=450), 100)],
         "noise through other filters",
         1e-9,
+        steady=[0],
     )
 
 
@@ -557,16 +560,19 @@ def filtered_noise(prediction: Callable) -> None:
     )
 
 
-def _simulator(phi: list[float], c: float, sigma: float, bug: str = "") -> tuple:
+def _simulator(phi: list[float], c: float, sigma: float, bug: str = "", luck: int = 0) -> tuple:
     """simulate(n, seed) -> (n,) and what it claims, phi, c, sigma; or with a planted bug."""
     claimed, order = c, np.array(phi[::-1] if bug == "reversed" else phi)
+    if bug == "last":  # of the same mean
+        order[-1] -= 0.3
+        c = c * (1 - order.sum()) / (1 - sum(phi))
     if bug == "sign":
         order, c = -order, c * (1 + sum(phi)) / (1 - sum(phi))  # of the same mean
     scale = sigma**2 if bug == "variance" else sigma
     before = 0 if bug in ("cold", "still") else 600
 
     def simulate(n: int, seed: int = 0) -> np.ndarray:
-        rng = np.random.default_rng(0 if bug == "seed" else seed)
+        rng = np.random.default_rng([luck, 0 if bug == "seed" else seed])
         drive = scale * rng.normal(size=before + n)
         if bug == "constant":
             return c + lfilter([1.0], np.append(1.0, -order), drive)[before:]
@@ -591,6 +597,7 @@ SIMULATOR_BUGS = {
     "sign": "its coefficients have the wrong sign, and yet its mean is right",
     "variance": "it multiplies the noise by σ², not by σ",
     "seed": "it draws the same series whatever the seed",
+    "last": "its last coefficient is too small, and yet its mean is right",
 }
 
 
@@ -605,7 +612,15 @@ def simulator_test(is_right: Callable) -> None:
     )
     finds_bugs(
         is_right,
-        [(_simulator(*model), f"an AR({len(model[0])})") for model in models],
-        [(_simulator(*m, b), words) for m in models[:2] for b, words in SIMULATOR_BUGS.items()],
+        [
+            (_simulator(*model, luck=luck), f"an AR({len(model[0])})")
+            for luck in (0, 1)
+            for model in models
+        ],
+        [
+            (_simulator(*model, bug, luck), words)
+            for model, luck in ((models[0], 0), (models[1], 0), (models[0], 1))
+            for bug, words in SIMULATOR_BUGS.items()
+        ],
         "a stretch of a stationary AR series, another for every seed, up to the chance of a draw",
     )

@@ -12,7 +12,17 @@ from torch import Tensor
 from .. import data
 from ..flows import Affine, Compose, Flow, Inverse, MuLaw, Permutation, StandardNormal, Transform
 from ..gaussian import Gaussian
-from .core import CheckFailed, agree, compare, exercise, finds_bugs, parts, predicts, require
+from .core import (
+    CheckFailed,
+    agree,
+    compare,
+    exercise,
+    finds_bugs,
+    parts,
+    predicts,
+    require,
+    with_nudged,
+)
 from .reader import Reader
 
 
@@ -143,6 +153,7 @@ def same_histogram(quantile: Callable) -> None:
                 "this is F itself (the share of the data at most u), not its inverse",
             ),
         ],
+        steady=[0],
     )
     many = np.asarray(quantile((np.arange(1000) + 0.5) / 1000, data, weights))
     require(
@@ -445,7 +456,13 @@ def banana(make: Callable) -> None:
     transform, x = make(-0.3, -1.0), grid.reshape(-1, 2)[[4, 0, 3]]
     scaled = (x[:, 1] + 0.3 * x[:, 0] ** 2) * math.e
     compare(transform(x)[0], torch.stack([x[:, 0], scaled], -1), "forward, b = -0.3, s = -1", 1e-9)
-    compare(transform.inverse(transform(x)[0])[0], x, "and back", 1e-9)
+    z, there = transform(x)
+    for value, want, what in (
+        (there, 1, "its log-determinant"),
+        (transform.inverse(z)[1], -1, "that of the way back"),
+    ):
+        compare(value, torch.full((3,), float(want)).double(), what, 1e-9)
+    compare(transform.inverse(z)[0], x, "and back", 1e-9)
 
 
 @exercise("4.7", "predict, then run: units of likelihood")
@@ -547,6 +564,20 @@ TRANSFORM_BUGS = {
 }
 
 
+def nudges(transform: Transform) -> list[tuple[Transform, str]]:
+    """(a transform of which one number is off by 0.001, in words) for each result, at several places of a batch."""
+    where = {0.0: "first", 0.5: "middle", 1.0: "last"}
+    found = []
+    for far, name in where.items():
+        for way, said in (("forward", "there"), ("inverse", "back")):
+            words = f"the log-determinant of the {name} example of a batch is off by 0.001 on the way {said}"
+            found.append((with_nudged(transform, way, [far], 1e-3, 1), words))
+        for entry in (0.0, 1.0):
+            words = f"of the {name} example of a batch the {where[entry]} number comes home off by 0.001"
+            found.append((with_nudged(transform, "inverse", [far, entry], 1e-3, 0), words))
+    return found
+
+
 @exercise("4.8", "the test that finds the planted bug")
 def transform_test(is_right: Callable) -> None:
     """is_right(transform, dim) -> bool, for transforms of points (B, dim) in float64."""
@@ -560,6 +591,7 @@ def transform_test(is_right: Callable) -> None:
     finds_bugs(
         is_right,
         [(arguments, words) for words, arguments in right.items()],
-        [((_Bent(n, bug), n), words) for n in (2, 3) for bug, words in TRANSFORM_BUGS.items()],
+        [((_Bent(n, bug), n), words) for n in (2, 3) for bug, words in TRANSFORM_BUGS.items()]
+        + [((transform, 3), words) for transform, words in nudges(_Bent(3))],
         "inverse undoes forward, and both log-determinants are those of the Jacobian, example by example",
     )

@@ -48,6 +48,7 @@ def speakers_are_a_bias(speaker_bias: Callable, gated: Callable) -> None:
             ),
             (shares @ (b + table @ V.T) + b, "b is added once"),
         ],
+        steady=[3],
     )
 
     def layer_case(R: int, C: int, B: int, T: int) -> tuple:
@@ -362,7 +363,7 @@ def phase_from_f0(phase: Callable) -> None:
     agree(
         phase,
         lambda f0, rate: 2 * np.pi * np.cumsum(f0) / rate,
-        [(rng.uniform(50, 400, n), rate) for n, rate in ((1, 8000), (2, 44_100), (30, 100))],
+        [(rng.uniform(20, 2000, n), rate) for n, rate in ((1, 8000), (2, 44_100), (30, 100))],
         "other voices",
         1e-10,
     )
@@ -372,13 +373,14 @@ def phase_from_f0(phase: Callable) -> None:
 def duration(duration_of: Callable) -> None:
     """duration_of(seen {key: seconds}, keys from exact to general, least) -> (µ, σ) of log seconds."""
     rng = np.random.default_rng(4)
-    sizes = {"n ay pau": 3, "n pau": 6, "n": 20, "": 50}
-    seen = {key: np.exp(rng.normal(-2.5, 0.4, n)).tolist() for key, n in sizes.items()}
+    sizes = {"n ay pau": (3, 0.05), "n pau": (6, 0.4), "n": (20, 0.7), "": (50, 0.4)}
+    seen = {key: np.exp(rng.normal(-2.5, std, n)).tolist() for key, (n, std) in sizes.items()}
     everything = {key: np.array(values) for key, values in seen.items()}
     cases = [
         ("a context that was seen enough", ["n pau", "n", ""], 5, "n pau"),
         ("a rare one", ["n ay pau", "n pau", "n", ""], 5, "n pau"),
         ("one that was never seen", ["n ow pau", "n t", "n", ""], 5, "n"),
+        ("one of five", ["n ow pau", "n t", "a", "b", "n"], 12, "n"),
         ("one that was seen just often enough", ["n ay pau", "n pau", ""], 3, "n ay pau"),
     ]
     for what, keys, least, key in cases:
@@ -474,8 +476,8 @@ def contour(draw: Callable) -> None:
         )
 
     others = [
-        (rng.normal(5, 0.1, k), rng.uniform(-0.3, 0.3, p), s, rng.normal(size=k))
-        for k, p, s in ((1, 2, 0.1), (3, 5, 0.2), (12, 3, 1.0))
+        (rng.normal(level, 0.1, k), rng.uniform(-0.3, 0.3, p), s, rng.normal(0, 2, k))
+        for k, p, s, level in ((1, 2, 0.1, 5), (3, 5, 0.2, 7), (12, 3, 1.0, 3))
     ]
     agree(draw, right, others, "other contours, also shorter than the past,", 1e-9)
 
@@ -517,16 +519,19 @@ def glide(prediction: Callable) -> None:
     )
 
 
-def _spread(frames: np.ndarray, hop: int, bug: str = "") -> np.ndarray:
-    """Straight lines between the centres of frames, or with a planted bug: (F, N) -> (F, N · hop)."""
+def _spread(frames: np.ndarray, hop: int, bug: str = "", one: int = -1) -> np.ndarray:
+    """Straight lines between the centres of frames, or with a planted bug, in one feature if it is in one: (F, N) ->
+    (F, N · hop)."""
     frames = np.asarray(frames, dtype=float)
     n = frames.shape[1]
     at, centre = np.arange(n * hop) + 0.5, (np.arange(n) + 0.5) * hop
     if bug == "late":
-        frames = np.concatenate([frames[:-1], [np.append(frames[-1, 0], frames[-1, :-1])]])
+        frames = frames.copy()
+        frames[one, 1:] = frames[one, :-1].copy()
     if bug == "seeps":
-        around = np.pad(frames[-1], 1, mode="edge")
-        frames = np.concatenate([frames[:1] + 0.1 * np.diff(around, 2), frames[1:]])
+        around = np.pad(frames[one], 1, mode="edge")
+        frames = frames.copy()
+        frames[-1 - one] += 0.1 * np.diff(around, 2)
     if bug == "stretch":  # the outer frames at the very ends
         centre = np.linspace(0.5, n * hop - 0.5, n)
     ends = {"left": 0.0, "right": 0.0} if bug == "ends" else {}
@@ -535,6 +540,8 @@ def _spread(frames: np.ndarray, hop: int, bug: str = "") -> np.ndarray:
         out = out * np.tile(1 + 0.05 * np.cos(2 * np.pi * (np.arange(hop) + 0.5) / hop), n)
     if bug == "mixed":
         out = 0.9 * out + 0.1 * out.mean(0)
+    if bug == "one":  # sample, the first of two or the last
+        out[one, 0 if one else -1] *= 1.05
     return out
 
 
@@ -559,20 +566,22 @@ def upsampling_test(is_right: Callable) -> None:
         (_smoothed, 2, 11, 8, "the library's learned smoothing"),
     ]
     bugs = {
-        "late": "its last feature comes one frame late",
-        "seeps": "where the last feature bends the first one moves",
+        "late": "one of its features comes one frame late",
+        "seeps": "where one feature bends another one moves",
         "stretch": "the first and the last frame are put at the very ends, and those between are moved",
         "ripple": "each sample of a frame has a weight of its own, which prints a pattern at the rate of frames",
         "ends": "before the first and after the last centre it is zero",
         "mixed": "a tenth of each feature is the mean of all of them",
+        "one": "of one feature a single sample, at the very end, is a twentieth too large",
     }
-    spoiled = lambda bug: lambda frames, hop: _spread(frames, hop, bug)
+    spoiled = lambda bug, one: lambda frames, hop: _spread(frames, hop, bug, one)
     finds_bugs(
         is_right,
         [((up, *sizes), what) for up, *sizes, what in right],
         [
-            ((spoiled(bug), *sizes), what)
+            ((spoiled(bug, one), *sizes), what)
             for sizes in ((2, 9, 8), (3, 8, 5))
+            for one in (-1, 0)
             for bug, what in bugs.items()
         ],
         "a constant stays what it is, a frame that is neither the first nor the last spreads evenly around its own "

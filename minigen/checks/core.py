@@ -3,8 +3,9 @@ that does not, saying why."""
 
 from __future__ import annotations
 
+import copy
 import functools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -260,6 +261,7 @@ def agree(
     what: str | Sequence[str],
     tolerance: float = 1e-8,
     hints: Iterable[tuple[Any, str]] | Mapping[str, Iterable[tuple[Any, str]]] = (),
+    steady: Sequence[int] = (),
 ) -> None:
     """Compare a function with the right one on many inputs; where they differ, say why.
 
@@ -269,6 +271,8 @@ def agree(
         what: the name of the result, or those of several results.
         hints: (what a mistake would give for the first case, or a predicate; what to say then); for several
             results {name: its hints}.
+        steady: positions of arguments that may not be louder or quieter, such as probabilities. All others are, one by
+            one, in the first case: so that nothing is cut, and no floor stands under it, where the cases do not reach.
     """
     names = [what] if isinstance(what, str) else list(what)
     tables = {what: hints} if isinstance(what, str) else dict(hints)
@@ -277,7 +281,7 @@ def agree(
     def split(answer: Any) -> list:
         return [answer] if isinstance(what, str) else parts(answer, *names)
 
-    for number, case in enumerate(cases):
+    def hold(number: int, case: Sequence) -> None:
         got, want = split(function(*case)), split(right(*case))
         given = _describe(case) + (
             ", though right for the inputs before (is something fixed that should follow them?)"
@@ -330,12 +334,16 @@ def agree(
                 return response_reason(part(function), part(right), some, names)
 
             told, sizes = () if number else tables.get(name, ()), _sizes(case)
-            compare(got[n], want[n], name, tolerance, told, given, sizes, as_if, otherwise, True)
+            allowed = tolerance if number < len(cases) else max(tolerance, 1e-6)
+            compare(got[n], want[n], name, allowed, told, given, sizes, as_if, otherwise, True)
             whole = np.ndim(want[n]) and _array(want[n]).dtype.kind in "iu"
             if whole and _array(got[n]).dtype.kind == "f":
                 raise CheckFailed(
                     f"✗ {name}: whole numbers are wanted, these are {_array(got[n]).dtype}: .astype(int)"
                 )
+
+    for number, case in enumerate(cases):
+        hold(number, case)
     if _remembers(
         lambda *args: split(function(*args)), lambda *args: split(right(*args)), cases[0]
     ):
@@ -343,9 +351,30 @@ def agree(
             f"✗ {names[0]}: for other inputs of the same shapes the answer stays that of earlier ones: is one "
             "kept, or is chance seeded by what does not belong to it?"
         )
+    for case in _stretched(right, cases[0], steady):
+        hold(len(cases), case)
     count = f", for {len(cases)} inputs" if len(cases) > 1 else ""
     for name in names:
         ok(f"{name} is right{count}")
+
+
+def _stretched(right: Callable, case: Sequence, steady: Sequence[int]) -> Iterator[Sequence]:
+    """The case with one argument larger or smaller, where the right answer is finite."""
+    for k, value in enumerate(case):
+        kind = str(getattr(value, "dtype", type(value).__name__)).removeprefix("torch.")
+        if k in steady or not kind.startswith("float"):
+            continue
+        for factor in (8, 1 / 8) if getattr(value, "ndim", 0) else (1 / 8,):
+            twin = (*case[:k], factor * value, *case[k + 1 :])
+            with suppress(Exception):  # an input that the right one cannot take
+                if np.isfinite(
+                    np.concatenate([np.ravel(_array(v)) for v in _flat(right(*twin))])
+                ).all():
+                    yield twin
+
+
+def _flat(answer: Any) -> Sequence:
+    return answer if isinstance(answer, (tuple, list)) else [answer]
 
 
 def _remembers(yours: Callable, right: Callable, case: Sequence) -> bool:
@@ -384,7 +413,8 @@ def finds_bugs(
 
     Args:
         is_right: the reader's test, which returns True or False.
-        right: (the test's arguments, what they are in words), of things that are right.
+        right: (the test's arguments, what they are in words), of things that are right; of several with the same words
+            one tick is printed.
         bugs: (the test's arguments, what is wrong with them).
         contract: what a right one does, said to a reader whose test refuses it.
 
@@ -406,14 +436,48 @@ def finds_bugs(
             raise CheckFailed(f"✗ your test: return one True or False, not {size} values")
         return bool(answer)
 
+    passed: dict[str, bool] = {}
     for arguments, words in right:
-        passes = verdict(arguments)
-        require(passes, f"your test passes {words}", f"your test refuses {words}: {contract}")
+        if not verdict(arguments):
+            luck = ", with other luck of the draw" if words in passed else ""
+            raise CheckFailed(f"✗ your test refuses {words}{luck}: {contract}")
+        passed[words] = True
+    for words in passed:
+        ok(f"your test passes {words}")
     for arguments, wrong in bugs:
         if verdict(arguments):
             raise CheckFailed(f"✗ your test passes one with a bug: {wrong}")
     kinds = len({wrong for _, wrong in bugs})
     ok(f"it finds all {kinds} planted bugs" if kinds > 1 else "it finds the planted bug")
+
+
+def nudged(function: Callable, at: Sequence[float], by: Any, part: int | None = None) -> Callable:
+    """The function, but for one number of its result, or of part number `part` of that, which is `by` too large.
+
+    Args:
+        at: for each axis of the result how far along it that number stands, 0 first, 1 last.
+        by: a number, or a function of the same arguments which gives it.
+
+    >>> nudged(lambda x: 2 * x, [1], 0.5)(np.ones(3))
+    array([2. , 2. , 2.5])
+    """
+
+    def off(*args: Any) -> Any:
+        result = function(*args)
+        value = result if part is None else result[part]
+        there = 0 * value if isinstance(value, np.ndarray) else value.new_zeros(value.shape)
+        there[tuple(round(far * (n - 1)) for far, n in zip(at, value.shape, strict=True))] = 1
+        new = value + there * (by(*args) if callable(by) else by)
+        return new if part is None else tuple(new if k == part else v for k, v in enumerate(result))
+
+    return off
+
+
+def with_nudged(owner: Any, method: str, *how: Any) -> Any:
+    """A copy of an object of which one method is `nudged`."""
+    twin = copy.copy(owner)
+    setattr(twin, method, nudged(getattr(owner, method), *how))
+    return twin
 
 
 def _is_number(value: Any) -> bool:

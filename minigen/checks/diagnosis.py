@@ -429,7 +429,8 @@ def across_reason(pairs: Sequence[tuple[np.ndarray, np.ndarray, tuple[int, ...]]
         same = np.isfinite(first) and abs(first) > 1e-9 and np.allclose(every, first, 1e-5, 1e-9)
         return first if same else None
 
-    if value := constant([np.ravel(got / want) for got, want, _ in pairs]):
+    value = constant([np.ravel(got / want) for got, want, _ in pairs])
+    if value and not math.isclose(value, 1, rel_tol=1e-5):
         return f"always {_known(value, CONSTANTS)} times the right value"
     if value := constant(off):
         return f"off by {value:.4g}{_named(value)}, whatever the inputs"

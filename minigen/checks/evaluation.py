@@ -140,6 +140,7 @@ def mostly_noise(log_mixture: Callable) -> None:
                 "a weight multiplies a density, not the logarithm of it",
             ),
         ],
+        steady=[1],
     )
     far = np.array([[20_000.0, -30_000.0], [-9_000.0, -31_000.0], [20_100.0, -29_000.0]])
     got = np.asarray(log_mixture(far, np.array([0.01, 0.99, 0.0])))
@@ -331,6 +332,7 @@ def permutation(p_value: Callable) -> None:
             ),
             (np.sum(np.abs(gaps) >= abs(seen) - small), "a count: their share is asked for"),
         ],
+        steady=[0, 1],
     )
     lost = (
         "ties are lost: choices that are just as far differ from the observed one in the last digit, by the "
@@ -526,6 +528,8 @@ def _distance(bug: str = "") -> Callable:
     def distance(a: np.ndarray, b: np.ndarray) -> float:
         if bug != "level":
             a, b = a[1:], b[1:]
+        if bug in ("first", "last"):
+            a, b = (v[1:] if bug == "first" else v[:-1] for v in (a, b))
         if bug == "cut":
             n = min(a.shape[1], b.shape[1])
             steps = np.linalg.norm(a[:, :n] - b[:, :n], axis=0)
@@ -534,7 +538,9 @@ def _distance(bug: str = "") -> Callable:
         else:
             steps = _along_path(a, b)
         scale = DB * (1 if bug == "root" else np.sqrt(2))
-        return float(scale * (np.sqrt(np.mean(steps**2)) if bug == "squares" else np.mean(steps)))
+        lengths = {"longer": max(a.shape[1], b.shape[1]), "shorter": min(a.shape[1], b.shape[1])}
+        mean = np.sqrt(np.mean(steps**2)) if bug == "squares" else np.mean(steps)
+        return float(scale * mean * len(steps) / lengths.get(bug, len(steps)))
 
     return distance
 
@@ -545,6 +551,10 @@ BUGS = {
     "root": "the 2 under the root is missing",
     "squares": "the root of the mean of squares along the path, not the mean of the roots",
     "greedy": "each frame takes its nearest one, in whatever order: a word said backwards is as near",
+    "longer": "the sum along the path is divided by the frames of the longer one, not by the steps of the path",
+    "shorter": "the sum along the path is divided by the frames of the shorter one, not by the steps of the path",
+    "first": "the first coefficient is left out with the level",
+    "last": "the last coefficient is left out",
 }
 
 

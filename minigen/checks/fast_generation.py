@@ -495,6 +495,24 @@ def _stream(
     return start
 
 
+def _touched(net: wavenet.WaveNet, t: int, by: tuple) -> Callable:
+    """As `_stream`, but at step t the first and the last parameter are off by so much."""
+
+    def start() -> Callable:
+        step, count = _stream(net)(), iter(range(10**6))
+
+        def other(newest: float) -> np.ndarray:
+            made = step(newest)
+            if next(count) == t:
+                made[0] += by[0]
+                made[-1] += by[1]
+            return made
+
+        return other
+
+    return start
+
+
 def _replayed(net: wavenet.WaveNet) -> Callable:
     """As `_stream`, but a second stream gives the parameters of the first."""
     told = []
@@ -554,6 +572,12 @@ def same_as_the_pass(is_right: Callable) -> None:
         + [
             ((_replayed(net), _pass(net), n), "a second stream gives the parameters of the first")
             for net, n in list(zip(nets, lengths, strict=True))[:2]
+        ]
+        + [
+            ((_touched(net, t, by), _pass(net), n), f"at step {t} of {n} it is off by a millionth")
+            for net, n in [(nets[2], lengths[2])]
+            for t in (0, n // 2, n - 1)
+            for by in ((1e-6, 0), (0, -1e-6), (1e-6, -1e-6))
         ],
         "every stream gives the parameters of the pass, to rounding in double precision, for `length` samples",
     )

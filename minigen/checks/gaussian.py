@@ -226,7 +226,10 @@ def maximum_likelihood(fit: Callable) -> None:
     agree(
         fit,
         _weighted,
-        [(_problem(n, d)[0], rng.uniform(0, 9, n)) for n, d in ((2, 2), (5, 8), (30, 4), (4, 4))],
+        [
+            (_problem(n, d)[0], rng.uniform(0, high, n))
+            for n, d, high in ((2, 2, 9), (5, 8, 9), (30, 4, 0.01), (4, 4, 9))
+        ],
         ("mean", "covariance"),
         1e-9,
     )
@@ -497,6 +500,7 @@ def shrinkage(curve: Callable) -> None:
                 "S is divided by N - 1; the exercise divides by N",
             ),
         ],
+        steady=[2],
     )
     best = int(np.argmax(curve(train, held_out, amounts)))
     require(
@@ -622,16 +626,21 @@ def where_draws_lie(prediction: Callable) -> None:
     )
 
 
-def _halves(d: int, scale: float, bug: str = "") -> tuple[Callable, Callable]:
-    """log_prob and sample of one Gaussian, or with a planted bug."""
+def _halves(
+    d: int, scale: float, bug: str = "", luck: int = 0, one: int = 0
+) -> tuple[Callable, Callable]:
+    """log_prob and sample of one Gaussian, or with a planted bug, in coordinate number `one` if it is in one."""
     L = scale * (np.tril(np.ones((d, d)), -1) + np.diag(np.linspace(0.5, 1.2, d)))
     mean, cov = scale * np.arange(1.0, d + 1), L @ L.T
     model = Gaussian(mean, cov)
+    axis = np.eye(d)[one]
     root = np.diag(np.sqrt(np.diag(cov))) if bug == "alone" else model.cholesky
 
     def log_prob(x: np.ndarray) -> np.ndarray:
         if bug == "mean":
             return Gaussian(0 * mean, cov).log_prob(x)
+        if bug == "off":
+            return Gaussian(mean + 0.8 * np.sqrt(np.diag(cov)) * axis, cov).log_prob(x)
         value = model.log_prob(x)
         if bug == "constant":
             return value + 0.5 * (d - 1) * LOG_2PI
@@ -640,8 +649,9 @@ def _halves(d: int, scale: float, bug: str = "") -> tuple[Callable, Callable]:
         return value - 0.5 * np.linalg.slogdet(cov)[1] if bug == "half" else value
 
     def sample(n: int, seed: int = 0) -> np.ndarray:
-        z = np.random.default_rng(seed).normal(size=(n, d))
-        return mean + z @ (root if bug == "turned" else root.T)
+        z = np.random.default_rng([luck, seed]).normal(size=(n, d))
+        wide = 1 + 0.6 * axis if bug == "wide" else 1
+        return mean + wide * (z @ (root if bug == "turned" else root.T))
 
     return log_prob, sample
 
@@ -653,6 +663,8 @@ HALVES_BUGS = {
     "flat": "log_prob is too flat: right on average, too low in the middle and too high far out",
     "mean": "log_prob forgets to subtract the mean, which the samples have",
     "alone": "the samples have the right variances, but their coordinates are independent",
+    "off": "log_prob has one number of the mean wrong, all others are right",
+    "wide": "of the samples one coordinate is too wide, all others are right",
 }
 
 
@@ -662,7 +674,16 @@ def two_halves_test(is_right: Callable) -> None:
     sizes = ((2, 1.0), (3, 0.1), (5, 0.5), (4, 30.0))
     finds_bugs(
         is_right,
-        [(_halves(*size), f"a Gaussian of {size[0]} numbers, scale {size[1]}") for size in sizes],
-        [(_halves(*size, b), words) for size in sizes[1:] for b, words in HALVES_BUGS.items()],
+        [
+            (_halves(*size, luck=luck), f"a Gaussian of {size[0]} numbers, scale {size[1]}")
+            for size in sizes
+            for luck in (0, 1)
+        ],
+        [
+            (_halves(*size, b, luck, luck * (size[0] - 1)), words)
+            for size in sizes[1:]
+            for luck in (0, 1)
+            for b, words in HALVES_BUGS.items()
+        ],
         "draws of one normal density, and the logarithm of the same density, which integrates to one",
     )

@@ -18,6 +18,7 @@ from .core import (
     compare,
     exercise,
     finds_bugs,
+    nudged,
     ok,
     parts,
     predicts,
@@ -176,6 +177,10 @@ def sample(function: Callable) -> None:
     others = [
         (torch.randn(n, t, generator=generator).double(), net) for n, t in ((1, 1), (3, 9), (2, 2))
     ]
+    wide = lambda x: (-9 * torch.sin(net(x)[0]), 4 * torch.sin(5 * net(x)[0] + 1))
+    others += [
+        (5 * torch.randn(n, t, generator=generator).double(), wide) for n, t in ((2, 5), (1, 40))
+    ]
     agree(function, right, others, "samples of other lengths", 1e-9)
 
 
@@ -252,7 +257,7 @@ def impulse_responses(responses: Callable) -> None:
     plain = np.eye(T) * 2 - np.linalg.inv(H)  # I and the weights: no echo of an echo
     source = np.stack([_responses(np.tile(row, (T, 1)))[:, t] for t, row in enumerate(a)], 1)
     moved = _responses(np.roll(a, 1, 0))
-    others = [(rng.uniform(-0.6, 0.6, s),) for s in ((1, 2), (5, 1), (4, 7), (30, 2))]
+    others = [(rng.uniform(-0.6, 0.6, s),) for s in ((1, 2), (5, 1), (4, 7), (30, 2), (12, 5))]
     agree(
         responses,
         _responses,
@@ -512,6 +517,24 @@ BUGS = {
 }
 
 
+def _nudges(flow: Callable) -> list[tuple[Callable, str]]:
+    """(a flow of which one number is off or sees one number that it must not, in words)."""
+    found = []
+    for far, name in ((0.0, "first"), (1.0, "last")):
+        what = f"the {name} example's log_det is off by 0.001"
+        found.append((nudged(flow, [far], 1e-3, 1), what))
+        other, own = round(far) - 1, -round(far)  # of the batch
+        for t, seen in ((0, 1), (0, -1), (1, 0), (0.5, -1)):
+            by = lambda z, other=other, seen=seen: 0.05 * z[other, seen] ** 2
+            what = f"one x of the {name} example sees a number of the other one"
+            found.append((nudged(flow, [far, t], by, 0), what))
+            if t < 1:
+                by = lambda z, own=own, seen=seen: 0.05 * z[own, seen] ** 2
+                what = f"one x of the {name} example sees later noise"
+                found.append((nudged(flow, [far, t], by, 0), what))
+    return found
+
+
 @exercise("13.8", "the test that finds the bug")
 def flow_test(is_right: Callable) -> None:
     """is_right(flow, length): flow(z (B, length)) -> x (B, length), log_det (B,)."""
@@ -526,6 +549,7 @@ def flow_test(is_right: Callable) -> None:
         is_right,
         right,
         [((_planted(n, bug), T), what) for n, T in ((2, 7), (3, 5)) for bug, what in BUGS.items()]
-        + [((_planted(1, "future"), 6), BUGS["future"])],
+        + [((_planted(1, "future"), 6), BUGS["future"])]
+        + [((flow, 7), what) for flow, what in _nudges(_planted(2))],
         "x_t is made of z_1 … z_t of the same example, and log_det is log|det dx/dz|, one for each example",
     )

@@ -128,6 +128,7 @@ def responsibilities(function: Callable) -> None:
                 "0 or 1: this is k-means, EM keeps the probabilities",
             ),
         ],
+        steady=[0],
     )
     got = np.asarray(function(log_w, log_n - 900.0))
     require(
@@ -211,7 +212,7 @@ def m_step(function: Callable) -> None:
             (cov * np.eye(2), "only the diagonal is kept; this exercise wants the full matrix"),
         ],
     }
-    agree(function, right, [(x, r), *others], tuple(hints), 1e-9, hints)
+    agree(function, right, [(x, r), *others], tuple(hints), 1e-9, hints, steady=[1])
     start = GaussianMixture.from_parameters(
         np.ones(2) / 2, [[-1, 0], [1, 0]], 4 * np.eye(2), "tied"
     )
@@ -300,7 +301,7 @@ def forward(function: Callable) -> None:
             otherwise=responds(function, right, log_b, a, log_pi),
         )
     others = [_chain(k, n, seed) for k, n, seed in ((1, 4, 3), (2, 1, 4), (5, 9, 5), (4, 2, 6))]
-    agree(function, right, others, "other chains", 1e-9)
+    agree(function, right, others, "other chains", 1e-9, steady=[1, 2])
     rng = np.random.default_rng(2)
     long = rng.normal(size=(3000, 3)) - 5
     got = function(long, log_a, log_pi)
@@ -361,9 +362,8 @@ def best_path(function: Callable) -> None:
     others += [
         (5 * b, a, 0.1 * pi) for b, a, pi in (_chain(4, 1, 9), _chain(5, 2, 10), _chain(3, 4, 11))
     ]
-    agree(
-        function, lambda *chain: library(*chain)[0], others, "the best paths of other chains", 1e-9
-    )
+    best = lambda *chain: library(*chain)[0]
+    agree(function, best, others, "the best paths of other chains", 1e-9, steady=[1, 2])
     log_a, log_pi, _ = left_to_right(4, 0.7)
     log_b = np.random.default_rng(3).normal(size=(12, 4)) + np.repeat(3 * np.eye(4), 3, axis=0)
     got = np.asarray(function(log_b, log_a, log_pi))
@@ -489,8 +489,9 @@ def stays_and_humps(prediction: Callable) -> None:
     )
 
 
-def _sampler(K: int, bug: str = "") -> tuple:
-    """sample(n, seed) -> states (n,), frames (n,), and its pi, a, means, stds; or with a planted bug."""
+def _sampler(K: int, bug: str = "", luck: int = 0) -> tuple:
+    """sample(n, seed) -> states (n,), frames (n,), and its pi, a, means, stds; or with a planted bug, in one state if
+    it is in one: in which one goes by `luck`."""
     rng = np.random.default_rng(K)
     a = 0.4 * np.eye(K) + 0.4 * np.roll(np.eye(K), 1, axis=1) + 0.2 * rng.dirichlet(np.ones(K), K)
     if K == 4:  # a ring: to stay or to go on
@@ -501,18 +502,25 @@ def _sampler(K: int, bug: str = "") -> tuple:
     often = np.linalg.matrix_power(a, 200)[0]  # how often it is in each state
     if bug == "forget":
         step = np.tile(often, (K, 1))
+    one = (-1 - luck) % K
     if bug == "row":
-        step = np.vstack([a[:-1], np.roll(a[-1], 1)])
+        step = np.where(np.arange(K)[:, None] == one, np.roll(a, 1, axis=1), a)
+    if bug == "swap":  # two of a row, though to stay is as probable as it should be
+        to, other = (one + 1) % K, (one + 2) % K
+        step = a.copy()
+        step[one, [to, other]] = a[one, [other, to]]
     rows = np.cumsum(step, axis=1)[:, :-1].tolist()
-    start = {"start": np.full(K, 1 / K), "turned": pi[::-1]}.get(bug, pi)
+    starts = {"start": np.full(K, 1 / K), "turned": pi[::-1]}
+    start = (starts | {"last": np.append(pi[:-2], pi[:-3:-1])}).get(bug, pi)
     start = np.cumsum(start)[:-1].tolist()
     # off in two states, so that over all frames it cancels
     off = 0.6 * min(often[:2]) / often * (np.arange(K) < 2) * (-1) ** np.arange(K)
-    centres = means + stds * off if bug == "opposite" else means
-    widths = stds * np.sqrt(1 + off) if bug == "widths" else stds
+    here = np.arange(K) == one
+    centres = means + stds * {"opposite": off, "centre": 0.4 * here}.get(bug, 0)
+    widths = stds * {"widths": np.sqrt(1 + off), "width": 1 + 0.4 * here}.get(bug, 1)
 
     def sample(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-        rng = np.random.default_rng([K, seed])
+        rng = np.random.default_rng([K, luck, seed])
         u, z = rng.random(n).tolist(), rng.normal(size=n)
         states = [bisect_right(start, u[0])]
         for value in u[1:]:
@@ -530,12 +538,16 @@ SAMPLER_BUGS = {
     "forget": "each state is drawn anew, whatever the one before: a mixture, not a chain",
     "start": "it starts in every state equally often, not with the probabilities π",
     "turned": "it starts with the probabilities π in reverse order",
-    "row": "from the last state it goes on with the row of the matrix turned by one",
+    "last": "it starts in the last state as often as in the one before it, and the other way round",
+    "row": "from one state it goes on with the row of the matrix turned by one",
     "late": "each frame is drawn from the state of the frame before",
     "exchanged": "the means of two states are exchanged",
     "variance": "the noise is multiplied by the variance, not by the standard deviation",
     "opposite": "one state's mean is too high, another's too low: over all frames it cancels",
     "widths": "one state is too wide, another too narrow: over all frames it cancels",
+    "centre": "in one state alone the mean is off, by 0.4 standard deviations",
+    "width": "one state alone is too wide",
+    "swap": "from one state alone it goes on to the wrong neighbour, though it stays as often as it should",
 }
 
 
@@ -544,7 +556,15 @@ def sampler_test(is_right: Callable) -> None:
     """is_right(sample, pi, a, means, stds) -> bool, for sample(n, seed) -> states (n,), frames (n,)."""
     finds_bugs(
         is_right,
-        [(_sampler(K), f"a chain of {K} states") for K in (2, 3, 4, 5)],
-        [(_sampler(K, bug), words) for K in (3, 5) for bug, words in SAMPLER_BUGS.items()],
+        [
+            (_sampler(K, luck=luck), f"a chain of {K} states")
+            for luck in (0, 1, 2)
+            for K in (2, 3, 4, 5)
+        ],
+        [
+            (_sampler(K, bug, luck), words)
+            for K, luck in ((3, 0), (5, 0), (3, 1), (5, 3))
+            for bug, words in SAMPLER_BUGS.items()
+        ],
         "start, steps and frames as pi, a, means and stds say, up to the chance of a draw",
     )

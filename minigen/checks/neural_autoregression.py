@@ -36,7 +36,7 @@ def bits_per_character(rate: Callable) -> None:
     agree(
         rate,
         right,
-        [(log_p, lengths), *others, (np.zeros((2, 3)), np.array([3, 2]))],
+        [(log_p, lengths), *others, (np.zeros((2, 3)), np.array([3, 2])), (50 * log_p, lengths)],
         "bits per character",
         1e-9,
         [
@@ -192,6 +192,7 @@ def nucleus(cut: Callable) -> None:
             (keep(0, 2, 4, 3) / keep(0, 2, 4, 3).sum(), "sorted from the least probable up"),
             (keep(0, 1, 2) / keep(0, 1, 2).sum(), "not sorted: take the most probable first"),
         ],
+        steady=[0],
     )
     compare(cut(p.copy(), 0.39), keep(1) / 0.4, "the most probable one alone, at 0.39", 1e-9)
     compare(cut(p.copy(), 1.0), p, "everything, at 1", 1e-9)
@@ -514,6 +515,21 @@ def _coins(D: int, bug: str = "") -> tuple[Callable, Callable]:
     return lambda x: np.full(len(x), -D * math.log(2)), sample
 
 
+def _exchanged(D: int, one: int, other: int) -> tuple[Callable, Callable]:
+    """A chain of which two vectors, in the order of their probabilities, have each other's probability."""
+    log_prob, sample = _chain(D)
+    all_of_them = log_prob(np.array(list(itertools.product((0, 1), repeat=D))))
+    pair = np.argsort(all_of_them)[[one, other]]
+    all_of_them[pair] = all_of_them[pair[::-1]]
+    place = lambda x: (np.asarray(x) @ 2 ** np.arange(D)[::-1]).astype(int)
+    return lambda x: all_of_them[place(x)], sample
+
+
+def _after(sample: Callable, draws: int) -> Callable:
+    """The same with other luck: it takes as many random numbers before."""
+    return lambda n, rng: (rng.random(draws), sample(n, rng))[1]
+
+
 @exercise("6.8", "the test that finds the bug")
 def draws_what_it_scores(is_right: Callable) -> None:
     """is_right(log_prob, sample, D) -> bool, for log_prob(x (B, D)) -> nats (B,), sample(n, rng) -> (n, D)."""
@@ -536,6 +552,15 @@ def draws_what_it_scores(is_right: Callable) -> None:
     right.append((_coins(4), 4, "four fair coins"))
     what = "any two bits are as they should be, all together not: with the last one their sum is too often odd"
     bugs += [(_coins(D, "odd"), D, what) for D in (3, 4)]
+    what = "two of its vectors have each other's probability"
+    bugs += [
+        (_exchanged(D, *pair), D, what) for D in (3, 4) for pair in ((-1, 0), (-2, 1), (-3, 2))
+    ]
+    right += [
+        ((log_prob, _after(sample, draws)), D, what)
+        for (log_prob, sample), D, what in right
+        for draws in (7, 1001)
+    ]
     finds_bugs(
         is_right,
         [((*model, D), what) for model, D, what in right],

@@ -43,7 +43,7 @@ def divergence(kl: Callable) -> None:
     for lengths in ([4, 2], [1], [3, 7, 1], [20] * 5, [6, 9]):
         four = 0.8 * torch.randn(4, len(lengths), max(lengths), generator=draw).double()
         cases.append((*four, torch.tensor(lengths)))
-    cases.append((*(3 * v for v in cases[2][:4]), cases[2][4]))
+    cases.append((*(9 * v for v in cases[2][:4]), cases[2][4]))
     mean_q, v_q, mean_p, v_p, lengths = cases[0]
     real = torch.arange(4) < lengths[:, None]
     each = gaussian_kl(mean_q, v_q / 2, mean_p, v_p / 2)
@@ -103,7 +103,7 @@ def divergence(kl: Callable) -> None:
 def _net(past: Tensor) -> tuple[Tensor, Tensor]:
     """A small causal "network": mean and log-scale at t from its input before t, (B, T)."""
     one, two = shift_right(past, 1), shift_right(past, 2)
-    return 0.5 * one - 0.3 * torch.tanh(two), 0.2 * torch.tanh(one + two) - 0.1
+    return 0.5 * one - 0.3 * torch.tanh(two), 1.5 * torch.tanh(one + two) + 0.8
 
 
 @exercise("14.2", "both ways through one flow")
@@ -218,6 +218,7 @@ def inverse_flow(sample_and_invert: Callable) -> None:
             lambda v, m=m, s=s: (v * s.exp() + m, v),
             [(z,)],
             (f"x of shape {shape}", "z again"),
+            steady=[0],
         )
 
 
@@ -252,7 +253,8 @@ def compose_flows(way_back: Callable) -> None:
         ],
     }
     others = [
-        tuple(torch.randn(4, *shape, generator=draw).double()) for shape in ((1, 1), (3, 2), (5, 5))
+        tuple(5 * torch.randn(4, *shape, generator=draw).double())
+        for shape in ((1, 1), (3, 2), (5, 5))
     ]
     agree(
         turned(way_back, "shift", "log_scale"),
@@ -351,7 +353,12 @@ def loudness(std_ratios: Callable) -> None:
 @exercise("14.5", "why a student whispers")
 def whisper(std_of_best: Callable) -> None:
     """std_of_best(a (K,), sigma) -> the std of the white noise q with the smallest KL(q‖p)."""
-    for a, sigma in (([0.9], 1.0), ([1.6, -0.8], 0.05), ([0.5, 0.2, -0.4], 2.0)):
+    for a, sigma in (
+        ([0.9], 1.0),
+        ([1.6, -0.8], 0.05),
+        ([0.5, 0.2, -0.4], 2.0),
+        ([0.1, 0.3, 0.1, -0.3, 0.2], 1e-3),
+    ):
         words = ", ".join(map(str, a))
         a = torch.tensor(a).double()
         squares = a.square().sum()
@@ -418,7 +425,7 @@ def windowed_power(power: Callable) -> None:
         w = torch.hann_window(frames.shape[-1], periodic=periodic).double()
         return torch.fft.rfft(frames * w).abs().square() / w.square().sum()
 
-    shapes = ((1, 16), (3, 130), (7, 9))
+    shapes = ((1, 16), (3, 130), (7, 9), (2, 700))
     agree(
         power,
         right,
@@ -518,6 +525,12 @@ def _divergence(bug: str = "", way: str = "") -> Callable:
         mean_p, s_p = teacher(x.detach() if bug == "detach" else x)
         if bug == "half":
             s_p = s_p.detach()
+        if bug == "expected":
+            mean_p = mean_p.detach()
+        if bug == "own mean":
+            mean_q = mean_q.detach()
+        if bug == "own scale":
+            s_q = s_q.detach()
         if bug == "floor":
             s_p = s_p.clamp(min=-7)
         if bug == "late":
@@ -535,6 +548,8 @@ def _divergence(bug: str = "", way: str = "") -> Callable:
         error = (mean_q - mean_p) ** 2 * torch.exp(-2 * s_p)
         one = 0 if bug == "constant" else 1
         total = (s_p - s_q + 0.5 * (ratio + error - one)).sum(1)
+        if bug == "last":
+            total = torch.cat([total[:-1], total[-1:] + 1e-3 * total[-1:].detach()])
         return total.mean().expand_as(total) if bug == "batch" else total
 
     return divergence
@@ -544,12 +559,16 @@ BUGS = {
     "detach": "the teacher reads x without its gradient: the values are right, and the student never "
     "learns what its samples make the teacher expect next",
     "half": "the teacher's log-scale sends no gradient, its mean does",
+    "expected": "the teacher's mean sends no gradient, its log-scale does",
+    "own mean": "the student's mean sends no gradient, its log-scale does",
+    "own scale": "the student's log-scale sends no gradient, its mean does",
     "swap": "it is KL(p‖q), from the teacher to the student",
     "ratio": "the ratio of the scales is not squared",
     "floor": "the teacher's log-scale has a floor at -7, so that silence is not matched",
     "late": "each sample is held against what the teacher expected of the one before",
     "constant": "the constant -½ is missing: the gradient is right, the value is not",
     "batch": "each example gets the mean over the batch",
+    "last": "the last example's value is a thousandth too large",
 }
 
 

@@ -143,6 +143,7 @@ def _updates(update: Callable, draw: torch.Generator) -> None:
         (4, 3, 1, 0.9, [0.01, 5.0, 0.02, 7.0]),
         (1, 2, 4, 0.99, [2.0]),
         (4, 2, 3, 0.9, [30.0, 20.0, 0.5, 1.0]),  # dead beside the others, not by themselves
+        (5, 2, 1, 0.99, [0.03, 0.02, 0.0002, 0.01, 0.02]),
     ):
         counts = torch.tensor(counts).double()
         codes = torch.randint(max(1, size - 2), (n,), generator=draw)  # the last are not chosen
@@ -320,6 +321,11 @@ def held_out_error(encode: Callable, decode: Callable) -> tuple[float, float]:
     _, out = clips()
     codes = [_codes(encode, clip.mel) for clip in out]
     made = [_decoded(decode, k, c) for k, c in zip(codes, _one_hot(out), strict=True)]
+    _codes(encode, -out[0].mel)
+    if not torch.equal(_decoded(decode, codes[0], _one_hot(out)[0]), made[0]):
+        raise CheckFailed(
+            "✗ decode: the same codes come back otherwise after another clip was encoded: they are all that it may know"
+        )
     return _decibels(made, out), usage(torch.cat(codes), SIZE).perplexity
 
 

@@ -8,7 +8,18 @@ from collections.abc import Callable
 import numpy as np
 
 from .. import audio, data
-from .core import CheckFailed, Crash, agree, compare, exercise, finds_bugs, ok, predicts, require
+from .core import (
+    CheckFailed,
+    Crash,
+    agree,
+    compare,
+    exercise,
+    finds_bugs,
+    nudged,
+    ok,
+    predicts,
+    require,
+)
 
 
 @exercise("1.1", "counting")
@@ -47,7 +58,13 @@ def counting(count: Callable) -> None:
         agree(
             count,
             lambda s, rate, bits: (s * rate, s * rate * bits / 8, s * rate * bits * math.log10(2)),
-            [(seconds, rate, bits), (3, 16_000, 16), (60, 11_025, 10), (0.1, 44_100, 1)],
+            [
+                (seconds, rate, bits),
+                (3, 16_000, 16),
+                (2.5, 8000, 4),
+                (60, 11_025, 10),
+                (0.1, 44_100, 1),
+            ],
             tuple(hints),
             1e-9,
             hints,
@@ -140,7 +157,7 @@ def mu_law(encode: Callable, decode: Callable) -> None:
             ],
         )
     inside = [(rng.uniform(-1, 1, n), levels) for n, levels in ((1, 5), (40, 1000), (60, 2))]
-    agree(encode, _encode, inside, "codes of other sounds", 1e-9)
+    agree(encode, _encode, inside, "codes of other sounds", 1e-9, steady=[0])
     for levels in (2, 3, 100, 256, 4096):
         codes = np.arange(levels)
         back = np.asarray(encode(np.asarray(decode(codes, levels)), levels))
@@ -221,7 +238,7 @@ def pitch(estimate: Callable) -> None:
         (250, 60.0, 200.0, 125),
         (100, 100.0, 160.0, 100),
         (250, 150.0, 250.0, 250),
-        (100, 101.0, 160.0, 8000 / 79),
+        (100, 100.5, 160.0, 8000 / 79),
         (250, 150.0, 245.0, 8000 / 33),
     ):
         got = float(estimate(_voice(hz, 8000), 8000, low, high))
@@ -432,11 +449,13 @@ def _halver(taps: int, window: Callable = np.hanning, bug: str = "") -> Callable
     return halve
 
 
-def _by_frequencies(x: np.ndarray) -> np.ndarray:
-    """The same with a filter that is given in the frequencies: whole to 1,700 Hz, nothing from 2,300 on."""
+def _by_frequencies(x: np.ndarray, change: float = 0.0, at: float = 0.0) -> np.ndarray:
+    """The same with a filter that is given in the frequencies: whole to 1,700 Hz, nothing from 2,300 on; with a
+    `change` in the neighbourhood of one."""
     padded = np.pad(x, 1000)
     hz = np.fft.rfftfreq(len(padded), 1 / 8000)
     fade = 0.5 + 0.5 * np.cos(np.pi * np.clip((hz - 1700) / 600, 0, 1))
+    fade = fade + change * np.exp(-(((hz - at) / 40) ** 2))
     return np.fft.irfft(fade * np.fft.rfft(padded), len(padded))[1000 : 1000 + len(x) : 2]
 
 
@@ -452,6 +471,14 @@ HALVING_BUGS = {
     "rises": "its first 300 samples rise from silence, and only the first 200 are free",
     "fades": "its last 300 samples fade away, and only the last 200 are free",
 }
+AT_ONE_PLACE = {
+    "it has a gap at 500 Hz: tones near it lose half of their amplitude": lambda x: _by_frequencies(x, -0.5, 500),
+    "tones near 3,100 Hz come through, folded to 900 Hz": lambda x: _by_frequencies(x, 0.5, 3100),
+    "tones near 2,450 Hz come through, folded to 1,550 Hz": lambda x: _by_frequencies(x, 0.5, 2450),
+    "a constant is lost: a tone of 0 Hz counts, too": lambda x: _by_frequencies(x, -1, 0),
+    "the sound comes out upside down": lambda x: -_by_frequencies(x),
+    "one sample in the middle is off by a tenth": nudged(_by_frequencies, [0.5], 0.1),
+}  # fmt: skip
 
 
 @exercise("1.7", "the test that finds the planted bug")
@@ -466,7 +493,8 @@ def halving_test(is_right: Callable) -> None:
     finds_bugs(
         is_right,
         [((halve,), words) for words, halve in good.items()],
-        [((_halver(n, bug=b),), words) for n in (30, 50) for b, words in HALVING_BUGS.items()],
+        [((_halver(n, bug=b),), words) for n in (30, 50) for b, words in HALVING_BUGS.items()]
+        + [((halve,), words) for words, halve in AT_ONE_PLACE.items()],
         "tones up to 1,600 Hz unchanged to 0.02, those from 2,400 Hz on gone to 0.02, half as many samples "
         "rounded up, the first and last 200 of the result apart",
     )

@@ -130,6 +130,7 @@ def bound(elbo: Callable) -> None:
             ),
             (each.mean(0), "the KL is missing"),
         ],
+        steady=[0, 1],
     )
     far = elbo(
         torch.zeros(1, 1).double(), torch.full((2, 1, 1), 200.0).double(), torch.zeros(1).double()
@@ -406,9 +407,12 @@ def _elbo(
     z = mean + (0 if bug == "no noise" else scale) * noise
     explained = vae.normal_log_prob(x, z @ model.weight.T + model.bias, model.log_scale)
     cost = vae.kl_to_standard_normal(mean, log_scale)
+    if bug in ("coordinate", "latent"):  # the last one is left out
+        part = explained if bug == "coordinate" else cost
+        part[..., -1] = 0
     explained = explained.mean(-1) if bug == "pixels" else explained.sum(-1)
     cost = cost.mean(-1) if bug == "latents" else cost.sum(-1)
-    value = explained - cost
+    value = explained - cost + (0.35 if bug == "above" else 0)
     if bug == "batch":
         return value.mean().expand_as(value)
     return value.roll(1) if bug == "neighbour" else value
@@ -421,6 +425,9 @@ BUGS = {
     "variance": "z is drawn with log σ read as log σ²",
     "batch": "each example gets the mean of the whole batch",
     "neighbour": "each example gets the bound of the one before it in the batch",
+    "coordinate": "log p(x | z) lacks the last coordinate of x",
+    "latent": "the KL lacks the last latent dimension",
+    "above": "it is a third of a nat too high, for every example",
 }
 
 
@@ -436,9 +443,15 @@ def below_the_truth(is_right: Callable) -> None:
     ]
     right += [(_elbo, 2, 1, "a bound of one latent variable")]
     spoiled = lambda bug: lambda model, x, generator: _elbo(model, x, generator, bug)
+    after = lambda f, draws: (
+        lambda model, x, generator: (
+            torch.rand(draws, generator=generator),
+            f(model, x, generator),
+        )[1]
+    )
     finds_bugs(
         is_right,
-        [((f, D, L), what) for f, D, L, what in right],
+        [((after(f, draws), D, L), what) for f, D, L, what in right for draws in (0, 7, 1001)],
         [((spoiled(bug), D, L), what) for D, L in ((3, 2), (5, 3)) for bug, what in BUGS.items()],
         "its mean over draws is log p(x) less the KL of q from the true posterior, for each example",
     )

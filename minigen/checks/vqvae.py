@@ -10,7 +10,17 @@ import torch
 from torch import Tensor
 
 from .. import vq
-from .core import CheckFailed, agree, compare, exercise, finds_bugs, ok, predicts, require
+from .core import (
+    CheckFailed,
+    agree,
+    compare,
+    exercise,
+    finds_bugs,
+    nudged,
+    ok,
+    predicts,
+    require,
+)
 
 
 def _finite(value, why: str) -> None:
@@ -47,7 +57,7 @@ def nearest(find: Callable) -> None:
             torch.randn(b, d, n, generator=generator).double(),
             torch.randn(k, d, generator=generator).double(),
         )
-        for b, n, k, d in ((1, 1, 1, 2), (3, 7, 9, 1), (5, 5, 5, 5), (2, 15, 3, 8))
+        for b, n, k, d in ((1, 1, 1, 2), (3, 7, 9, 1), (5, 5, 5, 5), (2, 15, 3, 8), (2, 500, 64, 3))
     ]
     agree(
         find,
@@ -390,6 +400,7 @@ def rate(bits: Callable) -> None:
         [
             (counts, 50),
             (np.array([3, 0, 1]), 25),
+            (np.array([3, 1]), 8),
             (np.array([7, 0, 0, 0]), 100),
             (300 * np.arange(9), 12.5),
         ],
@@ -421,7 +432,7 @@ def bigrams(entropy: Callable) -> None:
         joint, first = pairs / pairs.sum(), pairs.sum(1) / pairs.sum()
         return math.log(_perplexity(joint.ravel())) - math.log(_perplexity(first))
 
-    pairs = table(sequences)
+    pairs, every = table(sequences), np.bincount(np.concatenate(sequences))
     right = conditional(pairs)
     used = pairs[pairs.sum(1) > 0]
     each = [math.log(_perplexity(row)) for row in used]
@@ -474,6 +485,36 @@ def bigrams(entropy: Callable) -> None:
                 "each pair is weighed by p(next | this): weigh it by how often it occurs",
             ),
             (-right, "the sign: H = -Σ p log p"),
+            *(
+                (conditional(wrong), why)
+                for wrong, why in (
+                    ((pairs > 0) * 1.0, "each pair counts once: weigh it by how often it occurs"),
+                    (
+                        pairs + pairs.T,
+                        "pairs are counted both ways: first this symbol, then the next",
+                    ),
+                    (
+                        table([s[:-1] for s in sequences]),
+                        "the last pair of each sequence is missing",
+                    ),
+                    (
+                        table([s[1:] for s in sequences]),
+                        "the first pair of each sequence is missing",
+                    ),
+                )
+            ),
+            (
+                math.log(_perplexity(pairs.sum(0))) - right,
+                "this is what a symbol says of the next one; what it leaves open is asked for",
+            ),
+            (
+                -(pairs / pairs.sum() * np.log(np.maximum(pairs, 1) / every[:, None])).sum(),
+                "divided by how often a symbol occurs at all: the last of a sequence has no next, so count pairs",
+            ),
+            (
+                lambda got: 0 < abs(got - right) < 0.2 * right and got > right,
+                "near, but too high: is something added to the counts, or does p(next | this) not sum to one?",
+            ),
         ],
     )
     circle = float(entropy([np.arange(40) % 4], 4))
@@ -559,7 +600,13 @@ def _quantize(bug: str = "") -> Callable:
         losses = (commitment, codebook_loss) if bug == "swap" else (codebook_loss, commitment)
         if bug == "value":
             losses = codebook_loss + commitment.detach(), commitment - commitment.detach()
-        return q, (codes + 1) % len(codebook) if bug == "codes" else codes, *losses
+        if bug in ("codes", "a code"):
+            codes = (
+                (codes + 1) % len(codebook)
+                if bug == "codes"
+                else torch.cat([codes[:-1], (codes[-1:] + 1) % len(codebook)])
+            )
+        return q, codes, *losses
 
     return quantize
 
@@ -582,7 +629,45 @@ BUGS = {
     "open": "q is z itself, with all the right gradients: nothing is quantised",
     "blurred": "all numbers of a vector get the mean of their gradients",
     "codes": "the codes that are returned are not those of q",
+    "a code": "the last code that is returned is not that of q",
 }
+
+
+def _astray(part: int, end: int, source: int) -> Callable:
+    """One number of a result, the first or (-1) the last, sends some gradient to one number of z (0) or of the book (1)."""
+
+    def by(*inputs: Tensor) -> Tensor:
+        value = inputs[source][end, end]
+        return 0.1 * (value - value.detach())
+
+    return nudged(_quantize(), [abs(end)] * (2 if part == 0 else 0), by, part)
+
+
+def _nudges() -> list[tuple[Callable, str]]:
+    """(a layer of which one number is off, in words)."""
+    found = []
+    for far, name in ((0.0, "first"), (1.0, "last")):
+        found.append((nudged(_quantize(), [far, far], 0.01, 0), f"the {name} number of q is off"))
+        found.append(
+            (
+                nudged(_quantize(), [1 - far, far], 0.01, 0),
+                f"one number of q is off, in the {name} column",
+            )
+        )
+    for part, name in ((2, "codebook"), (3, "commitment")):
+        found.append(
+            (nudged(_quantize(), [], 0.01, part), f"the value of the {name} loss is off by 0.01")
+        )
+    for part, name in ((0, "q"), (2, "the codebook loss"), (3, "the commitment loss")):
+        for source, to in enumerate(("vectors", "codes")):
+            found += [
+                (
+                    _astray(part, end, source),
+                    f"{name} sends too much gradient to one number of the {to}",
+                )
+                for end in (0, -1)
+            ]
+    return found  # fmt: skip
 
 
 @exercise("11.8", "the test that finds the bug")
@@ -598,7 +683,8 @@ def quantizer_test(is_right: Callable) -> None:
     finds_bugs(
         is_right,
         right,
-        [((_quantize(bug), *s), what) for s in sizes for bug, what in BUGS.items()],
+        [((_quantize(bug), *s), what) for s in sizes for bug, what in BUGS.items()]
+        + [((layer, 9, 3, 5), what) for layer, what in _nudges()],
         "the nearest codes, q with the values of their vectors (rounding allowed), two losses of one value, "
         "and each gradient where the equations of the chapter let it go",
     )

@@ -165,6 +165,7 @@ def causal_convolution(convolve: Callable) -> None:
         return F.conv1d(padded, w, dilation=d)
 
     shapes = [(1, 1, 5, 1, 1, 3), (3, 2, 6, 2, 2, 8), (1, 4, 40, 3, 5, 2), (2, 3, 3, 1, 4, 1)]
+    shapes += [(1, 2, 9, 2, 2, 3), (2, 1, 80, 1, 3, 11)]
     others = [
         (
             torch.randn(B, C, T, generator=generator).double(),
@@ -305,6 +306,7 @@ def level_probabilities(log_prob: Callable) -> None:
             (np.array([1, 0]), 0.1, -1.0, 2),
             (np.array([0, 65_535, 30_000, 42_598, 42_700, 42_597]), 0.3, -7.0, 65_536),
             (np.arange(0, 65_536, 999), 0.3, -7.0, 65_536),
+            (np.arange(0, 65_536, 999), -0.1, -9.0, 65_536),
         ],
         "log-probabilities",
         1e-6,
@@ -355,6 +357,32 @@ BUGS = {
 }
 
 
+LEAKS = (  # shares of the way: parameter, t; the sample that it sees
+    (0, 1, 1, "the very sample that it describes"),
+    (1, 0, 1, "the last sample already at the start"),
+    (1, 0.5, 0.8, "what comes later, in the middle"),
+    (0, 1, 0, "the first sample at the end, when that is long past"),
+)
+
+
+def _leaky(field: int, parameter: int, t: float, seen: float, blind: bool = False) -> Callable:
+    """A network of which one parameter, at one time alone, sees one sample that it must not, or does not see one that
+    it must."""
+    net = _network(field)
+
+    def spoilt(x: torch.Tensor) -> torch.Tensor:
+        times = torch.arange(x.shape[1])
+        here, u = round(t * (len(times) - 1)), round(seen * (len(times) - 1))
+        there = torch.zeros(len(x), 2, len(times), dtype=torch.bool)
+        there[:, parameter, here] = True
+        if not blind:
+            return net(x) + there * 0.05 * x[:, u, None, None]
+        hidden = x * (times != max(0, here - (field if seen else 1)))
+        return torch.where(there, net(hidden), net(x))
+
+    return spoilt
+
+
 @exercise("7.5", "the test that finds the bug")
 def causality_test(is_right: Callable) -> None:
     """is_right(net, field, length) -> bool, for net(x (B, length)) -> parameters (B, P, length)."""
@@ -362,7 +390,20 @@ def causality_test(is_right: Callable) -> None:
     finds_bugs(
         is_right,
         [((_network(f), f, n), f"a network with a receptive field of {f}") for f, n in sizes],
-        [((_network(f, bug), f, n), what) for f, n in sizes[:2] for bug, what in BUGS.items()],
+        [((_network(f, bug), f, n), what) for f, n in sizes[:2] for bug, what in BUGS.items()]
+        + [
+            ((_leaky(f, *place), f, n), f"at one time one parameter sees {what}")
+            for f, n in sizes[:2]
+            for *place, what in LEAKS
+        ]
+        + [
+            (
+                (_leaky(f, *place, blind=True), f, n),
+                "at one time one parameter does not see one of its samples",
+            )
+            for f, n in sizes[:2]
+            for place in ((0, 1, 0), (1, 1, 1), (1, 0.5, 0), (0, 0.5, 1))
+        ],
         "params[t] sees x[t - field] … x[t - 1], as many of them as there are",
     )
 
@@ -533,7 +574,15 @@ def mixture_draw(draw: Callable) -> None:
     agree(
         draw,
         like,
-        [first, case(1, 1), case(50, 10), case(40, 2, 2.0), (means, log_scales, 3000 * logits, u)],
+        [first, case(1, 1), case(50, 10), case(40, 2, 2.0), (means, log_scales, 3000 * logits, u)]
+        + [
+            (
+                0.1 * means,
+                0 * means - 5 - 9 * (u[:, :1] > 0.5),
+                logits,
+                np.c_[u[:, 0], u[:, 1] ** 30],
+            )
+        ],
         "samples",
         1e-9,
         [
@@ -575,6 +624,7 @@ def mixture_draw(draw: Callable) -> None:
                 "one number both chooses and draws: then each component is drawn from in part only",
             ),
         ],
+        steady=[3],
     )
     n, k, head = 40_000, 2, distributions.DiscretizedLogisticMixture(k=2, levels=9)
     row = np.array([0.8, -0.3, -1.5, -1.0, 0.4, -0.2])  # means, log-scales, logits

@@ -5,8 +5,6 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["Lexicon", "Out", "Seed", "SkipUnknown", "Temperature", "one_thread", "progress"]
-
 Out = Annotated[Path, typer.Option(help="Sound file to write: .wav, .flac, .ogg or .mp3.")]
 Temperature = Annotated[
     float, typer.Option(min=0, max=100, help="Scale of the noise: 0 is none, 1 as trained.")

@@ -1,6 +1,5 @@
 """A sign of life: in a terminal, a command that writes nothing for a while says for how long it has been at work."""
 
-import io
 import sys
 import threading
 import time
@@ -10,7 +9,7 @@ from contextlib import contextmanager
 CLEAR = "\r\x1b[K"
 
 
-class _Watched(io.TextIOBase):
+class _Watched:
     """A stream that tells `note` of each write before it is made."""
 
     def __init__(self, stream, note) -> None:
@@ -19,25 +18,9 @@ class _Watched(io.TextIOBase):
     def __getattr__(self, name: str):
         return getattr(self._stream, name)
 
-    @property
-    def encoding(self) -> str:
-        return self._stream.encoding
-
     def write(self, text: str) -> int:
         self._note()
         return self._stream.write(text)
-
-    def flush(self) -> None:
-        self._stream.flush()
-
-    def fileno(self) -> int:
-        return self._stream.fileno()
-
-    def isatty(self) -> bool:
-        return self._stream.isatty()
-
-    def writable(self) -> bool:
-        return True
 
 
 @contextmanager
@@ -46,8 +29,7 @@ def alive(silence: float = 1.5) -> Iterator[None]:
 
     Only where stderr is a terminal: a file or a pipe gets what the command says, and no more.
 
-    Args:
-        silence: seconds after which the line appears, and between its changes.
+    Args: silence: seconds after which the line appears, and between its changes.
     """
     out, err = sys.stdout, sys.stderr
     if not err.isatty():

@@ -1,6 +1,7 @@
 """`minigen voice new`: a voice of your own from a folder of recordings."""
 
 import re
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -43,8 +44,7 @@ def new(
     if file.exists():
         raise FileExistsError(f"{file} exists: choose another name, or move it away")
     one_thread()
-    report = lambda stage: typer.echo(stage, err=True)
-    options = (lexicon, licence, skip_bad, workers, report)
+    options = (lexicon, licence, skip_bad, workers, partial(typer.echo, err=True))
     measured = own_voice.make(name, folder, Path(), minutes, *options)
     typer.echo(results.as_text({row: cells for row, cells in measured.items() if row != "minutes"}))
     taken = ", ".join(f"{what} {value:g}" for what, value in measured["minutes"].items())

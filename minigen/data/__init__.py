@@ -14,33 +14,3 @@ from .speech import allison, cmu_arctic, festvox_ru, fsdd, ljspeech, vctk
 from .spoken_digits import DIGIT_WORDS, SPEAKERS, example, spoken_digits
 from .text import book_text
 from .utterance import Utterance
-
-__all__ = [
-    "DIGIT_WORDS",
-    "SPEAKERS",
-    "Dependence",
-    "Digits",
-    "Mnist",
-    "Series",
-    "Utterance",
-    "airline",
-    "allison",
-    "book_text",
-    "cmu_arctic",
-    "digits",
-    "example",
-    "festvox_ru",
-    "folder",
-    "fsdd",
-    "ljspeech",
-    "load_phones",
-    "measure_dependence",
-    "mnist",
-    "nile",
-    "recorded_dependence",
-    "save_phones",
-    "spoken_digits",
-    "sunspots",
-    "vctk",
-    "with_phones",
-]

@@ -60,9 +60,7 @@ class Corpus:
                 if not url.startswith("https://"):
                     raise ValueError(f"{url!r} is not an https address; downloads use nothing else")
                 if not re.fullmatch("[0-9a-f]{64}", sha256):
-                    raise ValueError(
-                        f"{sha256!r} is not a SHA-256: 64 lower-case hexadecimal digits"
-                    )
+                    raise ValueError(f"{sha256!r} is not a SHA-256 in 64 lower-case digits")
 
     def downloads(self, part: str = "") -> dict[str, str]:
         """Address -> SHA-256 of what one part, or the whole corpus, consists of."""
@@ -102,12 +100,10 @@ def locate(name: str, part: str = "", installed: Path | None = None) -> Path:
         part: a speaker, for a corpus that comes in several pieces.
         installed: where the operating system's package puts it, if that is there.
 
-    Raises:
-        FileNotFoundError: `$MINIGEN_DATA` is no folder, or `$MINIGEN_DATA/<name>` holds something
-            else; or the corpus is nowhere and cannot be downloaded.
-        ConnectionError: the download failed; the next call resumes it.
-        OSError: the cache cannot be written, or the disk is full.
-        ValueError: a checksum does not match or an archive is damaged; or an unknown name or part.
+    Raises FileNotFoundError: `$MINIGEN_DATA` is no folder, or `$MINIGEN_DATA/<name>` holds something else; or
+    the corpus is nowhere and cannot be downloaded. ConnectionError: the download failed; the next call resumes
+    it. OSError: the cache cannot be written, or the disk is full. ValueError: a checksum does not match or an
+    archive is damaged; or an unknown name or part.
     """
     corpus = choose(REGISTRY, name, "corpus")
     choose(corpus.parts or {"": ""}, part, f"part of {name}")
@@ -145,8 +141,7 @@ def _placed(name: str) -> Path | None:
     folder = Path(setting).expanduser()
     if not folder.is_dir():
         raise FileNotFoundError(
-            f"MINIGEN_DATA is {setting!r}, and there is no such folder: make it, correct the "
-            "variable, or unset it to have corpora fetched"
+            f"MINIGEN_DATA is {setting!r}, and there is no such folder: make it, or unset the variable"
         )
     return folder / name if (folder / name).exists() else None
 
@@ -326,8 +321,7 @@ def unpack(archive: Path, folder: Path) -> None:
 
     A file of any other kind is copied there.
 
-    Raises:
-        ValueError: the archive is damaged, or a name in it leads out of `folder`.
+    Raises ValueError: the archive is damaged, or a name in it leads out of `folder`.
     """
     if not archive.name.endswith((".zip", ".tar.gz", ".tar.bz2")):
         shutil.copyfile(archive, folder / archive.name)

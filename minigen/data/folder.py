@@ -19,9 +19,8 @@ def folder(path: Path | str) -> list[Utterance]:
     stand in the folder or in its folder `wavs`, and its ending may be left out. Without a third column
     the speaker is called after the folder.
 
-    Raises:
-        FileNotFoundError: there is no such folder, or no table in it.
-        ValueError: names every row and file that is wrong, one a line, in the error's notes.
+    Raises FileNotFoundError: there is no such folder, or no table in it. ValueError: names every row and file
+    that is wrong, one a line, in the error's notes.
     """
     root = Path(path)
     if not root.is_dir():
@@ -64,9 +63,7 @@ def folder(path: Path | str) -> list[Utterance]:
 def _rows(text: str) -> list[tuple[int, list[str]]]:
     """-> line number, [file, text, speaker] or what else the line has."""
     lines = text.splitlines()
-    if (
-        "|" in (lines or [""])[0]
-    ):  # as LJ Speech: no quotes, and the last text is the one that is read
+    if "|" in (lines or [""])[0]:  # as LJ Speech: no quotes, and the last text is what is read
         split = [(n, line.split("|")) for n, line in enumerate(lines, 1) if line.strip()]
         return [(n, [row[0], row[-1], ""] if len(row) in (2, 3) else row) for n, row in split]
     found, reader = [], csv.reader(lines, skipinitialspace=True)

@@ -33,9 +33,8 @@ def digits() -> Digits:
     `split` holds the rows of "train" (1,297), "validation" (200) and "test" (300): a permutation by
     `numpy.random.default_rng(0)`, cut in this order. The book's figures for images use this split.
 
-    References:
-        E. Alpaydin and C. Kaynak, Optical Recognition of Handwritten Digits, UCI Machine Learning
-        Repository, 1998 (CC BY 4.0).
+    References: E. Alpaydin and C. Kaynak, Optical Recognition of Handwritten Digits, UCI Machine Learning
+    Repository, 1998 (CC BY 4.0).
 
     >>> from minigen import data
     >>> images, labels, split = data.digits()
@@ -46,8 +45,7 @@ def digits() -> Digits:
         from sklearn.datasets import load_digits
     except ImportError as error:
         raise ImportError(
-            "data.digits() reads the pictures that scikit-learn carries, and it is not installed: "
-            "`pip install scikit-learn`"
+            "data.digits() reads what scikit-learn carries: `pip install scikit-learn`"
         ) from error
     images, labels = load_digits(return_X_y=True)
     order = np.random.default_rng(0).permutation(len(images))
@@ -58,13 +56,11 @@ def digits() -> Digits:
 def mnist() -> Mnist:
     """70,000 handwritten digits of 28 × 28 pixels; fetched (12 MB) on the first call.
 
-    References:
-        Y. LeCun, L. Bottou, Y. Bengio and P. Haffner, Gradient-based learning applied to document
-        recognition, 1998. Data by Y. LeCun and C. Cortes, CC BY-SA 3.0.
+    References: Y. LeCun, L. Bottou, Y. Bengio and P. Haffner, Gradient-based learning applied to document
+    recognition, 1998. Data by Y. LeCun and C. Cortes, CC BY-SA 3.0.
 
-    Raises:
-        FileNotFoundError, ConnectionError, ValueError: see `minigen.data.fetch.locate`; and
-            ValueError where a file is not what its header says.
+    Raises FileNotFoundError, ConnectionError, ValueError: see `minigen.data.fetch.locate`; and ValueError where
+    a file is not what its header says.
     """
     folder = locate("mnist")
     arrays = []

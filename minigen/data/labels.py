@@ -25,9 +25,8 @@ Times = Sequence[tuple[str, float, float]]
 def save_phones(path: Path | str, times: Mapping[str, Times]) -> None:
     """Write {name of the recording: [(phone, start_s, end_s)]}, to a tenth of a millisecond.
 
-    Raises:
-        ValueError: an empty name or phone, or one with a tab or a line break, or a time that is none.
-        FileNotFoundError: there is no folder to write into.
+    Raises ValueError: an empty name or phone, or one with a tab or a line break, or a time that is none.
+    FileNotFoundError: there is no folder to write into.
     """
     lines = ["# minigen phone times 1", "\t".join(_COLUMNS)]
     for name, phones in times.items():
@@ -45,9 +44,8 @@ def save_phones(path: Path | str, times: Mapping[str, Times]) -> None:
 def load_phones(path: Path | str) -> dict[str, list[tuple[str, float, float]]]:
     """Read what `save_phones` wrote.
 
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it is not such a table; the message names the line.
+    Raises FileNotFoundError: there is no such file. ValueError: it is not such a table; the message names the
+    line.
     """
     path = Path(path)
     if not path.is_file():
@@ -92,8 +90,7 @@ def load_phones(path: Path | str) -> dict[str, list[tuple[str, float, float]]]:
 def with_phones(clips: Sequence[Utterance], path: Path | str) -> list[Utterance]:
     """The same clips, with `phones` from a table; those that the table does not name are left out.
 
-    Raises:
-        ValueError: the table names none of the clips, or times that a clip cannot have.
+    Raises ValueError: the table names none of the clips, or times that a clip cannot have.
     """
     times = load_phones(path)
     found = [replace(clip, phones=times[clip.name]) for clip in clips if clip.name in times]

@@ -25,8 +25,7 @@ def find(name: Path | str, kind: str = "") -> Path:
     >>> find("digits-gpu", "teacher").name
     'digits-gpu-teacher.toml'
 
-    Raises:
-        FileNotFoundError: neither a file nor a name; says which names there are.
+    Raises FileNotFoundError: neither a file nor a name; says which names there are.
     """
     if Path(name).suffix == ".toml" or Path(name).is_file():
         return Path(name)

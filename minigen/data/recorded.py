@@ -43,8 +43,7 @@ def measure_dependence(clips: Iterable[Utterance]) -> Dependence:
 
     Clips of less than 161 samples and constant ones are left out.
 
-    Raises:
-        ValueError: nothing is left to measure.
+    Raises ValueError: nothing is left to measure.
 
     >>> from minigen import data
     >>> found = data.measure_dependence(data.spoken_digits(speaker="awb"))

@@ -21,9 +21,7 @@ def airline() -> Series:
 
     The standard example of a seasonal series whose swings grow with its level.
 
-    References:
-        Series G of G. E. P. Box and G. M. Jenkins, Time Series Analysis: Forecasting and Control,
-        1970.
+    References: Series G of G. E. P. Box and G. M. Jenkins, Time Series Analysis: Forecasting and Control, 1970.
 
     >>> from minigen import data
     >>> months, passengers = data.airline()
@@ -38,9 +36,8 @@ def nile() -> Series:
 
     The level drops near 1899: the standard example of a random walk seen through noise.
 
-    References:
-        G. W. Cobb, The problem of the Nile: conditional solution to a changepoint problem, 1978.
-        Figures as in J. Durbin and S. J. Koopman, Time Series Analysis by State Space Methods, 2001.
+    References: G. W. Cobb, The problem of the Nile: conditional solution to a changepoint problem, 1978.
+    Figures as in J. Durbin and S. J. Koopman, Time Series Analysis by State Space Methods, 2001.
 
     >>> from minigen import data
     >>> years, flow = data.nile()
@@ -55,9 +52,8 @@ def sunspots() -> Series:
 
     A cycle of about eleven years that never repeats itself: the series autoregression was made for.
 
-    References:
-        G. U. Yule, On a method of investigating periodicities in disturbed series, 1927. Figures:
-        the yearly international sunspot numbers of SIDC, Royal Observatory of Belgium, first series.
+    References: G. U. Yule, On a method of investigating periodicities in disturbed series, 1927. Figures: the
+    yearly international sunspot numbers of SIDC, Royal Observatory of Belgium, first series.
 
     >>> from minigen import data
     >>> years, spots = data.sunspots()

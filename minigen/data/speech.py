@@ -44,10 +44,8 @@ def allison(limit: int | None = None, phones: Path | str | None = None) -> list[
         phones: a table of phone times, as `minigen align allison` makes; clips that it does not name
             are left out.
 
-    Raises:
-        ImportError: `av` is not installed.
-        FileNotFoundError, ConnectionError, ValueError: see `minigen.data.fetch.locate`; and where
-            transcripts are missing or a file is damaged.
+    Raises ImportError: `av` is not installed. FileNotFoundError, ConnectionError, ValueError: see
+    `minigen.data.fetch.locate`; and where transcripts are missing or a file is damaged.
     """
     _check_limit(limit)
     installed = _ASTERISK_SOUNDS if any(_ASTERISK_SOUNDS.glob("*.g722")) else None
@@ -102,8 +100,7 @@ def fsdd(
 
     Args:
         speaker: "george", "jackson", "lucas", "nicolas", "theo" or "yweweler"; by default all.
-        word: "zero" to "nine", as in `spoken_digits`; by default all.
-        limit: read only this many clips.
+        word: "zero" to "nine", as in `spoken_digits`; by default all. limit: read only this many clips.
     """
     _check_limit(limit)
     if speaker is not None:
@@ -130,11 +127,9 @@ def ljspeech(limit: int | None = None) -> list[Utterance]:
     All of it takes 7.6 GB of memory: give a `limit`. The text is the normalised one: numbers and
     abbreviations are spelled out.
 
-    Args:
-        limit: read only this many clips, the first by name.
+    Args: limit: read only this many clips, the first by name.
 
-    References:
-        K. Ito and L. Johnson, The LJ Speech Dataset, 2017.
+    References: K. Ito and L. Johnson, The LJ Speech Dataset, 2017.
     """
     _check_limit(limit)
     root = locate("ljspeech")
@@ -155,11 +150,9 @@ def vctk(speaker: str = "p225", microphone: int = 1, limit: int | None = None) -
 
     Args:
         speaker: "p225" and so on; an unknown one makes an error that lists them all.
-        microphone: 1 or 2.
-        limit: read only this many clips, the first by name.
+        microphone: 1 or 2. limit: read only this many clips, the first by name.
 
-    References:
-        J. Yamagishi, C. Veaux and K. MacDonald, CSTR VCTK Corpus (version 0.92), 2019.
+    References: J. Yamagishi, C. Veaux and K. MacDonald, CSTR VCTK Corpus (version 0.92), 2019.
     """
     _check_limit(limit)
     if microphone not in (1, 2):
@@ -193,8 +186,7 @@ def cmu_arctic(speaker: str = "slt", limit: int | None = None) -> list[Utterance
         speaker: "slt", "bdl", "clb", "rms", "awb", "jmk", "ksp" and eleven more.
         limit: read only this many clips, the first by name.
 
-    References:
-        J. Kominek and A. W. Black, The CMU Arctic speech databases, 2004.
+    References: J. Kominek and A. W. Black, The CMU Arctic speech databases, 2004.
     """
     _check_limit(limit)
     choose(REGISTRY["cmu_arctic"].parts, speaker, "speaker in cmu_arctic")
@@ -208,12 +200,10 @@ def festvox_ru(limit: int | None = None) -> list[Utterance]:
     Read in place from the Debian package `festvox-ru`; never downloaded. In the texts, "+" stands
     before a vowel whose stress is marked.
 
-    Args:
-        limit: read only this many clips, the first by name.
+    Args: limit: read only this many clips, the first by name.
 
-    Raises:
-        FileNotFoundError: the package is not installed.
-        ValueError: a recording is damaged or has another rate, or a label file is damaged.
+    Raises FileNotFoundError: the package is not installed. ValueError: a recording is damaged or has another
+    rate, or a label file is damaged.
     """
     _check_limit(limit)
     installed = _FESTVOX_RU if (_FESTVOX_RU / "etc/txt.done.data").is_file() else None
@@ -225,9 +215,8 @@ def festvox_ru(limit: int | None = None) -> list[Utterance]:
 
 def _check_limit(limit: int | None) -> None:
     """Refuse what cannot be a number of clips, before anything is fetched."""
-    if limit is not None and (
-        isinstance(limit, bool) or not isinstance(limit, Integral) or limit < 1
-    ):
+    wrong = isinstance(limit, bool) or not isinstance(limit, Integral) or limit < 1
+    if limit is not None and wrong:
         raise ValueError(f"limit is {limit!r}; it must be an int >= 1, or None for every clip")
 
 
@@ -309,8 +298,7 @@ def _read(
         raise ValueError(f"{path} is damaged ({error}): {_AFRESH}") from error
     if found != rate:
         raise ValueError(
-            f"{path} is at {found} Hz; this corpus is at {rate} Hz, so the file was changed or is "
-            f"another corpus's: {_AFRESH}, and resample in memory with minigen.audio.resample"
+            f"{path} is at {found} Hz; this corpus is at {rate} Hz: {_AFRESH}, and resample in memory"
         )
     audio.setflags(write=False)
     try:

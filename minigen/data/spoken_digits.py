@@ -29,17 +29,9 @@ def _corpus() -> tuple[Utterance, ...]:
     clips = []
     for row in manifest["clips"]:
         audio = recordings[row["speaker"]][row["start"] : row["start"] + row["length"]]
-        clips.append(
-            Utterance(
-                audio=audio,
-                rate=manifest["rate"],
-                text=row["word"],
-                speaker=row["speaker"],
-                phones=row["phones"],
-                f0=np.array(row["f0"], dtype=np.float32),
-                name=f"{row['word']}_{row['speaker']}_t{row['stretch']}_p{row['shift']}",
-            )
-        )
+        word, who, f0 = row["word"], row["speaker"], np.array(row["f0"], dtype=np.float32)
+        name = f"{word}_{who}_t{row['stretch']}_p{row['shift']}"
+        clips.append(Utterance(audio, manifest["rate"], word, who, row["phones"], f0, name))
     return tuple(clips)
 
 

@@ -17,18 +17,15 @@ class Utterance:
     Arrays are copied unless they are read-only already; `dataclasses.replace` makes a changed copy.
 
     Args:
-        audio: the waveform, (T,) float32 in [-1, 1].
-        rate: samples a second.
-        text: what is said; "" where the corpus does not say.
-        speaker: name of the voice.
+        audio: the waveform, (T,) float32 in [-1, 1]. rate: samples a second.
+        text: what is said; "" where the corpus does not say. speaker: name of the voice.
         phones: (phone, start, end) with times in seconds, in order and without overlap, or None; kept as
             tuples.
         f0: fundamental frequency in Hz, one value each 10 ms, 0 where unvoiced, (N,) or None.
         name: what the corpus calls the recording.
 
-    Raises:
-        TypeError: a field has the wrong type.
-        ValueError: audio is empty, not finite or outside [-1, 1], or a time or an F0 is impossible.
+    Raises TypeError: a field has the wrong type. ValueError: audio is empty, not finite or outside [-1, 1], or
+    a time or an F0 is impossible.
 
     >>> import numpy as np
     >>> u = Utterance(np.zeros(4000, dtype=np.float32), 8000, "", "nobody", name="silence")
@@ -82,16 +79,14 @@ class Utterance:
             )
         if audio.ndim != 1 or audio.size == 0:
             raise ValueError(
-                f"audio has shape {audio.shape}; it must be (T,) with T >= 1: "
-                "average the channels of a stereo recording"
+                f"audio has shape {audio.shape}; it must be (T,), T >= 1: average the channels"
             )
         peak = float(np.max(np.abs(audio)))
         if not np.isfinite(peak):
             raise ValueError("audio holds NaN or infinity; every sample must be finite")
         if peak > 1.0:
             raise ValueError(
-                f"audio reaches {peak:.4g}; samples must lie in [-1, 1]: "
-                "divide 16-bit integers by 32768, or clip"
+                f"audio reaches {peak:.4g}; samples lie in [-1, 1]: divide int16 by 32768, or clip"
             )
         if isinstance(rate, bool) or not isinstance(rate, Integral):
             raise TypeError(f"rate is {rate!r}; it must be an int, in samples a second")

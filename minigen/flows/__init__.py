@@ -12,47 +12,5 @@ from .linear import ActNorm, LULinear, Permutation, initialise
 from .multiscale import ConvCoupling, MultiScale
 from .planar import Planar
 from .shipped import load
-from .transform import (
-    Affine,
-    Compose,
-    Flow,
-    Inverse,
-    MuLaw,
-    StandardNormal,
-    Transform,
-)
+from .transform import Affine, Compose, Flow, Inverse, MuLaw, StandardNormal, Transform
 from .univariate import AffineMap, Elementwise, SplineMap, rational_quadratic
-
-__all__ = [
-    "IAF",
-    "MAF",
-    "NSF",
-    "ActNorm",
-    "Affine",
-    "AffineCoupling",
-    "AffineMap",
-    "CausalFilter",
-    "Compose",
-    "ConvCoupling",
-    "Coupling",
-    "Elementwise",
-    "Flow",
-    "Inverse",
-    "LULinear",
-    "MaskedAffineAutoregressive",
-    "MaskedAutoregressive",
-    "MaskedSplineAutoregressive",
-    "MuLaw",
-    "MultiScale",
-    "Permutation",
-    "Planar",
-    "RealNVP",
-    "SplineCoupling",
-    "SplineMap",
-    "StandardNormal",
-    "Transform",
-    "WaveformFlow",
-    "initialise",
-    "load",
-    "rational_quadratic",
-]

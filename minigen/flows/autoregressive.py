@@ -81,10 +81,9 @@ class MaskedAffineAutoregressive(MaskedAutoregressive):
 
     Args: see `MaskedAutoregressive`; bound: of |s|.
 
-    References:
-        Papamakarios, Pavlakou and Murray, Masked Autoregressive Flow for Density Estimation, 2017
-        (arXiv:1705.07057); Kingma et al., Improving Variational Inference with Inverse Autoregressive
-        Flow, 2016 (arXiv:1606.04934).
+    References: Papamakarios, Pavlakou and Murray, Masked Autoregressive Flow for Density Estimation, 2017
+    (arXiv:1705.07057); Kingma et al., Improving Variational Inference with Inverse Autoregressive Flow, 2016
+    (arXiv:1606.04934).
 
     >>> layer = MaskedAffineAutoregressive(3, hidden=(8,))
     >>> x, log_det = layer.inverse(torch.ones(5, 3))
@@ -108,8 +107,7 @@ class MaskedSplineAutoregressive(MaskedAutoregressive):
 
     Args: see `MaskedAutoregressive` and `SplineMap`.
 
-    References:
-        Durkan et al., Neural Spline Flows, 2019 (arXiv:1906.04032).
+    References: Durkan et al., Neural Spline Flows, 2019 (arXiv:1906.04032).
 
     >>> MaskedSplineAutoregressive(2, hidden=(8,), bins=4)(torch.zeros(1, 2))[0].shape
     torch.Size([1, 2])
@@ -137,8 +135,7 @@ class CausalFilter(Transform):
 
     Forward is a convolution, one pass. With white noise z, x is the autoregressive model of chapter 5.
 
-    Args:
-        dim: D, samples. taps: a_1 … a_p, with 1 <= p <= D - 1. log_scale: log σ.
+    Args: dim: D, samples. taps: a_1 … a_p, with 1 <= p <= D - 1. log_scale: log σ.
 
     >>> filter_ = CausalFilter(4, [0.5])
     >>> filter_.inverse(torch.tensor([1.0, 0.0, 0.0, 0.0]))[0].tolist()
@@ -148,10 +145,7 @@ class CausalFilter(Transform):
     def __init__(self, dim: int, taps: Sequence[float] | Tensor, log_scale: float = 0.0) -> None:
         taps = torch.as_tensor(taps)
         if taps.ndim != 1 or not 1 <= len(taps) < dim or not torch.isfinite(taps).all():
-            raise ValueError(
-                f"a filter of {dim} samples takes 1 to {dim - 1} finite taps (p,), "
-                f"not {tuple(taps.shape)}"
-            )
+            raise ValueError(f"taps are 1 to {dim - 1} finite numbers, not {tuple(taps.shape)}")
         super().__init__(dim)
         if not taps.is_floating_point():
             taps = taps.to(torch.get_default_dtype())

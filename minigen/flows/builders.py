@@ -7,7 +7,7 @@ import torch
 from .autoregressive import MaskedAffineAutoregressive, MaskedSplineAutoregressive
 from .coupling import AffineCoupling, SplineCoupling
 from .multiscale import MultiScale
-from .transform import Flow, Inverse, StandardNormal, Transform
+from .transform import Flow, Inverse, StandardNormal
 
 
 def _layers(layers: int) -> range:
@@ -34,8 +34,7 @@ def RealNVP(
         dim: D. layers: couplings. hidden: widths of each network. context_dim: C of a context (..., C).
         bound: of each layer's |log-scale|.
 
-    References:
-        Dinh, Sohl-Dickstein and Bengio, Density Estimation Using Real NVP, 2016 (arXiv:1605.08803).
+    References: Dinh, Sohl-Dickstein and Bengio, Density Estimation Using Real NVP, 2016 (arXiv:1605.08803).
 
     >>> RealNVP(4, layers=2, hidden=(8,)).sample((3,)).shape
     torch.Size([3, 4])
@@ -60,9 +59,8 @@ def MAF(
 
     Args: see `RealNVP`.
 
-    References:
-        Papamakarios, Pavlakou and Murray, Masked Autoregressive Flow for Density Estimation, 2017
-        (arXiv:1705.07057).
+    References: Papamakarios, Pavlakou and Murray, Masked Autoregressive Flow for Density Estimation, 2017
+    (arXiv:1705.07057).
 
     >>> MAF(3, 2, (8,))
     Flow(StandardNormal(3), Compose([
@@ -89,9 +87,8 @@ def IAF(
 
     Args: see `RealNVP`.
 
-    References:
-        Kingma et al., Improving Variational Inference with Inverse Autoregressive Flow, 2016
-        (arXiv:1606.04934).
+    References: Kingma et al., Improving Variational Inference with Inverse Autoregressive Flow, 2016
+    (arXiv:1606.04934).
 
     >>> x, log_prob = IAF(4, layers=2, hidden=(8,)).sample_and_log_prob((3,))
     >>> x.shape, log_prob.shape
@@ -116,25 +113,16 @@ def NSF(
         dim, layers, hidden, context_dim: see `RealNVP`. bins: K. bound: splines act on [-bound, bound].
         kind: "coupling" (fast both ways) or "autoregressive" (D steps a layer for a sample).
 
-    References:
-        Durkan et al., Neural Spline Flows, 2019 (arXiv:1906.04032).
+    References: Durkan et al., Neural Spline Flows, 2019 (arXiv:1906.04032).
 
     >>> NSF(4, layers=2, hidden=(8,), kind="autoregressive").log_prob(torch.zeros(3, 4)).shape
     torch.Size([3])
     """
-    transforms: list[Transform]
-    if kind == "coupling":
-        transforms = [
-            SplineCoupling(dim, hidden, context_dim, k % 2 == 1, bins, bound)
-            for k in _layers(layers)
-        ]
-    elif kind == "autoregressive":
-        transforms = [
-            MaskedSplineAutoregressive(dim, hidden, context_dim, _order(dim, k), bins, bound)
-            for k in _layers(layers)
-        ]
-    else:
+    if kind not in ("coupling", "autoregressive"):
         raise ValueError(f'kind is "coupling" or "autoregressive", not {kind!r}')
+    layer = SplineCoupling if kind == "coupling" else MaskedSplineAutoregressive
+    turned = lambda k: k % 2 == 1 if kind == "coupling" else _order(dim, k)
+    transforms = [layer(dim, hidden, context_dim, turned(k), bins, bound) for k in _layers(layers)]
     return Flow(StandardNormal(dim), transforms)
 
 

@@ -87,9 +87,8 @@ class AffineCoupling(Coupling):
 
     Args: see `Coupling`; bound: of |s|.
 
-    References:
-        Dinh, Krueger and Bengio, NICE, 2014 (arXiv:1410.8516);
-        Dinh, Sohl-Dickstein and Bengio, Density Estimation Using Real NVP, 2016 (arXiv:1605.08803).
+    References: Dinh, Krueger and Bengio, NICE, 2014 (arXiv:1410.8516); Dinh, Sohl-Dickstein and Bengio, Density
+    Estimation Using Real NVP, 2016 (arXiv:1605.08803).
 
     >>> coupling = AffineCoupling(3, hidden=(8,))
     >>> z, log_det = coupling(torch.ones(5, 3))
@@ -113,8 +112,7 @@ class SplineCoupling(Coupling):
 
     Args: see `Coupling` and `SplineMap`.
 
-    References:
-        Durkan et al., Neural Spline Flows, 2019 (arXiv:1906.04032).
+    References: Durkan et al., Neural Spline Flows, 2019 (arXiv:1906.04032).
 
     >>> SplineCoupling(2, hidden=(8,), bins=4)(torch.zeros(1, 2))[0].shape
     torch.Size([1, 2])

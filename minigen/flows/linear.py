@@ -17,8 +17,7 @@ class Permutation(Transform):
         forward:  z_i = x_{order[i]},  log|det| = 0
         inverse:  x_{order[i]} = z_i,  log|det| = 0
 
-    Args:
-        order: D different numbers from 0 to D - 1.
+    Args: order: D different numbers from 0 to D - 1.
 
     >>> Permutation([2, 0, 1])(torch.tensor([10.0, 20.0, 30.0]))[0]
     tensor([30., 10., 20.])
@@ -27,9 +26,7 @@ class Permutation(Transform):
     def __init__(self, order: Sequence[int] | Tensor) -> None:
         order = torch.as_tensor(order)
         if order.ndim != 1 or sorted(order.tolist()) != list(range(len(order))):
-            raise ValueError(
-                f"an order has each of 0 … D - 1 once, not {order.tolist() if order.ndim else order}"
-            )
+            raise ValueError(f"an order has each of 0 … D - 1 once, not {order.tolist()}")
         super().__init__(len(order))
         self.register_buffer("order", order.clone())
         self.register_buffer("back", torch.argsort(order))
@@ -56,12 +53,9 @@ class LULinear(Transform):
     operations in place of D³; the inverse two triangular solves. Applied to the channels of every
     pixel it is the 1 × 1 convolution of Glow.
 
-    Args:
-        dim: D.
-        generator: start at a random rotation drawn from it; without one, at the identity.
+    Args: dim: D. generator: start at a random rotation drawn from it; without one, at the identity.
 
-    References:
-        Kingma and Dhariwal, Glow, 2018 (arXiv:1807.03039), section 3.2.
+    References: Kingma and Dhariwal, Glow, 2018 (arXiv:1807.03039), section 3.2.
 
     >>> lu = LULinear(3, generator=torch.Generator().manual_seed(0))
     >>> bool(torch.allclose(lu.matrix @ lu.matrix.T, torch.eye(3), atol=1e-5))  # a rotation
@@ -113,8 +107,7 @@ class ActNorm(Affine):
     deviation of what reaches it, so that its output has mean 0 and variance 1 on these data. Unlike
     batch normalisation it does not look at the batch after that, so a density stays a density.
 
-    References:
-        Kingma and Dhariwal, Glow, 2018 (arXiv:1807.03039), section 3.1.
+    References: Kingma and Dhariwal, Glow, 2018 (arXiv:1807.03039), section 3.1.
 
     >>> norm = ActNorm(1)
     >>> initialise(norm, torch.tensor([[1.0], [3.0]]))

@@ -77,14 +77,12 @@ def predictor_from_mel(
     autocorrelation, and Levinson's recursion finds the predictor and its error from that.
 
     Args:
-        mel: natural logarithms, as `conditioning.mel_bands` measures them.
-        rate: Hz. order: K.
+        mel: natural logarithms, as `conditioning.mel_bands` measures them. rate: Hz. order: K.
         noise: standard deviation of white noise that x has beyond what the bands show (its dither).
         scale: of the gain; `LinearPrediction` leaves it at 1.
 
-    References:
-        Makhoul, Linear Prediction: A Tutorial Review, 1975; Valin and Skoglund, LPCNet: Improving Neural Speech
-        Synthesis through Linear Prediction, 2019 (arXiv:1810.11846), section 3.2.
+    References: Makhoul, Linear Prediction: A Tutorial Review, 1975; Valin and Skoglund, LPCNet: Improving
+    Neural Speech Synthesis through Linear Prediction, 2019 (arXiv:1810.11846), section 3.2.
 
     >>> mel = torch.zeros(1, 32, 5)
     >>> a, g = predictor_from_mel(mel, 8000)
@@ -186,9 +184,8 @@ class LinearPrediction(nn.Module):
     gradients with respect to everything that they are given. `past` makes a stream of pieces: the K samples of
     x before the first, oldest first, zeros at the start.
 
-    References:
-        Juvela et al., GELP: GAN-Excited Linear Prediction for Speech Synthesis from Mel-Spectrogram, 2019
-        (arXiv:1904.03976); Song, Byun and Kang, ExcitNet Vocoder, 2019 (arXiv:1811.04769).
+    References: Juvela et al., GELP: GAN-Excited Linear Prediction for Speech Synthesis from Mel-Spectrogram,
+    2019 (arXiv:1904.03976); Song, Byun and Kang, ExcitNet Vocoder, 2019 (arXiv:1811.04769).
 
     >>> flow = LinearPrediction()
     >>> context = Predictor(torch.full((1, 1, 4), 0.9), torch.full((1, 4), 0.5))  # an AR(1), four frames of it
@@ -225,8 +222,7 @@ class LinearPrediction(nn.Module):
         batch, order, frames = a.shape
         if x.ndim != 3 or x.shape[:2] != (batch, 1) or x.shape[-1] % frames:
             raise ValueError(
-                f"{frames} predictors of {batch} sounds go with x (B, 1, T), T a multiple of {frames}, not "
-                f"{tuple(x.shape)}"
+                f"x has shape ({batch}, 1, T), T a multiple of {frames}, not {tuple(x.shape)}"
             )
         if g.shape != (batch, frames):
             raise ValueError(f"{frames} predictors need as many gains, not {tuple(g.shape)}")

@@ -39,12 +39,7 @@ class ConvCoupling(Transform):
     """
 
     def __init__(
-        self,
-        channels: int,
-        length: int,
-        hidden: int = 32,
-        context_dim: int = 0,
-        bound: float = 3.0,
+        self, channels: int, length: int, hidden: int = 32, context_dim: int = 0, bound: float = 3.0
     ) -> None:
         if channels < 2:
             raise ValueError(f"a coupling needs at least 2 channels, not {channels}")
@@ -98,9 +93,8 @@ class MultiScale(Transform):
         length: T, divisible by 2 ** levels. levels, steps: see above. hidden: channels of each coupling's
             net. context_dim: C of a context (..., C). generator: of the starting rotations.
 
-    References:
-        Dinh, Sohl-Dickstein and Bengio, Density Estimation Using Real NVP, 2016 (arXiv:1605.08803),
-        section 3.6; Kingma and Dhariwal, Glow, 2018 (arXiv:1807.03039).
+    References: Dinh, Sohl-Dickstein and Bengio, Density Estimation Using Real NVP, 2016 (arXiv:1605.08803),
+    section 3.6; Kingma and Dhariwal, Glow, 2018 (arXiv:1807.03039).
 
     >>> flow = MultiScale(16, levels=2, steps=1, hidden=4)
     >>> z, log_det = flow(torch.zeros(3, 16))
@@ -119,8 +113,7 @@ class MultiScale(Transform):
     ) -> None:
         if levels < 1 or steps < 1 or length < 1 or length % 2**levels:
             raise ValueError(
-                f"{levels=} halve the length as often, in at least one of {steps=}: pad {length} samples to "
-                f"a multiple of {2 ** max(levels, 1)}, or use fewer levels"
+                f"{levels=}, {steps=} >= 1 need a length divisible by 2^levels, not {length}: pad it"
             )
         super().__init__(length)
         self.levels, self.steps, self.hidden = levels, steps, hidden

@@ -29,16 +29,13 @@ class Planar(Transform):
     and 1 + h' wᵀû = h² + (1 - h²) r is computed as this sum of positive terms, from r itself: it stays
     positive and right where r is smaller than a rounding of 1.
 
-    The inverse has no formula. Its root lies within |wᵀû| of wᵀz, and bisection halves this bracket until
-    the numbers end: about 55 evaluations of tanh for each example in float64, 26 in float32,
-    whatever D is.
+    The inverse has no formula. Its root lies within |wᵀû| of wᵀz, and bisection halves this bracket until the
+    numbers end: about 55 evaluations of tanh for each example in float64, 26 in float32, whatever D is.
 
-    Args:
-        dim: D. context_dim: C; above 0, (u, w, b) are a linear function of a context (..., C).
+    Args: dim: D. context_dim: C; above 0, (u, w, b) are a linear function of a context (..., C).
 
-    References:
-        Rezende and Mohamed, Variational Inference with Normalizing Flows, 2015 (arXiv:1505.05770),
-        section 4.1 and appendix A.1.
+    References: Rezende and Mohamed, Variational Inference with Normalizing Flows, 2015 (arXiv:1505.05770),
+    section 4.1 and appendix A.1.
 
     >>> planar = Planar(2)
     >>> _ = nn.init.constant_(planar.bend, 1.0)  # u = (1, 1), w = (1, 1), b = 1

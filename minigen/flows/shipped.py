@@ -42,8 +42,7 @@ BUILD = {
 def load(name: str) -> tuple[Flow, dict]:
     """A trained flow and its notes (data, command, seconds, result).
 
-    Args:
-        name: "digits_maf", or an energy and a number of planar layers, such as "U1_planar_32".
+    Args: name: "digits_maf", or an energy and a number of planar layers, such as "U1_planar_32".
 
     >>> flow, card = load("U1_planar_2")
     >>> flow

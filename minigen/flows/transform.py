@@ -42,8 +42,7 @@ class Transform(nn.Module):
     def _checked(self, value: Tensor, name: str) -> Tensor:
         if value.ndim == 0 or value.shape[-1] != self.dim:
             raise ValueError(
-                f"{type(self).__name__} has {self.dim} dimensions: {name} has shape (..., {self.dim}), "
-                f"not {tuple(value.shape)}"
+                f"{type(self).__name__}: {name} has shape (..., {self.dim}), not {tuple(value.shape)}"
             )
         if not value.is_floating_point():
             raise TypeError(f"{name} is {value.dtype}: a density needs floating-point values")
@@ -245,9 +244,8 @@ class Flow(nn.Module):
         base: of the noise, with `log_prob(z)` and `sample(shape, generator)`, e.g. `StandardNormal`.
         transforms: data -> noise, one or several.
 
-    References:
-        Papamakarios et al., Normalizing Flows for Probabilistic Modeling and Inference, 2021
-        (arXiv:1912.02762).
+    References: Papamakarios et al., Normalizing Flows for Probabilistic Modeling and Inference, 2021
+    (arXiv:1912.02762).
 
     >>> flow = Flow(StandardNormal(2), [Affine(2)])
     >>> flow.log_prob(torch.zeros(4, 2)).shape, flow.sample((4,)).shape
@@ -260,9 +258,7 @@ class Flow(nn.Module):
         self.base = base
         self.transform = transforms if isinstance(transforms, Transform) else Compose(transforms)
         if base.dim != self.transform.dim:
-            raise ValueError(
-                f"the base has {base.dim} dimensions, the transforms {self.transform.dim}"
-            )
+            raise ValueError(f"the base has dim {base.dim}, the transforms {self.transform.dim}")
 
     def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """x (..., D) -> nats (...)."""

@@ -20,10 +20,7 @@ def checked_context(module: nn.Module, x: Tensor, context: Tensor | None) -> Ten
     if context is None:
         raise ValueError(f"this {name} is conditional: give it context (..., {size})")
     if context.ndim == 0 or context.shape[-1] != size:
-        raise ValueError(
-            f"{name} has context_dim={size}: context has shape (..., {size}), "
-            f"not {tuple(context.shape)}"
-        )
+        raise ValueError(f"{name}: context has shape (..., {size}), not {tuple(context.shape)}")
     return context.expand(*x.shape[:-1], size)
 
 
@@ -85,8 +82,7 @@ class SplineMap:
     def __init__(self, bins: int = 8, bound: float = 5.0, least: float = 1e-3) -> None:
         if bins < 2 or bound <= 0 or not 0 < least < 1 / bins:
             raise ValueError(
-                f"a spline needs bins >= 2, bound > 0 and 0 < least < 1 / bins, "
-                f"not {bins}, {bound}, {least}"
+                f"need bins >= 2, bound > 0, 0 < least < 1 / bins, not {bins}, {bound}, {least}"
             )
         self.bins, self.bound, self.least = bins, bound, least
         self.count = 3 * bins - 1
@@ -112,8 +108,7 @@ class Elementwise(Transform):
     Placed next to the data it learns the shape of each marginal, such as the flat steps of dequantised levels,
     which an affine layer cannot make normal however many follow.
 
-    Args:
-        dim: D. univariate: the map, `AffineMap` or `SplineMap`.
+    Args: dim: D. univariate: the map, `AffineMap` or `SplineMap`.
 
     >>> Elementwise(3, SplineMap(4))(torch.zeros(5, 3))[1].shape
     torch.Size([5])
@@ -160,12 +155,10 @@ def rational_quadratic(
         value: x, or y when `inverse`, (..., D). params: (..., D, 3 K - 1).
         bound: B, of the square [-B, B]². least: smallest width and height (share of 2 B) and slope.
 
-    Returns:
-        The values (..., D) and the log-slopes (..., D) of the direction that was taken.
+    Returns the values (..., D) and the log-slopes (..., D) of the direction that was taken.
 
-    References:
-        Gregory and Delbourgo, Piecewise Rational Quadratic Interpolation to Monotonic Data, 1982;
-        Durkan et al., Neural Spline Flows, 2019 (arXiv:1906.04032).
+    References: Gregory and Delbourgo, Piecewise Rational Quadratic Interpolation to Monotonic Data, 1982;
+    Durkan et al., Neural Spline Flows, 2019 (arXiv:1906.04032).
     """
     bins = (params.shape[-1] + 1) // 3
     # Everything inside the square, scaled to [0, 1]²: slopes do not change. What is outside is clamped, so that
@@ -203,9 +196,7 @@ def rational_quadratic(
         xi = 2 * c / (-b - discriminant.sqrt())
     else:
         xi = (t - x0) / w
-    xi = xi.clamp(
-        0, 1
-    )  # rounding can leave it just outside, where the slope formula may turn negative
+    xi = xi.clamp(0, 1)  # rounding can leave it just outside, where the slope may turn negative
     both = xi * (1 - xi)
     e = torch.addcmul(s, bend, both)
     slope = (s / e).square() * (d1 * xi.square() + 2 * s * both + d0 * (1 - xi).square())

@@ -2,5 +2,3 @@
 
 from .cached import BACKENDS, CachedWaveNet, draw_noise, generate
 from .parallel import ParallelStream
-
-__all__ = ["BACKENDS", "CachedWaveNet", "ParallelStream", "draw_noise", "generate"]

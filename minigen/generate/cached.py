@@ -28,9 +28,7 @@ class CachedWaveNet:
 
     Layer l keeps the last `past` + 1 of its inputs in a ring: position n % (past + 1) holds h[n].
 
-    Args:
-        model: its weights are copied.
-        cond: (B, C, T) or None. speaker: (B,) or None. batch: B.
+    Args: model: its weights are copied. cond: (B, C, T) or None. speaker: (B,) or None. batch: B.
     """
 
     @takes_networks
@@ -39,10 +37,8 @@ class CachedWaveNet:
     ) -> None:
         array = lambda value: value.detach().cpu().numpy().copy()
         self.head, self.input_scale, self.n = model.head, model.input_scale, 0
-        pair = lambda layer: (
-            array(layer.weight).reshape(len(layer.weight), -1),
-            array(layer.bias)[:, None],
-        )
+        matrix = lambda layer: array(layer.weight).reshape(len(layer.weight), -1)
+        pair = lambda layer: (matrix(layer), array(layer.bias)[:, None])
         self.input_projection = pair(model.input_projection)  # (R, 1) each
         dtype = self.input_projection[0].dtype
         embedded = 0
@@ -51,9 +47,7 @@ class CachedWaveNet:
         self.offset, self.cond = embedded if cond is None else 0, None
         if cond is not None:
             self.cond = array(cond).transpose(2, 1, 0).astype(dtype) + embedded  # (T, C, B)
-            self.project = np.concatenate(
-                [array(layer.cond.weight)[..., 0] for layer in model.layers]
-            )
+            self.project = np.concatenate([matrix(layer.cond) for layer in model.layers])
         self.layers, self.rings = [], []
         for layer in model.layers:
             weight = array(layer.conv.weight)  # (2R, R, K), tap K-1 is the newest
@@ -138,11 +132,8 @@ def _numba(model, x, cond, speaker, noise, temperature) -> None:
 
     for item in range(x.shape[0]):
         one = slice(item, item + 1)
-        net = CompiledWaveNet(
-            model,
-            None if cond is None else cond[one],
-            None if speaker is None else speaker[one],
-        )
+        own = (None if given is None else given[one] for given in (cond, speaker))
+        net = CompiledWaveNet(model, *own)
         drawn = net.draw(noise[item].numpy(force=True), temperature)
         x[item, 0] = torch.from_numpy(drawn).to(x)
 

@@ -39,9 +39,7 @@ class DeviceWaveNet:
         temperature: float,
     ) -> None:
         self.model, self.temperature = model, temperature
-        self.wave = x.new_zeros(
-            x.shape[-1] + 1, x.shape[0]
-        )  # row n + 1 holds x[n]; row 0 is silence
+        self.wave = x.new_zeros(x.shape[-1] + 1, x.shape[0])  # row n + 1: x[n]; row 0: silence
         self.noise = noise.permute(2, 0, 1).contiguous()  # (T, B, Q)
         self.n = torch.zeros(1, dtype=torch.long, device=x.device)
         embedded = 0 if model.speaker_embedding is None else model.speaker_embedding(speaker)
@@ -54,11 +52,9 @@ class DeviceWaveNet:
             weight = layer.conv.weight  # (2R, R, K)
             shape = (layer.past + 1, x.shape[0], weight.shape[1])
             self.rings.append(x.new_zeros(shape))
-            delays = [
-                (weight.shape[2] - 1 - k) * layer.conv.dilation[0] for k in range(weight.shape[2])
-            ]
+            back = torch.arange(weight.shape[2] - 1, -1, -1, device=x.device)
             taps = weight.permute(0, 2, 1).flatten(1)  # (2R, K·R)
-            self.folded.append((taps, torch.tensor(delays, device=x.device)))
+            self.folded.append((taps, back * layer.conv.dilation[0]))
         self.history = torch.arange(model.lpc_order, device=x.device)  # rows back from the newest
 
     def step(self) -> None:
@@ -113,14 +109,10 @@ def replay(
 ) -> None:
     """Fill x (B, 1, T) on a GPU.
 
-    Raises:
-        ValueError: the model is not on a GPU.
+    Raises ValueError: the model is not on a GPU.
     """
     if x.device.type != "cuda":
-        raise ValueError(
-            f"the backend cuda_graph needs a model on a GPU, this one is on {x.device}: "
-            "use model.cuda(), or the backend numba"
-        )
+        raise ValueError(f"cuda_graph needs a model on a GPU, this one is on {x.device}: use numba")
     net = DeviceWaveNet(model, x, cond, speaker, noise, temperature)
     aside = torch.cuda.Stream()
     aside.wait_stream(torch.cuda.current_stream())

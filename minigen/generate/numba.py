@@ -183,8 +183,7 @@ class CompiledWaveNet:
         cond: (1, C, T) or None; or a function of the first sample and the one after the last -> (1, C, last - first),
             for conditioning that is not to be held as a whole.
 
-    Raises:
-        ValueError: for a head that this loop does not know.
+    Raises ValueError: for a head that this loop does not know.
     """
 
     @takes_networks
@@ -198,9 +197,8 @@ class CompiledWaveNet:
         dtype = array(model.output_projection.bias).dtype
         self.dtype, self.exact = dtype, dtype != np.float32
         start = array(model.input_projection.bias)
-        embedded = (
-            None if model.speaker_embedding is None else array(model.speaker_embedding(speaker))[0]
-        )  # (C or R,)
+        voices = model.speaker_embedding
+        embedded = None if voices is None else array(voices(speaker))[0]  # (C or R,)
         if embedded is not None and cond is None:
             start = start + embedded
         self.cond, channels = None, len(start)
@@ -208,9 +206,8 @@ class CompiledWaveNet:
             part = cond if callable(cond) else lambda first, last: cond[..., first:last]
             more = 0 if embedded is None else embedded
             self.cond = lambda *ends: array(part(*ends)[0]).T.astype(dtype) + more  # (n, C)
-            self.project = np.concatenate(
-                [array(layer.cond.weight)[..., 0].T for layer in model.layers], axis=1
-            )  # (C, L·2R)
+            each = [array(layer.cond.weight)[..., 0].T for layer in model.layers]
+            self.project = np.concatenate(each, axis=1)  # (C, L·2R)
         layers, skip = list(model.layers), array(model.skip.weight)[..., 0].T  # (L·R, S)
         taps_first = [array(layer.conv.weight.permute(2, 1, 0)) for layer in layers]  # (K, R, 2R)
         mix = np.zeros((len(layers), channels, channels + skip.shape[1]), dtype)
@@ -290,7 +287,4 @@ def _describe(head) -> tuple:
         return MIXTURE, head.k, head.means, head.levels, float(head.min_log_scale), 0.0
     if isinstance(head, Categorical):
         return CATEGORICAL, 0, 0, head.levels, 0.0, float(head.levels - 1) * head.mu_law
-    raise ValueError(
-        f"the backend numba knows GaussianHead, DiscretizedLogisticMixture and Categorical, "
-        f"not {type(head).__name__}: use numpy"
-    )
+    raise ValueError(f"the backend numba does not know {type(head).__name__}: use numpy")

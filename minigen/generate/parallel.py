@@ -75,8 +75,7 @@ class _Flow:
 class ParallelStream:
     """A student's way from noise to sound, piece by piece: together the pieces are the one pass over all of it.
 
-    Args:
-        student: its weights are read once.
+    Args: student: its weights are read once.
 
     >>> student = Student(flows=2, layers=3, residual=4, log_scale=-1.0)
     >>> z = torch.randn(1, 1, 60, generator=torch.Generator().manual_seed(0))

@@ -23,30 +23,3 @@ from .distances import (
 )
 from .listening_test import listeners_needed, permutation_test, wilson_interval
 from .warping import dtw, warping_path
-
-__all__ = [
-    "DigitRecogniser",
-    "cepstral_distortion",
-    "compare",
-    "dtw",
-    "f0_error",
-    "f0_rmse",
-    "kl_divergence",
-    "listeners_needed",
-    "log_mel_distance",
-    "log_spectral_distance",
-    "mel_cepstra",
-    "mel_cepstral_distortion",
-    "permutation_test",
-    "pesq",
-    "pitch_errors",
-    "real_time_factor",
-    "std_ratio",
-    "stft_distance",
-    "stoi",
-    "summarise",
-    "voicing_error",
-    "warped_distance",
-    "warping_path",
-    "wilson_interval",
-]

@@ -17,9 +17,7 @@ class DigitRecogniser:
     Each clip becomes 12 MFCC (level left out) a 10 ms frame, with its own mean removed. The word of the
     majority among the `k` nearest templates wins; the nearest decides a tie.
 
-    Args:
-        templates: clips with a known word, all at one rate.
-        k: how many neighbours vote.
+    Args: templates: clips with a known word, all at one rate. k: how many neighbours vote.
     """
 
     def __init__(self, templates: Sequence[Utterance], k: int = 3) -> None:

@@ -94,10 +94,9 @@ def log_spectral_distance(
     below the recording's loudest bin count as just that far below, or digital silence would be
     infinitely far from everything.
 
-    What it cannot hear: phase, and that an ear does not resolve single bins. Two draws of the same white
-    noise sound alike and are 7 to 8 dB apart; so are two correct samples of a consonant. What is fewest
-    decibels from a noise is not a noise, but its smooth mean spectrum. A gain and a shift cost it more
-    than they cost an ear.
+    What it cannot hear: phase, and that an ear does not resolve single bins. Two draws of the same white noise
+    sound alike and are 7 to 8 dB apart; so are two correct samples of a consonant. What is fewest decibels from
+    a noise is not a noise, but its smooth mean spectrum. A gain and a shift cost it more than they cost an ear.
 
     References: Gray and Markel, Distance Measures for Speech Processing, 1976.
 
@@ -138,8 +137,6 @@ def stft_distance(generated: ArrayLike, recorded: ArrayLike, rate: int = 8_000) 
 
 
 # ---------------------------------------------------------------- pitch
-
-
 def _contours(generated: ArrayLike, recorded: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     a, b = np.asarray(generated, dtype=float), np.asarray(recorded, dtype=float)
     if a.ndim != 1 or a.shape != b.shape or len(a) == 0:
@@ -228,8 +225,6 @@ def pitch_errors(
 
 
 # ---------------------------------------------------------------- listeners, imitated
-
-
 def _optional(name: str) -> Callable:
     """The function of the same name from a package that minigen does without."""
     try:
@@ -248,17 +243,14 @@ def stoi(generated: ArrayLike, recorded: ArrayLike, rate: int) -> float:
     The correlation of the two envelopes in 15 third-octave bands over 0.4 s, at 10 kHz, averaged. The
     scale has no anchor below: over words with pauses, white noise reaches 0.4.
 
-    What it cannot hear: the level, which each segment's correlation forgets; and pauses,
-    which are cut out of both where the recording is quiet. It was fitted to noisy and
-    noise-reduced recordings, not to synthesis: it needs the same timing and the same pitch, and a
-    clearly spoken word at another tempo scores like noise.
+    What it cannot hear: the level, which each segment's correlation forgets; and pauses, which are cut out of
+    both where the recording is quiet. It was fitted to noisy and noise-reduced recordings, not to synthesis: it
+    needs the same timing and the same pitch, and a clearly spoken word at another tempo scores like noise.
 
-    Raises:
-        ModuleNotFoundError: there is no pystoi. ValueError: less than 0.4 s remains without pauses.
+    Raises ModuleNotFoundError: there is no pystoi. ValueError: less than 0.4 s remains without pauses.
 
-    References:
-        Taal et al., An Algorithm for Intelligibility Prediction of Time-Frequency Weighted Noisy
-        Speech, 2011.
+    References: Taal et al., An Algorithm for Intelligibility Prediction of Time-Frequency Weighted Noisy
+    Speech, 2011.
     """
     import warnings
 
@@ -270,8 +262,7 @@ def stoi(generated: ArrayLike, recorded: ArrayLike, rate: int) -> float:
             return float(measure(recorded, generated, rate))
         except RuntimeWarning as warning:
             raise ValueError(
-                f"STOI needs 0.4 s of speech without its pauses; of {len(recorded) / rate:.2f} s too "
-                "little remains: join several words"
+                f"STOI needs 0.4 s without pauses; {len(recorded) / rate:.2f} s have less: join several words"
             ) from warning
 
 
@@ -280,13 +271,11 @@ def pesq(generated: ArrayLike, recorded: ArrayLike, rate: int) -> float:
 
     At 8 kHz the narrow-band variant (ITU-T P.862.1), at 16 kHz the wide-band one (P.862.2).
 
-    What it cannot hear: it was fitted to what telephone networks and codecs do to a recording, and
-    answers questions about them. It levels both first, so a gain is free; it aligns them piece by piece,
-    so a delay is; a voice that says the same words well in its own rhythm is, to it, a
-    damaged recording.
+    What it cannot hear: it was fitted to what telephone networks and codecs do to a recording, and answers
+    questions about them. It levels both first, so a gain is free; it aligns them piece by piece, so a delay is;
+    a voice that says the same words well in its own rhythm is, to it, a damaged recording.
 
-    Raises:
-        ModuleNotFoundError: there is no pesq. ValueError: another rate; or pesq finds no speech.
+    Raises ModuleNotFoundError: there is no pesq. ValueError: another rate; or pesq finds no speech.
 
     References: ITU-T Recommendation P.862, 2001; P.862.2, 2007.
     """
@@ -305,17 +294,13 @@ def pesq(generated: ArrayLike, recorded: ArrayLike, rate: int) -> float:
 
 
 # ---------------------------------------------------------------- densities and time
-
-
 def kl_divergence(log_q: ArrayLike, log_p: ArrayLike) -> tuple[float, float]:
     """KL(q‖p) in nats from draws of q: the mean of log q(x) - log p(x), and its standard error.
 
-    Args:
-        log_q, log_p: log-densities of the same n >= 2 independent draws x of q, (n,).
+    Args: log_q, log_p: log-densities of the same n >= 2 independent draws x of q, (n,).
 
-    What it cannot hear: what q never says. A q that knows one word of ten, and says that exactly as p
-    does, has KL(q‖p) = log 10, for a whole recording; and a small KL with half the power sounds like a
-    whisper.
+    What it cannot hear: what q never says. A q that knows one word of ten, and says that exactly as p does, has
+    KL(q‖p) = log 10, for a whole recording; and a small KL with half the power sounds like a whisper.
 
     >>> kl, error = kl_divergence(np.array([-1.0, -2.0, -1.5]), np.array([-1.5, -2.5, -2.0]))
     >>> kl, error
@@ -323,9 +308,7 @@ def kl_divergence(log_q: ArrayLike, log_p: ArrayLike) -> tuple[float, float]:
     """
     log_q, log_p = np.asarray(log_q, dtype=float), np.asarray(log_p, dtype=float)
     if log_q.ndim != 1 or log_q.shape != log_p.shape or len(log_q) < 2:
-        raise ValueError(
-            f"log_q and log_p have one value a draw, (n,), n >= 2, not {log_q.shape}, {log_p.shape}"
-        )
+        raise ValueError(f"one value a draw, n >= 2, not {log_q.shape} and {log_p.shape}")
     if np.isnan(log_q).any() or np.isnan(log_p).any() or np.isinf(log_q).any():
         raise ValueError("log_q or log_p has NaN, or log_q is infinite: were the draws made by q?")
     difference = log_q - log_p
@@ -411,11 +394,9 @@ def mel_cepstral_distortion(
     than that, since the low bands tell single harmonics apart. And it takes what is smooth for better: the mean of many renditions, which sounds
     muffled, is nearer to each of them than they are to each other.
 
-    Args:
-        a, b: (T,), (T',) waveforms at `rate` Hz. order: D. n_mels: bands.
+    Args: a, b: (T,), (T',) waveforms at `rate` Hz. order: D. n_mels: bands.
 
-    References:
-        Kubichek, Mel-Cepstral Distance Measure for Objective Speech Quality Assessment, 1993.
+    References: Kubichek, Mel-Cepstral Distance Measure for Objective Speech Quality Assessment, 1993.
 
     >>> x = np.random.default_rng(0).normal(0, 0.1, 8000)
     >>> mel_cepstral_distortion(x, 0.5 * x, 8000) < 1e-9
@@ -427,8 +408,6 @@ def mel_cepstral_distortion(
 
 
 # ---------------------------------------------------------------- several at once
-
-
 def compare(
     generated: Sequence[np.ndarray], recorded: Sequence[np.ndarray], rate: int, warp: bool = False
 ) -> dict[str, float]:
@@ -437,9 +416,8 @@ def compare(
     MCD is taken along a warped path, F0 and voicing if `warp`; the others frame by frame, after a sound has been
     cut or filled up to its recording's length. F0 where both have one; NaN if there is no such frame.
 
-    Returns:
-        "mcd", "lsd", "log_mel" in dB, "stft", "f0" (median |error| in cents), "gross" (% of frames more than
-        600 cents off), "voicing" in %, "std_ratio".
+    Returns "mcd", "lsd", "log_mel" in dB, "stft", "f0" (median |error| in cents), "gross" (% of frames more
+    than 600 cents off), "voicing" in %, "std_ratio".
 
     What it cannot hear: what none of its distances can.
     """

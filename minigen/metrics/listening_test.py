@@ -25,9 +25,7 @@ def wilson_interval(wins: int, trials: int, confidence: float = 0.95) -> tuple[f
     """
     whole = float(wins).is_integer() and float(trials).is_integer()
     if not (whole and 0 <= wins <= trials and trials >= 1):
-        raise ValueError(
-            f"need whole numbers 0 <= wins <= trials, trials > 0, not {wins}, {trials}"
-        )
+        raise ValueError(f"need whole numbers 0 <= wins <= trials >= 1, not {wins}, {trials}")
     if not 0 < confidence < 1:
         raise ValueError(f"confidence lies between 0 and 1, not {confidence}")
     z = norm.ppf(0.5 + confidence / 2)
@@ -48,15 +46,14 @@ def listeners_needed(
     probability of that when each answer is a win with probability `share`. (It saws a little as n
     grows: n is the first from which on it stays above `power`.)
 
-    Args:
-        share: between ½ and 1. power, level: between 0 and 1. max_answers: where to give up.
+    Args: share: between ½ and 1. power, level: between 0 and 1. max_answers: where to give up.
 
     >>> listeners_needed(0.75), listeners_needed(0.6)
     (35, 210)
     """
     if not 0.5 < share <= 1 or not 0 < level < power < 1:
         raise ValueError(
-            f"need ½ < share <= 1 and 0 < level < power < 1, not {share=}, {power=}, {level=}"
+            f"need ½ < share <= 1, 0 < level < power < 1: {share=}, {power=}, {level=}"
         )
     first, n = None, 0
     while n < max_answers:
@@ -84,8 +81,7 @@ def permutation_test(
     observed one. All 2^n patterns when there are no more than `permutations`, else random ones, with the
     observed pattern counted among them, so that the result is never 0.
 
-    Args:
-        differences: (n,), one a pair, e.g. MCD of the teacher minus that of the student on one word.
+    Args: differences: (n,), one a pair, e.g. MCD of the teacher minus that of the student on one word.
 
     References: Fisher, The Design of Experiments, 1935, section 21.
 

@@ -12,8 +12,7 @@ def dtw(a: ArrayLike, b: ArrayLike) -> float:
 
         D[i, j] = |a_i - b_j| + min(D[i-1, j-1], D[i-1, j], D[i, j-1]),   result D[N, M] / (N + M)
 
-    References: Sakoe and Chiba, Dynamic Programming Algorithm Optimization for Spoken Word
-    Recognition, 1978.
+    References: Sakoe and Chiba, Dynamic Programming Algorithm Optimization for Spoken Word Recognition, 1978.
 
     >>> a = np.array([[0.0, 1.0, 2.0]])
     >>> dtw(a, np.repeat(a, 3, axis=1)), dtw(a, a + 1) > 0  # tempo does not count, pitch does
@@ -28,11 +27,9 @@ def warping_path(a: ArrayLike, b: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
 
     Both sequences are walked from first to last, one frame of either or of both at a time.
 
-    Args:
-        a: (F, N). b: (F, M).
+    Args: a: (F, N). b: (F, M).
 
-    Returns:
-        indices into a and into b, both (K,), max(N, M) <= K < N + M.
+    Returns indices into a and into b, both (K,), max(N, M) <= K < N + M.
 
     >>> warping_path([[0.0, 1.0, 2.0]], [[0.0, 0.0, 1.0, 2.0]])
     (array([0, 0, 1, 2]), array([0, 1, 2, 3]))

@@ -2,5 +2,3 @@
 
 from . import plot
 from .player import Clip, listen
-
-__all__ = ["Clip", "listen", "plot"]

@@ -61,9 +61,8 @@ def listen(x: ArrayLike, rate: int, label: str, transcript: str = "") -> Clip:
         x: (T,) floats in [-1, 1], at most 12 s (pages keep to 2 s: the sound is stored in them).
         rate: Hz, at least 3,000. label: what it is. transcript: what is said.
 
-    Raises:
-        TypeError: x does not hold floats. ValueError: x is not one channel, has NaN, goes beyond ±1
-            or is too long; the rate is too low; the label is empty.
+    Raises TypeError: x does not hold floats. ValueError: x is not one channel, has NaN, goes beyond ±1 or is
+    too long; the rate is too low; the label is empty.
 
     >>> listen(np.sin(np.arange(800) / 10) / 2, 8000, "a tone")
     a tone: 0.10 s at 8000 Hz, RMS 0.3531, peak 0.500
@@ -76,8 +75,7 @@ def listen(x: ArrayLike, rate: int, label: str, transcript: str = "") -> Clip:
         raise ValueError("a clip needs a label: readers who do not see the page hear it")
     if rate < LOWEST_RATE:
         raise ValueError(
-            f"browsers play nothing below {LOWEST_RATE} Hz, and this clip has {rate}: "
-            "bring it to a higher rate first, with audio.resample"
+            f"browsers play nothing below {LOWEST_RATE} Hz, not {rate}: audio.resample it first"
         )
     if len(x) > MAX_SECONDS * rate:
         raise ValueError(
@@ -85,7 +83,5 @@ def listen(x: ArrayLike, rate: int, label: str, transcript: str = "") -> Clip:
             "cut it, or write a file with audio.save"
         )
     if np.abs(x).max() > 1:
-        raise ValueError(
-            f"the peak {np.abs(x).max():.2f} would clip: divide by it, or scale to the level you want"
-        )
+        raise ValueError(f"the peak {np.abs(x).max():.2f} would clip: divide by it, or scale it")
     return Clip(x, int(rate), label, transcript)

@@ -8,8 +8,7 @@ import base64
 import html
 import io
 import itertools
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -25,18 +24,10 @@ GREY = "#7f7f7f"
 # Where a name may stand beside its point: to the right, in the middle or to the left; above, level, below.
 SPOTS = ((1, 1), (1, -1), (-1, 1), (-1, -1), (1, 0), (-1, 0), (0, 1), (0, -1))
 STYLE = {
-    "figure.facecolor": "none",
-    "axes.facecolor": "none",
-    "savefig.facecolor": "none",
-    "axes.edgecolor": GREY,
-    "axes.labelcolor": GREY,
-    "axes.titlecolor": GREY,
-    "xtick.color": GREY,
-    "ytick.color": GREY,
-    "text.color": GREY,
-    "legend.frameon": False,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
+    **dict.fromkeys(("figure.facecolor", "axes.facecolor", "savefig.facecolor"), "none"),
+    **dict.fromkeys(("axes.edgecolor", "axes.labelcolor", "axes.titlecolor", "text.color"), GREY),
+    **dict.fromkeys(("xtick.color", "ytick.color"), GREY),
+    **dict.fromkeys(("legend.frameon", "axes.spines.top", "axes.spines.right"), False),
     "axes.prop_cycle": plt.cycler(color=COLOURS),
     "image.cmap": "viridis",
     "figure.constrained_layout.use": True,
@@ -44,11 +35,9 @@ STYLE = {
 }
 
 
-@contextmanager
-def style() -> Iterator[None]:
+def style() -> AbstractContextManager:
     """`with plot.style(): fig, ax = plt.subplots()` makes a figure for both modes of the page."""
-    with plt.rc_context(STYLE):
-        yield
+    return plt.rc_context(STYLE)
 
 
 class Picture:

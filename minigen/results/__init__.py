@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-__all__ = ["as_text", "path", "read", "write"]
-
 
 def path(name: str) -> Path:
     """Where the table `name` lies: minigen/results/`name`.json, or with its own ending a clip beside it."""
@@ -46,8 +44,7 @@ def _rounded(value: Any) -> Any:
 
 
 def as_text(
-    rows: Mapping[str, Mapping[str, Any]],
-    columns: Sequence[str] | Mapping[str, str] | None = None,
+    rows: Mapping[str, Mapping[str, Any]], columns: Sequence[str] | Mapping[str, str] | None = None
 ) -> str:
     """A table {row: {column: value}} as lines of text; a dash where there is no value.
 

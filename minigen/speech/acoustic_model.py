@@ -54,15 +54,12 @@ class AcousticModel(nn.Module):
     added at the end, so that the network describes an envelope.
 
     Args:
-        phones: the inventory, in the order of the one-hot rows.
-        rate, mels: of the bands.
-        hidden: channels. dilations: of the blocks, each over 5 frames.
-        dropout: in training.
+        phones: the inventory, in the order of the one-hot rows. rate, mels: of the bands.
+        hidden: channels. dilations: of the blocks, each over 5 frames. dropout: in training.
 
-    References:
-        Ren et al., FastSpeech 2, 2020 (arXiv:2006.04558), for a network from phones, durations and F0 to mel
-        spectra; Bai, Kolter and Koltun, An Empirical Evaluation of Generic Convolutional and Recurrent Networks for
-        Sequence Modeling, 2018 (arXiv:1803.01271).
+    References: Ren et al., FastSpeech 2, 2020 (arXiv:2006.04558), for a network from phones, durations and F0
+    to mel spectra; Bai, Kolter and Koltun, An Empirical Evaluation of Generic Convolutional and Recurrent
+    Networks for Sequence Modeling, 2018 (arXiv:1803.01271).
 
     >>> model = AcousticModel(("pau", "a"), hidden=8)
     >>> model.predict([("pau", 0.0, 0.05), ("a", 0.05, 0.2)], np.full(20, 120.0)).shape
@@ -125,9 +122,8 @@ def dissimilarity(predicted: Tensor, recorded: Tensor) -> Tensor:
 
     It is 0 where both rise and fall together and as far. A picture that is too smooth has too little variance.
 
-    References:
-        Wang et al., Image Quality Assessment: From Error Visibility to Structural Similarity, 2004
-        (doi:10.1109/TIP.2003.819861).
+    References: Wang et al., Image Quality Assessment: From Error Visibility to Structural Similarity, 2004
+    (doi:10.1109/TIP.2003.819861).
     """
     pool = lambda v: F.avg_pool2d(v.unsqueeze(1), (5, 7), 1)
     x, y = predicted, recorded

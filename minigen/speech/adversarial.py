@@ -18,8 +18,7 @@ class Discriminator(nn.Module):
 
     Convolutions, frequency halved by each of the first three: an answer rests on 17 frames and on 61 bands, or all there are.
 
-    Args:
-        channels: of each layer.
+    Args: channels: of each layer.
 
     >>> import torch
     >>> Discriminator(channels=4)(torch.zeros(2, 32, 100)).shape  # (B, M, N) -> (B, 1, M / 8, N)
@@ -53,9 +52,8 @@ def adversarial_losses(
 
     x is predicted, y recorded, both (B, M, N). Where D cannot tell them apart it answers ½, and the losses are ¼ and ½.
 
-    References:
-        Goodfellow et al., Generative Adversarial Networks, 2014 (arXiv:1406.2661); Mao et al., Least Squares
-        Generative Adversarial Networks, 2017 (arXiv:1611.04076).
+    References: Goodfellow et al., Generative Adversarial Networks, 2014 (arXiv:1406.2661); Mao et al., Least
+    Squares Generative Adversarial Networks, 2017 (arXiv:1611.04076).
     """
     frozen = {name: weight.detach() for name, weight in discriminator.named_parameters()}
     predict = (functional_call(discriminator, frozen, predicted) - 1).square().mean()

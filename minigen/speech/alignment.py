@@ -35,8 +35,6 @@ Phones = Sequence[str] | Sequence[Sequence[Sequence[str]]]
 
 
 # ---------------------------------------------------------------- phone models
-
-
 @dataclass
 class PhoneModels:
     """A left-to-right hidden Markov model for each phone, with mixtures of diagonal Gaussians.
@@ -106,8 +104,6 @@ def flat_start(features: Sequence[np.ndarray], names: Iterable[str]) -> PhoneMod
 
 
 # ---------------------------------------------------------------- from a transcript to a network
-
-
 @dataclass(frozen=True)
 class Network:
     """The states that a transcript allows, in order, as a chain for `hmm.viterbi`.
@@ -138,9 +134,7 @@ def _slots(phones: Phones) -> list[list[list[str]]]:
     for word in phones:
         ways = [] if isinstance(word, str) else [list(way) for way in word]
         if not ways or not all(ways) or any(isinstance(way, str) for way in word):
-            raise ValueError(
-                f"{word!r} is not a list of pronunciations: give each word as [[phone, …], …]"
-            )
+            raise ValueError(f"{word!r} is no list of pronunciations, as [[phone, …], …] is")
         slots += [ways, [[], [SILENCE]]]
     return slots
 
@@ -149,21 +143,18 @@ def network(phones: Phones, models: PhoneModels) -> Network:
     """A transcript as a network of states.
 
     Args:
-        phones: either names, ["s", "ih", "k", "s"], and no others; or words, each a list of
-            pronunciations, [[["s", "ih", "k", "s"]], …]: then each may be any of its pronunciations,
-            and silence may stand before, between and after the words. Alternatives are equally
-            probable.
+        phones: either names, ["s", "ih", "k", "s"], and no others; or words, each a list of pronunciations,
+            [[["s", "ih", "k", "s"]], …]: then each may be any of its pronunciations, and silence may stand
+            before, between and after the words. Alternatives are equally probable.
 
-    Raises:
-        ValueError: nothing to align, or a phone without a model.
+    Raises ValueError: nothing to align, or a phone without a model.
     """
     slots = _slots(phones)
     number = {name: index for index, name in enumerate(models.names)}
     unknown = sorted({p for slot in slots for way in slot for p in way} - number.keys())
     if unknown:
         raise ValueError(
-            f"no model for the phones {', '.join(unknown)}: there are models for "
-            f"{', '.join(models.names)}"
+            f"no model for the phones {', '.join(unknown)}: there are {', '.join(models.names)}"
         )
     log_leave = np.log1p(-np.exp(models.log_stay))
     emission, token, names, start = [], [], [], []
@@ -199,14 +190,11 @@ def network(phones: Phones, models: PhoneModels) -> Network:
 
 
 # ---------------------------------------------------------------- training
-
-
 def _check_length(n: int, phones: Phones, n_states: int) -> None:
     least = n_states * sum(min(map(len, slot)) for slot in _slots(phones))
     if n < least:
         raise ValueError(
-            f"{n} frames are too few for this transcript, whose phones have {least} states: does the "
-            "text belong to the recording?"
+            f"{n} frames are too few for this transcript of {least} states: is it this recording's?"
         )
 
 
@@ -268,10 +256,9 @@ def train_phones(
 ) -> PhoneModels:
     """Train phone models on recordings and transcripts: no time of any phone is known.
 
-    Embedded Baum-Welch: in each iteration, forward and backward over the network of each transcript
-    give the posterior γ[t, state, m], and each Gaussian gets the mean and variance of all frames,
-    weighted by its γ. The log-likelihood cannot fall, but for floors: variances stay above 1 % of the
-    variance of all frames.
+    Embedded Baum-Welch: in each iteration, forward and backward over the network of each transcript give the
+    posterior γ[t, state, m], and each Gaussian gets the mean and variance of all frames, weighted by its γ. The
+    log-likelihood cannot fall, but for floors: variances stay above 1 % of the variance of all frames.
 
     Args:
         features: one (N, D) a recording. transcripts: for each, what `network` takes.
@@ -279,16 +266,14 @@ def train_phones(
             doublings of the number of Gaussians.
         workers: threads. progress: show a bar.
 
-    Returns:
-        models, with their `history`. A ConvergenceWarning tells when the last iteration but one still
-        raised it by more than 0.1 nats.
+    Returns models, with their `history`. A ConvergenceWarning tells when the last iteration but one still
+    raised it by more than 0.1 nats.
 
-    Raises:
-        ValueError: recordings and transcripts do not match, or a recording is too short for its own.
+    Raises ValueError: recordings and transcripts do not match, or a recording is too short for its own.
     """
     if iterations < 1 or splits < 0 or workers < 1:
         raise ValueError(
-            f"need iterations >= 1, splits >= 0 and workers >= 1, not {iterations}, {splits}, {workers}"
+            f"need iterations, workers >= 1, splits >= 0: {iterations}, {workers}, {splits}"
         )
     data, transcripts = [observations(f) for f in features], list(transcripts)
     if not data or len(data) != len(transcripts):
@@ -325,8 +310,6 @@ def train_phones(
 
 
 # ---------------------------------------------------------------- alignment
-
-
 def align(
     features: ArrayLike, phones: Phones, models: PhoneModels
 ) -> list[tuple[str, float, float]]:
@@ -335,11 +318,9 @@ def align(
     Viterbi's path through the network of `network(phones, models)`. Row n of the features is centred
     on n · FRAME, so a phone that begins with row n begins at (n - ½) · FRAME.
 
-    Args:
-        features: (N, D), as the models were trained on. phones: names, or words with pronunciations.
+    Args: features: (N, D), as the models were trained on. phones: names, or words with pronunciations.
 
-    Raises:
-        ValueError: a phone without a model, features of another size, or fewer frames than states.
+    Raises ValueError: a phone without a model, features of another size, or fewer frames than states.
     """
     features = observations(features, models.mean.shape[3])
     net = network(phones, models)
@@ -379,8 +360,7 @@ def align_corpus(
         skip_bad: leave out, with a warning, clips whose text cannot be read or that are too short for it.
         lexicon: pronunciations that go before the dictionary's.
 
-    Raises:
-        ValueError: names every clip that cannot be aligned, unless skip_bad.
+    Raises ValueError: names every clip that cannot be aligned, unless skip_bad.
     """
     clips = list(clips)
     if len({clip.name for clip in clips}) != len(clips) or not clips:

@@ -52,8 +52,7 @@ def convert(
 
     Args:
         x: (T,) at 8,000 Hz. to: a speaker of the model's.
-        model: by default the shipped one of `spoken_digits`.
-        f0: of x each 10 ms, by default tracked.
+        model: by default the shipped one of `spoken_digits`. f0: of x each 10 ms, by default tracked.
         keep_pitch: leave F0 as it is. Otherwise its logarithm gets the target's mean and deviation.
         seed, temperature, backend: of `generate.generate`.
 
@@ -116,9 +115,7 @@ def load(name: str | Path = "spoken_digits") -> tuple[SpeechVQVAE, dict]:
     path = Path(name)
     if path.suffix != ".safetensors":
         if name not in ("spoken_digits", "fsdd"):
-            raise ValueError(
-                f"no model {name!r:.80}: choose spoken_digits or fsdd, or give a file *.safetensors"
-            )
+            raise ValueError(f"no model {name!r:.80}: spoken_digits, fsdd or a file *.safetensors")
         path = weights.path(f"vq_{name}")
     return _load(path)
 

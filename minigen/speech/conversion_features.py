@@ -52,11 +52,9 @@ def warp_frequencies(magnitude: np.ndarray, vtlp: float) -> np.ndarray:
     which stays where it is. No peak below 3,000 Hz, before or after, is above the knee. Between the
     frequencies of the transform, magnitudes are read off straight lines.
 
-    Args:
-        magnitude: (F, N), of frequencies from 0 to half of 8,000 Hz. vtlp: positive; 1 changes nothing.
+    Args: magnitude: (F, N), of frequencies from 0 to half of 8,000 Hz. vtlp: positive; 1 changes nothing.
 
-    References:
-        Jaitly and Hinton, Vocal Tract Length Perturbation (VTLP) Improves Speech Recognition, 2013.
+    References: Jaitly and Hinton, Vocal Tract Length Perturbation (VTLP) Improves Speech Recognition, 2013.
     """
     if vtlp == 1:
         return magnitude
@@ -100,9 +98,7 @@ def extract(x: ArrayLike, f0: np.ndarray | None = None, with_phase: bool = True)
     x = check_waveform(x)
     frames = FRAMES_A_CODE * -(-len(x) // (FRAMES_A_CODE * HOP))  # whole codes
     if len(x) < 5 * HOP or np.abs(x).max() < 1e-4:
-        raise ValueError(
-            f"{len(x) / RATE:.2f} s with a peak of {np.abs(x).max():.5f}: there is no speech in it"
-        )
+        raise ValueError(f"{len(x) / RATE:.2f} s, peak {np.abs(x).max():.5f}: no speech in it")
     if f0 is None:
         f0 = track_pitch(x, RATE)
     audio = np.zeros(frames * HOP, dtype=np.float32)
@@ -114,11 +110,7 @@ def extract(x: ArrayLike, f0: np.ndarray | None = None, with_phase: bool = True)
     if with_phase:
         phase = conditioning.phase_features(conditioning.phase(f0, RATE, audio), f0)
     return Features(
-        audio,
-        _without_mean(cepstrum, loud),
-        cepstrum[:SPECTRUM].astype(np.float32),
-        f0,
-        phase,
+        audio, _without_mean(cepstrum, loud), cepstrum[:SPECTRUM].astype(np.float32), f0, phase
     )
 
 

@@ -35,8 +35,7 @@ class SpeakerClassifier:
     its frames within 40 dB of the loudest one's level. White noise 20 dB below a recording costs it a third of
     its answers (`benchmarks/judges.py`).
 
-    Args:
-        clips: with known speakers, all at one rate.
+    Args: clips: with known speakers, all at one rate.
     """
 
     def __init__(self, clips: Sequence[Utterance]) -> None:
@@ -52,11 +51,9 @@ class SpeakerClassifier:
         """(T,) -> (24,)."""
         x = np.asarray(x, dtype=float)
         x = x + np.random.default_rng(0).normal(0, 1e-3, len(x))  # so that silences are alike
-        cepstrum = mfcc(
-            x, self.rate, n_fft=frame_length(self.rate), hop=self.rate // 100
-        )  # (13, N)
-        level = cepstrum[0] * 20 / np.log(10) / np.sqrt(24)  # dB, as the transform is orthonormal
-        loud = cepstrum[1:, level > level.max() - 40]
+        c = mfcc(x, self.rate, n_fft=frame_length(self.rate), hop=self.rate // 100)  # (13, N)
+        level = c[0] * 20 / np.log(10) / np.sqrt(24)  # dB, as the transform is orthonormal
+        loud = c[1:, level > level.max() - 40]
         return np.concatenate([loud.mean(axis=1), loud.std(axis=1)])
 
     def __call__(self, x: ArrayLike) -> str:
@@ -166,15 +163,12 @@ def held_to_targets(
 
 
 # ---------------------------------------------------------------- what codes stand for
-
-
 def kmeans_codes(
     rows: dict[str, np.ndarray], learn: Sequence[Utterance], k: int, seed: int = 0
 ) -> dict[str, Tensor]:
     """Codes without a network, a baseline for `probe`: the nearest of k centres, found in the training clips.
 
-    Args:
-        rows: by the name of the clip, (13 or so, N) features of frames of 10 ms; two make one code.
+    Args: rows: by the name of the clip, (13 or so, N) features of frames of 10 ms; two make one code.
     """
     pairs = {name: x[:, : x.shape[1] // 2 * 2] for name, x in rows.items()}
     pairs = {name: (x[:, ::2] + x[:, 1::2]).T / 2 for name, x in pairs.items()}  # (n, 13)
@@ -228,18 +222,15 @@ def probe(
 ) -> dict[str, float]:
     """Codes against phones and speakers: each code is read as the label that it meets most often in training clips.
 
-    Args:
-        codes: by the name of the clip, (n,).
+    Args: codes: by the name of the clip, (n,).
 
-    Returns:
-        "accuracy" at phones of held-out codes; "chance", of always guessing the phone that is most frequent in
-        training; both again "without pauses", where pauses are neither counted nor guessed; "speaker", the same
-        for who speaks; "mutual information" of code and phone in held-out clips, in bits; and what that
-        is with "labels shuffled": counts of few codes share bits by luck.
+    Returns "accuracy" at phones of held-out codes; "chance", of always guessing the phone that is most frequent
+    in training; both again "without pauses", where pauses are neither counted nor guessed; "speaker", the same
+    for who speaks; "mutual information" of code and phone in held-out clips, in bits; and what that is with
+    "labels shuffled": counts of few codes share bits by luck.
 
-    References:
-        van den Oord et al., 2017 (arXiv:1711.00937), section 4.3; Chorowski et al., 2019
-        (arXiv:1901.08810).
+    References: van den Oord et al., 2017 (arXiv:1711.00937), section 4.3; Chorowski et al., 2019
+    (arXiv:1901.08810).
     """
     from sklearn.metrics import mutual_info_score
 

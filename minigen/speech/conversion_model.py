@@ -99,10 +99,9 @@ class SpeechVQVAE(VQVAE):
         decay: of the codebook's moving averages.
         adversary: hidden layers of the network that guesses the speaker in training.
 
-    References:
-        van den Oord, Vinyals and Kavukcuoglu, Neural Discrete Representation Learning, 2017
-        (arXiv:1711.00937), section 4.3; Chorowski et al., Unsupervised Speech Representation Learning
-        Using WaveNet Autoencoders, 2019 (arXiv:1901.08810).
+    References: van den Oord, Vinyals and Kavukcuoglu, Neural Discrete Representation Learning, 2017
+    (arXiv:1711.00937), section 4.3; Chorowski et al., Unsupervised Speech Representation Learning Using WaveNet
+    Autoencoders, 2019 (arXiv:1901.08810).
     """
 
     @takes_networks
@@ -163,9 +162,7 @@ class SpeechVQVAE(VQVAE):
 
     def _latents(self, mfcc: Tensor) -> Tensor:
         if mfcc.ndim != 3 or mfcc.shape[1] != N_MFCC or mfcc.shape[2] % FRAMES_A_CODE:
-            raise ValueError(
-                f"mfcc has shape (B, {N_MFCC}, N) with N even, not {tuple(mfcc.shape)}: `conversion_features.extract` makes it"
-            )
+            raise ValueError(f"mfcc has shape (B, {N_MFCC}, N), N even, not {tuple(mfcc.shape)}")
         with torch.autocast(mfcc.device.type, enabled=False):
             return self.encoder(mfcc / self.mfcc_scale)
 
@@ -210,10 +207,7 @@ class SpeechVQVAE(VQVAE):
         """A function of the first sample and the one after the last -> the conditioning between, (1, C, last - first)."""
         f0 = np.asarray(f0, dtype=float)
         if codes.ndim != 1 or f0.shape != (FRAMES_A_CODE * len(codes),):
-            raise ValueError(
-                f"{FRAMES_A_CODE} values of F0 go with each code, shapes (2n,) and (n,), not "
-                f"{f0.shape} and {tuple(codes.shape)}"
-            )
+            raise ValueError(f"F0 is (2n,) for codes (n,), not {f0.shape} and {tuple(codes.shape)}")
         pitch = torch.from_numpy(pitch_rows(f0))[None]
         phi = conditioning.phase(f0, RATE)
         z = self.quantizer.embed(codes[None])
@@ -238,8 +232,7 @@ class SpeechVQVAE(VQVAE):
     ) -> np.ndarray:
         """Codes (n,), F0 in Hz for each of 2n frames, a speaker's name -> a waveform (160 n,) float32.
 
-        Args:
-            seed, temperature, backend: of `generate.generate`.
+        Args: seed, temperature, backend: of `generate.generate`.
         """
         if backend != "numba":
             return sample(self, self.condition(codes, f0, speaker), seed, temperature, backend)[0]
@@ -251,10 +244,9 @@ class SpeechVQVAE(VQVAE):
     @torch.no_grad()
     def predict_f0(self, codes: Tensor, speaker: str) -> np.ndarray:
         """A guess at F0 (2n,) in Hz from codes (n,), at a speaker's pitch: 0 where unvoiced."""
-        out = self.f0_predictor(self.quantizer.embed(codes[None]))[0].unflatten(
-            0, (2, FRAMES_A_CODE)
-        )
-        voiced, shape = out.transpose(1, 2).flatten(1).numpy()  # (2n,) each
+        out = self.f0_predictor(self.quantizer.embed(codes[None]))[0]
+        out = out.unflatten(0, (2, FRAMES_A_CODE)).transpose(1, 2)
+        voiced, shape = out.flatten(1).numpy()  # (2n,) each
         mean, deviation = self.log_f0[self.index(speaker)].tolist()
         return np.where(voiced > 0, np.exp(mean + deviation * np.clip(shape, -2.5, 2.5)), 0.0)
 

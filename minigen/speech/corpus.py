@@ -47,9 +47,8 @@ def held_out_speaker_words(
 ) -> tuple[list[Utterance], list[Utterance]]:
     """Digits -> (clips to train on, clips held out): two words of each speaker, at all tempi and pitches.
 
-    `held_out` leaves clips of the same word and speaker at other tempi in training. Here none is: what is
-    held out is known from other speakers only. In five folds, 0 … 4, each word of each speaker is held
-    out once.
+    `held_out` leaves clips of the same word and speaker at other tempi in training. Here none is: what is held
+    out is known from other speakers only. In five folds, 0 … 4, each word of each speaker is held out once.
 
     >>> train, out = held_out_speaker_words(data.spoken_digits())
     >>> said = lambda clips: {(clip.speaker, clip.text) for clip in clips}
@@ -74,8 +73,6 @@ def _by_text(clip: Utterance) -> bool:
 
 
 # ---------------------------------------------------------------- clips made ready
-
-
 def read_all(
     name: str, rate: int, minutes: int | None = None
 ) -> tuple[list[Utterance], list[Utterance]]:
@@ -90,7 +87,7 @@ def read(name: str, rate: int, minutes: int | None = None) -> list[Utterance]:
         name: a loader of `minigen.data`. rate: to resample to.
         minutes: at most; the clips are taken from all over the corpus.
     """
-    if name not in data.__all__:
+    if not hasattr(data, name):
         raise ValueError(f"no corpus {name!r:.80}: give the name of a loader of minigen.data")
     clips = getattr(data, name)()
     if minutes is not None:
@@ -144,16 +141,13 @@ def as_batch(
 
 
 # ---------------------------------------------------------------- crops
-
-
 class CropSampler:
     """Crops cut from several clips of one speaker in a row, so that a model learns how they follow.
 
     Args:
-        pools: of each speaker, clips as {name: array (..., k · N)}, N frames each.
-        frames: in a crop.
-        by_length: choose clips in proportion to their length, so that every frame is seen equally
-            often; for clips of very different lengths.
+        pools: of each speaker, clips as {name: array (..., k · N)}, N frames each. frames: in a crop.
+        by_length: choose clips in proportion to their length, so that every frame is seen equally often; for
+            clips of very different lengths.
         grid: crops begin at multiples of so many frames.
     """
 
@@ -225,14 +219,11 @@ class Crops(Batches):
     """Which crops of which clips each training step of a voice sees.
 
     Args:
-        clips: with phones and F0, at the rate of the voice.
-        batch: crops a step, over all processes.
+        clips: with phones and F0, at the rate of the voice. batch: crops a step, over all processes.
         frames: of 10 ms in a crop.
-        dither: standard deviation of the white noise added to the audio: exact silence would have
-            an infinite density.
-        seed: of the choice.
-        by_length: see `CropSampler`.
-        spec: of the voice.
+        dither: standard deviation of the white noise added to the audio: exact silence would have an infinite
+            density.
+        seed: of the choice. by_length: see `CropSampler`. spec: of the voice.
     """
 
     def __init__(
@@ -247,8 +238,7 @@ class Crops(Batches):
     ) -> None:
         if min(batch, frames) < 1 or not 0 <= dither < math.inf:
             raise ValueError(
-                "Crops needs batch and frames of at least 1 and a dither of 0 or more, not "
-                f"{batch=}, {frames=}, {dither=}"
+                f"Crops needs batch, frames >= 1 and dither >= 0, not {batch=}, {frames=}, {dither=}"
             )
         self.batch, self.frames, self.dither, self.seed = batch, frames, dither, seed
         self.spec = spec

@@ -34,12 +34,13 @@ def student_kl(
     student: voice.StudentVoice,
     teacher: voice.TeacherVoice,
     clips: Sequence[Utterance] | None = None,
+    follow_audio: bool = True,
 ) -> tuple[float, float]:
     """KL(student ‖ teacher) and the student's entropy in nats per sample, on the conditioning of clips,
-    by default the held-out digits."""
+    by default the held-out digits; without `follow_audio` with the phase that speaking uses, the sum of F0."""
     kl, entropy = [], []
     for clip in corpus.held_out()[1] if clips is None else clips:
-        cond = student.conditioning(corpus.as_batch(clip))
+        cond = student.conditioning(corpus.as_batch(clip, follow_audio=follow_audio))
         noise = torch.randn(1, 1, len(clip.audio), generator=torch.Generator().manual_seed(0))
         x, mean, log_scale = student.student(student.student.noise(noise), cond)
         params, base = teacher.wavenet(x, cond), student.student.base
@@ -53,8 +54,6 @@ def student_kl(
 
 
 # ---------------------------------------------------------------- many sounds at once
-
-
 def in_batches(
     sample: Callable[[torch.Tensor, int], np.ndarray],
     conds: Sequence[torch.Tensor],
@@ -73,9 +72,7 @@ def in_batches(
 
 @takes_networks
 def synthesize_all(
-    model: torch.nn.Module,
-    conds: Sequence[torch.Tensor],
-    seed: int = 0,
+    model: torch.nn.Module, conds: Sequence[torch.Tensor], seed: int = 0
 ) -> Iterator[np.ndarray]:
     """Waveforms for several conditionings (1, C, T_i); a teacher's loop is compiled."""
     sample = lambda cond, seed: synthesis.sample(model, cond, seed, backend="numba")
@@ -103,14 +100,15 @@ def synthesize_digits(
 
 
 @torch.no_grad()
-def _as_recorded(model: torch.nn.Module, clips: Sequence[Utterance]) -> list[np.ndarray]:
-    """Clips of digits, synthesized with their own phones, times, F0 and phase."""
-    return list(synthesize_all(model, [model.conditioning(corpus.as_batch(c)) for c in clips]))
+def _as_recorded(
+    model: torch.nn.Module, clips: Sequence[Utterance], follow_audio: bool = True
+) -> list[np.ndarray]:
+    """Clips of digits, synthesized with their own phones, times and F0, and phase unless that is the sum of F0."""
+    batches = [corpus.as_batch(clip, follow_audio=follow_audio) for clip in clips]
+    return list(synthesize_all(model, [model.conditioning(batch) for batch in batches]))
 
 
 # ---------------------------------------------------------------- distances
-
-
 def recognised(spoken: Iterable[tuple[str, np.ndarray]]) -> tuple[int, int, dict[str, list[str]]]:
     """How many of (word, waveform) the recogniser names -> (right, all, {word: [named instead]})."""
     recogniser = DigitRecogniser(corpus.held_out()[0])
@@ -138,18 +136,13 @@ def spectral_distances(a: np.ndarray, b: np.ndarray, rate: int, in_step: bool) -
 
 
 @takes_networks
-def against_recordings(model: torch.nn.Module) -> tuple[float, float]:
+def against_recordings(model: torch.nn.Module, follow_audio: bool = True) -> tuple[float, float]:
     """Log-mel distance in dB (mean) and std ratio (median) to the recordings of the held-out digits,
-    synthesized with the recording's own phones, times, F0 and phase."""
+    synthesized with the recording's own phones, times, F0, and with `follow_audio` phase."""
     clips = corpus.held_out()[1]
-    pairs = zip(_as_recorded(model, clips), clips, strict=True)
-    row = summarise(
-        [
-            {"mel": log_mel_distance(x, c.audio, c.rate), "std": std_ratio(x, c.audio)}
-            for x, c in pairs
-        ]
-    )
-    return row["mel"], row["std"]
+    pairs = list(zip(_as_recorded(model, clips, follow_audio), clips, strict=True))
+    mel = [log_mel_distance(x, clip.audio, clip.rate) for x, clip in pairs]
+    return float(np.mean(mel)), float(np.median([std_ratio(x, clip.audio) for x, clip in pairs]))
 
 
 def digits_table(
@@ -175,24 +168,18 @@ def digits_table(
         right, count, mistaken = recognised(synthesize_digits(model, per_word))
         report(f"{name}: held-out words")
         waves[name] = _as_recorded(model, clips)
-        distances = summarise(
-            [
-                spectral_distances(x, real, DIGITS.rate, True) | {"std ratio": std_ratio(x, real)}
-                for x, real in zip(waves[name], recordings, strict=True)
-            ]
-        )
+        each = [
+            spectral_distances(x, real, DIGITS.rate, True) | {"std ratio": std_ratio(x, real)}
+            for x, real in zip(waves[name], recordings, strict=True)
+        ]
         speed = {"samples/s": synthesis.samples_per_second(model)}
-        rows[name] = {"recognised %": 100 * right / count} | distances | speed
+        rows[name] = {"recognised %": 100 * right / count} | summarise(each) | speed
         if mistaken:
             report(f"{name}: " + ", ".join(f"{w} as {'/'.join(f)}" for w, f in mistaken.items()))
     report("likelihoods")
     dither = voice.recipe_of("teacher", teacher_file).data["dither"]
     rows["teacher"]["NLL nats"] = -unconditional.nats(teacher, clips, dither)
     rows["student"]["KL nats"], rows["student"]["entropy nats"] = student_kl(student, teacher)
-    rows["student to teacher"] = summarise(
-        [
-            spectral_distances(*pair, DIGITS.rate, True)
-            for pair in zip(waves["student"], waves["teacher"], strict=True)
-        ]
-    )
-    return rows
+    pairs = zip(waves["student"], waves["teacher"], strict=True)
+    each = [spectral_distances(*pair, DIGITS.rate, True) for pair in pairs]
+    return rows | {"student to teacher": summarise(each)}

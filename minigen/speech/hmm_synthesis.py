@@ -24,9 +24,8 @@ from ..mixture import log_normal
 #: The row itself, its slope, and its curvature: weights of the rows before, at, and after.
 WINDOWS = ((0.0, 1.0, 0.0), (-0.5, 0.0, 0.5), (1.0, -2.0, 1.0))
 
+
 # ---------------------------------------------------------------- the trajectory
-
-
 def window_matrix(n: int, window: Sequence[float]) -> np.ndarray:
     """W (n, n) with (W c)[t] = w₋ c[t-1] + w₀ c[t] + w₊ c[t+1]; past the ends c stays as it is.
 
@@ -80,11 +79,9 @@ def mlpg(mean: ArrayLike, variance: ArrayLike) -> np.ndarray:
     a weighted least-squares problem. Each row of W touches three frames in a row, so Wᵀ Σ⁻¹ W has two
     diagonals above the main one: a banded Cholesky solver takes O(N) operations, not O(N³).
 
-    Args:
-        mean: µ (N, 3, D). variance: the diagonal of Σ, same shape; infinite leaves a row out.
+    Args: mean: µ (N, 3, D). variance: the diagonal of Σ, same shape; infinite leaves a row out.
 
-    References:
-        Tokuda et al., Speech Parameter Generation Algorithms for HMM-Based Speech Synthesis, 2000.
+    References: Tokuda et al., Speech Parameter Generation Algorithms for HMM-Based Speech Synthesis, 2000.
 
     >>> mean = np.zeros((4, 3, 1))
     >>> mean[2:, 0] = 1.0  # two states: 0, then 1
@@ -119,8 +116,6 @@ def trajectory_log_prob(c: ArrayLike, mean: ArrayLike, variance: ArrayLike) -> f
 
 
 # ---------------------------------------------------------------- the synthesizer
-
-
 @dataclass
 class _Unit:
     """One phone between two others, said by one speaker: its states, from first to last."""
@@ -155,12 +150,10 @@ class HMMSynthesizer:
     keeps the mean number of frames it lasts, how often it is voiced, and a Gaussian with diagonal
     covariance over the features and their first and second differences.
 
-    Args:
-        rate: Hz of the recordings. units, lexicon, spread: what `fit` found.
+    Args: rate: Hz of the recordings. units, lexicon, spread: what `fit` found.
 
-    References:
-        Zen, Tokuda and Black, Statistical Parametric Speech Synthesis, 2009.
-        Tokuda et al., Speech Synthesis Based on Hidden Markov Models, 2013.
+    References: Zen, Tokuda and Black, Statistical Parametric Speech Synthesis, 2009. Tokuda et al., Speech
+    Synthesis Based on Hidden Markov Models, 2013.
 
     >>> from minigen import data
     >>> voice = HMMSynthesizer.fit(data.spoken_digits(speaker="slt", word="seven"))
@@ -186,8 +179,7 @@ class HMMSynthesizer:
         A phone's frames are first divided equally among its states; then, `passes` times, each phone's
         frames are given to its states by Viterbi's algorithm, and the statistics are taken again.
 
-        Raises:
-            ValueError: no clips, several rates, or a clip without phone times or F0.
+        Raises ValueError: no clips, several rates, or a clip without phone times or F0.
         """
         clips = list(clips)
         if not clips:

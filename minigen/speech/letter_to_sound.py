@@ -18,11 +18,8 @@ def _compile(rule: str) -> tuple[re.Pattern, str, re.Pattern, list[str]]:
     return re.compile(before), letters, re.compile(after), phones.split()
 
 
-_RULES = [
-    _compile(rule)
-    for rule in re.split(r"[;\n]", english()["letter_to_sound"]["rules"])
-    if rule.strip()
-]
+_WRITTEN = re.split(r"[;\n]", english()["letter_to_sound"]["rules"])
+_RULES = [_compile(rule) for rule in _WRITTEN if rule.strip()]
 
 
 def spell(word: str) -> list[str]:

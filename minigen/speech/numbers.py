@@ -196,11 +196,8 @@ def _decade(m: re.Match) -> str | None:
     """1990s, the '90s, '99; but 10s are ten seconds."""
     if m[2]:
         return year(m[2])
-    if (
-        len(m[1]) == 2
-        and "'" not in m[0]
-        and previous_word(m).lower() not in _LISTS["before_decades"]
-    ):
+    short = len(m[1]) == 2 and "'" not in m[0]
+    if short and previous_word(m).lower() not in _LISTS["before_decades"]:
         return None
     return _plural(year(m[1]))
 
@@ -211,8 +208,6 @@ def _many(m: re.Match) -> str:
 
 
 # ---------------------------------------------------------------- telephones and other names of digits
-
-
 @rule(
     RULES,
     r"(?<![\w.-])(?:\+\d{1,3}[ .-]?)?(?:1[ .-])?(?:\(\d{3}\)\s?|\d{3}[ ./-])\d{3}[ .-]\d{4}(?![\w-])(?:\s?(?:x|ext\.?)\s?\d+)?",

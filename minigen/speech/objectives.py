@@ -26,12 +26,10 @@ class Likelihood(nn.Module):
 
     The first `receptive_field` samples of a crop are context only: their past was cut off.
 
-    Args:
-        model: a TeacherVoice, or a WaveNet without conditioning.
+    Args: model: a TeacherVoice, or a WaveNet without conditioning.
 
-    References:
-        Seitzer et al., On the Pitfalls of Heteroscedastic Uncertainty Estimation, 2022
-        (arXiv:2203.09168).
+    References: Seitzer et al., On the Pitfalls of Heteroscedastic Uncertainty Estimation, 2022
+    (arXiv:2203.09168).
     """
 
     @takes_networks

@@ -109,9 +109,8 @@ def export(voice: nn.Module, path: Path | str, opset: int = 17) -> None:
     It goes through the exporter that traces (`dynamo=False`), which works from PyTorch 2.4 on. The other one
     needs a minute and more for the same graph.
 
-    Raises:
-        ModuleNotFoundError: the package onnx is not there.
-        ValueError: not a student's voice, or a path that does not end in .onnx.
+    Raises ModuleNotFoundError: the package onnx is not there. ValueError: not a student's voice, or a path that
+    does not end in .onnx.
     """
     path = Path(path)
     if path.suffix != ".onnx" or not path.parent.is_dir():

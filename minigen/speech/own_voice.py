@@ -131,11 +131,8 @@ def make(
     report(f"acoustic model, {each:.1f} minutes")
     known = acoustic_model.load()
     heard = {phone for clip in clips for phone, _, _ in clip.phones}
-    phones = (
-        [*known.phones, *sorted(heard - set(known.phones))]
-        if reader.english
-        else ["pau", *sorted(heard - {"pau"})]
-    )
+    first = known.phones if reader.english else ("pau",)
+    phones = [*first, *sorted(heard - set(first))]
     prosody = replace(Prosody.fit(train), inventory=tuple(phones))
     torch.manual_seed(0)
     model = with_phones(known, phones)
@@ -144,12 +141,8 @@ def make(
     crops = AcousticCrops(pairs, *sizes.acoustic)
     config = lambda steps, every: TrainConfig(steps, 1.5e-3, warmup=20, average=0.1, every=every)
     trainer = lambda *run: Trainer(AcousticLoss(model), crops, config(*run), work / "acoustic")
-    model, taken["acoustic model"] = _train(
-        work / "acoustic",
-        trainer,
-        each,
-        lambda net, step: clip_of(net, student, f"acoustic_{step}"),
-    )
+    listen = lambda net, step: clip_of(net, student, f"acoustic_{step}")
+    model, taken["acoustic model"] = _train(work / "acoustic", trainer, each, listen)
     report(f"student, {each:.1f} minutes")
     recipe = _recipe(sizes)
     bare = [replace(clip, speaker=ANYBODY) for clip in train]
@@ -159,15 +152,10 @@ def make(
         run = {"steps": steps, "every": every, "rate": 5e-4, "warmup": 20, "average": 0.1}
         return waveform_training.trainer(recipe | {"run": run}, bare, work / "student")
 
-    net, taken["student"] = _train(
-        work / "student",
-        student_trainer,
-        each,
-        lambda net, step: clip_of(model, net, f"student_{step}"),
-    )
-    note = (
-        f"begun with weights of minigen under CC BY-SA 4.0; recordings: {licence or 'not stated'}"
-    )
+    listen = lambda net, step: clip_of(model, net, f"student_{step}")
+    net, taken["student"] = _train(work / "student", student_trainer, each, listen)
+    source = licence or "not stated"
+    note = f"begun with weights of minigen under CC BY-SA 4.0; recordings: {source}"
     reader = reader.with_habits(train)
     voice = TextVoice(name, reader, prosody, model, net, recipe["model"], note)
     report("measuring")

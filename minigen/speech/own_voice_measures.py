@@ -25,8 +25,7 @@ def table(
 ) -> dict[str, dict[str, float]]:
     """Durations, F0 and spectra, each beside a baseline; word errors where a recogniser is installed.
 
-    Args:
-        before: the student that it began with. held: clips with phones and F0 that were not learned from.
+    Args: before: the student that it began with. held: clips with phones and F0 that were not learned from.
     """
     held, rate = list(held)[:CLIPS], voice.rate
     lengths = lambda clips: np.array([b - a for clip in clips for _, a, b in clip.phones])

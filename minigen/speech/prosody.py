@@ -47,10 +47,9 @@ Times = Sequence[tuple[str, float, float]]
 def contexts(phones: Sequence[str]) -> list[tuple[str, ...]]:
     """For each phone the descriptions of its context, from the most specific to the most general.
 
-    The phone with both neighbours; with their manners; with the manner of the next one; alone. All but
-    the last two add whether a pause came before, and how near the next pause is: "end" for the last
-    phone, "late" for others with no vowel after them, "" for the rest. A pause itself is at the start,
-    inside or at the end.
+    The phone with both neighbours; with their manners; with the manner of the next one; alone. All but the last
+    two add whether a pause came before, and how near the next pause is: "end" for the last phone, "late" for
+    others with no vowel after them, "" for the rest. A pause itself is at the start, inside or at the end.
 
     >>> contexts(["pau", "t", "uw", "pau"])[2]
     ('uw t pau  late', 'uw (stop pau)  late', 'uw (pau)  late', 'uw  late', 'uw', '')
@@ -70,10 +69,9 @@ def contexts(phones: Sequence[str]) -> list[tuple[str, ...]]:
             closing = "" if any(map(is_vowel, rest)) else late
             place = f"{'first' if before == SILENCE else ''} {closing}"
         m_before, m_after = MANNER.get(before, before), MANNER.get(after, after)
-        specific = (f"{before} {after}", f"({m_before} {m_after})", f"({m_after})")
-        out.append(
-            (*(f"{phone} {near} {place}" for near in specific), f"{phone} {place}", phone, "")
-        )
+        near = (f"{before} {after}", f"({m_before} {m_after})", f"({m_after})")
+        specific = (f"{phone} {those} {place}" for those in near)
+        out.append((*specific, f"{phone} {place}", phone, ""))
     return out
 
 
@@ -251,8 +249,7 @@ class Contour:
     the means at 6 places, for the only, the first, an inner and the last phrase; the offset is the mean,
     in context, of what the level leaves; r is what both leave, and wanders as chapter 5's AR model.
 
-    Args:
-        level: (4, BINS). offset, voicing: of contexts. ar: of r.
+    Args: level: (4, BINS). offset, voicing: of contexts. ar: of r.
     """
 
     level: np.ndarray
@@ -286,9 +283,8 @@ class Contour:
         out = cls(level, BackedOff.fit([keys[i] for i in at], left, min_count), voicing)
         residuals = []
         for part, clip in zip(frames, clips, strict=True):
-            rest = np.where(
-                clip.f0 > 0, np.log(np.maximum(clip.f0, 1.0)) - out._mean(*part), np.nan
-            )
+            off = np.log(np.maximum(clip.f0, 1.0)) - out._mean(*part)
+            rest = np.where(clip.f0 > 0, off, np.nan)
             cuts = np.flatnonzero(np.diff(np.isfinite(rest).astype(int))) + 1
             residuals += [run for run in np.split(rest, cuts) if np.isfinite(run).all()]
         gamma = [sum(run[k:] @ run[: len(run) - k] for run in residuals) for k in range(order + 1)]
@@ -316,8 +312,7 @@ class Contour:
         """F0 in Hz per frame, 0 where unvoiced, (N,).
 
         Args:
-            seed: None for the mean contour; else r is drawn.
-            temperature: scales r.
+            seed: None for the mean contour; else r is drawn. temperature: scales r.
             n: frames, by default as many as the phones last.
         """
         log_f0, voicing = self.mean(times, n)
@@ -377,8 +372,7 @@ class Prosody:
             phones: instead of what `pronunciation` makes of a text; or
             times: true phones with their times, [(phone, start, end)].
             pace: 2 is twice as fast. pitch: 1.2 is 20 % higher.
-            seed: None for means; else durations and F0 are drawn.
-            temperature: scales what is drawn.
+            seed: None for means; else durations and F0 are drawn. temperature: scales what is drawn.
         """
         if sum(given is not None for given in (text, phones, times)) != 1:
             raise ValueError("give one of text, phones, and times")

@@ -31,16 +31,10 @@ LIMITS = {  # least and most; of any other number 1 and 10 million, of another f
     "warmup": (0, 10**9),
     "lpc_order": (0, 1000),
     "mixture": (0, 100),
-    "steps": (1, 10**9),
-    "every": (1, 10**9),
-    "flows": (1, 64),
-    "layers": (1, 20),
-    "cycles": (1, 20),
-    "kernel": (1, 64),
-    "hidden": (1, 10_000),
-    "residual": (1, 10_000),
-    "skip": (1, 10_000),
-    "cond_channels": (1, 10_000),
+    **dict.fromkeys(("steps", "every"), (1, 10**9)),
+    **dict.fromkeys(("flows", "kernel"), (1, 64)),
+    **dict.fromkeys(("layers", "cycles"), (1, 20)),
+    **dict.fromkeys(("hidden", "residual", "skip", "cond_channels"), (1, 10_000)),
     "dither": (0, 1),
     "log_scale": (-30, 30),
     "min_log_scale": (-100, 10),
@@ -65,9 +59,7 @@ def check_table(given: object, fields: Fields, where: str) -> dict:
         raise TypeError(f"{where} is a table, not {_short(given)}")
     for name in given:
         if name not in fields:
-            raise ValueError(
-                f"{where} has {name!r}, which is unknown: it may hold {', '.join(fields)}"
-            )
+            raise ValueError(f"{where} has {name!r}, unknown: it may hold {', '.join(fields)}")
     for name, (kind, needed) in fields.items():
         if name in given:
             _check_value(given[name], kind, name, where)
@@ -97,9 +89,7 @@ def read_toml(path: Path | str) -> dict:
     """The tables of a TOML file, or an error that names it."""
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(
-            f"there is no recipe {path}: `--config digits-gpu` is one of those at hand"
-        )
+        raise FileNotFoundError(f"there is no recipe {path}: try --config digits-gpu")
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:

@@ -26,8 +26,7 @@ def noise_distance(x: np.ndarray, rate: int) -> float:
 def faults(clips: Sequence[Utterance], reader: Reader, rate: int) -> dict[str, list[str]]:
     """{name of the recording: what is wrong with it}, of those in which something is.
 
-    Args:
-        reader: that is to read their texts. rate: of the voice that is to be made.
+    Args: reader: that is to read their texts. rate: of the voice that is to be made.
     """
     found = {clip.name: list(_of_one(clip, reader, rate)) for clip in clips}
     return {name: wrong for name, wrong in found.items() if wrong}

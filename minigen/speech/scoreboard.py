@@ -150,8 +150,6 @@ ROWS = [
 
 
 # ---------------------------------------------------------------- measuring
-
-
 @cache
 def _recogniser() -> metrics.DigitRecogniser:
     return metrics.DigitRecogniser(corpus.held_out()[0])

@@ -40,18 +40,14 @@ def teacher_for(recipe: Recipe) -> TeacherVoice:
     for name in ("hidden", "cond_channels"):
         if recipe.model[name] != theirs[name]:
             raise ValueError(
-                f"the recipe's {name} is {recipe.model[name]}: a student takes over a part of "
-                f"its teacher, whose {name} is {theirs[name]}"
+                f"{name} is {recipe.model[name]} and must be the teacher's, {theirs[name]}"
             )
     return teacher
 
 
 def _must_exist(name: str, path: str) -> None:
     if not Path(path).is_file():
-        raise FileNotFoundError(
-            f"there is no file {path}, the recipe's {name}: train that first, and start where this "
-            "path leads to it"
-        )
+        raise FileNotFoundError(f"there is no file {path}, the recipe's {name}: train that first")
 
 
 def _widened(tensors: dict[str, Tensor], head: Head) -> dict[str, Tensor]:

@@ -127,8 +127,7 @@ def stream(
     text sentence by sentence, each when it is needed: what is held grows with the longest sentence, not
     with the text. What is wrong with the arguments is said at the call.
 
-    Args:
-        chunk: frames of 10 ms in a piece, a multiple of 16.
+    Args: chunk: frames of 10 ms in a piece, a multiple of 16.
 
     >>> pieces = list(stream("three one four", voice="digits"))
     >>> whole = speak("three one four", voice="digits").audio
@@ -142,9 +141,7 @@ def stream(
         text, speaker, model, pace, pitch, seed, temperature, voice, reading
     )
     if not isinstance(net, StudentVoice | ExcitationStudent):
-        raise ValueError(  # noqa: TRY004
-            f"only a student speaks piece by piece, and {model!r} is a teacher: use speak"
-        )
+        raise ValueError(f"a student speaks piece by piece, and {model!r} is a teacher: use speak")  # noqa: TRY004
     return _pieces(net, parts, speaker, seed, temperature, chunk)
 
 
@@ -218,9 +215,7 @@ def _digits(model: str | None) -> Voice:
     if model in (None, "student", "teacher"):
         return voice.shared(model or "student")
     if not Path(model).is_file():
-        raise ValueError(
-            f"no model {model!r}: choose student or teacher, or give a file of weights of a student"
-        )
+        raise ValueError(f"no model {model!r}: choose student or teacher, or give a file")
     return voice.shared("student", model)
 
 
@@ -239,9 +234,7 @@ def check_temperature(temperature: float) -> None:
     if not isinstance(temperature, Real):
         raise TypeError(f"temperature is a number, not of type {type(temperature).__name__}")
     if not 0 <= temperature <= 100:
-        raise ValueError(
-            f"temperature scales the noise: it is from 0 to 100, not {temperature!r:.80}"
-        )
+        raise ValueError(f"temperature scales the noise, from 0 to 100, not {temperature!r:.80}")
 
 
 def check_seed(seed: int) -> None:

@@ -2,10 +2,9 @@
 
     "Dr. Lee paid $5 on 3/14/2024." -> doctor lee paid five dollars on march fourteenth twenty twenty four
 
-Characters are first brought to a small alphabet; what has no reading is refused by name and place. Then
-rules, the most specific first, take the text piece by piece, and each returns words: in lower case, in
-capitals what is spelled letter by letter, "," for a pause, "." and "¶" for the end of a sentence and of
-a paragraph.
+Characters are first brought to a small alphabet; what has no reading is refused by name and place. Then rules,
+the most specific first, take the text piece by piece, and each returns words: in lower case, in capitals what
+is spelled letter by letter, "," for a pause, "." and "¶" for the end of a sentence and of a paragraph.
 """
 
 import re
@@ -97,20 +96,15 @@ def _plain(text: str, skip_unknown: bool, lexicon: Container[str]) -> str:
     out, unknown = [], []
     for match in re.finditer(r"(?:[^\W\d_][\u0300-\u036f]*)+|.[\u0300-\u036f]*", text, re.DOTALL):
         run = unicodedata.normalize("NFC", match[0])
-        if (
-            run.isascii()
-            and run.isalpha()
-            or run.lower() in _LISTS["accented"]
-            or run.lower() in lexicon
-        ):
+        known = run.isascii() and run.isalpha() or run.lower() in _LISTS["accented"]
+        if known or run.lower() in lexicon:
             out.append(run)
             continue
         foreign = sum("GREEK" in unicodedata.name(c, "") and c not in "µμΩ" for c in run) > 1
         for place, c in enumerate(run, match.start()):
             accent = run[0].isalpha() and unicodedata.category(c) == "Mn"
-            grouped = c in "\u00a0\u2009\u202f" and re.match(
-                r"\d\s\d{3}(?!\d)", text[max(0, place - 1) :][:6]
-            )
+            around = text[max(0, place - 1) :][:6]
+            grouped = c in "\u00a0\u2009\u202f" and re.match(r"\d\s\d{3}(?!\d)", around)
             plain = "" if accent else "," if grouped else None if foreign else _plain_character(c)
             if plain is None:
                 unknown.append((place, c))
@@ -212,14 +206,10 @@ def _abbreviation(m: re.Match) -> str | None:
         before = previous_word(m)
         if short in ("Dr", "St") and re.search(r"\d(?:st|nd|rd|th)$", before):  # 5th St.
             return {"Dr": "drive", "St": "street"}[short] + end
-        if (
-            short in ("Dr", "St")
-            and before[:1].isupper()
-            and before.lower() not in _LISTS["starters"]
-        ):
-            address = re.search(
-                r"\b\d+ (?:\w+\.? ){1,3}$", m.string[max(0, m.start() - 40) : m.start()]
-            )
+        follows = before[:1].isupper() and before.lower() not in _LISTS["starters"]
+        if short in ("Dr", "St") and follows:
+            start = m.string[max(0, m.start() - 40) : m.start()]
+            address = re.search(r"\b\d+ (?:\w+\.? ){1,3}$", start)
             if before[-1] != "." and (address or not named):
                 return {"Dr": "drive", "St": "street"}[short] + end
         return _ENGLISH["titles"][short] + ("" if named else end)
@@ -236,26 +226,16 @@ def _days(m: re.Match) -> str | None:
     """Mon-Fri, Jan-Mar."""
     table = _ENGLISH["abbreviations"] | _ENGLISH["before_numbers"] | {"jun": "june", "jul": "july"}
     first, last = (table.get(name.lower(), "") for name in m.groups())
-    return (
-        f"{first} to {last}"
-        if first[-1:] in ("y", "r") and last[-1:] in ("y", "r", "h", "t")
-        else None
-    )
+    range_ = first[-1:] in ("y", "r") and last[-1:] in ("y", "r", "h", "t")
+    return f"{first} to {last}" if range_ else None
 
 
 # ---------------------------------------------------------------- words, symbols, punctuation
 
 _ROMAN = {"I": 1, "V": 5, "X": 10}
 _SYMBOLS = "|".join(sorted(map(re.escape, _ENGLISH["symbols"]), key=len, reverse=True))
-_SHORT = {
-    "w/": "with",
-    "w/o": "without",
-    "c/o": "care of",
-    "n/a": "N A",
-    "#": "number",
-    "~": "about",
-    "v.": "versus",
-}
+_SHORT = {"w/": "with", "w/o": "without", "c/o": "care of", "n/a": "N A"}
+_SHORT |= {"#": "number", "~": "about", "v.": "versus"}
 
 
 @rule(
@@ -268,9 +248,8 @@ def _short(m: re.Match) -> str:
     if m[0] in _SHORT and (m[0] != "#" or m.string[m.end()].isdigit()):
         return _SHORT[m[0]]
     others = {"'n'": "and", "#": "hashtag", "'": "prime", "/": "over", "!": "factorial"}
-    return others.get(m[0]) or " ".join(m[0].upper().replace("/", "")).replace("&", "and").replace(
-        "#", "sharp"
-    )
+    spelled = " ".join(m[0].upper().replace("/", "")).replace("&", "and").replace("#", "sharp")
+    return others.get(m[0]) or spelled
 
 
 @rule(_RULES, r"(?<!\w)'(?i:em|til|tis|twas|cause|bout)\b|[^\W\d_µΩ]+(?:'[^\W\d_µΩ]+|\(s\))*")
@@ -343,8 +322,7 @@ def read(text: str, skip_unknown: bool = False, lexicon: Container[str] = ()) ->
         skip_unknown: leave out, with a warning, what has no reading.
         lexicon: words, in lower case, that are known whatever their letters.
 
-    Raises:
-        ValueError: nothing to read, or a character that has no reading.
+    Raises ValueError: nothing to read, or a character that has no reading.
 
     >>> [" ".join(sentence.words) for sentence in read("Mr. Lee paid $5. Why?")]
     ['mister lee paid five dollars', 'why']

@@ -95,8 +95,7 @@ def _stages(checkpoint: Path, seen: set[Path], points: int = 40) -> list[dict]:
     logged = {name: events.Scalars(name) for name in events.Tags()["scalars"]}
     if not logged:
         raise ValueError(
-            f"{checkpoint.parent} holds no TensorBoard events, so the card would be empty: export from "
-            "the folder that the run wrote into"
+            f"{checkpoint.parent} holds no TensorBoard events: export from the folder of the run"
         )
     steps = [event.step for event in logged["loss"]]
     edges = np.unique(np.linspace(0, len(steps), points + 1).astype(int))

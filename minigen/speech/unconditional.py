@@ -71,9 +71,9 @@ def ar_nats(order: int, train: list[Utterance], test: list[Utterance]) -> float:
     What lies before a clip counts as zero, as it does for the networks.
     """
     known, new = ([dithered(clip) for clip in clips] for clips in (train, test))
-    w = _least_squares(known, order)
-    power = np.mean(np.concatenate([x - _lagged(x, order) @ w for x in known]) ** 2)
-    e = np.concatenate([x - _lagged(x, order) @ w for x in new])
+    w = least_squares(known, order)
+    power = np.mean(np.concatenate([x - lagged(x, order) @ w for x in known]) ** 2)
+    e = np.concatenate([x - lagged(x, order) @ w for x in new])
     return float(np.mean(-0.5 * e**2 / power - 0.5 * np.log(2 * np.pi * power)))
 
 
@@ -84,8 +84,7 @@ class AdaptiveAR:
         x_t = Σ_k w_k x_{t-k} + e_t,   e_t / σ_t ~ Student's t with 3 degrees of freedom
         σ_t² = a + b Σ_k (1 - ρ) ρ^k e²_{t-1-k},   k = 0, 1, …
 
-    Args:
-        weights: w (order,). scale: ρ, a, b.
+    Args: weights: w (order,). scale: ρ, a, b.
     """
 
     weights: np.ndarray
@@ -100,9 +99,9 @@ class AdaptiveAR:
         that make the slope of the likelihood zero when they have settled.
         """
         grid = list(product((0.6, 0.7, 0.8, 0.9), (1e-8, 3e-8, 1e-7, 3e-7), (0.5, 0.7, 1.0, 1.4)))
-        found = cls(_least_squares(sounds, order), grid[0])
+        found = cls(least_squares(sounds, order), grid[0])
         for _ in range(rounds):
-            errors = [x - _lagged(x, order) @ found.weights for x in sounds]
+            errors = [x - lagged(x, order) @ found.weights for x in sounds]
             log_p = [sum(_log_t(e, _sigma(e, s)).sum() for e in errors[::5]) for s in grid]
             scale = grid[int(np.argmax(log_p))]
             sigmas = [_sigma(e, scale) for e in errors]
@@ -110,12 +109,12 @@ class AdaptiveAR:
                 4 / (3 + (e / sigma) ** 2) / sigma**2
                 for e, sigma in zip(errors, sigmas, strict=True)
             ]
-            found = cls(_least_squares(sounds, order, each), scale)
+            found = cls(least_squares(sounds, order, each), scale)
         return found
 
     def predict(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Mean and scale of every sample, given those before it: x (T,) -> (T,), (T,)."""
-        mean = _lagged(x, len(self.weights)) @ self.weights
+        mean = lagged(x, len(self.weights)) @ self.weights
         return mean, _sigma(x - mean, self.scale)
 
     def log_density(self, x: np.ndarray) -> np.ndarray:
@@ -136,18 +135,18 @@ def _log_t(e: np.ndarray, sigma: np.ndarray) -> np.ndarray:
     return np.log(2 / (np.pi * np.sqrt(3))) - 2 * np.log1p(u**2 / 3) - np.log(sigma)
 
 
-def _lagged(x: np.ndarray, order: int) -> np.ndarray:
+def lagged(x: np.ndarray, order: int) -> np.ndarray:
     """x (T,) -> (T, order), whose column k - 1 is x[t - k]; 0 before the start."""
     return np.lib.stride_tricks.sliding_window_view(np.r_[np.zeros(order), x[:-1]], order)[:, ::-1]
 
 
-def _least_squares(
+def least_squares(
     sounds: list[np.ndarray], order: int, each: list[np.ndarray] | None = None
 ) -> np.ndarray:
     """The weights w that predict best, every square counted as often as `each` says."""
     square, cross = np.zeros((order, order)), np.zeros(order)
     for n, x in enumerate(sounds):
-        past = _lagged(x, order)
+        past = lagged(x, order)
         weighted = past if each is None else past * each[n][:, None]
         square += weighted.T @ past
         cross += weighted.T @ x

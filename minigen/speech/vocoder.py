@@ -27,18 +27,13 @@ from .waveform_model import ExcitationStudent, ExcitationTeacher
 
 PART = 1500  # frames that are taken apart at once: 15 s
 MARGIN = 100  # frames either side that are looked at, too
-Blocks = Callable[
-    [], Iterable[np.ndarray]
-]  # a recording at the network's rate, each time from the start
+# A recording at the network's rate, each time from the start.
+Blocks = Callable[[], Iterable[np.ndarray]]
 
 
 @one_thread()
 def vocode(
-    x: ArrayLike,
-    rate: int,
-    model: str = "student",
-    seed: int = 0,
-    temperature: float = 1.0,
+    x: ArrayLike, rate: int, model: str = "student", seed: int = 0, temperature: float = 1.0
 ) -> Spoken:
     """A recording, taken apart and made again.
 
@@ -48,13 +43,11 @@ def vocode(
             file of weights of either kind.
         seed, temperature: of the noise.
 
-    Raises:
-        ValueError: there is no sound in x, or `model` is no waveform model.
+    Raises ValueError: there is no sound in x, or `model` is no waveform model.
 
-    References:
-        Shen et al., Natural TTS Synthesis by Conditioning WaveNet on Mel Spectrogram Predictions, 2018
-        (arXiv:1712.05884), for a WaveNet that is conditioned on mel spectra; Ping, Peng and Chen,
-        ClariNet, 2018 (arXiv:1807.07281), for a parallel one.
+    References: Shen et al., Natural TTS Synthesis by Conditioning WaveNet on Mel Spectrogram Predictions, 2018
+    (arXiv:1712.05884), for a WaveNet that is conditioned on mel spectra; Ping, Peng and Chen, ClariNet, 2018
+    (arXiv:1807.07281), for a parallel one.
 
     >>> from minigen import data
     >>> clip = data.example()
@@ -129,11 +122,8 @@ def _taken_apart(
 def _bands_and_f0(x: np.ndarray, spec: VoiceSpec, loud: float) -> tuple[np.ndarray, np.ndarray]:
     """Of a part of a recording whose level is `loud`, without its offset, at the level LOUD."""
     own = speech_level(x, spec.rate)
-    x = (
-        to_level(x, spec.rate, LOUD * own / loud)
-        if own >= 1e-4 and len(x) >= 5 * spec.hop
-        else 0 * x
-    )
+    heard = own >= 1e-4 and len(x) >= 5 * spec.hop
+    x = to_level(x, spec.rate, LOUD * own / loud) if heard else 0 * x
     x = np.pad(x, (0, -len(x) % spec.hop))
     n = len(x) // spec.hop
     f0 = pitch.f0(x, spec.rate)[:n]
@@ -151,10 +141,7 @@ def synthesise(
 
 
 def _synthesised(
-    parts: Iterable[Part],
-    net: ExcitationStudent | ExcitationTeacher,
-    seed: int,
-    temperature: float,
+    parts: Iterable[Part], net: ExcitationStudent | ExcitationTeacher, seed: int, temperature: float
 ) -> Iterator[np.ndarray]:
     if isinstance(net, ExcitationStudent):
         yield from net.pieces(parts, torch.Generator().manual_seed(seed), temperature, chunk=96)

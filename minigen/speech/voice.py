@@ -33,12 +33,7 @@ class TeacherVoice(nn.Module):
 
     @classmethod
     def build(
-        cls,
-        spec: VoiceSpec,
-        hidden: int,
-        min_log_scale: float,
-        mixture: int = 0,
-        **wavenet: float,
+        cls, spec: VoiceSpec, hidden: int, min_log_scale: float, mixture: int = 0, **wavenet: float
     ) -> Self:
         """From a recipe's table [model]. The head is a Gaussian, or a mixture of logistics at 16 bits."""
         head: Head = GaussianHead(min_log_scale)
@@ -87,8 +82,6 @@ KINDS = {"teacher": TeacherVoice, "student": StudentVoice}
 
 
 # ---------------------------------------------------------------- weights
-
-
 def load(kind: str = "student", path: Path | str | None = None) -> TeacherVoice | StudentVoice:
     """A trained voice, from the package or from `path` (a checkpoint or an exported file).
 
@@ -157,8 +150,7 @@ def fill(model: nn.Module, tensors: dict[str, Tensor], path: Path | str) -> None
         model.load_state_dict(tensors)
     except RuntimeError as error:
         raise ValueError(
-            f"the weights in {path} are not those of this model: they were trained by another recipe, "
-            "or by another version of minigen"
+            f"the weights in {path} are not those of this model, but of another recipe or version"
         ) from error
 
 

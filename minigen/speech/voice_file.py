@@ -35,8 +35,7 @@ class TextVoice:
 
     Args:
         name: of the voice. reader, prosody, acoustic, student: see above.
-        student_sizes: the arguments of the student.
-        licence: a line on what may be done with the voice.
+        student_sizes: the arguments of the student. licence: a line on what may be done with the voice.
         made: how it came about: minutes, corpus, what was measured.
 
     >>> find("allison").rate
@@ -114,9 +113,7 @@ def _read(notes: dict, file: Path) -> tuple[dict, Reader]:
     """The notes of a file -> those of the voice in it, and how it reads."""
     held = notes.get("voice")
     if not isinstance(held, dict) or held.get("format") != FORMAT:
-        raise ValueError(
-            f"{file} holds weights, but no voice: `minigen voice new` makes a file of a voice"
-        )
+        raise ValueError(f"{file} holds weights, but no voice: `minigen voice new` makes one")
     lexicon = {word: [tuple(way.split()) for way in ways] for word, ways in held["lexicon"].items()}
     return held, Reader(lexicon, held["english"])
 
@@ -124,8 +121,7 @@ def _read(notes: dict, file: Path) -> tuple[dict, Reader]:
 def find(name: str) -> TextVoice:
     """A voice by its name or by its file; NAME alone may stand for NAME.safetensors.
 
-    Raises:
-        ValueError: there is no such voice, or the file holds something else.
+    Raises ValueError: there is no such voice, or the file holds something else.
     """
     return _shipped() if name == SHIPPED else load(_file(name))
 
@@ -146,8 +142,7 @@ def _file(name: str) -> Path:
         if name and file.is_file():
             return file
     raise ValueError(
-        f"no voice {name!r:.80} speaks: choose digits or {SHIPPED}, or give a file that "
-        "`minigen voice new` made"
+        f"no voice {name!r:.80} speaks: choose digits or {SHIPPED}, or a file of `minigen voice new`"
     )
 
 

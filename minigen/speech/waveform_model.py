@@ -146,8 +146,7 @@ class ExcitationTeacher(_WaveformModel):
 class ExcitationStudent(_WaveformModel):
     """The teacher's upsampler, frozen, and a student: noise -> excitation in one pass -> sound.
 
-    Args:
-        flows, layers, residual, kernel: of the `Student`. shared: of the conditioning, see above.
+    Args: flows, layers, residual, kernel: of the `Student`. shared: of the conditioning, see above.
 
     >>> student = ExcitationStudent(flows=1, layers=2, residual=4)
     >>> student.synthesize(np.zeros((32, 20)), np.full(20, 120.0)).shape
@@ -155,12 +154,7 @@ class ExcitationStudent(_WaveformModel):
     """
 
     def __init__(
-        self,
-        flows: int = 4,
-        layers: int = 8,
-        residual: int = 32,
-        kernel: int = 2,
-        **shared: float,
+        self, flows: int = 4, layers: int = 8, residual: int = 32, kernel: int = 2, **shared: float
     ) -> None:
         super().__init__(**shared)
         self.upsampler.requires_grad_(False)
@@ -246,9 +240,7 @@ def load(model: str | Path = "student") -> ExcitationStudent | ExcitationTeacher
         raise TypeError(f"model is a name or a file of weights, not {type(model).__name__}")
     file = weights.path(f"waveform_{model}") if model in KINDS else Path(model)
     if not file.is_file():
-        raise ValueError(
-            f"no model {str(model)!r:.80}: choose student or teacher, or give a file of weights"
-        )
+        raise ValueError(f"no model {str(model)!r:.80}: choose student or teacher, or give a file")
     return _shared(file)
 
 

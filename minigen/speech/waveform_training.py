@@ -21,8 +21,7 @@ def trainer(recipe: dict, clips: Sequence[Utterance] | Crops, out: Path | str) -
     Args:
         recipe: kind, seed, tables model, data, objective and run; of a student `teacher`, and, if it is to
             begin with the weights of another one, `init_from`: files, or names of weights that ship.
-        clips: at one level, with F0, by ANYBODY; or crops of such.
-        out: folder of the run.
+        clips: at one level, with F0, by ANYBODY; or crops of such. out: folder of the run.
     """
     kind = recipe["kind"].split()[1]
     torch.manual_seed(recipe["seed"])

@@ -35,9 +35,7 @@ FFT, HOP = 256, 40  # 32 ms, 5 ms
 def vector(clip: Utterance) -> np.ndarray:
     """A word as numbers (417,): log-mel (16 · 24), log F0 (16), voicing (16), log duration (1)."""
     if clip.rate != RATE or clip.f0 is None or clip.phones is None:
-        raise ValueError(
-            f"a clip at {RATE} Hz with phones and F0 is needed, as `spoken_digits` has"
-        )
+        raise ValueError(f"need a clip at {RATE} Hz with phones and F0, as `spoken_digits` has")
     spoken = [phone for phone in clip.phones if phone[0] != "pau"]
     begin, end = spoken[0][1], spoken[-1][2]  # seconds
     mel = mel_spectrogram(clip.audio, RATE, FFT, HOP, BANDS)  # (24, N)
@@ -121,8 +119,7 @@ def measure(sound: np.ndarray) -> Measured:
 class WordVAE(VAE):
     """`VAE` of word vectors, with the mean and the scale of each number kept inside.
 
-    Args:
-        latent_dim, hidden, and the rest: see `VAE`.
+    Args: latent_dim, hidden, and the rest: see `VAE`.
     """
 
     def __init__(self, latent_dim: int = 16, hidden: Sequence[int] = (128,), **options) -> None:

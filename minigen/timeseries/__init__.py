@@ -11,12 +11,7 @@ summary().
 """
 
 from .ar import AR, burg
-from .arfima import (
-    ARFIMA,
-    arfima_autocovariance,
-    chain_rule,
-    fractional_weights,
-)
+from .arfima import ARFIMA, arfima_autocovariance, chain_rule, fractional_weights
 from .arima import ARIMA
 from .arma import arma_autocovariance, difference, impulse_response
 from .correlation import (
@@ -31,31 +26,3 @@ from .correlation import (
 )
 from .kalman import Filtered, StateSpace
 from .lpc import LPC, lpc, lpc_analysis, lpc_excitation, lpc_synthesis
-
-__all__ = [
-    "AR",
-    "ARFIMA",
-    "ARIMA",
-    "LPC",
-    "Filtered",
-    "LevinsonDurbin",
-    "LjungBox",
-    "StateSpace",
-    "arfima_autocovariance",
-    "arma_autocovariance",
-    "autocovariance",
-    "burg",
-    "chain_rule",
-    "difference",
-    "fractional_weights",
-    "impulse_response",
-    "levinson_durbin",
-    "ljung_box",
-    "lpc",
-    "lpc_analysis",
-    "lpc_excitation",
-    "lpc_synthesis",
-    "pacf",
-    "partial_to_ar",
-    "step_down",
-]

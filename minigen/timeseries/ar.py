@@ -70,9 +70,8 @@ class AR(Report):
     After `fit`: `coefficients` φ (p,), `intercept` c, `sigma`, and `mean` c / (1 - Σ φ), the level that
     the series returns to if it is stationary.
 
-    References:
-        Yule, On a Method of Investigating Periodicities in Disturbed Series, 1927.
-        Box, Jenkins, Reinsel and Ljung, Time Series Analysis, 5th edition, 2015, chapter 3.
+    References: Yule, On a Method of Investigating Periodicities in Disturbed Series, 1927. Box, Jenkins,
+    Reinsel and Ljung, Time Series Analysis, 5th edition, 2015, chapter 3.
 
     >>> model = AR.from_parameters([0.5], sigma=2.0)
     >>> round(model.log_prob([1.0]), 4)  # the first value has variance 4 / (1 - ¼)
@@ -123,7 +122,6 @@ class AR(Report):
         return is_stationary(self.coefficients)
 
     # -------- fitting
-
     def fit(self, x: ArrayLike) -> Self:
         """Estimate φ, c and σ from x (n,)."""
         p = self.order
@@ -150,9 +148,7 @@ class AR(Report):
             phi, variances, _ = levinson_durbin(gamma)
             variance = variances[-1]
         if not variance > 1e-20:
-            raise ValueError(
-                f"{self} predicts the series without any error: a density needs some. Take a lower order"
-            )
+            raise ValueError(f"{self} predicts without any error: take a lower order")
         rest = 1 - phi.sum()
         mean = level + unit * (mean if c == 0 else c / rest if rest else math.inf)
         intercept = unit * c + rest * (level if self.method == "ols" else mean)
@@ -166,7 +162,6 @@ class AR(Report):
         return self
 
     # -------- the density
-
     def residuals_of(self, x: ArrayLike, start: str = "zero") -> np.ndarray:
         """ε_t = x_t - c - Σ φ_k x_{t-k}: x (..., n) -> (..., n), or (..., n - p) for start="given"."""
         flat, batch = rows(x)
@@ -210,16 +205,14 @@ class AR(Report):
         """Power σ² / |1 - Σ φ_k e^{-2πi f k}|² at the frequencies f in cycles a step, 0 … ½."""
         angle = 2 * np.pi * np.asarray(frequency, dtype=np.float64)
         k = np.arange(1, self.order + 1)
-        return (
-            self.sigma**2 / np.abs(1 - np.exp(-1j * angle[..., None] * k) @ self.coefficients) ** 2
-        )
+        whitening = 1 - np.exp(-1j * angle[..., None] * k) @ self.coefficients
+        return self.sigma**2 / np.abs(whitening) ** 2
 
     def autocovariance(self, lags: int) -> np.ndarray:
         """γ_0 … γ_lags of the model."""
         return arma_autocovariance(self.coefficients, [], lags, self.sigma)
 
     # -------- what it is good for
-
     def forecast(self, h: int, x: ArrayLike | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Mean and standard deviation of the h values after x (the fitted series by default), (h,) each.
 
@@ -242,8 +235,7 @@ class AR(Report):
     ) -> np.ndarray:
         """Draw a series (n,).
 
-        Args:
-            start: "stationary", or "zero": from silence, which an unstable model needs.
+        Args: start: "stationary", or "zero": from silence, which an unstable model needs.
         """
         n, rng = whole("n", n), np.random.default_rng(seed)
         noise, a = self.sigma * rng.standard_normal(n), np.append(1.0, -self.coefficients)

@@ -11,15 +11,7 @@ from scipy.special import gammaln, rgamma
 
 from ..compiled import compiled
 from .arima import ARIMA
-from .correlation import (
-    LOG_2PI,
-    partial_to_ar,
-    require_stationary,
-    rows,
-    series,
-    step_down,
-    whole,
-)
+from .correlation import LOG_2PI, partial_to_ar, require_stationary, rows, series, step_down, whole
 from .report import Report, free_to_partial, maximise, partial_to_free, standard_errors, warn
 
 D_EDGE = 0.5 - 1e-6  # |d| < ½: stationary and invertible
@@ -65,9 +57,7 @@ def arfima_autocovariance(
     array([1.1803, 0.3934, 0.281 ])
     """
     if not abs(d) < 0.5:
-        raise ValueError(
-            f"d = {d} is not in (-½, ½): the series is not stationary. Difference it once and take d - 1"
-        )
+        raise ValueError(f"d = {d} is not in (-½, ½): difference the series, and take d - 1")
     ar, ma = require_stationary(ar, "ar"), np.asarray(ma, dtype=np.float64)
     p, q = len(ar), len(ma)
     top = max(lags, p) + q
@@ -138,8 +128,7 @@ def chain_rule(gamma: ArrayLike, x: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     Levinson-Durbin gives the best predictor from *all* values before t, for every t: n² products, where
     the dense normal density takes n³/3.
 
-    Args:
-        gamma: autocovariances γ_0 … γ_{n-1}. x: (n,), its mean taken away.
+    Args: gamma: autocovariances γ_0 … γ_{n-1}. x: (n,), its mean taken away.
 
     >>> errors, variances = chain_rule([1.0, 0.5], [1.0, 1.0])
     >>> print(errors, variances)
@@ -162,13 +151,11 @@ class ARFIMA(Report):
     likelihood by the chain rule, µ and σ² in closed form: n² operations for each step of the search, which
     begins where the likelihood of the periodogram (Whittle's, n log n operations) is largest.
 
-    Args:
-        order: (p, d, q); d = None is estimated, a number is kept.
+    Args: order: (p, d, q); d = None is estimated, a number is kept.
 
-    References:
-        Granger and Joyeux, An Introduction to Long-Memory Time Series Models and Fractional
-        Differencing, 1980. Hosking, Fractional Differencing, 1981. Whittle, Estimation and
-        Information in Stationary Time Series, 1953.
+    References: Granger and Joyeux, An Introduction to Long-Memory Time Series Models and Fractional
+    Differencing, 1980. Hosking, Fractional Differencing, 1981. Whittle, Estimation and Information in
+    Stationary Time Series, 1953.
 
     >>> x = ARFIMA((0, 0.3, 0)).simulate(800, seed=1)
     >>> model = ARFIMA((0, None, 0)).fit(x)
@@ -181,22 +168,14 @@ class ARFIMA(Report):
             raise ValueError(f"order is (p, d, q), not {order!r}")
         self.p, self.fixed_d, self.q = whole("p", order[0], 0), order[1], whole("q", order[2], 0)
         if self.fixed_d is not None and not abs(self.fixed_d) < 0.5:
-            raise ValueError(
-                f"d lies in (-½, ½) or is None, not {self.fixed_d}: difference the series once, "
-                "and take d - 1"
-            )
+            raise ValueError(f"d = {self.fixed_d} is not in (-½, ½): difference the series once")
         self.n_lag_parameters = self.p + self.q + (self.fixed_d is None)
         self.n_parameters = self.n_lag_parameters + 2  # µ and σ², too
         self._assign(self.fixed_d or 0.0, np.zeros(self.p), np.zeros(self.q), 0.0, 1.0)
 
     @classmethod
     def from_parameters(
-        cls,
-        d: float,
-        ar: ArrayLike = (),
-        ma: ArrayLike = (),
-        mean: float = 0.0,
-        sigma: float = 1.0,
+        cls, d: float, ar: ArrayLike = (), ma: ArrayLike = (), mean: float = 0.0, sigma: float = 1.0
     ) -> Self:
         """The model with these parameters; the numbers of coefficients are its orders."""
         arma = ARIMA.from_parameters(ar, ma, mean=mean, sigma=sigma)  # checks them
@@ -212,7 +191,6 @@ class ARFIMA(Report):
         return f"ARFIMA({self.p},{'d' if self.fixed_d is None else self.fixed_d},{self.q})"
 
     # -------- the likelihood
-
     def autocovariance(self, lags: int) -> np.ndarray:
         """γ_0 … γ_lags of the model."""
         return arfima_autocovariance(self.d, lags, self.ar, self.ma, self.sigma)
@@ -310,7 +288,6 @@ class ARFIMA(Report):
         return out if batch else float(out)
 
     # -------- what it is good for
-
     def forecast(self, h: int) -> tuple[np.ndarray, np.ndarray]:
         """Mean and standard deviation of the h values after the series, (h,) each.
 
@@ -325,19 +302,11 @@ class ARFIMA(Report):
         mean = self.mean + weights @ (self._x - self.mean)
         return mean, np.sqrt(gamma[0] - (weights * C).sum(axis=1))
 
-    def simulate(
-        self, n: int, seed: int | np.random.Generator = 0, future: bool = False
-    ) -> np.ndarray:
-        """Draw a series (n,), value by value from its conditionals; with `future`, one that continues
-        the fitted series."""
-        n, rng = whole("n", n), np.random.default_rng(seed)
-        past, noise = 0, np.zeros(0)
-        if future:
-            self._need_fit()
-            past, noise = len(self._x), self.residuals  # the past, as its noise
-        x = np.append(noise, rng.standard_normal(n))[None]
-        _chain_rule(self.autocovariance(past + n - 1), x, True)
-        return self.mean + x[0, past:]
+    def simulate(self, n: int, seed: int | np.random.Generator = 0) -> np.ndarray:
+        """Draw a series (n,), value by value from its conditionals."""
+        x = np.random.default_rng(seed).standard_normal((1, whole("n", n)))
+        _chain_rule(self.autocovariance(n - 1), x, True)
+        return self.mean + x[0]
 
     def estimates(self) -> tuple[list[str], np.ndarray, np.ndarray]:
         """Names, values and standard errors (from the curvature of the log-likelihood)."""

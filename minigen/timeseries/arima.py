@@ -21,14 +21,7 @@ from .correlation import (
     whole,
 )
 from .kalman import LinearModel, Run
-from .report import (
-    Report,
-    free_to_partial,
-    maximise,
-    partial_to_free,
-    standard_errors,
-    warn,
-)
+from .report import Report, free_to_partial, maximise, partial_to_free, standard_errors, warn
 
 
 class ARIMA(Report):
@@ -54,8 +47,7 @@ class ARIMA(Report):
     After `fit`: `ar`, `ma`, `seasonal_ar`, `seasonal_ma`, `mean` (µ), `sigma`, `log_likelihood`, `aic`,
     `bic`, `residuals` (standardised one-step errors, (n,)), `converged`.
 
-    References:
-        Box, Jenkins, Reinsel and Ljung, Time Series Analysis, 5th edition, 2015, chapters 3, 4, 7, 9.
+    References: Box, Jenkins, Reinsel and Ljung, Time Series Analysis, 5th edition, 2015, chapters 3, 4, 7, 9.
 
     >>> from minigen import data
     >>> model = ARIMA((0, 1, 1), level_variance=1e6).fit(data.nile().values)
@@ -121,7 +113,6 @@ class ARIMA(Report):
         return f"ARIMA{self.order}{seasonal}".replace(" ", "") + drift
 
     # -------- parameters
-
     def _assign(self, c: dict[str, np.ndarray], mean: float = 0.0, sigma: float = 1.0) -> None:
         self.ar, self.ma = c["ar"], c["ma"]
         self.seasonal_ar, self.seasonal_ma = c["seasonal_ar"], c["seasonal_ma"]
@@ -134,9 +125,7 @@ class ARIMA(Report):
     def _checked(self, given: dict[str, ArrayLike]) -> dict[str, np.ndarray]:
         """Coefficients of the right number, stationary and invertible; those not given are zero."""
         if unknown := set(given) - set(self._counts):
-            raise ValueError(
-                f"no parameters {sorted(unknown)}: there are {', '.join(self._counts)}"
-            )
+            raise ValueError(f"no parameters {sorted(unknown)}, only {', '.join(self._counts)}")
         out = {}
         for name, count in self._counts.items():
             value = np.atleast_1d(np.asarray(given.get(name, np.zeros(count)), dtype=np.float64))
@@ -162,7 +151,6 @@ class ARIMA(Report):
         return partial_to_free(np.concatenate(partial))
 
     # -------- the likelihood
-
     def _polynomials(self, c: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         """Seasonal and other coefficients multiplied out: φ (p + sP,), θ (q + sQ,)."""
         if not (len(c["seasonal_ar"]) or len(c["seasonal_ma"])):
@@ -194,10 +182,7 @@ class ARIMA(Report):
         return value - 0.5 * found.log_diffuse, mean, sigma
 
     def fit(
-        self,
-        x: ArrayLike,
-        start: dict[str, ArrayLike] | None = None,
-        iterations: int = 200,
+        self, x: ArrayLike, start: dict[str, ArrayLike] | None = None, iterations: int = 200
     ) -> Self:
         """Maximum likelihood from x (n,), NaN where a value is missing.
 
@@ -214,14 +199,9 @@ class ARIMA(Report):
         changes = difference(x, d, D, s or 1)
         changes = changes[np.isfinite(changes)]
         if len(changes) and np.ptp(changes) <= 1e-12 * np.abs(seen).max():
-            raise ValueError(
-                f"after the differences of {self} the series is constant ({changes[0]:.6g}): there is "
-                "nothing random to model. Take fewer differences"
-            )
+            raise ValueError(f"differences of {self} are constant ({changes[0]:.6g}): take fewer")
         unit = np.std(changes if len(changes) > 9 else np.diff(seen) if d + D else seen)
-        level = (
-            seen[0] if d + D else seen.mean() if self.has_mean else 0.0
-        )  # for the sake of digits
+        level = seen[0] if d + D else seen.mean() if self.has_mean else 0.0  # to keep digits
         z, delta = (x - level) / unit, self._delta
         if len(seen) == len(x):  # without gaps the differences hold all there is
             z, delta = difference(z, d, D, s or 1), np.ones(1)
@@ -292,7 +272,6 @@ class ARIMA(Report):
         return float(value - len(v) * math.log(self.sigma))
 
     # -------- what it is good for
-
     def forecast(self, h: int) -> tuple[np.ndarray, np.ndarray]:
         """Mean and standard deviation of the h values after the series, (h,) each.
 
@@ -303,21 +282,12 @@ class ARIMA(Report):
         found, _, base = self._run(x)
         return (base + self.sigma * found.mean[0])[-h:], self.sigma * np.sqrt(found.variance[-h:])
 
-    def simulate(
-        self, n: int, seed: int | np.random.Generator = 0, future: bool = False
-    ) -> np.ndarray:
-        """Draw a series (n,): a fresh one, or with `future` one that continues the fitted series.
+    def simulate(self, n: int, seed: int | np.random.Generator = 0) -> np.ndarray:
+        """Draw a series (n,), beginning with the stationary distribution.
 
-        A fresh one begins with the stationary distribution. If the series is differenced, the values
-        before it are the first of the fitted series, or zeros when there is none.
+        If the series is differenced, the values before it are the first of the fitted series, or zeros.
         """
         n, model = whole("n", n), self._model()
-        if future:
-            self._need_fit()
-            found, _, base = self._run(self._x)
-            level = base[0] - self.mean * self._trend(1)[0] if len(self._delta) > 1 else 0.0
-            drawn = model.simulate(n, seed, found.state[0], found.cov)
-            return level + self.mean * self._trend(len(self._x) + n)[-n:] + self.sigma * drawn
         state, levels = np.zeros(len(model.design)), len(self._delta) - 1
         if levels and hasattr(self, "_x"):
             first = self._x[~np.isnan(self._x)][:levels]
@@ -379,8 +349,7 @@ def _hannan_rissanen(
 
     u has been differenced `roots` times, which φ gets back as roots near the unit circle.
 
-    References: Hannan and Rissanen, Recursive Estimation of Mixed Autoregressive-Moving Average
-    Order, 1982.
+    References: Hannan and Rissanen, Recursive Estimation of Mixed Autoregressive-Moving Average Order, 1982.
     """
     long = min(max(p, q) + 8, len(u) // 4)
     if len(u) < 4 * (p + q + 2) or np.ptp(u) == 0:

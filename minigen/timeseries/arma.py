@@ -52,8 +52,6 @@ def impulse_response(ar: ArrayLike, ma: ArrayLike, n: int) -> np.ndarray:
 
 
 # ---------------------------------------------------------------- ARMA as a state space
-
-
 def arma_model(ar: np.ndarray, ma: np.ndarray, differences: ArrayLike = (1.0,)) -> LinearModel:
     """u_t = Σ φ_k u_{t-k} + ε_t + Σ θ_k ε_{t-k} with Var ε = 1, and y with Δ(B) y_t = u_t.
 

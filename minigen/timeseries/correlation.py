@@ -51,9 +51,7 @@ def series(
             + (f" {why}" if why else "")
         )
     if not constant and np.ptp(seen) <= 1e-13 * np.abs(seen).max(initial=0):
-        raise ValueError(
-            f"{name} is constant (every value is {seen[0]:g}): it has no variation to model"
-        )
+        raise ValueError(f"{name} is constant (every value is {seen[0]:g}): nothing varies")
     return x
 
 
@@ -77,8 +75,6 @@ def rows(x: ArrayLike, missing: bool = False) -> tuple[np.ndarray, tuple[int, ..
 
 
 # ---------------------------------------------------------------- estimates from a series
-
-
 def autocovariance(x: ArrayLike, lags: int) -> np.ndarray:
     """γ_k = (1/n) Σ_t (x_t - x̄)(x_{t-k} - x̄) for k = 0 … lags.
 
@@ -112,12 +108,10 @@ def levinson_durbin(gamma: ArrayLike) -> LevinsonDurbin:
 
     That is 2p² operations, where a general solver takes p³/3 for the last order alone.
 
-    Args:
-        gamma: autocovariances γ_0 … γ_p, (p + 1,).
+    Args: gamma: autocovariances γ_0 … γ_p, (p + 1,).
 
-    References:
-        Levinson, The Wiener RMS Error Criterion in Filter Design and Prediction, 1947.
-        Durbin, The Fitting of Time-Series Models, 1960.
+    References: Levinson, The Wiener RMS Error Criterion in Filter Design and Prediction, 1947. Durbin, The
+    Fitting of Time-Series Models, 1960.
 
     >>> levinson_durbin([1.0, 0.5, 0.25]).coefficients  # an AR(1): the second is not needed
     array([0.5, 0. ])
@@ -171,11 +165,9 @@ def ljung_box(residuals: ArrayLike, lags: int = 10, fitted: int = 0) -> LjungBox
 
     when they are independent. A small p-value says: something is left that a model could predict.
 
-    Args:
-        residuals: (n,). lags: K. fitted: how many AR and MA coefficients were estimated.
+    Args: residuals: (n,). lags: K. fitted: how many AR and MA coefficients were estimated.
 
-    References:
-        Ljung and Box, On a Measure of Lack of Fit in Time Series Models, 1978.
+    References: Ljung and Box, On a Measure of Lack of Fit in Time Series Models, 1978.
 
     >>> noise = np.random.default_rng(0).normal(size=200)
     >>> ljung_box(noise).p_value > 0.05, ljung_box(np.cumsum(noise)).p_value < 1e-6
@@ -184,16 +176,12 @@ def ljung_box(residuals: ArrayLike, lags: int = 10, fitted: int = 0) -> LjungBox
     gamma = autocovariance(residuals, lags)
     r, n, freedom = gamma[1:] / gamma[0], len(np.asarray(residuals)), lags - fitted
     if freedom < 1:
-        raise ValueError(
-            f"{lags} lags leave no freedom after {fitted} coefficients: take more lags"
-        )
+        raise ValueError(f"{lags} lags leave no freedom after {fitted} coefficients: take more")
     q = n * (n + 2) * np.sum(r**2 / (n - np.arange(1, lags + 1)))
     return LjungBox(float(q), float(gammaincc(freedom / 2, q / 2)), int(lags))
 
 
 # ---------------------------------------------------------------- coefficients and partial autocorrelations
-
-
 def partial_to_ar(partial: ArrayLike) -> np.ndarray:
     """Partial autocorrelations r_1 … r_p, each in (-1, 1) -> the coefficients φ (p,) with these.
 
@@ -202,9 +190,8 @@ def partial_to_ar(partial: ArrayLike) -> np.ndarray:
 
         φ_k ← φ_k - r φ_{m+1-k} for k = 1 … m,   φ_{m+1} = r
 
-    References:
-        Barndorff-Nielsen and Schou, On the Parametrization of Autoregressive Models by Partial
-        Autocorrelations, 1973.
+    References: Barndorff-Nielsen and Schou, On the Parametrization of Autoregressive Models by Partial
+    Autocorrelations, 1973.
 
     >>> partial_to_ar([0.5, -0.8])
     array([ 0.9, -0.8])

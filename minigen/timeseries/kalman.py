@@ -14,11 +14,10 @@ start about which nothing is known, no digit is left and a variance may come out
 rotations, so that P cannot lose its sign. A start about which nothing is known is then simply a variance
 of 10^12 times all others.
 
-References:
-    Kalman, A New Approach to Linear Filtering and Prediction Problems, 1960.
-    Carlson, Fast Triangular Formulation of the Square Root Filter, 1973.
-    Bierman, Factorization Methods for Discrete Sequential Estimation, 1977, chapters 2, 5, 6.
-    Durbin and Koopman, Time Series Analysis by State Space Methods, 2nd edition, 2012, chapters 4, 5.
+References: Kalman, A New Approach to Linear Filtering and Prediction Problems, 1960. Carlson, Fast Triangular
+Formulation of the Square Root Filter, 1973. Bierman, Factorization Methods for Discrete Sequential Estimation,
+1977, chapters 2, 5, 6. Durbin and Koopman, Time Series Analysis by State Space Methods, 2nd edition, 2012,
+chapters 4, 5.
 """
 
 import math
@@ -240,18 +239,13 @@ class StateSpace:
         for name, shape in shapes.items():
             value = np.ascontiguousarray(getattr(self, name), dtype=np.float64)
             if value.shape != shape or not np.isfinite(value).all():
-                raise ValueError(
-                    f"with a state of {m} numbers, {name} has shape {shape} and finite entries, "
-                    f"not {value.shape}"
-                )
+                raise ValueError(f"{name} has shape {shape} and finite entries, not {value.shape}")
             object.__setattr__(self, name, value)
         for name in ("state_cov", "cov"):
             matrix = getattr(self, name)
-            size = np.abs(matrix).max(initial=0.0)
-            if (
-                np.abs(matrix - matrix.T).max(initial=0.0) > 1e-8 * size
-                or np.linalg.eigvalsh(matrix).min() < -1e-8 * size
-            ):
+            size = 1e-8 * np.abs(matrix).max(initial=0.0)
+            turned = np.abs(matrix - matrix.T).max(initial=0.0) > size
+            if turned or np.linalg.eigvalsh(matrix).min() < -size:
                 raise ValueError(f"{name} is a covariance: symmetric, no negative variance")
         if not 0 <= self.noise < np.inf:
             raise ValueError(f"noise is a variance and cannot be {self.noise}")

@@ -25,12 +25,10 @@ def lpc(frame: ArrayLike, order: int) -> tuple[np.ndarray, float]:
     The frame is faded in and out by a Hann window w, its autocovariances go through Levinson and Durbin.
     Such a predictor is always stable.
 
-    Args:
-        frame: (M,) samples, M > order. order: p; about 2 + rate / 1000 for speech.
+    Args: frame: (M,) samples, M > order. order: p; about 2 + rate / 1000 for speech.
 
-    Returns:
-        coefficients a (p,), and the gain: the RMS of the error, in the units of the frame. Silence has
-        coefficients 0 and gain 0.
+    Returns coefficients a (p,), and the gain: the RMS of the error, in the units of the frame. Silence has
+    coefficients 0 and gain 0.
 
     References: Makhoul, Linear Prediction: A Tutorial Review, 1975.
 
@@ -78,18 +76,14 @@ class LPC:
 def lpc_analysis(x: ArrayLike, order: int = 10, hop: int = 80, width: int = 240) -> LPC:
     """Fit a predictor to the `width` samples around every piece of `hop`, and take it away.
 
-    Args:
-        x: (T,). order: p. hop: samples that one predictor serves, e.g. 10 ms. width: of its frame.
+    Args: x: (T,). order: p. hop: samples that one predictor serves, e.g. 10 ms. width: of its frame.
 
-    Returns:
-        `LPC` with N = ceil(T / hop) frames.
+    Returns `LPC` with N = ceil(T / hop) frames.
     """
     x = _sound(x)
     whole("order", order), whole("hop", hop), whole("width", width)
     if width < max(hop, order + 1):
-        raise ValueError(
-            f"a frame of {width} samples must hold the hop {hop} and the order {order}"
-        )
+        raise ValueError(f"{width} samples must hold the hop {hop} and the order {order}")
     n = -(-len(x) // hop)
     before = (width - hop) // 2
     padded = np.zeros((n - 1) * hop + width)
@@ -122,7 +116,7 @@ def lpc_synthesis(coefficients: ArrayLike, excitation: ArrayLike, hop: int) -> n
     n, order = coefficients.shape
     if not (n - 1) * hop < len(e) <= n * hop:
         raise ValueError(
-            f"{n} frames of {hop} samples drive {(n - 1) * hop + 1} … {n * hop} samples, not {len(e)}"
+            f"{n} frames of {hop}: {(n - 1) * hop + 1} … {n * hop} samples, not {len(e)}"
         )
     x = np.empty(len(e))
     memory = np.zeros(order)  # the last samples, the latest first
@@ -141,8 +135,7 @@ def lpc_excitation(
 
     A pulse for each period of F0, √period · gain high, so that both kinds have the RMS `gain`.
 
-    Args:
-        gain: (N,). f0: Hz, (N,), 0 where unvoiced. rate: Hz. hop: samples a frame.
+    Args: gain: (N,). f0: Hz, (N,), 0 where unvoiced. rate: Hz. hop: samples a frame.
     """
     gain, f0 = np.asarray(gain, dtype=float), np.asarray(f0, dtype=float)
     whole("rate", rate), whole("hop", hop)

@@ -25,8 +25,6 @@ def partial_to_free(partial: np.ndarray) -> np.ndarray:
 
 
 # ---------------------------------------------------------------- the search
-
-
 class Maximum(NamedTuple):
     """Where a function is largest: `point`, its `value`, and whether the search ended well."""
 
@@ -46,10 +44,9 @@ def maximise(
     was visited, until it comes again and again: starts side by side would agree on a lesser top.
 
     Args:
-        function: a mean log-likelihood in nats, of free parameters (k,). Where it is not a number, or
-            numbers overflow, the point is no maximum.
-        starts: where the search may begin.
-        iterations: of BFGS, from each start.
+        function: a mean log-likelihood in nats, of free parameters (k,). Where it is not a number, or numbers
+            overflow, the point is no maximum.
+        starts: where the search may begin. iterations: of BFGS, from each start.
         tolerance: it has converged when no entry of the gradient is larger.
     """
 
@@ -82,15 +79,10 @@ def maximise(
         best = min(found, key=lambda result: result.fun)
         if sum(result.fun < best.fun + 1e-6 for result in found) > min(k, 3):
             break
-    steepest = np.abs(_gradient(loss, best.x, 1e-5)).max()
+    shifts = 1e-5 * np.eye(k)  # central differences
+    steepest = max(abs(loss(best.x + e) - loss(best.x - e)) for e in shifts) / 2e-5
     message = f"largest slope {steepest:.1e} nats per value after {best.nit} steps"
     return Maximum(best.x, float(-best.fun), bool(steepest < tolerance), message)
-
-
-def _gradient(function: Callable, point: np.ndarray, step: float) -> np.ndarray:
-    """∂f/∂x_i by central differences, (k,)."""
-    shifts = step * np.eye(len(point))
-    return np.array([(function(point + e) - function(point - e)) / (2 * step) for e in shifts])
 
 
 def standard_errors(function: Callable, point: np.ndarray, steps: np.ndarray) -> np.ndarray:
@@ -114,9 +106,7 @@ def standard_errors(function: Callable, point: np.ndarray, steps: np.ndarray) ->
             corners = value(point + a + b) - value(point + a - b)
             corners -= value(point - a + b) - value(point - a - b)
             H[i, j] = H[j, i] = corners / (4 * steps[i] * steps[j])
-    scaled = -H * np.outer(
-        steps, steps
-    )  # in units of the steps: of one size whatever the data's units
+    scaled = -H * np.outer(steps, steps)  # in units of the steps, whatever the data's units
     if not np.isfinite(scaled).all() or np.linalg.eigvalsh(scaled).min() <= 0:
         return np.full(k, np.nan)
     return np.sqrt(np.diag(np.linalg.inv(scaled))) * steps
@@ -147,15 +137,12 @@ def warn(maximum: Maximum, partial: dict[str, np.ndarray], name: str) -> None:
 
 
 # ---------------------------------------------------------------- the report
-
-
 class Report:
     """Criteria, diagnostics and a summary for a model with `estimates()` and a fitted series.
 
-    A model sets, when it is fitted: `log_likelihood`, `nobs` (values that count in it), `converged`,
-    `message`, and `residuals` (standardised one-step errors); and has `n_parameters`. The criteria of
-    models are comparable when the same values count: not over different d, nor, by least squares,
-    over different orders.
+    A model sets, when it is fitted: `log_likelihood`, `nobs` (values that count in it), `converged`, `message`,
+    and `residuals` (standardised one-step errors); and has `n_parameters`. The criteria of models are
+    comparable when the same values count: not over different d, nor, by least squares, over different orders.
     """
 
     log_likelihood: float
@@ -182,8 +169,7 @@ class Report:
     def diagnostics(self, lags: int | None = None) -> LjungBox:
         """Ljung and Box's test that nothing is left to predict in the residuals.
 
-        Args:
-            lags: how many; by default 10, or a fifth of a short series, and more than were fitted.
+        Args: lags: how many; by default 10, or a fifth of a short series, and more than were fitted.
         """
         self._need_fit()
         clean = self.residuals[np.isfinite(self.residuals)]
@@ -202,14 +188,10 @@ class Report:
             shown = f"{error:12.4g}" if error > 0 else f"{'-':>12}"
             lines.append(f"{name:<8}{value:12.4g}{shown}{z}".rstrip())
         test = self.diagnostics()
-        lines.append(
-            f"log-likelihood {self.log_likelihood:.4f}   AIC {self.aic:.2f}   BIC {self.bic:.2f}"
-        )
-        lines.append(
-            f"Ljung-Box Q({test.lags}) = {test.statistic:.2f}, p = {test.p_value:.3f}"
-            f" ({'nothing left to predict is seen' if test.p_value > 0.05 else 'something is left'})"
-        )
-        lines.append(
-            "converged" if self.converged else f"NOT converged, do not trust it: {self.message}"
-        )
+        left = "nothing left to predict is seen" if test.p_value > 0.05 else "something is left"
+        lines += [
+            f"log-likelihood {self.log_likelihood:.4f}   AIC {self.aic:.2f}   BIC {self.bic:.2f}",
+            f"Ljung-Box Q({test.lags}) = {test.statistic:.2f}, p = {test.p_value:.3f} ({left})",
+            "converged" if self.converged else f"NOT converged, do not trust it: {self.message}",
+        ]
         return "\n".join(lines)

@@ -1,9 +1,8 @@
 """Trained weights: safetensors files, each with its notes and a checksum of both.
 
-A file holds tensors by name and, in its header, the *notes* (a dictionary: the recipe, the data,
-what was measured) and a SHA-256 over notes and tensors. It contains no code, and one bit changed
-anywhere is an error. Weights that ship are called by their name (`load("digits_student")`), others
-by their path.
+A file holds tensors by name and, in its header, the *notes* (a dictionary: the recipe, the data, what was
+measured) and a SHA-256 over notes and tensors. It contains no code, and one bit changed anywhere is an error.
+Weights that ship are called by their name (`load("digits_student")`), others by their path.
 """
 
 import hashlib
@@ -21,18 +20,6 @@ from safetensors.torch import save as serialize
 from torch import Tensor, nn
 
 from ..audio import write_whole
-
-__all__ = [
-    "card",
-    "frozen",
-    "is_shipped",
-    "load",
-    "notes",
-    "path",
-    "save",
-    "takes_networks",
-    "until_changed",
-]
 
 Module = TypeVar("Module", bound=nn.Module)
 

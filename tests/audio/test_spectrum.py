@@ -160,7 +160,7 @@ def test_griffin_lim_repeats_with_its_seed():
         (lambda: audio.istft(np.zeros(9)), ValueError, r"\(F, N\)"),
         (lambda: audio.istft(np.full((9, 5), np.nan), 4), ValueError, "NaN"),
         (lambda: audio.istft(np.zeros((9, 5)), 4, 17), ValueError, "1 … 16 samples, not 17"),
-        (lambda: audio.mel_filterbank(8000, 64, 40), ValueError, "fall between two STFT bins"),
+        (lambda: audio.mel_filterbank(8000, 64, 40), ValueError, "hold no bin"),
         (lambda: audio.mfcc(noise(900), 8000, n_mfcc=30), ValueError, "1 … n_mels = 24"),
         (lambda: audio.griffin_lim(-np.ones((9, 5)), 4), ValueError, "not negative"),
         (lambda: audio.griffin_lim(np.ones((9, 5)), 4, -1), ValueError, "iterations is -1"),

@@ -233,7 +233,7 @@ MISTAKES = [
     ("upsampling_test", lambda *a: True, "one frame late"),
     ("upsampling_test", lambda *a: False, "refuses straight lines"),
     ("upsampling_test", looks(bump=False, apart=False), "one frame late"),
-    ("upsampling_test", looks(levels=False, apart=False), "the first one moves"),
+    ("upsampling_test", looks(levels=False, apart=False), "another one moves"),
     ("upsampling_test", looks(ends=False), "it is zero"),
     ("upsampling_test", looks(frame=0), "at the very ends"),
     ("upsampling_test", ramp, "refuses repeated frames"),

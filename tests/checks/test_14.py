@@ -104,7 +104,7 @@ def divergence_reader(value=True, slope=True, quiet=-9.0, moving=True, rtol=1e-9
         scales = torch.linspace(quiet, 1 if moving else quiet, length).double()
 
         def student(z):
-            mean, s = gain * (before(z) if moving else 1 + 0 * z), 0 * z - 1
+            mean, s = gain * (before(z) if moving else 1 + 0 * z), 0 * z + gain - 1.6
             return z * s.exp() + mean, mean, s
 
         def teacher(x):

@@ -94,7 +94,7 @@ def p_value(a, b):
     return splits(a, b, at_least)
 
 
-def distance_reader(moved=True, level=True, slow=3, backwards=True, rough=None):
+def distance_reader(moved=True, level=True, slow=3, rough=None):
     """A reader's test, which may leave out a part."""
 
     def is_right(distance, dim):
@@ -104,10 +104,9 @@ def distance_reader(moved=True, level=True, slow=3, backwards=True, rough=None):
         shift *= np.linspace(0.3, 2, 10) if moved else 1
         shift[0] = 2 * level
         each = DB * np.sqrt(2 * np.sum(shift[1:] ** 2, axis=0))
-        got = distance(a, np.repeat(a + shift, slow, axis=1))
-        return np.isclose(got, each.mean(), rtol=rough or 1e-5) and (
-            not backwards or distance(a, a[:, ::-1]) > 10
-        )
+        times = np.repeat([1, slow], 5)
+        got = distance(np.repeat(a, times, 1), np.repeat(a + shift, times[::-1], 1))
+        return np.isclose(got, each.mean(), rtol=rough or 1e-5) and distance(a, a[:, ::-1]) > 10
 
     return is_right
 
@@ -235,7 +234,6 @@ MISTAKES = [
     ("distance_test", distance_reader(slow=1), "nothing is warped"),
     ("distance_test", distance_reader(rough=0.35), "2 under the root"),
     ("distance_test", distance_reader(moved=False), "not the mean of the roots"),
-    ("distance_test", distance_reader(backwards=False), "a word said backwards"),
 ]
 
 

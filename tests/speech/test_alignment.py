@@ -350,9 +350,9 @@ def test_errors_say_what_to_do():
         ([], "transcript is empty"),
         (["a", "q", "zz"], "no model for the phones q, zz"),
         (["a"] * 5, "9 frames are too few for this transcript.*10 states"),
-        ([[["a"]], "b"], "not a list of pronunciations"),
-        ([[]], "not a list of pronunciations"),
-        ([[[]]], "not a list of pronunciations"),
+        ([[["a"]], "b"], "no list of pronunciations"),
+        ([[]], "no list of pronunciations"),
+        ([[[]]], "no list of pronunciations"),
     ):
         with pytest.raises(ValueError, match=message):
             align(x, phones, models)

@@ -104,7 +104,7 @@ def test_errors_say_what_is_wrong():
         (lambda: features.extract(np.full(8000, np.nan)), "finite"),
         (lambda: model.quantize(torch.zeros(1, 13, 5)), "N even"),
         (lambda: features.warp_frequencies(np.ones((129, 2)), 0.0), "a factor of 2"),
-        (lambda: model.decode(torch.arange(4), np.zeros(7), "slt"), "values of F0"),
+        (lambda: model.decode(torch.arange(4), np.zeros(7), "slt"), "F0 is"),
         (lambda: model.decode(torch.arange(4), np.zeros(8), "hal"), "slt, rms, awb"),
         (lambda: conversion.load("x"), "spoken_digits or fsdd"),
         (lambda: conversion.load(str(weights.path("vq_prior"))), "is no model of conversion"),

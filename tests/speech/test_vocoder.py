@@ -168,7 +168,7 @@ def test_training_and_vocode_condition_alike():
         (np.ones(8000) * 0.1, "as good as silent"),
         (np.full(8000, np.nan), "NaN or infinite"),
         (np.ones(8000, dtype=np.int16), "int16: samples are floats"),
-        (np.ones((2, 8000)), r"shape \(T,\)"),
+        (np.ones((2, 8000)), r"waveform \(T,\)"),
     ],
 )
 def test_what_is_no_recording_is_refused(small, x, message):

@@ -393,17 +393,6 @@ def test_arma_forecast_is_the_conditional_distribution():
     assert np.allclose(mean, future.mean) and np.allclose(std**2, np.diag(future.cov))
 
 
-@pytest.mark.parametrize("constant", [None, True])
-def test_simulated_futures_have_the_forecast_mean_and_spread(constant):
-    x = AIRLINE.copy()
-    x[-2] = np.nan  # the state at the end is then uncertain, too
-    model = quietly(lambda: ARIMA((0, 1, 1), (0, 1, 1, 12), constant).fit(x))
-    mean, std = model.forecast(14)
-    paths = np.stack([model.simulate(14, seed, future=True) for seed in range(2000)])
-    assert np.allclose(paths.mean(0), mean, atol=5 * std.max() / math.sqrt(2000))
-    assert np.allclose(paths.std(0), std, rtol=0.08)
-
-
 def test_simulation_has_the_models_autocovariance_from_the_first_value():
     model = ARIMA.from_parameters([0.6], [0.5], seasonal_ma=[0.7], period=4, mean=2.0, sigma=0.5)
     paths = np.stack([model.simulate(6, seed) for seed in range(10_000)])
@@ -431,7 +420,7 @@ def test_a_simulated_random_walk_has_growing_spread_and_starts_at_the_data():
         (lambda: ARIMA((2, 1, 2)).fit([1.0, 2, 3, 5]), ValueError, "too short: it has 4 .* needs"),
         (lambda: ARIMA((1, 0, 0)).fit([]), ValueError, "too short: it has 0"),
         (lambda: ARIMA((1, 0, 0)).fit(np.full(50, 3.0)), ValueError, "constant .every value is 3"),
-        (lambda: ARIMA((1, 1, 0)).fit(2.0 * np.arange(50)), ValueError, "after the differences"),
+        (lambda: ARIMA((1, 1, 0)).fit(2.0 * np.arange(50)), ValueError, "differences of"),
         (lambda: ARIMA((1, 0, 0)).fit(np.append(NILE, np.inf)), ValueError, "infinite"),
         (lambda: ARIMA((1, 0, 0)).fit(NILE[None]), ValueError, r"\(n,\), not \(1, 100\)"),
         (lambda: ARIMA((1, 0, 0)).fit(["a", "b"]), TypeError, "real numbers"),

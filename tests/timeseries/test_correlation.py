@@ -83,7 +83,7 @@ def test_ljung_box_p_values_are_uniform_for_noise():
         (lambda: ts.pacf(["a", "b"], 1), TypeError, "real numbers"),
         (lambda: ts.levinson_durbin([1.0, 2.0]), ValueError, "not the autocovariance"),
         (lambda: ts.levinson_durbin([0.0, 0.0]), ValueError, "positive"),
-        (lambda: ts.ljung_box(NILE, 2, 2), ValueError, "more lags"),
+        (lambda: ts.ljung_box(NILE, 2, 2), ValueError, "take more"),
     ],
 )
 def test_bad_input_says_what_to_do(call, error, message):
