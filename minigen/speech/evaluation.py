@@ -44,11 +44,8 @@ def student_kl(
         noise = torch.randn(1, 1, len(clip.audio), generator=torch.Generator().manual_seed(0))
         x, mean, log_scale = student.student(student.student.noise(noise), cond)
         params, base = teacher.wavenet(x, cond), student.student.base
-        generator = torch.Generator().manual_seed(0)
-        each = conditional_kl(
-            mean, log_scale, params, teacher.wavenet.head, base, samples=32, generator=generator
-        )
-        kl.append(each.flatten())
+        of = (mean, log_scale, params, teacher.wavenet.head, base)
+        kl.append(conditional_kl(*of, 32, torch.Generator().manual_seed(0)).flatten())
         entropy.append((log_scale + BASES[base].entropy).flatten())
     return torch.cat(kl).mean().item(), torch.cat(entropy).mean().item()
 
@@ -125,10 +122,8 @@ def recognised(spoken: Iterable[tuple[str, np.ndarray]]) -> tuple[int, int, dict
 
 def spectral_distances(a: np.ndarray, b: np.ndarray, rate: int, in_step: bool) -> dict[str, float]:
     """Spectral distances of two sounds; `in_step`: frame by frame, too, where both have the same times."""
-    found = {
-        "warped dB": warped_distance(a, b, rate),
-        "MCD dB": mel_cepstral_distortion(a, b, rate),
-    }
+    found = {"warped dB": warped_distance(a, b, rate)}
+    found["MCD dB"] = mel_cepstral_distortion(a, b, rate)
     if in_step:
         found["log-mel dB"] = log_mel_distance(a, b, rate)
         found["STFT"] = stft_distance(a, b, rate)
