@@ -239,6 +239,7 @@ def test_a_speaker_s_habit_is_what_was_aligned_most_often():
     clip = lambda ways: ("Use message.", f"pau {ways['use']} pau {ways['message']} pau".split())
     spoken = [clip(other)] * 2 + [clip(usual)]
     assert habits(spoken) == {"message": [tuple(other["message"].split())]}  # "use": a homograph
+    assert habits([clip(other)] * 2) == {}  # thrice, by default
     assert habits(spoken, least=4) == {} == habits([clip(usual)] * 3)
     assert habits(spoken, {"message": [other["message"].split()]}) == {}
     assert habits([("Use message.", ["pau", "m"])] * 3) == {}  # other phones than the text's
