@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from .distributions import Random
 from .ngram import NGram
 from .rnn import RNNLM
 
@@ -53,7 +54,7 @@ class CodePrior(nn.Module):
         hidden: int = 128,
         embed: int = 32,
         dropout: float = 0.0,
-        generator: torch.Generator | None = None,
+        generator: Random = None,
     ) -> None:
         super().__init__()
         if codebook_size < 1 or conditions < 0:
@@ -96,7 +97,7 @@ class CodePrior(nn.Module):
         sequences: Sequence[Tensor],
         condition: Tensor | None = None,
         hide: float = 0.2,
-        generator: torch.Generator | None = None,
+        generator: Random = None,
     ) -> Tensor:
         """`nats`, where the condition of a part `hide` of the sequences is hidden."""
         if condition is not None:
@@ -112,7 +113,7 @@ class CodePrior(nn.Module):
         max_length: int = 200,
         temperature: float = 1.0,
         top_p: float = 1.0,
-        generator: torch.Generator | None = None,
+        generator: Random = None,
     ) -> list[Tensor]:
         """n sequences, without their ends; one that has not ended after `max_length` codes is cut."""
         if n < 1:

@@ -19,6 +19,7 @@ from torch import Tensor
 HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 LOGISTIC_STD = math.pi / math.sqrt(3)  # standard deviation of the logistic density of scale 1
 SMALLEST_U = 2.0**-25  # uniform noise is kept from 0 and 1, where the logistic quantile is infinite
+Random = torch.Generator | None  # the source of noise; None is torch's own
 
 
 class Head:
@@ -35,15 +36,13 @@ class Head:
         """What the network reads of past samples x: the samples themselves, unless said otherwise."""
         return x
 
-    def sample(
-        self, params: Tensor, generator: torch.Generator | None = None, temperature: float = 1.0
-    ) -> Tensor:
+    def sample(self, params: Tensor, generator: Random = None, temperature: float = 1.0) -> Tensor:
         """Draw x[t] from the density of params[t]: (B, P, T) -> (B, 1, T)."""
         return self.draw(params, self.noise(params, generator), temperature)
 
     uniforms = 1  # numbers that `draw` needs for a sample
 
-    def noise(self, params: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    def noise(self, params: Tensor, generator: Random = None) -> Tensor:
         """The noise for `draw`, of these parameters' type and device: u ~ U(0, 1), (B, Q, T)."""
         shape = (params.shape[0], self.uniforms, params.shape[2])
         return torch.rand(shape, generator=generator, device=params.device, dtype=params.dtype)
@@ -129,7 +128,7 @@ class GaussianHead(Head):
         z = (x - mean) * torch.exp(-log_scale)
         return (-0.5 * z**2 - log_scale - HALF_LOG_2PI).squeeze(1)
 
-    def noise(self, params: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    def noise(self, params: Tensor, generator: Random = None) -> Tensor:
         """ε ~ N(0, 1), (B, 1, T)."""
         shape = (params.shape[0], 1, params.shape[2])
         return torch.randn(shape, generator=generator, device=params.device, dtype=params.dtype)
@@ -468,10 +467,7 @@ class VectorLikelihood:
         return params[..., 0]
 
     def sample(
-        self,
-        params: Tensor,
-        generator: torch.Generator | None = None,
-        log_scale: Tensor | None = None,
+        self, params: Tensor, generator: Random = None, log_scale: Tensor | None = None
     ) -> Tensor:
         """(..., P) -> (...): whole numbers, or floats of a Gaussian."""
         like = {"generator": generator, "device": params.device}

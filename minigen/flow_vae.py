@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor, nn
 
+from .distributions import Random
 from .flows import Compose, Inverse, MaskedAffineAutoregressive, Planar, Transform
 from .vae import VAE, init_linear_layers
 
@@ -42,7 +42,7 @@ class FlowVAE(VAE):
         context_dim: int = 32,
         flow_hidden: Sequence[int] = (64,),
         hidden: Sequence[int] = (200, 200),
-        generator: torch.Generator | None = None,
+        generator: Random = None,
         **options,
     ) -> None:
         super().__init__(input_dim, latent_dim, hidden, generator=generator, **options)
@@ -58,9 +58,8 @@ class FlowVAE(VAE):
                 bend = Planar(latent_dim, context_dim=context_dim)
             else:
                 order = range(latent_dim) if k % 2 == 0 else range(latent_dim - 1, -1, -1)
-                bend = MaskedAffineAutoregressive(
-                    latent_dim, flow_hidden, context_dim, order, bound=2.0
-                )
+                sizes = (latent_dim, flow_hidden, context_dim)
+                bend = MaskedAffineAutoregressive(*sizes, order, bound=2.0)
             maps.append(Inverse(bend))  # forwards is z -> noise, inverse is noise -> z: one pass
         self.flow = Compose(maps[::-1])  # as z_0 is sent through maps[0] first
         for module in (self.context, self.flow):
@@ -70,12 +69,7 @@ class FlowVAE(VAE):
         return self.context(self.encoder[:-1](self.code(x)))
 
     def _draw(
-        self,
-        x: Tensor,
-        mean: Tensor,
-        log_scale: Tensor,
-        samples: int,
-        generator: torch.Generator | None,
+        self, x: Tensor, mean: Tensor, log_scale: Tensor, samples: int, generator: Random
     ) -> tuple[Tensor, Tensor]:
         z_0, log_q = super()._draw(x, mean, log_scale, samples, generator)
         context = self._context(x)

@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike
 from scipy.linalg import lapack, solve_triangular
 
 LOG_2PI = np.log(2 * np.pi)
+Seed = int | np.random.Generator  # of what is drawn
 
 
 def observations(x: ArrayLike, dimension: int | None = None) -> np.ndarray:

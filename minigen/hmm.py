@@ -14,7 +14,7 @@ from scipy.special import logsumexp
 
 from . import mixture
 from .compiled import compiled
-from .gaussian import observations, variances
+from .gaussian import Seed, observations, variances
 from .mixture import log, log_normal
 
 Logs = ArrayLike | csc_array  # logarithms of probabilities, -inf allowed; sparse: only transitions
@@ -93,10 +93,8 @@ def _checked(log_emission, log_transition, log_start, log_end) -> tuple:
     if b.ndim != 2 or 0 in b.shape:
         raise ValueError(f"log_emission has shape (N, S), at least one row, not {b.shape}")
     s = b.shape[1]
-    start, end = (
-        np.zeros(s) if v is None else np.ascontiguousarray(v, dtype=np.float64)
-        for v in (log_start, log_end)
-    )
+    given = (np.zeros(s) if v is None else v for v in (log_start, log_end))
+    start, end = (np.ascontiguousarray(v, dtype=np.float64) for v in given)
     a = log_transition if issparse(log_transition) else np.asarray(log_transition, dtype=float)
     if a.shape != (s, s) or start.shape != (s,) or end.shape != (s,):
         raise ValueError(
@@ -293,15 +291,12 @@ class GaussianHMM(mixture.EM):
         **options,
     ) -> Self:
         """A model with known parameters, in the shapes that `fit` leaves."""
-        model = cls(
-            len(means), covariance, "ergodic" if end is None else "left-to-right", **options
-        )
+        topology = "ergodic" if end is None else "left-to-right"
+        model = cls(len(means), covariance, topology, **options)
         model.set_components(means, covs)
         s = model.n_states
-        start, transition, leave = (
-            np.array(v, dtype=float)
-            for v in (start, transition, np.zeros(s) if end is None else end)
-        )
+        leave = np.zeros(s) if end is None else end
+        start, transition, leave = (np.array(v, float) for v in (start, transition, leave))
         if (start.shape, transition.shape, leave.shape) != ((s,), (s, s), (s,)):
             raise ValueError(
                 f"{s} states need start ({s},), transition ({s}, {s}) and end ({s},), not "
@@ -340,7 +335,7 @@ class GaussianHMM(mixture.EM):
         """The most probable path (N,) and its log p(x, path)."""
         return viterbi(self.log_emission(x), *self._chain())
 
-    def sample(self, n: int | None = None, seed: int | np.random.Generator = 0) -> tuple:
+    def sample(self, n: int | None = None, seed: Seed = 0) -> tuple:
         """Walk the chain and draw a frame at every step -> frames (n, D), states (n,).
 
         A model that has an end may stop before n frames; with None it goes on to its end.
@@ -418,9 +413,7 @@ def _sequences(sequences: Sequence[ArrayLike] | ArrayLike) -> list[np.ndarray]:
     if isinstance(sequences, np.ndarray) and sequences.ndim == 2:
         sequences = [sequences]
     if len(sequences) == 0 or np.ndim(sequences[0]) == 0:
-        raise ValueError(
-            "sequences are a list of arrays (N, D), at least one; of single numbers, [x[:, None]]"
-        )
+        raise ValueError("sequences are a list of arrays (N, D); of numbers, [x[:, None]]")
     checked = []
     for number, sequence in enumerate(sequences):
         try:

@@ -6,7 +6,7 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
-from .distributions import VectorLikelihood
+from .distributions import Random, VectorLikelihood
 from .vae import LatentModel, normal_log_prob, reparameterise
 
 
@@ -78,7 +78,7 @@ class LinearGaussianVAE(LatentModel):
         return torch.distributions.MultivariateNormal(self.bias, cov).log_prob(self.checked(x))
 
     @torch.no_grad()
-    def sample(self, shape: Sequence[int] = (), generator: torch.Generator | None = None) -> Tensor:
+    def sample(self, shape: Sequence[int] = (), generator: Random = None) -> Tensor:
         """Samples (*shape, D)."""
         weight = self.weight
         like = {"generator": generator, "dtype": weight.dtype, "device": weight.device}

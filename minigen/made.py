@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .distributions import VectorLikelihood
+from .distributions import Random, VectorLikelihood
 
 
 def hidden_degrees(units: int, dim: int) -> Tensor:
@@ -174,9 +174,8 @@ class MaskedMLP(nn.Module):
         cost together what one pass costs.
         """
         order = self.orders[0].tolist()
-        weights = [
-            layer.weight * mask for layer, mask in zip(self.layers, self.masks(), strict=True)
-        ]
+        pairs = zip(self.layers, self.masks(), strict=True)
+        weights = [layer.weight * mask for layer, mask in pairs]
         weights[0] = weights[0][:, order]  # columns in the order in which they become known
         biases = [layer.bias for layer in self.layers]
         seen = None if self.context is None else self.context(context)  # (B, H), from the start
@@ -249,7 +248,7 @@ class MADE(MaskedMLP):
         orders: int | Tensor = 1,
         dropout: float = 0.0,
         min_log_scale: float = -7.0,
-        generator: torch.Generator | None = None,
+        generator: Random = None,
     ) -> None:
         likelihood = VectorLikelihood(output, dim, levels, min_log_scale)
         if isinstance(orders, int):
@@ -295,10 +294,7 @@ class MADE(MaskedMLP):
 
     @torch.no_grad()
     def sample(
-        self,
-        shape: Sequence[int] = (),
-        order: int | None = None,
-        generator: torch.Generator | None = None,
+        self, shape: Sequence[int] = (), order: int | None = None, generator: Random = None
     ) -> Tensor:
         """Samples (*shape, D), by D passes. `order` as in `log_prob`."""
         shape, device = tuple(shape), self.orders.device

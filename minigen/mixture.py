@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from scipy.special import logsumexp, softmax
 
 from . import ConvergenceWarning
-from .gaussian import LOG_2PI, Gaussian, check_points, observations, variances
+from .gaussian import LOG_2PI, Gaussian, Seed, check_points, observations, variances
 
 COVARIANCES = ("full", "tied", "diag", "spherical")
 
@@ -113,7 +113,7 @@ def check_probabilities(p: np.ndarray, what: str = "weights") -> None:
 
 
 def kmeans(
-    x: np.ndarray, k: int, seed: int | np.random.Generator = 0, rounds: int = 10
+    x: np.ndarray, k: int, seed: Seed = 0, rounds: int = 10
 ) -> tuple[np.ndarray, np.ndarray]:
     """k-means++ and a few rounds of k-means: x (N, D) -> centres (K, D), labels (N,).
 
@@ -183,7 +183,7 @@ class EM:
         tol: float = 1e-3,
         max_iter: int = 500,
         n_init: int = 1,
-        seed: int | np.random.Generator = 0,
+        seed: Seed = 0,
     ) -> None:
         if covariance not in COVARIANCES:
             raise ValueError(f"covariance is one of {', '.join(COVARIANCES)}, not {covariance!r}")
@@ -393,7 +393,7 @@ class GaussianMixture(EM):
         self.check_fitted()
         return check_points(x, self.means.shape[1])
 
-    def sample(self, n: int, seed: int | np.random.Generator = 0) -> np.ndarray:
+    def sample(self, n: int, seed: Seed = 0) -> np.ndarray:
         """Draw a component, then from its Gaussian -> (n, D)."""
         self.check_fitted()
         if n < 0:

@@ -10,6 +10,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
+from .distributions import Random
 from .rnn import draw
 
 
@@ -89,7 +90,7 @@ class NGram:
         return self.conditionals(x).sum(-1)
 
     def sample(
-        self, shape: Sequence[int] = (), length: int = 100, generator: torch.Generator | None = None
+        self, shape: Sequence[int] = (), length: int = 100, generator: Random = None
     ) -> Tensor:
         """Sequences (*shape, length)."""
         x = torch.zeros(math.prod(shape), 0, dtype=torch.long)

@@ -24,6 +24,7 @@ from .distributions import (
     DiscretizedLogisticMixture,
     GaussianHead,
     Head,
+    Random,
 )
 from .wavenet import WaveNet
 
@@ -85,9 +86,7 @@ def gaussian_kl(mean_q: Tensor, log_scale_q: Tensor, mean_p: Tensor, log_scale_p
     return log_scale_p - log_scale_q + 0.5 * (ratio + error.square()) - 0.5
 
 
-def _uniforms(
-    samples: int, like: Tensor, generator: torch.Generator | None, stratified: bool
-) -> Tensor:
+def _uniforms(samples: int, like: Tensor, generator: Random, stratified: bool) -> Tensor:
     """`samples` numbers in (0, 1) for each element: (samples, *like.shape).
 
     Stratified: the i-th lies in the i-th of `samples` equal parts. Each part is hit as often as it
@@ -108,7 +107,7 @@ def mol_kl(
     params_p: Tensor,
     head: DiscretizedLogisticMixture,
     samples: int = 8,
-    generator: torch.Generator | None = None,
+    generator: Random = None,
     base: str = "logistic",
     stratified: bool = True,
     sampled_entropy: bool = False,
@@ -157,7 +156,7 @@ def kl_spread(
     head: DiscretizedLogisticMixture,
     samples: Sequence[int] = (1, 2, 4, 8, 16, 32),
     repeats: int = 200,
-    generator: torch.Generator | None = None,
+    generator: Random = None,
     base: str = "logistic",
 ) -> dict[str, dict[int, float]]:
     """How much `mol_kl` scatters: {way: {n: standard deviation in nats}}.
@@ -174,19 +173,14 @@ def kl_spread(
     >>> bool(spread["stratified"][16] < 0.5 * spread["plain"][16])
     True
     """
-    ways = {
-        "plain": {"stratified": False},
-        "stratified": {},
-        "stratified, sampled entropy": {"sampled_entropy": True},
-    }
+    ways = {"plain": {"stratified": False}, "stratified": {}}
+    ways["stratified, sampled entropy"] = {"sampled_entropy": True}
     found: dict[str, dict[int, float]] = {name: {} for name in ways}
     with torch.no_grad():
         for name, way in ways.items():
             for n in samples:
-                draw = lambda n=n, way=way: mol_kl(
-                    mean_q, log_scale_q, params_p, head, n, generator, base, **way
-                )
-                kl = torch.stack([draw() for _ in range(repeats)]).double()
+                of = (mean_q, log_scale_q, params_p, head, n, generator, base)
+                kl = torch.stack([mol_kl(*of, **way) for _ in range(repeats)]).double()
                 found[name][n] = kl.var(0).mean().sqrt().item()
     return found
 
@@ -198,7 +192,7 @@ def conditional_kl(
     head: Head,
     base: str = "gaussian",
     samples: int = 8,
-    generator: torch.Generator | None = None,
+    generator: Random = None,
 ) -> Tensor:
     """KL of a student's prediction to its teacher's, elementwise, (B, 1, T): closed where it can be.
 

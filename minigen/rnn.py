@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from . import weights
+from .distributions import Random
 
 State = tuple[Tensor, ...]
 
@@ -51,7 +52,7 @@ class _Recurrent(nn.Module):
 
     gates = 1
 
-    def __init__(self, inputs: int, hidden: int, generator: torch.Generator | None = None) -> None:
+    def __init__(self, inputs: int, hidden: int, generator: Random = None) -> None:
         super().__init__()
         if inputs < 1 or hidden < 1:
             raise ValueError(f"a cell needs inputs and hidden >= 1, not {inputs} and {hidden}")
@@ -124,7 +125,7 @@ class LSTMLayer(_Recurrent):
 
     gates = 4
 
-    def __init__(self, inputs: int, hidden: int, generator: torch.Generator | None = None) -> None:
+    def __init__(self, inputs: int, hidden: int, generator: Random = None) -> None:
         super().__init__(inputs, hidden, generator)
         nn.init.ones_(self.bias_hh_l0[hidden : 2 * hidden])  # remember, until taught otherwise
 
@@ -148,7 +149,7 @@ class TorchLSTM(nn.LSTM):
     True
     """
 
-    def __init__(self, inputs: int, hidden: int, generator: torch.Generator | None = None) -> None:
+    def __init__(self, inputs: int, hidden: int, generator: Random = None) -> None:
         super().__init__(inputs, hidden, batch_first=True)
         self.load_state_dict(LSTMLayer(inputs, hidden, generator).state_dict())
 
@@ -203,7 +204,7 @@ def sharpen(logits: Tensor, temperature: float = 1.0, top_p: float = 1.0) -> Ten
     return log_p
 
 
-def draw(log_p: Tensor, generator: torch.Generator | None = None) -> Tensor:
+def draw(log_p: Tensor, generator: Random = None) -> Tensor:
     """One symbol from each distribution, by inverting its cumulative distribution: (B, V) -> (B,).
 
     >>> draw(torch.tensor([[0.0, 1.0]]).log()).item()
@@ -248,7 +249,7 @@ class RNNLM(nn.Module):
         cell: str = "lstm",
         end: int | None = None,
         dropout: float = 0.0,
-        generator: torch.Generator | None = None,
+        generator: Random = None,
     ) -> None:
         super().__init__()
         if vocab < 1 or embed < 1:
@@ -324,7 +325,7 @@ class RNNLM(nn.Module):
         top_p: float = 1.0,
         prefix: Tensor | None = None,
         state: State | None = None,
-        generator: torch.Generator | None = None,
+        generator: Random = None,
     ) -> Tensor:
         """Sequences (*shape, length), by `length` steps that wait for each other.
 
@@ -410,7 +411,7 @@ class Translator(nn.Module):
         end: int,
         hidden: int = 64,
         embed: int = 16,
-        generator: torch.Generator | None = None,
+        generator: Random = None,
     ) -> None:
         super().__init__()
         self.source_vocab = source_vocab
@@ -440,7 +441,7 @@ class Translator(nn.Module):
         length: int,
         temperature: float = 1.0,
         top_p: float = 1.0,
-        generator: torch.Generator | None = None,
+        generator: Random = None,
     ) -> Tensor:
         """One target for each source, (B, S) -> (B, length), padded with `end`."""
         return self.decoder.sample(

@@ -142,9 +142,8 @@ def compile_bodies(objective: nn.Module, device: torch.device | str = "cpu") -> 
 def _accelerator() -> Accelerator:
     """Of this process. Several processes without a GPU each share the work on the CPU."""
     processes = int(os.environ.get("WORLD_SIZE", "1"))
-    accelerator = Accelerator(
-        mixed_precision="no", cpu=processes > 1 and not torch.cuda.is_available()
-    )
+    on_cpu = processes > 1 and not torch.cuda.is_available()
+    accelerator = Accelerator(mixed_precision="no", cpu=on_cpu)
     if accelerator.num_processes != processes:
         raise RuntimeError(
             f"{processes} processes were started, but {accelerator.num_processes} would train: start "
@@ -262,18 +261,16 @@ class Trainer:
         return SummaryWriter(self.out, purge_step=self.step + 1 if self.step else None)
 
     def _one_step(self, asked: list | tuple = ()) -> dict[str, float]:
-        batch = self.batches(
-            self.step, self.accelerator.process_index, self.accelerator.num_processes
-        )
+        own = (self.accelerator.process_index, self.accelerator.num_processes)
+        batch = self.batches(self.step, *own)
         batch = {name: value.to(self.device) for name, value in batch.items()}
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(self.step, self.config)
         self.optimizer.zero_grad()
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
             loss, metrics = self.objective(batch)
-        metrics = self._of_all(
-            {"loss": loss.detach(), **metrics, "interrupted": float(bool(asked))}
-        )
+        asked = float(bool(asked))
+        metrics = self._of_all({"loss": loss.detach(), **metrics, "interrupted": asked})
         if not math.isfinite(metrics["loss"]):
             self._stop(f"the loss is {metrics['loss']}")
         if cause := self.monitor and self.monitor.check(self.step, metrics):

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from . import weights
-from .distributions import VectorLikelihood
+from .distributions import Random, VectorLikelihood
 
 LOG_2PI = math.log(2 * math.pi)
 
@@ -76,18 +76,13 @@ class LatentModel(nn.Module):
         return normal_log_prob(z).sum(-1)
 
     def posterior_sample(
-        self, x: Tensor, samples: int = 1, generator: torch.Generator | None = None
+        self, x: Tensor, samples: int = 1, generator: Random = None
     ) -> tuple[Tensor, Tensor]:
         """z ~ q(z | x) with its gradient, and log q(z | x): (K, B, L) and (K, B)."""
         return self._draw(x, *self.encode(self.checked(x)), samples, generator)
 
     def _draw(
-        self,
-        x: Tensor,
-        mean: Tensor,
-        log_scale: Tensor,
-        samples: int,
-        generator: torch.Generator | None,
+        self, x: Tensor, mean: Tensor, log_scale: Tensor, samples: int, generator: Random
     ) -> tuple[Tensor, Tensor]:
         z = reparameterise(mean, log_scale, _noise((samples, *mean.shape), mean, generator))
         return z, normal_log_prob(z, mean, log_scale).sum(-1)
@@ -97,9 +92,7 @@ class LatentModel(nn.Module):
         return normal_log_prob(z, *self.encode(self.checked(x))).sum(-1)
 
     @torch.no_grad()
-    def log_prob(
-        self, x: Tensor, samples: int = 1000, generator: torch.Generator | None = None
-    ) -> Tensor:
+    def log_prob(self, x: Tensor, samples: int = 1000, generator: Random = None) -> Tensor:
         """An estimate of log p(x) in nats, (B,): `importance_estimate`, which says how sure it is."""
         return importance_estimate(self, x, samples, generator).log_prob
 
@@ -138,7 +131,7 @@ class VAE(LatentModel):
         levels: int = 2,
         dropout: float = 0.0,
         min_log_scale: float = -5.0,
-        generator: torch.Generator | None = None,
+        generator: Random = None,
     ) -> None:
         super().__init__()
         if input_dim < 1 or latent_dim < 1 or not hidden or min(hidden) < 1:
@@ -149,9 +142,8 @@ class VAE(LatentModel):
         n_params = 1 if real else self.likelihood.n_params
         widths = [input_dim * self.likelihood.n_inputs, *hidden, 2 * latent_dim]
         self.encoder = _network(widths, dropout, generator)
-        self.decoder = _network(
-            [latent_dim, *hidden[::-1], input_dim * n_params], dropout, generator
-        )
+        widths = [latent_dim, *hidden[::-1], input_dim * n_params]
+        self.decoder = _network(widths, dropout, generator)
         self.log_scale = nn.Parameter(torch.zeros(input_dim)) if real else None
 
     def checked(self, x: Tensor) -> Tensor:
@@ -183,10 +175,7 @@ class VAE(LatentModel):
 
     @torch.no_grad()
     def sample(
-        self,
-        shape: Sequence[int] = (),
-        z: Tensor | None = None,
-        generator: torch.Generator | None = None,
+        self, shape: Sequence[int] = (), z: Tensor | None = None, generator: Random = None
     ) -> Tensor:
         """z ~ N(0, I) (or the given z, (..., L)), then x ~ p(x | z): (*shape, D)."""
         if z is None:
@@ -201,9 +190,7 @@ class VAE(LatentModel):
         return f"{type(self).__name__}({self.extra_repr()})"
 
 
-def _network(
-    widths: Sequence[int], dropout: float, generator: torch.Generator | None
-) -> nn.Sequential:
+def _network(widths: Sequence[int], dropout: float, generator: Random) -> nn.Sequential:
     layers: list[nn.Module] = []
     for below, above in pairwise(widths):
         layers += [nn.Linear(below, above), nn.ReLU(), nn.Dropout(dropout)]
@@ -213,7 +200,7 @@ def _network(
 
 
 @weights.takes_networks
-def init_linear_layers(module: nn.Module, generator: torch.Generator | None) -> None:
+def init_linear_layers(module: nn.Module, generator: Random) -> None:
     """PyTorch's own initial weights, but from this generator; what is zero stays zero."""
     for layer in module.modules():
         if isinstance(layer, nn.Linear) and layer.weight.abs().sum() > 0:
@@ -223,7 +210,7 @@ def init_linear_layers(module: nn.Module, generator: torch.Generator | None) -> 
                 nn.init.uniform_(layer.bias, -bound, bound, generator=generator)
 
 
-def _noise(shape: Sequence[int], like: Tensor, generator: torch.Generator | None) -> Tensor:
+def _noise(shape: Sequence[int], like: Tensor, generator: Random) -> Tensor:
     if min(shape) < 0:
         raise ValueError(f"no shape has negative sizes, as {tuple(shape)} has")
     return torch.randn(*shape, generator=generator, dtype=like.dtype, device=like.device)
@@ -238,7 +225,7 @@ def elbo(
     beta: float = 1.0,
     free_bits: float = 0.0,
     kl: str | None = None,
-    generator: torch.Generator | None = None,
+    generator: Random = None,
 ) -> Tensor:
     """The evidence lower bound in nats, one value for each example: x (B, D) -> (B,).
 
@@ -296,18 +283,14 @@ def _finite(bound: Tensor, x: Tensor) -> Tensor:
     return bound
 
 
-def _log_weights(
-    model: LatentModel, x: Tensor, k: int, generator: torch.Generator | None
-) -> Tensor:
+def _log_weights(model: LatentModel, x: Tensor, k: int, generator: Random) -> Tensor:
     """log w_k = log p(x, z_k) - log q(z_k | x), z_k ~ q: (K, B)."""
     z, log_q = model.posterior_sample(x, k, generator)
     return model.log_likelihood(x, z) + model.log_prior(z) - log_q
 
 
 @weights.takes_networks
-def iwae_bound(
-    model: LatentModel, x: Tensor, k: int, generator: torch.Generator | None = None
-) -> Tensor:
+def iwae_bound(model: LatentModel, x: Tensor, k: int, generator: Random = None) -> Tensor:
     """The importance-weighted bound with k samples in nats, x (B, D) -> (B,).
 
         IWAE_k(x) = log (1/k) Σ_i p(x, z_i) / q(z_i | x),   z_i ~ q(z | x)
@@ -332,11 +315,7 @@ class Estimate(NamedTuple):
 @torch.no_grad()
 @weights.takes_networks
 def importance_estimate(
-    model: LatentModel,
-    x: Tensor,
-    samples: int = 1000,
-    generator: torch.Generator | None = None,
-    chunk: int = 100,
+    model: LatentModel, x: Tensor, samples: int = 1000, generator: Random = None, chunk: int = 100
 ) -> Estimate:
     """log p(x) estimated with importance samples from q, and how sure the estimate is.
 

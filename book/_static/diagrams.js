@@ -148,10 +148,10 @@
       p.arrow(c - w / 2, 134, c - 8, 106, on(3));
       p.arrow(c + w / 2, 134, c + 8, 106, on(3));
       p.labelled(c - 16, 82, 32, 26, "×", on(3));
-      p.arrow(c, 82, c, 62, on(4));
-      p.labelled(c - w / 2, 30, w, 32, "1 × 1", on(4));
-      p.arrow(c + w / 2, 46, W - 48, 46, on(4));
-      p.text(W - 22, 46, "skip", "small");
+      p.arrow(c, 82, c, 62, on(5));
+      p.arrow(c + 16, 95, W - 48, 95, on(4));
+      p.text(W - 22, 95, "skip", "small");
+      p.labelled(c - w / 2, 30, w, 32, "1 × 1", on(5));
       p.arrow(c, 30, c, 12, on(5));
       p.curve([[c - w / 2, 269], [18, 269], [18, 8], [c - 12, 8]], step >= 5 ? "c2" : "faint");
       p.text(c + 4, 8, "(h + ·) / √2", "small", "start");
@@ -159,8 +159,8 @@
         "One convolution looks at h[t] and at h[t − d]; it never looks ahead. Conditioning is added here.",
         "Its 2R channels are split into two halves: a signal, squashed by tanh, and a gate between 0 and 1.",
         "The gate multiplies the signal: it decides what passes at each time step.",
-        "A 1 × 1 convolution mixes channels. One part goes to the output, past all later layers: the skip path.",
-        "The other part is added to the layer's input: the residual path, divided by √2 to keep the variance."][step];
+        "The activation goes to the output, past all later layers: the skip path, which has a matrix for each layer.",
+        "A 1 × 1 convolution, another matrix, mixes its channels, and what comes out is added to the layer's input: the residual path, divided by √2."][step];
     },
   };
 
@@ -677,7 +677,7 @@
       if (heard !== hertz) p.curve(wave(heard), "c2 dashed");
       range(Math.floor((3 * rate) / 1000) + 1).forEach((t) => p.dot(X((1000 * t) / rate), Y(Math.cos((2 * Math.PI * hertz * t) / rate)), 4, "c2"));
       p.text(W / 2, 205, "3 ms; dashed: the lowest tone through the dots", "small");
-      return heard === hertz ? `${hertz} Hz is below half of ${rate}: no lower tone has these samples.`
+      return heard === hertz ? `${hertz} Hz is not above half of ${rate}: no lower tone has these samples.`
         : `${hertz} Hz is above half of ${rate}. A tone of ${heard} Hz has the same samples, and that one is heard.`;
     },
   };

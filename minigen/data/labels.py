@@ -63,7 +63,7 @@ def load_phones(path: Path | str) -> dict[str, list[tuple[str, float, float]]]:
         if not header:
             if cells != _COLUMNS:
                 raise ValueError(
-                    f"{path}, line {number}: the first row must be {', '.join(_COLUMNS)}, with tabs"
+                    f"{path}, line {number}: the first row must be {', '.join(_COLUMNS)}"
                 )
             header = True
             continue

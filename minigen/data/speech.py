@@ -59,15 +59,10 @@ def allison(limit: int | None = None, phones: Path | str | None = None) -> list[
                 f"`sudo apt-get install --reinstall {_ASTERISK_TEXTS.name}` with documentation "
                 "allowed, or place the upstream archive, unpacked, in $MINIGEN_DATA/allison"
             )
-    texts = {
-        name: text
-        for name, text in _read_prompts(transcripts).items()
-        if name not in _TONES and text
-    }
-    paths = {
-        path.relative_to(root).with_suffix("").as_posix(): path
-        for path in _files(root, "**/*.g722")
-    }
+    read = _read_prompts(transcripts).items()
+    texts = {name: text for name, text in read if name not in _TONES and text}
+    named = lambda path: path.relative_to(root).with_suffix("").as_posix()
+    paths = {named(path): path for path in _files(root, "**/*.g722")}
     # No warning here: which prompts hold no speech is known, and every release has a few strays.
     names = sorted(texts.keys() & paths.keys())[:limit]
     if not names:
@@ -277,10 +272,8 @@ def _paired(texts: dict[str, str], folder: Path, ending: str, limit: int | None)
         raise FileNotFoundError(f"no recording in {folder} has a transcript: {_AFRESH}")
     silent = len(recorded) - len(texts)
     if silent:
-        warnings.warn(
-            f"{silent} of {len(recorded)} recordings in {folder} have no transcript: left out",
-            stacklevel=3,
-        )
+        which = f"{silent} of {len(recorded)} recordings in {folder}"
+        warnings.warn(f"{which} have no transcript: left out", stacklevel=3)
     return sorted(texts)[:limit]
 
 

@@ -55,9 +55,8 @@ five, six, seven, eight, nine
         choose(dict.fromkeys(SPEAKERS), speaker, "speaker in spoken_digits")
     if word is not None:
         choose(dict.fromkeys(DIGIT_WORDS), word, "word in spoken_digits")
-    return [
-        clip for clip in _corpus() if speaker in (None, clip.speaker) and word in (None, clip.text)
-    ]
+    chosen = lambda clip: speaker in (None, clip.speaker) and word in (None, clip.text)
+    return list(filter(chosen, _corpus()))
 
 
 def example() -> Utterance:

@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 
-import torch
-
+from ..distributions import Random
 from .autoregressive import MaskedAffineAutoregressive, MaskedSplineAutoregressive
 from .coupling import AffineCoupling, SplineCoupling
 from .multiscale import MultiScale
 from .transform import Flow, Inverse, StandardNormal
+
+Widths = Sequence[int]  # of hidden layers
 
 
 def _layers(layers: int) -> range:
@@ -22,11 +23,7 @@ def _order(dim: int, layer: int) -> range:
 
 
 def RealNVP(
-    dim: int,
-    layers: int = 5,
-    hidden: Sequence[int] = (64, 64),
-    context_dim: int = 0,
-    bound: float = 5.0,
+    dim: int, layers: int = 5, hidden: Widths = (64, 64), context_dim: int = 0, bound: float = 5.0
 ) -> Flow:
     """Affine couplings, the halves in turn. One pass for a density, one for a sample.
 
@@ -39,19 +36,13 @@ def RealNVP(
     >>> RealNVP(4, layers=2, hidden=(8,)).sample((3,)).shape
     torch.Size([3, 4])
     """
-    transforms = [
-        AffineCoupling(dim, hidden, context_dim, swap=k % 2 == 1, bound=bound)
-        for k in _layers(layers)
-    ]
+    sizes = (dim, hidden, context_dim)
+    transforms = [AffineCoupling(*sizes, k % 2 == 1, bound) for k in _layers(layers)]
     return Flow(StandardNormal(dim), transforms)
 
 
 def MAF(
-    dim: int,
-    layers: int = 5,
-    hidden: Sequence[int] = (64, 64),
-    context_dim: int = 0,
-    bound: float = 5.0,
+    dim: int, layers: int = 5, hidden: Widths = (64, 64), context_dim: int = 0, bound: float = 5.0
 ) -> Flow:
     """Masked affine autoregressive layers, the order turned round between them.
 
@@ -67,19 +58,12 @@ def MAF(
         MaskedAffineAutoregressive(3, AffineMap(bound=5), hidden=(8,), order=0 1 2),
         MaskedAffineAutoregressive(3, AffineMap(bound=5), hidden=(8,), order=2 1 0)]))
     """
-    transforms = [
-        MaskedAffineAutoregressive(dim, hidden, context_dim, _order(dim, k), bound)
-        for k in _layers(layers)
-    ]
-    return Flow(StandardNormal(dim), transforms)
+    layer = lambda k: MaskedAffineAutoregressive(dim, hidden, context_dim, _order(dim, k), bound)
+    return Flow(StandardNormal(dim), [layer(k) for k in _layers(layers)])
 
 
 def IAF(
-    dim: int,
-    layers: int = 5,
-    hidden: Sequence[int] = (64, 64),
-    context_dim: int = 0,
-    bound: float = 5.0,
+    dim: int, layers: int = 5, hidden: Widths = (64, 64), context_dim: int = 0, bound: float = 5.0
 ) -> Flow:
     """The transforms of `MAF`, read backwards.
 
@@ -132,7 +116,7 @@ def WaveformFlow(
     steps: int = 4,
     hidden: int = 32,
     context_dim: int = 0,
-    generator: torch.Generator | None = None,
+    generator: Random = None,
 ) -> Flow:
     """A multi-scale flow for frames of `length` samples (..., length). See `MultiScale`.
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from ..distributions import Random
 from ..made import describe_order
 from ..weights import takes_networks
 from .transform import Affine, Transform
@@ -62,7 +63,7 @@ class LULinear(Transform):
     True
     """
 
-    def __init__(self, dim: int, generator: torch.Generator | None = None) -> None:
+    def __init__(self, dim: int, generator: Random = None) -> None:
         super().__init__(dim)
         start = torch.eye(dim)
         if generator is not None:

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from ..distributions import Random
 from .linear import ActNorm, LULinear
 from .transform import Transform
 from .univariate import AffineMap, checked_context
@@ -109,7 +110,7 @@ class MultiScale(Transform):
         steps: int = 4,
         hidden: int = 32,
         context_dim: int = 0,
-        generator: torch.Generator | None = None,
+        generator: Random = None,
     ) -> None:
         if levels < 1 or steps < 1 or length < 1 or length % 2**levels:
             raise ValueError(

@@ -53,9 +53,8 @@ def load(name: str) -> tuple[Flow, dict]:
     """
     path = weights.path(f"flows_{name}")
     if not path.is_file():
-        known = sorted(
-            p.stem.removeprefix("flows_") for p in path.parent.glob("flows_*.safetensors")
-        )
+        files = path.parent.glob("flows_*.safetensors")
+        known = sorted(file.stem.removeprefix("flows_") for file in files)
         raise ValueError(f"no flow {name!r} is shipped: there are {', '.join(known)}")
     tensors, card = weights.load(path)
     return weights.frozen(BUILD[card["build"]](), tensors), card

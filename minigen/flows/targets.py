@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 LOG_2PI = math.log(2 * math.pi)
+from ..distributions import Random
 
 
 class Plane:
@@ -26,7 +27,7 @@ class Plane:
     ) -> None:
         self.name, self._sampler, self._log_prob, self.extent = name, sampler, log_prob, extent
 
-    def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
+    def sample(self, n: int, generator: Random = None) -> Tensor:
         """-> (n, 2)."""
         return self._sampler(n, generator)
 
@@ -69,7 +70,7 @@ def two_moons(sigma: float = 0.1) -> Plane:
         other = torch.stack([1 - t.cos(), 0.5 - t.sin()], -1)
         return torch.where(lower[:, None], other, upper)
 
-    def sampler(n: int, generator: torch.Generator | None) -> Tensor:
+    def sampler(n: int, generator: Random) -> Tensor:
         t, which = (torch.rand(n, generator=generator, dtype=torch.float64) for _ in range(2))
         noise = torch.randn(n, 2, generator=generator, dtype=torch.float64)
         return moons(math.pi * t, which < 0.5) + sigma * noise

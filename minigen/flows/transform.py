@@ -15,6 +15,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from ..distributions import Random
 from ..weights import takes_networks
 
 
@@ -226,7 +227,7 @@ class StandardNormal(nn.Module):
         """z (..., D) -> nats (...)."""
         return -0.5 * z.square().sum(-1) - 0.5 * self.dim * math.log(2 * math.pi)
 
-    def sample(self, shape: Sequence[int] = (), generator: torch.Generator | None = None) -> Tensor:
+    def sample(self, shape: Sequence[int] = (), generator: Random = None) -> Tensor:
         """-> (*shape, D)."""
         like = {"device": self.origin.device, "dtype": self.origin.dtype}
         return torch.randn(*shape, self.dim, generator=generator, **like)
@@ -266,29 +267,20 @@ class Flow(nn.Module):
         return self.base.log_prob(z) + log_det
 
     def rsample(
-        self,
-        shape: Sequence[int] = (),
-        context: Tensor | None = None,
-        generator: torch.Generator | None = None,
+        self, shape: Sequence[int] = (), context: Tensor | None = None, generator: Random = None
     ) -> Tensor:
         """Samples (*shape, D) with a gradient to the transforms' parameters."""
         return self.transform.inverse(self.base.sample(shape, generator), context)[0]
 
     @torch.no_grad()
     def sample(
-        self,
-        shape: Sequence[int] = (),
-        context: Tensor | None = None,
-        generator: torch.Generator | None = None,
+        self, shape: Sequence[int] = (), context: Tensor | None = None, generator: Random = None
     ) -> Tensor:
         """Samples (*shape, D)."""
         return self.rsample(shape, context, generator)
 
     def sample_and_log_prob(
-        self,
-        shape: Sequence[int] = (),
-        context: Tensor | None = None,
-        generator: torch.Generator | None = None,
+        self, shape: Sequence[int] = (), context: Tensor | None = None, generator: Random = None
     ) -> tuple[Tensor, Tensor]:
         """Samples (*shape, D) and their log-densities (*shape), in one pass, with gradients.
 

@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..distributions import Random
 from ..wavenet import WaveNet
 from ..weights import takes_networks
 
@@ -96,9 +97,7 @@ class CachedWaveNet:
 
 
 @takes_networks
-def draw_noise(
-    model: WaveNet, batch: int, n_samples: int, generator: torch.Generator | None = None
-) -> Tensor:
+def draw_noise(model: WaveNet, batch: int, n_samples: int, generator: Random = None) -> Tensor:
     """All the chance that `generate` uses, drawn ahead, one time step after the other: (B, Q, T)."""
     weight = model.output_projection.weight
     like = weight.new_empty(batch, model.head.n_params, 1)
@@ -138,10 +137,10 @@ def _numba(model, x, cond, speaker, noise, temperature) -> None:
         x[item, 0] = torch.from_numpy(drawn).to(x)
 
 
-def _cuda_graph(model, x, cond, speaker, noise, temperature) -> None:
+def _cuda_graph(*given) -> None:
     from .cuda import replay
 
-    replay(model, x, cond, speaker, noise, temperature)
+    replay(*given)
 
 
 BACKENDS = {"naive": _naive, "numpy": _numpy, "numba": _numba, "cuda_graph": _cuda_graph}
@@ -155,7 +154,7 @@ def generate(
     speaker: Tensor | None = None,
     n_samples: int | None = None,
     backend: str = "numpy",
-    generator: torch.Generator | None = None,
+    generator: Random = None,
     temperature: float = 1.0,
 ) -> Tensor:
     """Draw waveforms from a WaveNet -> (B, 1, T).

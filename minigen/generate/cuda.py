@@ -99,21 +99,14 @@ class DeviceWaveNet:
 
 @torch.no_grad()
 @takes_networks
-def replay(
-    model: WaveNet,
-    x: Tensor,
-    cond: Tensor | None,
-    speaker: Tensor | None,
-    noise: Tensor,
-    temperature: float,
-) -> None:
-    """Fill x (B, 1, T) on a GPU.
+def replay(model: WaveNet, x: Tensor, *given) -> None:
+    """Fill x (B, 1, T) on a GPU; what else is given is `DeviceWaveNet`'s.
 
     Raises ValueError: the model is not on a GPU.
     """
     if x.device.type != "cuda":
         raise ValueError(f"cuda_graph needs a model on a GPU, this one is on {x.device}: use numba")
-    net = DeviceWaveNet(model, x, cond, speaker, noise, temperature)
+    net = DeviceWaveNet(model, x, *given)
     aside = torch.cuda.Stream()
     aside.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(aside):

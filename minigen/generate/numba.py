@@ -237,9 +237,8 @@ class CompiledWaveNet:
         lengths = np.array([layer.past + 1 for layer in layers])
         self.place = np.stack([np.cumsum(lengths) - lengths, lengths], axis=1)  # (L, 2)
         taps = model.layers[0].conv.kernel_size[0]
-        self.delays = np.array(
-            [[(taps - 1 - k) * layer.conv.dilation[0] for k in range(taps)] for layer in layers]
-        )
+        back = np.arange(taps - 1, -1, -1)
+        self.delays = np.array([back * layer.conv.dilation[0] for layer in layers])  # (L, K)
         self.head = _describe(model.head)
 
     @property

@@ -52,10 +52,8 @@ def _pair(generated: ArrayLike, recorded: ArrayLike) -> tuple[np.ndarray, np.nda
 def _log_mels(generated: ArrayLike, recorded: ArrayLike, rate: int) -> list[np.ndarray]:
     """40 bands in dB, frames of 32 ms every 8 ms, 60 dB deep from the recording's peak: [(40, N), (40, M)]."""
     n_fft = frame_length(rate)
-    mel = [
-        DB * mel_spectrogram(np.asarray(x, dtype=float), rate, n_fft, n_fft // 4, n_mels=40)
-        for x in (generated, recorded)
-    ]
+    pair = (np.asarray(x, dtype=float) for x in (generated, recorded))
+    mel = [DB * mel_spectrogram(x, rate, n_fft, n_fft // 4, n_mels=40) for x in pair]
     return [np.maximum(value, mel[1].max() - 60) for value in mel]
 
 
@@ -106,10 +104,8 @@ def log_spectral_distance(
     """
     generated, recorded = _pair(generated, recorded)
     n_fft = frame_length(rate)
-    x, y = (
-        DB * np.log(np.maximum(np.abs(stft(wave, n_fft, n_fft // 4)), FLOOR))
-        for wave in (generated, recorded)
-    )
+    pair = (np.abs(stft(wave, n_fft, n_fft // 4)) for wave in (generated, recorded))
+    x, y = (DB * np.log(np.maximum(magnitude, FLOOR)) for magnitude in pair)
     floor = y.max() - depth
     difference = np.maximum(x, floor) - np.maximum(y, floor)  # (F, N)
     return float(np.mean(np.sqrt(np.mean(difference**2, axis=0))))
@@ -402,9 +398,7 @@ def mel_cepstral_distortion(
     >>> mel_cepstral_distortion(x, 0.5 * x, 8000) < 1e-9
     True
     """
-    return cepstral_distortion(
-        mel_cepstra(a, rate, order, n_mels), mel_cepstra(b, rate, order, n_mels)
-    )
+    return cepstral_distortion(*(mel_cepstra(x, rate, order, n_mels) for x in (a, b)))
 
 
 # ---------------------------------------------------------------- several at once

@@ -4,6 +4,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.stats import binom, norm
 
+from ..gaussian import Seed
+
 
 def wilson_interval(wins: int, trials: int, confidence: float = 0.95) -> tuple[float, float]:
     """Which shares p are compatible with `wins` out of `trials`: Wilson's score interval.
@@ -71,9 +73,7 @@ def listeners_needed(
     raise ValueError(f"more than {max_answers} answers are needed for a share of {share}")
 
 
-def permutation_test(
-    differences: ArrayLike, permutations: int = 10_000, seed: int | np.random.Generator = 0
-) -> float:
+def permutation_test(differences: ArrayLike, permutations: int = 10_000, seed: Seed = 0) -> float:
     """How probable is a mean difference this large, in size, if A and B were exchangeable in each pair?
 
     If it made no difference which of a pair is called A, the sign of each difference would be a coin.

@@ -137,9 +137,8 @@ def spectrogram(
 def clip_png(x: np.ndarray, rate: int) -> bytes:
     """A small picture of a clip for `listen`: waveform above spectrogram, as PNG."""
     with style():
-        fig, (top, bottom) = plt.subplots(
-            2, 1, figsize=(5, 2.2), sharex=True, height_ratios=(1, 1.6)
-        )
+        options = {"figsize": (5, 2.2), "sharex": True, "height_ratios": (1, 1.6)}
+        fig, (top, bottom) = plt.subplots(2, 1, **options)
         waveform(x, rate, top)
         top.set(xlabel="", ylabel="", yticks=[])
         spectrogram(x, rate, bottom)

@@ -65,9 +65,8 @@ class PhoneModels:
     def component_log_prob(self, features: np.ndarray, used: np.ndarray) -> np.ndarray:
         """log w_m N(x; µ_m, σ²_m) of the states `used` (E,), numbered phone · S + state -> (T, E, M)."""
         m, d = self.mean.shape[2:]
-        mean, variance = (
-            v.reshape(-1, m, d)[used].reshape(-1, d) for v in (self.mean, self.variance)
-        )
+        both = (v.reshape(-1, m, d)[used] for v in (self.mean, self.variance))
+        mean, variance = (v.reshape(-1, d) for v in both)
         out = log_normal(features, mean, variance, "diag").reshape(len(features), len(used), m)
         return out + self.log_weight.reshape(-1, m)[used]
 
@@ -184,9 +183,8 @@ def network(phones: Phones, models: PhoneModels) -> Network:
     for s, log_p in open_ends:
         end[s] = np.logaddexp(end[s], log_p)
     transition = csc_array((np.array(weight), source, into), (len(end), len(end)))
-    return Network(
-        np.array(emission), np.array(token), tuple(names), transition, np.array(start, float), end
-    )
+    states = np.array(emission), np.array(token), tuple(names)
+    return Network(*states, transition, np.array(start, float), end)
 
 
 # ---------------------------------------------------------------- training

@@ -109,9 +109,8 @@ def extract(x: ArrayLike, f0: np.ndarray | None = None, with_phase: bool = True)
     phase = np.zeros((conditioning.PHASE_FEATURES, 0), np.float32)
     if with_phase:
         phase = conditioning.phase_features(conditioning.phase(f0, RATE, audio), f0)
-    return Features(
-        audio, _without_mean(cepstrum, loud), cepstrum[:SPECTRUM].astype(np.float32), f0, phase
-    )
+    spectrum = cepstrum[:SPECTRUM].astype(np.float32)
+    return Features(audio, _without_mean(cepstrum, loud), spectrum, f0, phase)
 
 
 def log_f0_moments(f0: ArrayLike) -> tuple[float, float] | None:

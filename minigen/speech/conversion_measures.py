@@ -127,10 +127,8 @@ def move_moments(
     for clip in learn:
         rows[clip.speaker].append(mel_cepstrum(clip.audio, clip.rate))  # (K, N)
     frames = {who: np.concatenate(found, axis=1) for who, found in rows.items()}
-    mean, deviation = (
-        {who: moment(found, axis=1) for who, found in frames.items()}
-        for moment in (np.mean, np.std)
-    )
+    moments = lambda moment: {who: moment(found, axis=1) for who, found in frames.items()}
+    mean, deviation = moments(np.mean), moments(np.std)
     waves = []
     for source, target in targets:
         whose, to = source.speaker, target.speaker

@@ -32,14 +32,10 @@ def held_out(
     that a sentence recorded twice lies on one side as a whole.
     """
     clips = data.spoken_digits() if clips is None else clips
-    if corpus == "spoken_digits":
-        out = [clip.name.endswith(HELD_OUT) for clip in clips]
-    elif corpus == "fsdd":
-        out = [int(clip.name.rsplit("_", 1)[1]) < 5 for clip in clips]
-    else:
-        out = [_by_text(clip) for clip in clips]
-    train = [clip for clip, is_out in zip(clips, out, strict=True) if not is_out]
-    return train, [clip for clip, is_out in zip(clips, out, strict=True) if is_out]
+    digits = lambda clip: clip.name.endswith(HELD_OUT)
+    fsdd = lambda clip: int(clip.name.rsplit("_", 1)[1]) < 5
+    is_out = {"spoken_digits": digits, "fsdd": fsdd}.get(corpus, _by_text)
+    return [clip for clip in clips if not is_out(clip)], list(filter(is_out, clips))
 
 
 def held_out_speaker_words(
@@ -58,12 +54,9 @@ def held_out_speaker_words(
     if fold not in range(5):
         raise ValueError(f"there are folds 0 to 4, not {fold}")
     speakers = sorted({clip.speaker for clip in clips})
-    out = [
-        (DIGIT_WORDS.index(clip.text) + 3 * speakers.index(clip.speaker)) % 5 == fold
-        for clip in clips
-    ]
-    train = [clip for clip, is_out in zip(clips, out, strict=True) if not is_out]
-    return train, [clip for clip, is_out in zip(clips, out, strict=True) if is_out]
+    number = lambda clip: DIGIT_WORDS.index(clip.text) + 3 * speakers.index(clip.speaker)
+    is_out = lambda clip: number(clip) % 5 == fold
+    return [clip for clip in clips if not is_out(clip)], list(filter(is_out, clips))
 
 
 def _by_text(clip: Utterance) -> bool:
@@ -116,10 +109,8 @@ def ready(clip: Utterance, rate: int) -> Utterance:
     f0 = np.pad(f0, (0, n - len(f0)))
     x = np.clip(x[: n * hop], -1, 1).astype(np.float32)
     end = n * hop / rate
-    phones = clip.phones and [
-        (name, min(a, end), min(b, end)) for name, a, b in clip.phones if a < end
-    ]
-    return replace(clip, audio=x, rate=rate, f0=f0, phones=phones)
+    cut = [(name, min(a, end), min(b, end)) for name, a, b in clip.phones or () if a < end]
+    return replace(clip, audio=x, rate=rate, f0=f0, phones=clip.phones and cut)
 
 
 def as_batch(
@@ -161,9 +152,8 @@ class CropSampler:
         if not all(pools):
             raise ValueError("crops need clips of every speaker")
         self.pools, self.frames, self.grid = pools, frames, grid
-        self.lengths = [
-            np.array([min(a.shape[-1] for a in c.values()) for c in pool]) for pool in pools
-        ]
+        length = lambda clip: min(array.shape[-1] for array in clip.values())
+        self.lengths = [np.array([length(clip) for clip in pool]) for pool in pools]
         self.shares = [n / n.sum() if by_length else None for n in self.lengths]
 
     def __call__(self, rng: np.random.Generator) -> tuple[int, dict[str, np.ndarray]]:

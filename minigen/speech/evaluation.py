@@ -34,20 +34,18 @@ def student_kl(
     student: voice.StudentVoice,
     teacher: voice.TeacherVoice,
     clips: Sequence[Utterance] | None = None,
+    follow_audio: bool = True,
 ) -> tuple[float, float]:
     """KL(student ‖ teacher) and the student's entropy in nats per sample, on the conditioning of clips,
-    by default the held-out digits."""
+    by default the held-out digits; without `follow_audio` with the phase that speaking uses, the sum of F0."""
     kl, entropy = [], []
     for clip in corpus.held_out()[1] if clips is None else clips:
-        cond = student.conditioning(corpus.as_batch(clip))
+        cond = student.conditioning(corpus.as_batch(clip, follow_audio=follow_audio))
         noise = torch.randn(1, 1, len(clip.audio), generator=torch.Generator().manual_seed(0))
         x, mean, log_scale = student.student(student.student.noise(noise), cond)
         params, base = teacher.wavenet(x, cond), student.student.base
-        generator = torch.Generator().manual_seed(0)
-        each = conditional_kl(
-            mean, log_scale, params, teacher.wavenet.head, base, samples=32, generator=generator
-        )
-        kl.append(each.flatten())
+        of = (mean, log_scale, params, teacher.wavenet.head, base)
+        kl.append(conditional_kl(*of, 32, torch.Generator().manual_seed(0)).flatten())
         entropy.append((log_scale + BASES[base].entropy).flatten())
     return torch.cat(kl).mean().item(), torch.cat(entropy).mean().item()
 
@@ -99,9 +97,12 @@ def synthesize_digits(
 
 
 @torch.no_grad()
-def _as_recorded(model: torch.nn.Module, clips: Sequence[Utterance]) -> list[np.ndarray]:
-    """Clips of digits, synthesized with their own phones, times, F0 and phase."""
-    return list(synthesize_all(model, [model.conditioning(corpus.as_batch(c)) for c in clips]))
+def _as_recorded(
+    model: torch.nn.Module, clips: Sequence[Utterance], follow_audio: bool = True
+) -> list[np.ndarray]:
+    """Clips of digits, synthesized with their own phones, times and F0, and phase unless that is the sum of F0."""
+    batches = [corpus.as_batch(clip, follow_audio=follow_audio) for clip in clips]
+    return list(synthesize_all(model, [model.conditioning(batch) for batch in batches]))
 
 
 # ---------------------------------------------------------------- distances
@@ -121,10 +122,8 @@ def recognised(spoken: Iterable[tuple[str, np.ndarray]]) -> tuple[int, int, dict
 
 def spectral_distances(a: np.ndarray, b: np.ndarray, rate: int, in_step: bool) -> dict[str, float]:
     """Spectral distances of two sounds; `in_step`: frame by frame, too, where both have the same times."""
-    found = {
-        "warped dB": warped_distance(a, b, rate),
-        "MCD dB": mel_cepstral_distortion(a, b, rate),
-    }
+    found = {"warped dB": warped_distance(a, b, rate)}
+    found["MCD dB"] = mel_cepstral_distortion(a, b, rate)
     if in_step:
         found["log-mel dB"] = log_mel_distance(a, b, rate)
         found["STFT"] = stft_distance(a, b, rate)
@@ -132,11 +131,11 @@ def spectral_distances(a: np.ndarray, b: np.ndarray, rate: int, in_step: bool) -
 
 
 @takes_networks
-def against_recordings(model: torch.nn.Module) -> tuple[float, float]:
+def against_recordings(model: torch.nn.Module, follow_audio: bool = True) -> tuple[float, float]:
     """Log-mel distance in dB (mean) and std ratio (median) to the recordings of the held-out digits,
-    synthesized with the recording's own phones, times, F0 and phase."""
+    synthesized with the recording's own phones, times, F0, and with `follow_audio` phase."""
     clips = corpus.held_out()[1]
-    pairs = list(zip(_as_recorded(model, clips), clips, strict=True))
+    pairs = list(zip(_as_recorded(model, clips, follow_audio), clips, strict=True))
     mel = [log_mel_distance(x, clip.audio, clip.rate) for x, clip in pairs]
     return float(np.mean(mel)), float(np.median([std_ratio(x, clip.audio) for x, clip in pairs]))
 

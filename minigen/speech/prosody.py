@@ -31,7 +31,7 @@ import numpy as np
 
 from ..audio import write_whole
 from ..data import Utterance
-from ..gaussian import Gaussian
+from ..gaussian import Gaussian, Seed
 from ..timeseries import AR, levinson_durbin
 from . import pronunciation
 from .phones import MANNER, SILENCE, is_vowel, nearest
@@ -183,10 +183,7 @@ class Durations:
         return np.log([max(end - start, 0.005) for _, start, end in times])
 
     def predict(
-        self,
-        phones: Sequence[str],
-        seed: int | np.random.Generator | None = None,
-        temperature: float = 1.0,
+        self, phones: Sequence[str], seed: Seed | None = None, temperature: float = 1.0
     ) -> np.ndarray:
         """Seconds of each phone, (P,).
 
@@ -222,9 +219,8 @@ def frame_contexts(times: Times, n: int) -> tuple[list[tuple[str, ...]], np.ndar
     within = (centre - start[which]) / np.maximum(end[which] - start[which], 1e-3)
     third = np.clip((THIRDS * within).astype(int), 0, THIRDS - 1)
     described = [(key[1], key[3], key[4]) for key in contexts([name for name, _, _ in times])]
-    keys = [
-        (*(f"{key} @{k}" for key in described[i]), "") for i, k in zip(which, third, strict=True)
-    ]
+    places = zip(which, third, strict=True)
+    keys = [(*(f"{key} @{k}" for key in described[i]), "") for i, k in places]
     speech = np.array([name != SILENCE for name, _, _ in times])
     phrase = np.cumsum(np.diff(speech.astype(int), prepend=0) == 1) - 1  # (P,) number of the phrase
     kind, place = np.zeros(n, int), np.zeros(n)
@@ -303,11 +299,7 @@ class Contour:
         return self._mean(*frames), self.voicing.means(frames[0])
 
     def predict(
-        self,
-        times: Times,
-        seed: int | np.random.Generator | None = None,
-        temperature: float = 1.0,
-        n: int | None = None,
+        self, times: Times, seed: Seed | None = None, temperature: float = 1.0, n: int | None = None
     ) -> np.ndarray:
         """F0 in Hz per frame, 0 where unvoiced, (N,).
 

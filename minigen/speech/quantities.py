@@ -39,9 +39,7 @@ def _money(sign: str, amount: str, scale: str = "") -> str:
     if sign == "¥":
         return f"{_amount(amount)} {scale} yen"
     exact = not scale and re.fullmatch(r"[\d,' ]*(\.\d\d)?", amount)
-    value = (
-        Decimal(re.sub("[,' ]", "", amount)).quantize(Decimal("0.01")) if exact else Decimal("2.00")
-    )
+    value = Decimal(re.sub("[,' ]", "", amount) if exact else 2).quantize(Decimal("0.01"))
     words = num2words(value, to="currency", currency=_CURRENCIES[sign], separator=" and")
     words = words.replace(" sterling", "").replace(" euro ", " euro " if value == 1 else " euros ")
     words = re.sub(r"^zero \w+ and (?!zero)|(?<=\w) and zero \w+$", "", clean(words))
@@ -50,9 +48,8 @@ def _money(sign: str, amount: str, scale: str = "") -> str:
     return re.sub(r"dollars?", lambda m: f"{' '.join(country)} {m[0]}", words)
 
 
-_UNITS = {
-    sign: (words + f" | {words}s").split(" | ")[:2] for sign, words in english()["units"].items()
-}
+_UNITS = english()["units"].items()
+_UNITS = {sign: f"{words} | {words}s".split(" | ")[:2] for sign, words in _UNITS}
 _UNIT = "|".join(sorted(map(re.escape, _UNITS), key=len, reverse=True))
 _NUMBER = r"(?:\d{1,2}(?:,\d\d)+,\d{3}(?!\d)|\d{1,3}(?:[,']\d{3}| 000)+(?!\d)|\d+)(?:\.\d+)?|\.\d+"
 _LENGTH = "mm|cm|km|m|in|ft|yd|mi"

@@ -67,12 +67,8 @@ class Reader:
         """Text -> for each word its possible pronunciations: what `alignment.align` takes."""
         if self.english:
             return pronunciation.transcribe(text, self.lexicon)
-        return [
-            [list(way) for way in self.lexicon[word]]
-            for row, _ in self._read(text, False)
-            for word in row
-            if word
-        ]
+        words = (word for row, _ in self._read(text, False) for word in row if word)
+        return [[list(way) for way in self.lexicon[word]] for word in words]
 
     def sentences(
         self, text: str, lexicon: Lexicon | None = None, skip_unknown: bool = False

@@ -93,9 +93,8 @@ def speak(
 six, seven, eight, nine and 0-9
     """
     reading = (lexicon, skip_unknown)
-    net, speaker, parts = _planned(
-        text, speaker, model, pace, pitch, seed, temperature, voice, reading
-    )
+    given = (text, speaker, model, pace, pitch, seed, temperature, voice)
+    net, speaker, parts = _planned(*given, reading)
     start = time.perf_counter()
     if isinstance(net, StudentVoice | ExcitationStudent):
         audio = np.concatenate(list(_pieces(net, parts, speaker, seed, temperature, WHOLE)))
@@ -137,9 +136,8 @@ def stream(
     if chunk < 16 or chunk % 16:
         raise ValueError(f"chunk is a number of frames, a multiple of 16, not {chunk}")
     reading = (lexicon, skip_unknown)
-    net, speaker, parts = _planned(
-        text, speaker, model, pace, pitch, seed, temperature, voice, reading
-    )
+    given = (text, speaker, model, pace, pitch, seed, temperature, voice)
+    net, speaker, parts = _planned(*given, reading)
     if not isinstance(net, StudentVoice | ExcitationStudent):
         raise ValueError(f"a student speaks piece by piece, and {model!r} is a teacher: use speak")  # noqa: TRY004
     return _pieces(net, parts, speaker, seed, temperature, chunk)
@@ -250,9 +248,8 @@ def conditioning_for(net: Voice, parts: list[Part], speaker: str) -> Tensor:
     spec: VoiceSpec = net.spec
     check_speaker(spec, speaker)
     made = [conditioning.planned_features(*part, spec) for part in parts]
-    frames, phase = (
-        torch.from_numpy(np.concatenate(part, axis=-1))[None] for part in zip(*made, strict=True)
-    )
+    joined = (np.concatenate(part, axis=-1) for part in zip(*made, strict=True))
+    frames, phase = (torch.from_numpy(part)[None] for part in joined)
     with torch.no_grad():
         return net.upsampler(frames, torch.tensor([spec.speakers.index(speaker)]), phase)
 

@@ -19,6 +19,8 @@ from .recipe import Recipe
 from .start import initialise, teacher_for
 from .voice import KINDS, part
 
+KEPT = ("recipe", "step", "minutes", "device", "torch")  # of the notes of a checkpoint
+
 
 def train(
     recipe: Recipe, out: Path | str, resume: bool = False, until: int | None = None
@@ -68,11 +70,7 @@ def export(checkpoint: Path | str, path: Path | str) -> None:
     tensors, notes = weights.load(checkpoint)
     Recipe.from_dict(notes.get("recipe"), f"{checkpoint}: what it holds")
     text = json.dumps({"stages": _stages(checkpoint, set())}, indent=1)
-    kept = {
-        name: notes[name]
-        for name in ("recipe", "step", "minutes", "device", "torch")
-        if name in notes
-    }
+    kept = {name: notes[name] for name in KEPT if name in notes}
     path.parent.mkdir(parents=True, exist_ok=True)
     weights.save(path, part(tensors, "ema."), kept)
     text = re.sub(r",\n\s+(?=[-\d])", ", ", text) + "\n"
@@ -103,5 +101,5 @@ def _stages(checkpoint: Path, seen: set[Path], points: int = 40) -> list[dict]:
     for name, values in logged.items():
         mean = [np.mean([v.value for v in values[a:b]]) for a, b in pairwise(edges)]
         curve[name] = [float(f"{value:.4g}") for value in mean]
-    stage = {k: notes[k] for k in ("recipe", "step", "device", "torch", "minutes") if k in notes}
+    stage = {name: notes[name] for name in KEPT if name in notes}
     return [*before, stage | {"minutes": round(stage["minutes"], 1), "curve": curve}]

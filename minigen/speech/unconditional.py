@@ -105,10 +105,8 @@ class AdaptiveAR:
             log_p = [sum(_log_t(e, _sigma(e, s)).sum() for e in errors[::5]) for s in grid]
             scale = grid[int(np.argmax(log_p))]
             sigmas = [_sigma(e, scale) for e in errors]
-            each = [
-                4 / (3 + (e / sigma) ** 2) / sigma**2
-                for e, sigma in zip(errors, sigmas, strict=True)
-            ]
+            pairs = zip(errors, sigmas, strict=True)
+            each = [4 / (3 + (e / sigma) ** 2) / sigma**2 for e, sigma in pairs]
             found = cls(least_squares(sounds, order, each), scale)
         return found
 

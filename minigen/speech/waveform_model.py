@@ -187,10 +187,8 @@ class ExcitationStudent(_WaveformModel):
         for new, frames, phase in windows(parts, self.spec, chunk):
             batch = self._batch(frames, phase)
             cond = self.conditioning(batch)[..., new.start * hop : new.stop * hop]
-            a, g = (
-                value[..., new.start * SUBFRAMES : new.stop * SUBFRAMES]
-                for value in self.predictor(batch)
-            )
+            own = slice(new.start * SUBFRAMES, new.stop * SUBFRAMES)
+            a, g = (value[..., own] for value in self.predictor(batch))
             noise = torch.randn(1, 1, cond.shape[-1], generator=generator)
             e = flows(temperature * self.student.noise(noise), cond)
             x = self.flow.inverse(e, Predictor(a, g), past)[0]

@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike
 from scipy.linalg import solve_triangular
 from scipy.signal import lfilter, lfiltic
 
+from ..gaussian import Seed
 from .arima import ARIMA
 from .arma import arma_autocovariance, impulse_response
 from .correlation import (
@@ -230,9 +231,7 @@ class AR(Report):
         psi = impulse_response(self.coefficients, [], h)
         return mean, self.sigma * np.sqrt(np.cumsum(psi**2))
 
-    def simulate(
-        self, n: int, seed: int | np.random.Generator = 0, start: str = "stationary"
-    ) -> np.ndarray:
+    def simulate(self, n: int, seed: Seed = 0, start: str = "stationary") -> np.ndarray:
         """Draw a series (n,).
 
         Args: start: "stationary", or "zero": from silence, which an unstable model needs.

@@ -10,6 +10,7 @@ from scipy.signal import lfilter, lfiltic
 from scipy.special import gammaln, rgamma
 
 from ..compiled import compiled
+from ..gaussian import Seed
 from .arima import ARIMA
 from .correlation import LOG_2PI, partial_to_ar, require_stationary, rows, series, step_down, whole
 from .report import Report, free_to_partial, maximise, partial_to_free, standard_errors, warn
@@ -62,9 +63,8 @@ def arfima_autocovariance(
     p, q = len(ar), len(ma)
     top = max(lags, p) + q
     k = np.arange(1, top + 1)
-    gamma = np.exp(gammaln(1 - 2 * d) - 2 * gammaln(1 - d)) * np.cumprod(
-        np.append(1.0, (k - 1 + d) / (k - d))
-    )
+    gamma = np.cumprod(np.append(1.0, (k - 1 + d) / (k - d)))
+    gamma = np.exp(gammaln(1 - 2 * d) - 2 * gammaln(1 - d)) * gamma
     whitening, theta = np.append(1.0, -ar), np.append(1.0, ma)
     h = np.append(gamma[::-1], gamma[1 : q + 1])  # lags top … -q
     if p:
@@ -302,7 +302,7 @@ class ARFIMA(Report):
         mean = self.mean + weights @ (self._x - self.mean)
         return mean, np.sqrt(gamma[0] - (weights * C).sum(axis=1))
 
-    def simulate(self, n: int, seed: int | np.random.Generator = 0) -> np.ndarray:
+    def simulate(self, n: int, seed: Seed = 0) -> np.ndarray:
         """Draw a series (n,), value by value from its conditionals."""
         x = np.random.default_rng(seed).standard_normal((1, whole("n", n)))
         _chain_rule(self.autocovariance(n - 1), x, True)

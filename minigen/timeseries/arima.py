@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike
 from scipy.signal import lfilter
 
 from ..compiled import compiled
+from ..gaussian import Seed
 from .arma import arma_model, difference, difference_polynomial, lag_polynomial
 from .correlation import (
     LOG_2PI,
@@ -282,7 +283,7 @@ class ARIMA(Report):
         found, _, base = self._run(x)
         return (base + self.sigma * found.mean[0])[-h:], self.sigma * np.sqrt(found.variance[-h:])
 
-    def simulate(self, n: int, seed: int | np.random.Generator = 0) -> np.ndarray:
+    def simulate(self, n: int, seed: Seed = 0) -> np.ndarray:
         """Draw a series (n,), beginning with the stationary distribution.
 
         If the series is differenced, the values before it are the first of the fitted series, or zeros.
@@ -362,9 +363,8 @@ def _hannan_rissanen(
     first = long + max(p, q)
     columns = [u[first - k : len(u) - k] for k in range(1, p + 1)]
     columns += [errors[first - k : len(u) - k] for k in range(1, q + 1)]
-    found = (
-        np.linalg.lstsq(np.stack(columns, 1), u[first:], rcond=None)[0] if p + q else np.zeros(0)
-    )
+    solve = lambda: np.linalg.lstsq(np.stack(columns, 1), u[first:], rcond=None)[0]
+    found = solve() if p + q else np.zeros(0)
     ar = np.convolve(np.append(1.0, -found[:p]), difference_polynomial(roots, 0, 1))
     return -_inside(ar), _inside(np.append(1.0, found[p:]))
 
@@ -373,9 +373,8 @@ def _inside(polynomial: np.ndarray) -> np.ndarray:
     """The coefficients after the first, with every root brought to a modulus of at most 0.98."""
     roots = np.roots(polynomial)
     roots = roots / np.maximum(np.abs(roots) / 0.98, 1)
-    return np.append(
-        np.atleast_1d(np.poly(roots).real)[1:], np.zeros(len(polynomial) - 1 - len(roots))
-    )
+    out = np.atleast_1d(np.poly(roots).real)[1:]
+    return np.append(out, np.zeros(len(polynomial) - 1 - len(roots)))
 
 
 def _orders(order: tuple, names: str, what: str) -> tuple[int, ...]:

@@ -28,6 +28,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..compiled import compiled
+from ..gaussian import Seed
 from .correlation import LOG_2PI, series
 
 VAGUE = 1e12  # variance of a diffuse coordinate, in units of the largest other one
@@ -138,15 +139,13 @@ class LinearModel(NamedTuple):
         """
         large, start = math.inf, self.start
         if len(self.diffuse):
-            scale = max(
-                (start**2).sum(0).max(initial=0), (self.shocks**2).sum(0).max(initial=0), self.noise
-            )
+            largest = ((rows**2).sum(0).max(initial=0) for rows in (start, self.shocks))
+            scale = max(*largest, self.noise)
             large = VAGUE * (scale or 1.0) if kappa is None else kappa
             vague = math.sqrt(large) * np.eye(len(self.design))[self.diffuse]
             start = np.concatenate([start, vague])
-        mean, F, state, S = _kalman(
-            Y, self.transition, self.design, float(self.noise), self.shocks, means, start
-        )
+        model = (self.transition, self.design, float(self.noise), self.shocks)
+        mean, F, state, S = _kalman(Y, *model, means, start)
         log_diffuse = 0.0
         if len(self.diffuse) and kappa is None:
             seen = ~np.isnan(Y[0])
@@ -156,7 +155,7 @@ class LinearModel(NamedTuple):
             F = np.where(unknown, np.inf, F)
         return Run(mean, F, state, S.T @ S, log_diffuse)
 
-    def simulate(self, n: int, seed: int | np.random.Generator, mean, cov) -> np.ndarray:
+    def simulate(self, n: int, seed: Seed, mean, cov) -> np.ndarray:
         """Draw y (n,), the first state from N(mean, cov)."""
         rng, m = np.random.default_rng(seed), len(self.design)
         a = mean + _root(cov) @ rng.standard_normal(m)
@@ -274,6 +273,6 @@ class StateSpace:
         """log p(y) in nats, of the values that are there."""
         return self.filter(y).log_likelihood
 
-    def simulate(self, n: int, seed: int | np.random.Generator = 0) -> np.ndarray:
+    def simulate(self, n: int, seed: Seed = 0) -> np.ndarray:
         """Draw y (n,). Diffuse coordinates start at their mean: an infinite variance has no sample."""
         return self._model().simulate(n, seed, self.mean, self.cov)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.signal import lfilter, lfiltic
 
+from ..gaussian import Seed
 from .correlation import levinson_durbin, series, whole
 
 
@@ -129,7 +130,7 @@ def lpc_synthesis(coefficients: ArrayLike, excitation: ArrayLike, hop: int) -> n
 
 
 def lpc_excitation(
-    gain: ArrayLike, f0: ArrayLike, rate: int, hop: int, seed: int | np.random.Generator = 0
+    gain: ArrayLike, f0: ArrayLike, rate: int, hop: int, seed: Seed = 0
 ) -> np.ndarray:
     """What a simple voice sends through the filters: pulses where it is voiced, noise elsewhere, (N hop,).
 

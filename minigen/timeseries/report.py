@@ -63,15 +63,14 @@ def maximise(
         steps = 1e-6 * np.eye(len(point))
         return value, np.array([(loss(point + e) - value) / 1e-6 for e in steps])
 
-    k, found, options = len(starts[0]), [], {"maxiter": iterations}
+    k, found, options = len(starts[0]), [], {"method": "BFGS"}
+    options["options"] = {"maxiter": iterations}
     losses = np.array([loss(start) for start in starts])
     score, here = -0.6 * losses.argsort().argsort() / len(starts), np.tanh(starts)
     far = np.zeros(len(starts))  # from all places that have been visited
     while len(found) < min(4 + 2 * k, len(starts)):
         first = int(np.argmax(far + score))
-        found.append(
-            minimize(loss_and_slope, starts[first], method="BFGS", jac=True, options=options)
-        )
+        found.append(minimize(loss_and_slope, starts[first], jac=True, **options))
         visited = np.tanh([starts[first], found[-1].x])
         near = np.abs(here[:, None] - visited).max(2).min(1)
         far = near if len(found) == 1 else np.minimum(far, near)

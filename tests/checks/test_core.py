@@ -132,3 +132,14 @@ def test_a_prediction_is_held_against_the_run(capsys):
     ]:
         with pytest.raises(CheckFailed, match=why):
             predicts(lambda guess=guess: guess, questions)
+
+
+@pytest.mark.parametrize("error, right", [(2e-7, True), (2e-6, False)])
+def test_digits_of_float32_are_right_and_a_digit_less_is_not(error, right):
+    want = np.array([1.0, -2.0, 3.0])
+    got = want * (1 + error * np.array([1.0, -1.0, 0.5]))
+    if right:
+        compare(got, want, "it")
+    else:
+        with pytest.raises(CheckFailed, match="it: nearly right"):
+            compare(got, want, "it")

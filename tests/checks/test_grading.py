@@ -94,3 +94,12 @@ def test_the_table_counts_points_and_starts_no_formula():
     assert (table[2]["exercise"], table[2]["result"]) == ("total", "1 of 2")
     assert table[2]["difficulty"] == f"{one.difficulty} of {one.difficulty + two.difficulty}"
     assert grading.as_text([rows]).splitlines()[0].startswith("=a: 1 of 2 passed")
+    for result in grading.RESULTS[1:]:  # nothing but what passed has points
+        other = [grading.Grade("a", one, result), grading.Grade("a", two, "passed")]
+        assert grading.as_text([other]).startswith("a: 1 of 2 passed")
+
+
+@pytest.mark.parametrize("length", [20, 300, 301, 2000])
+def test_a_reason_of_up_to_300_letters_is_kept_whole(length):
+    reason = "x" * length
+    assert grading._short(f"✗ {reason}\n") == (reason if length <= 300 else f"{'x' * 297}…")

@@ -382,3 +382,10 @@ def test_shares_of_frames_are_percentages_in_the_table():
     octave, gone = (compare([made], [low], 8000) for made in (voiced(2 * f0), silenced))
     assert octave["gross"] == 100 and octave["f0"] == pytest.approx(1200, abs=2)
     assert gone["voicing"] == pytest.approx(40, abs=3) and octave["voicing"] == gone["gross"] == 0
+
+
+def test_the_noise_of_a_pause_60_db_below_the_loudest_band_moves_no_cepstrum():
+    x = np.r_[data.example().audio.astype(float), np.zeros(4000)]
+    noise = np.random.default_rng(0).normal(size=len(x))
+    distance = lambda size: mel_cepstral_distortion(x + size * noise, x, 8000)
+    assert distance(1e-5) < 0.05 and distance(1e-2) > 1

@@ -33,6 +33,16 @@ def test_the_table_of_the_digits(monkeypatch):
     assert rows["teacher"]["NLL nats"] == pytest.approx(-nats, rel=1e-5)
 
 
+def test_the_phase_is_the_recordings_or_the_sum_of_f0(monkeypatch):
+    train, kept = corpus.held_out()
+    monkeypatch.setattr(corpus, "held_out", lambda: (train, kept[:2]))
+    teacher, student = voice.load("teacher"), voice.load("student")
+    apart = [evaluation.student_kl(student, teacher, follow_audio=f)[0] for f in (True, False)]
+    assert apart[0] != apart[1]
+    far = [evaluation.against_recordings(student, follow) for follow in (True, False)]
+    assert far[0] != far[1]
+
+
 def test_the_entropy_of_a_student_is_that_of_its_density():
     torch.manual_seed(0)
     size = {"residual": 4, "skip": 4, "layers": 3, "cond_channels": 24, "lpc_order": 2, "hidden": 8}

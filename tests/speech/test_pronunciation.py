@@ -8,6 +8,7 @@ import pytest
 from minigen import data
 from minigen.data import speech
 from minigen.speech import pronunciation
+from minigen.speech.letter_to_sound import letters_to_sounds
 from minigen.speech.phones import MANNER, PHONES
 from minigen.speech.pronunciation import (
     habits,
@@ -238,6 +239,7 @@ def test_a_speaker_s_habit_is_what_was_aligned_most_often():
     clip = lambda ways: ("Use message.", f"pau {ways['use']} pau {ways['message']} pau".split())
     spoken = [clip(other)] * 2 + [clip(usual)]
     assert habits(spoken) == {"message": [tuple(other["message"].split())]}  # "use": a homograph
+    assert habits([clip(other)] * 2) == {}  # thrice, by default
     assert habits(spoken, least=4) == {} == habits([clip(usual)] * 3)
     assert habits(spoken, {"message": [other["message"].split()]}) == {}
     assert habits([("Use message.", ["pau", "m"])] * 3) == {}  # other phones than the text's
@@ -266,3 +268,11 @@ def test_the_next_sound_decides_a_weak_vowel(text, spoken):
     assert " ".join(phones(text)) == f"pau {spoken} pau"
     own = {"to": [["t", "ow"]], "the": [["dh", "ow"]]}
     assert not {"ax", "uw", "iy"} & set(phones("to the", own))
+
+
+def test_a_word_of_three_letters_is_a_part():
+    made = {"redye": "r iy d ay", "reaxed": "r iy ae k s t", "antifog": "ae n t iy f aa g"}
+    for word, sounds in (made | {"unkeyed": "ah n k iy d", "icers": "ay s er z"}).items():
+        assert " ".join(pronunciations(word)[0]) == sounds
+    other = [word for word, sounds in made.items() if " ".join(letters_to_sounds(word)) != sounds]
+    assert other  # by its letters alone another word would be heard

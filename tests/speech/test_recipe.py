@@ -52,6 +52,7 @@ def test_every_recipe_can_be_read_and_built(path):
         ("teacher", {"model": {"min_log_scale": None}}, r"\[model\] lacks min_log_scale"),
         ("teacher", {"model": {"hidden": None}}, r"\[model\] lacks hidden"),
         ("teacher", {"model": {"layers": 0}}, "layers must be from 1 to 20, not 0"),
+        ("teacher", {"model": {"kernel": 65}}, "kernel must be from 1 to 64, not 65"),
         ("teacher", {"objective": {"beta": -0.5}}, "beta must be at least 0"),
         ("teacher", {"data": {"dither": None}}, r"\[data\] lacks dither"),
         ("teacher", {"data": {"dither": -0.1}}, "dither must be from 0 to 1"),

@@ -122,6 +122,7 @@ def test_likelihoods_order_what_is_known(sentences):
     found = evaluation.likelihoods(teacher, student, level[:2], level[2:], 5e-4)
     assert found["teacher"] < found["linear prediction from the bands"] - 0.3
     assert found["linear prediction from the bands"] < found["AR(16)"] - 0.5
+    assert found["AR(16), its scale from the past"] < found["AR(16)"] - 0.5
     linear = evaluation.linear_nll(level[:2], level[2:], 16, 5e-4)
     assert found["AR(16)"] == pytest.approx(linear)
     assert 0 < found["KL of the student to the teacher"] < 0.5

@@ -42,3 +42,13 @@ def test_what_does_not_fit_is_refused():
         begun("student", teacher=teacher, model={"cond_channels": 16})
     with pytest.raises(ValueError, match="does not hold a teacher"):
         begun("student", teacher=str(weights.path("digits_student")))
+
+
+def test_the_linear_predictor_is_that_of_sixteen_batches(monkeypatch):
+    seen = []
+    ask = corpus.Crops.__call__
+    monkeypatch.setattr(
+        corpus.Crops, "__call__", lambda self, step: seen.append(step) or ask(self, step)
+    )
+    begun("teacher")
+    assert seen == list(range(16))

@@ -209,3 +209,25 @@ def test_stored_figures_hold_the_student_to_its_bars():
         assert student["f0"] < methods["Griffin-Lim"]["f0"]
         assert 0.85 <= student["std_ratio"] <= 1.1
     assert rows["allison"]["student"]["stoi"] > 0.85
+
+
+def test_parts_of_a_recording_are_those_of_the_whole(monkeypatch):
+    """But for the pitch of a frame or two, as a part's loudest frame is not that of the whole."""
+    x = np.concatenate([c.audio for c in data.spoken_digits("slt")[:9]]).astype(float)
+    x += np.random.default_rng(0).normal(0, 1e-3, len(x))
+    mel, f0, level = analyse(x)
+    monkeypatch.setattr(vocoder, "PART", 150)
+    parts = list(vocoder._taken_apart([x], SPEC, level))
+    found, pitches = (np.concatenate(part, axis=-1) for part in zip(*parts, strict=True))
+    assert len(parts) > 2 and np.abs(found - mel).max() < 0.01
+    assert np.mean(np.abs(pitches - f0) > 1) < 0.03
+
+
+def test_the_level_of_a_recording_is_that_of_its_loud_blocks_power(monkeypatch):
+    """Of levels 1 : 3 it is √5; a block a tenth as loud as the loudest, or less, is a pause."""
+    flat = lambda *_: iter([np.full(8, corpus.LOUD)])
+    monkeypatch.setattr(vocoder, "_synthesised", flat)
+    x = 0.1 * data.example().audio
+    blocks = [x, 3 * x, 0.2 * x, 0 * x]
+    (piece,) = vocoder._made_again(lambda: blocks, waveform_model.load(), 0, 1.0)
+    assert np.allclose(piece, np.sqrt(5) * audio.speech_level(x, 8000), rtol=1e-3)
