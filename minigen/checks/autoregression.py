@@ -373,6 +373,7 @@ def noisy_ar(function: Callable) -> None:
             (rng.normal(size=2), -0.5, 0.5, 2.0),
             (rng.normal(size=20), 0.99, 2.0, 0.01),
             (rng.normal(size=1), 0.3, 0.1, 4.0),
+            (0.1 * rng.normal(size=9), 0.6, 0.01, 0.002),
         ],
         "log-likelihood of the Nile",
         1e-6,

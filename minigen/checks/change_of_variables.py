@@ -547,6 +547,8 @@ class _Bent(Transform):
             x = self.line.inverse(y + self.line.shift)[0] - self.line.shift
         if self.bug == "last":
             x = torch.cat([x[:-1], x[-1:] + 0.1])
+        if self.bug == "exchanged":
+            x = x.flip(0)
         return x, log_det
 
 
@@ -561,6 +563,7 @@ TRANSFORM_BUGS = {
     "positive": "its log-determinants are right for points of positive numbers only",
     "order": "the way back does not undo the last step first: it scales, and then shifts",
     "last": "the last example of a batch does not come home",
+    "exchanged": "the examples of a batch come home in reverse order",
 }
 
 

@@ -299,7 +299,7 @@ def linear_upsampling(linear: Callable) -> None:
 
     others = [
         (rng.normal(size=s), hop)
-        for s, hop in (((1, 1), 3), ((4, 2), 1), ((2, 9), 7), ((3, 3), 80))
+        for s, hop in (((1, 1), 3), ((4, 2), 1), ((2, 2), 6), ((2, 9), 7), ((3, 3), 80))
     ]
     agree(linear, right, others, "other sizes", 1e-10)
 
@@ -363,7 +363,8 @@ def phase_from_f0(phase: Callable) -> None:
     agree(
         phase,
         lambda f0, rate: 2 * np.pi * np.cumsum(f0) / rate,
-        [(rng.uniform(20, 2000, n), rate) for n, rate in ((1, 8000), (2, 44_100), (30, 100))],
+        [(rng.uniform(20, 2000, n), rate) for n, rate in ((1, 8000), (2, 44_100), (30, 100))]
+        + [(np.array([300.0, 45, 7, 0, 52]), 8000)],
         "other voices",
         1e-10,
     )

@@ -281,12 +281,12 @@ def agree(
     def split(answer: Any) -> list:
         return [answer] if isinstance(what, str) else parts(answer, *names)
 
-    def hold(number: int, case: Sequence) -> None:
+    def hold(number: int, case: Sequence, change: str = "") -> None:
         got, want = split(function(*case)), split(right(*case))
         given = _describe(case) + (
             ", though right for the inputs before (is something fixed that should follow them?)"
-            if number
-            else ""
+            if number and not change
+            else change
         )
         for n, name in enumerate(names):
 
@@ -351,15 +351,16 @@ def agree(
             f"✗ {names[0]}: for other inputs of the same shapes the answer stays that of earlier ones: is one "
             "kept, or is chance seeded by what does not belong to it?"
         )
-    for case in _stretched(right, cases[0], steady):
-        hold(len(cases), case)
+    for k, how, case in _stretched(right, cases[0], steady):
+        why = "though right before: is something cut off, or is there a floor?"
+        hold(len(cases), case, f", with `{argument_name(function, k)}` {how}, {why}")
     count = f", for {len(cases)} inputs" if len(cases) > 1 else ""
     for name in names:
         ok(f"{name} is right{count}")
 
 
-def _stretched(right: Callable, case: Sequence, steady: Sequence[int]) -> Iterator[Sequence]:
-    """The case with one argument larger or smaller, where the right answer is finite."""
+def _stretched(right: Callable, case: Sequence, steady: Sequence[int]) -> Iterator[tuple]:
+    """(which argument, how it is changed, the case) with one argument larger or smaller, where the right answer is finite."""
     for k, value in enumerate(case):
         kind = str(getattr(value, "dtype", type(value).__name__)).removeprefix("torch.")
         if k in steady or not kind.startswith("float"):
@@ -370,7 +371,7 @@ def _stretched(right: Callable, case: Sequence, steady: Sequence[int]) -> Iterat
                 if np.isfinite(
                     np.concatenate([np.ravel(_array(v)) for v in _flat(right(*twin))])
                 ).all():
-                    yield twin
+                    yield k, "8 times as large" if factor == 8 else "an eighth of what it was", twin
 
 
 def _flat(answer: Any) -> Sequence:

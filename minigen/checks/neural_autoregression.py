@@ -373,7 +373,7 @@ def mixture(combine: Callable) -> None:
     agree(
         combine,
         lambda log_p: np.logaddexp.reduce(log_p, 0) - math.log(len(log_p)),
-        [(log_p,), *((rng.normal(0, 5, s),) for s in ((1, 4), (5, 1), (3, 3), (7, 2)))]
+        [(log_p,), *((rng.normal(0, 5, s),) for s in ((1, 4), (5, 1), (3, 3), (7, 2), (3, 9)))]
         + [(np.array([[-5000.0, 3.0], [0.0, -9000.0], [-1.0, 2.0]]),)],
         "log of the mean",
         1e-9,

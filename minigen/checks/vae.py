@@ -39,7 +39,7 @@ def divergence(kl: Callable) -> None:
         [
             first,
             *(case(*sizes) for sizes in ((1, 1), (5, 2), (2, 7), (3, 3))),
-            tuple(6 * v for v in case(4, 3)),  # scales from e^-15 to e^15
+            tuple(12 * v for v in case(4, 3)),  # scales from e^-25 to e^25
         ],
         "KL",
         1e-9,

@@ -248,6 +248,7 @@ def moving_averages(update: Callable) -> None:
     cases = [(count, total, z, codes, decay, smoothing)]
     for K, D, B, g, s in ((2, 1, 1, 0.5, 0.1), (4, 4, 4, 0.99, 1e-3), (3, 5, 20, 0.0, 0.5)):
         old = 5 * torch.rand(K, generator=generator).double()
+        old[0] = 0
         numbers = [torch.randn(k, D, generator=generator).double() for k in (K, B)]
         cases.append((old, *numbers, torch.randint(K, (B,), generator=generator), g, s))
     agree(update, right, cases, ("N", "m", "e"), 1e-9, hints)
