@@ -115,7 +115,6 @@ EQUIVALENT = {  # what is changed makes no difference, so they are right
         "is_right: torch.Generator().manual_seed(0) -> torch.Generator()",
         "is_right: 4 -> 3",
         "is_right: each.abs().max() -> each.abs().mean()",
-        "is_right: each.abs() -> each.square()",
         "is_right: 1e-06 -> 2e-06",
     ],
     "5.autoregression.levinson": [
@@ -126,7 +125,6 @@ EQUIVALENT = {  # what is changed makes no difference, so they are right
         "is_right: 20000 -> 20001",
         "is_right: 0 -> 1 (2)",
         "is_right: 0 -> -1 (3)",
-        "is_right: np.abs(each).max() -> np.abs(each).mean()",
     ],
     "5.autoregression.synthesis": [
         "synthesis: coefficients[t // hop] @ past -> past @ coefficients[t // hop]",
@@ -151,7 +149,6 @@ EQUIVALENT = {  # what is changed makes no difference, so they are right
         "is_right: np.abs(share - p).max() < 0.012 -> np.abs(share - p).max() <= 0.012",
         "is_right: 0 -> 1",
         "is_right: 1e-06 -> 2e-06",
-        "is_right: np.abs(share - p).max() -> np.abs(share - p).mean()",
         "is_right: 0.012 -> 0.024",
         "is_right: np.bincount(number, minlength=len(p)) -> np.bincount(number)",
         "is_right: abs(p.sum() - 1) -> p.sum() - 1",
@@ -199,8 +196,6 @@ EQUIVALENT = {  # what is changed makes no difference, so they are right
         "is_right: np.abs(got - want).max() > 1e-09 -> np.abs(got - want).max() >= 1e-09",
         "is_right: np.abs(got - want).max() -> np.abs(got - want).mean()",
         "is_right: 1e-09 -> 2e-09",
-        "is_right: np.abs(got - want) -> np.square(got - want)",
-        "is_right: np.abs(got - want) -> got - want",
     ],
     "8.fast_generation.same_noise": [
         "draw: np.maximum(log_scale, floor) -> np.maximum(floor, log_scale)",
@@ -339,7 +334,6 @@ EQUIVALENT = {  # what is changed makes no difference, so they are right
     ],
     "13.iaf.flow_test": [
         "is_right: torch.randn(2, length, generator=draw, dtype=torch.float64) -> torch.randn(2, length, dtype=torch.float64)",
-        "is_right: range(2) -> range(2 - 1)",
         "is_right: 0 -> -1",
     ],
     "14.parallel_wavenet.inverse_flow": [
@@ -353,10 +347,12 @@ EQUIVALENT = {  # what is changed makes no difference, so they are right
         "prediction: 198 -> 199",
     ],
     "14.parallel_wavenet.divergence_test": [
+        "is_right: gain * torch.sin(before(z)) -> gain",
+        "is_right: z * log_scale.exp() -> z / log_scale.exp()",
+        "is_right: before(x) -> x",
         "is_right: torch.Generator().manual_seed(0) -> torch.Generator()",
         "is_right: torch.linspace(-9, 1, length, dtype=torch.float64) -> -9",
         "is_right: 9 -> 10",
-        "is_right: torch.sin(before(z)) - 2 -> torch.sin(before(z)) + 2",
         "is_right: 0.5 * before(x) -> before(x)",
         "is_right: 2 -> 1",
         "is_right: 0.5 -> 1.0",
@@ -382,9 +378,12 @@ EQUIVALENT = {  # what is changed makes no difference, so they are right
         "prediction: 1200 -> 1201",
     ],
     "15.evaluation.distance_test": [
+        "is_right: (np.repeat(a, times, 1), np.repeat(a + shift, times[::-1], 1)) -> (np.repeat(a + shift, times[::-1], 1), np.repeat(a, times, 1))",
+        "is_right: backwards > 10 -> backwards >= 10",
+        "is_right: 3 -> 2 (2)",
+        "is_right: 1 -> 2",
         "is_right: 5 -> 4",
         "is_right: 0 -> 1 (3)",
-        "is_right: np.isclose(distance(a, slow), each.mean()) -> np.isclose(each.mean(), distance(a, slow))",
         "is_right: dim + 1 -> dim",
         "is_right: 3 -> 4 (3)",
         "is_right: 10 -> 11 (2)",

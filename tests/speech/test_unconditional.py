@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 import toy
+from scipy.signal import lfilter
 
 from minigen import data, weights
 from minigen.speech import corpus, unconditional
@@ -108,3 +109,18 @@ def test_the_density_of_the_adaptive_predictor_integrates_to_one():
     grid = np.sinh(np.linspace(-9, 9, 4001)) * 0.01
     p = np.exp([predictor.log_density(np.array([0.02, v]))[1] for v in grid])
     assert np.trapezoid(p, grid) == pytest.approx(1, abs=1e-4)
+
+
+def test_a_settled_predictor_stands_where_the_likelihood_is_flat():
+    """Of its weights, under its own scales: by the slope of Student's density, not by that of the fit."""
+    x = 0.01 * np.random.default_rng(1).standard_t(3, 2000)
+    x = lfilter([1.0], [1.0, -1.2, 0.6], x)
+
+    def slope(found):
+        past = np.stack([np.r_[np.zeros(k), x[:-k]] for k in (1, 2)], 1)
+        e = x - past @ found.weights
+        sigma = found.predict(x)[1]
+        return np.abs(past.T @ (4 * e / (3 * sigma**2 + e**2))).max()
+
+    once, settled = (unconditional.AdaptiveAR.fit([x], 2, rounds) for rounds in (0, 12))
+    assert slope(settled) < 1e-3 * slope(once)
