@@ -25,6 +25,7 @@ class FlowVAE(VAE):
     References: Rezende and Mohamed, Variational Inference with Normalizing Flows, 2015 (arXiv:1505.05770);
     Kingma et al., Improving Variational Inference with Inverse Autoregressive Flow, 2016 (arXiv:1606.04934).
 
+    >>> import torch
     >>> vae = FlowVAE(4, latent_dim=3, flow="iaf", flows=2, hidden=(8,))
     >>> z, log_q = vae.posterior_sample(torch.zeros(5, 4), samples=2)
     >>> z.shape, log_q.shape

@@ -99,6 +99,7 @@ def NSF(
 
     References: Durkan et al., Neural Spline Flows, 2019 (arXiv:1906.04032).
 
+    >>> import torch
     >>> NSF(4, layers=2, hidden=(8,), kind="autoregressive").log_prob(torch.zeros(3, 4)).shape
     torch.Size([3])
     """
@@ -120,6 +121,7 @@ def WaveformFlow(
 ) -> Flow:
     """A multi-scale flow for frames of `length` samples (..., length). See `MultiScale`.
 
+    >>> import torch
     >>> WaveformFlow(16, levels=2, steps=1, hidden=4).log_prob(torch.zeros(5, 16)).shape
     torch.Size([5])
     """

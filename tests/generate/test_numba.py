@@ -58,7 +58,7 @@ class Laplace(Head):
 def test_a_head_that_the_compiled_loop_does_not_know():
     net = WaveNet(Laplace(), residual=4, skip=4, layers=2, cycles=1)
     assert generate(net, n_samples=3).shape == (1, 1, 3)
-    with pytest.raises(ValueError, match="not Laplace: use numpy"):
+    with pytest.raises(ValueError, match="not know Laplace: use numpy"):
         generate(net, n_samples=3, backend="numba")
 
 

@@ -366,7 +366,7 @@ def test_errors_say_what_to_do():
         train_phones([x, x], [["a"]])
     with pytest.raises(ValueError, match="too few for this transcript"):
         train_phones([x], [["a"] * 5])
-    with pytest.raises(ValueError, match="iterations >= 1"):
+    with pytest.raises(ValueError, match="iterations, workers >= 1"):
         train_phones([x], [["a"]], iterations=0)
     with pytest.raises(ValueError, match="constant"):
         train_phones([np.zeros((20, 2))], [["a"]])

@@ -106,7 +106,7 @@ def test_errors_say_what_is_wrong():
         (lambda: features.warp_frequencies(np.ones((129, 2)), 0.0), "a factor of 2"),
         (lambda: model.decode(torch.arange(4), np.zeros(7), "slt"), "F0 is"),
         (lambda: model.decode(torch.arange(4), np.zeros(8), "hal"), "slt, rms, awb"),
-        (lambda: conversion.load("x"), "spoken_digits or fsdd"),
+        (lambda: conversion.load("x"), "spoken_digits, fsdd or a file"),
         (lambda: conversion.load(str(weights.path("vq_prior"))), "is no model of conversion"),
         (lambda: conversion.sample_word("slt", "eleven"), "choose one of zero"),
         (lambda: training.ConversionCrops(*some(), batch=1, frames=3), "even"),
