@@ -128,8 +128,8 @@ def test_it_shows_how_a_text_is_read(run, place):
     assert (code, out) == (0, "a b\n") and err.count("\n") == 1 and "left out" in err
     (place / "names.txt").write_text("lee q\nok ow k ey\nsmith\n")
     code, _, err = run("pronounce", "one", "--lexicon", "names.txt")
-    assert code == 2 and [line.split(":")[1] for line in err.splitlines()] == (
-        [" names.txt, line 1", " names.txt, line 3"]
+    assert code == 2 and [line.split(":")[2] for line in err.splitlines()] == (
+        [" line 1", " line 3"]
     )
     assert run("speak", "one", "--lexicon", "none.txt")[0] == 2
     assert run(*DIGITS, "one", "--skip-unknown")[0] == 2

@@ -172,7 +172,7 @@ def test_training_says_which_file_or_number_is_wrong(tmp_path):
     for change, error, message in (
         ({"teacher": "nowhere"}, FileNotFoundError, "no file nowhere.*the recipe's teacher"),
         ({"start_from": "nowhere"}, FileNotFoundError, "no file nowhere.*the recipe's start_from"),
-        ({"model": {"hidden": 5}}, ValueError, "hidden is 5, and of the teacher 48"),
+        ({"model": {"hidden": 5}}, ValueError, "hidden is 5 and must be the teacher's, 48"),
         ({"start_from": str(student)}, ValueError, "not those of this model"),
         ({"start_from": str(out / "checkpoint.safetensors")}, ValueError, "which it would write"),
         ({"data": {"frames": 1}}, ValueError, "crop of 1 frames.*raise frames"),
