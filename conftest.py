@@ -60,6 +60,16 @@ _scratch = tempfile.TemporaryDirectory(prefix="ipython-")  # nobody's start-up f
 os.environ["IPYTHONDIR"] = _scratch.name
 
 
+def last_digit(number: str) -> float:
+    """What a unit of the last printed digit is worth.
+
+    >>> last_digit("4.45"), last_digit("1.2e3"), last_digit("17")
+    (0.01, 100.0, 1.0)
+    """
+    digits, _, power = number.lower().partition("e")
+    return 10.0 ** (int(power or 0) - len(digits.partition(".")[2]))
+
+
 class Printed(str):
     """Something a cell printed; equal to another when text and integers are, and floats nearly.
 
@@ -79,11 +89,9 @@ class Printed(str):
 
     def tolerance(self, number: str) -> tuple[float, float]:
         """Relative and absolute."""
-        digits, _, power = number.lower().partition("e")
-        places = len(digits.partition(".")[2]) - int(power or 0)
-        long = len(re.sub(r"\D", "", digits).lstrip("0")) >= 3
+        long = len(re.sub(r"\D", "", number.lower().partition("e")[0]).lstrip("0")) >= 3
         relative = max(RELATIVE, OF_A_CLIP if CLIP.search(self) else 0)
-        return relative, max(ABSOLUTE, 1.01 * 10.0**-places if long else 0)
+        return relative, max(ABSOLUTE, 1.01 * last_digit(number) if long else 0)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, str):
@@ -118,9 +126,8 @@ class OfATrainedNetwork(Printed):
 
     def tolerance(self, number: str) -> tuple[float, float]:
         relative, units = TRAINED
-        places = len(number.partition(".")[2]) if "e" not in number.lower() else 0
         relative = OF_A_TRAINED_CLIP if CLIP.search(self) else relative
-        return relative, 0 if "e" in number.lower() else units * 10**-places
+        return relative, 0 if "e" in number.lower() else units * last_digit(number)
 
 
 def pytest_collectstart(collector: pytest.Collector) -> None:

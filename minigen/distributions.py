@@ -31,6 +31,7 @@ class Head:
 
     n_params: int
     means = 0  # how many parameters, the first, are means, which a linear prediction is added to
+    uniforms = 1  # numbers that `draw` needs for a sample
 
     def compand(self, x: Tensor) -> Tensor:
         """What the network reads of past samples x: the samples themselves, unless said otherwise."""
@@ -39,8 +40,6 @@ class Head:
     def sample(self, params: Tensor, generator: Random = None, temperature: float = 1.0) -> Tensor:
         """Draw x[t] from the density of params[t]: (B, P, T) -> (B, 1, T)."""
         return self.draw(params, self.noise(params, generator), temperature)
-
-    uniforms = 1  # numbers that `draw` needs for a sample
 
     def noise(self, params: Tensor, generator: Random = None) -> Tensor:
         """The noise for `draw`, of these parameters' type and device: u ~ U(0, 1), (B, Q, T)."""

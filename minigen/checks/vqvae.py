@@ -601,12 +601,9 @@ def _quantize(bug: str = "") -> Callable:
         losses = (commitment, codebook_loss) if bug == "swap" else (codebook_loss, commitment)
         if bug == "value":
             losses = codebook_loss + commitment.detach(), commitment - commitment.detach()
-        if bug in ("codes", "a code"):
-            codes = (
-                (codes + 1) % len(codebook)
-                if bug == "codes"
-                else torch.cat([codes[:-1], (codes[-1:] + 1) % len(codebook)])
-            )
+        if bug in ("codes", "a code"):  # all of them, or the last
+            off = torch.arange(len(codes)) >= (len(codes) - 1 if bug == "a code" else 0)
+            codes = (codes + off) % len(codebook)
         return q, codes, *losses
 
     return quantize
