@@ -74,6 +74,20 @@ def distortion(mcd: Callable) -> None:
                 np.mean(DB * np.sqrt(2 * ((a - b)[:, here] ** 2).sum(0))),
                 "c_0, the level, counts as well",
             ),
+            *(
+                (
+                    np.mean(DB * np.sqrt(2 * ((a - b)[some, here] ** 2).sum(0))),
+                    "a coefficient is left out: c_0 alone does not count",
+                )
+                for some in (slice(1, -1), slice(2, None))
+            ),
+            (
+                np.mean(
+                    DB
+                    * np.sqrt(2 * ((a - b - (a - b).mean(1, keepdims=True))[1:, here] ** 2).sum(0))
+                ),
+                "each coefficient's mean is taken away: a voice of another timbre would cost nothing",
+            ),
             (want / np.sqrt(2), "the factor 2 under the root is missing"),
             (DB * np.mean(2 * squares.sum(0)), "the root is missing, frame by frame"),
             (want / DB, "in nepers: the factor 10 / ln 10 is missing"),

@@ -21,7 +21,8 @@ from .core import (
     require,
 )
 
-LIBRARY = ("minigen.gaussian.Gaussian",)  # the exercises ask for NumPy and SciPy alone
+# the exercises ask for NumPy and SciPy alone
+LIBRARY = ("minigen.gaussian.Gaussian", "minigen.mixture.GaussianMixture")
 MEAN = np.array([0.5, -1.0, 2.0])
 COV = np.array([[2.0, 0.6, -0.3], [0.6, 0.5, 0.1], [-0.3, 0.1, 0.9]])
 
@@ -410,7 +411,17 @@ def _without_inverse(sample: Callable) -> None:
                 "negative: raise it to zero before the root"
             )
         compare(
-            rows.T @ rows, cov, f"covariance of rank {rank} in {d} dimensions", 1e-9, quiet=True
+            rows.T @ rows,
+            cov,
+            f"covariance of rank {rank} in {d} dimensions",
+            1e-12,
+            [
+                (
+                    lambda got, cov=cov: np.linalg.norm(got - cov) < 1e-3,
+                    "is something added to its diagonal?",
+                )
+            ],
+            quiet=True,
         )
     ok("a covariance without an inverse is no trouble")
 
@@ -475,6 +486,20 @@ def shrinkage(curve: Callable) -> None:
             (
                 nats([S + a * ball for a in amounts]),
                 "S is not multiplied by 1 - a: the power grows",
+            ),
+            (scores(S, ball, held_out, 0 * mean, amounts), "the mean of `train` is not taken away"),
+            *(
+                (
+                    scores(S, size * np.eye(d), held_out, mean, amounts),
+                    "shrunk towards another multiple of I: tr(S)/D is the mean variance",
+                )
+                for size in (
+                    np.sqrt(np.trace(S) / d),
+                    S.max(),
+                    np.diag(S).min(),
+                    np.median(np.diag(S)),
+                    S.mean(),
+                )
             ),
             (nats([(1 - a) * S + ball for a in amounts]), "the round part is not multiplied by a"),
             (nats([a * ball for a in amounts]), "(1 - a) S is missing"),

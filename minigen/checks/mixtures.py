@@ -50,6 +50,10 @@ def log_sum_exp(function: Callable) -> None:
                 "a logarithm to base 10: np.log is the natural one",
             ),
             (want - np.log(3), "this is the logarithm of the mean: it must be the sum"),
+            (
+                np.log2(np.exp2(a).sum(1)),
+                "powers of 2 and a logarithm to base 2: those of e are meant",
+            ),
         ],
     )
     far = np.array([[-1000.0, -1001.0], [1000.0, 998.0], [-1000.0, 1000.0]])
@@ -130,12 +134,13 @@ def responsibilities(function: Callable) -> None:
         ],
         steady=[0],
     )
-    got = np.asarray(function(log_w, log_n - 900.0))
+    apart = -900.0 * np.arange(1, 5)[:, None, None]
+    got = np.asarray(function(log_w, log_n + apart))
     require(
         np.allclose(got, normalised(joint)),
         "recordings far from every mean are no trouble",
-        "for log-densities near -900 they are wrong or NaN: 0 / 0. Subtract log p(x) before you "
-        "take the exponential",
+        "for log-densities near -900 and lower they are wrong or NaN: 0 / 0. Subtract log p(x), of each "
+        "recording its own, before you take the exponential",
     )
     require(
         np.allclose(np.asarray(function(log_w, log_n + 900.0)), normalised(joint)),
@@ -496,13 +501,13 @@ def _sampler(K: int, bug: str = "", luck: int = 0) -> tuple:
     a = 0.4 * np.eye(K) + 0.4 * np.roll(np.eye(K), 1, axis=1) + 0.2 * rng.dirichlet(np.ones(K), K)
     if K == 4:  # a ring: to stay or to go on
         a = 0.6 * np.eye(4) + 0.4 * np.roll(np.eye(4), 1, axis=1)
-    pi = 0.7 * np.eye(K)[K - 1] + 0.3 * rng.dirichlet(np.ones(K))
+    pi = 0.55 * np.eye(K)[K - 1] + 0.3 * np.eye(K)[K // 2] + 0.15 * rng.dirichlet(np.ones(K))
     means, stds = 3.0 * rng.permutation(K), np.linspace(0.3, 2.5, K)
     step = a.T / a.sum(0)[:, None] if bug == "columns" else a
     often = np.linalg.matrix_power(a, 200)[0]  # how often it is in each state
     if bug == "forget":
         step = np.tile(often, (K, 1))
-    one = (-1 - luck) % K
+    one, way = (-1 - luck) % K, (-1) ** luck
     if bug == "row":
         step = np.where(np.arange(K)[:, None] == one, np.roll(a, 1, axis=1), a)
     if bug == "swap":  # two of a row, though to stay is as probable as it should be
@@ -510,14 +515,15 @@ def _sampler(K: int, bug: str = "", luck: int = 0) -> tuple:
         step = a.copy()
         step[one, [to, other]] = a[one, [other, to]]
     rows = np.cumsum(step, axis=1)[:, :-1].tolist()
-    starts = {"start": np.full(K, 1 / K), "turned": pi[::-1]}
-    start = (starts | {"last": np.append(pi[:-2], pi[:-3:-1])}).get(bug, pi)
+    start = np.full(K, 1 / K) if bug == "start" else pi[::-1] if bug == "turned" else pi.copy()
+    pair = {"last": [-1, -2], "first": [0, K // 2]}.get(bug, [0])
+    start[pair] = start[pair[::-1]]
     start = np.cumsum(start)[:-1].tolist()
     # off in two states, so that over all frames it cancels
     off = 0.6 * min(often[:2]) / often * (np.arange(K) < 2) * (-1) ** np.arange(K)
     here = np.arange(K) == one
-    centres = means + stds * {"opposite": off, "centre": 0.4 * here}.get(bug, 0)
-    widths = stds * {"widths": np.sqrt(1 + off), "width": 1 + 0.4 * here}.get(bug, 1)
+    centres = means + stds * {"opposite": off, "centre": 0.4 * way * here}.get(bug, 0)
+    widths = stds * {"widths": np.sqrt(1 + off), "width": 1 + 0.4 * way * here}.get(bug, 1)
 
     def sample(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
         rng = np.random.default_rng([K, luck, seed])
@@ -539,6 +545,7 @@ SAMPLER_BUGS = {
     "start": "it starts in every state equally often, not with the probabilities π",
     "turned": "it starts with the probabilities π in reverse order",
     "last": "it starts in the last state as often as in the one before it, and the other way round",
+    "first": "it starts in the first state as often as in one further on, and the other way round",
     "row": "from one state it goes on with the row of the matrix turned by one",
     "late": "each frame is drawn from the state of the frame before",
     "exchanged": "the means of two states are exchanged",
@@ -546,7 +553,7 @@ SAMPLER_BUGS = {
     "opposite": "one state's mean is too high, another's too low: over all frames it cancels",
     "widths": "one state is too wide, another too narrow: over all frames it cancels",
     "centre": "in one state alone the mean is off, by 0.4 standard deviations",
-    "width": "one state alone is too wide",
+    "width": "one state alone is too wide, or too narrow",
     "swap": "from one state alone it goes on to the wrong neighbour, though it stays as often as it should",
 }
 
@@ -563,7 +570,7 @@ def sampler_test(is_right: Callable) -> None:
         ],
         [
             (_sampler(K, bug, luck), words)
-            for K, luck in ((3, 0), (5, 0), (3, 1), (5, 3))
+            for K, luck in ((3, 0), (3, 1), (3, 2), (5, 3))
             for bug, words in SAMPLER_BUGS.items()
         ],
         "start, steps and frames as pi, a, means and stds say, up to the chance of a draw",
