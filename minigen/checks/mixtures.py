@@ -103,37 +103,19 @@ def responsibilities(function: Callable) -> None:
         1e-10,
         [
             (normalised(frames), "the weights are missing: p(x, k) = w_k Π_n N(x_n | µ_k, Σ_k)"),
-            (
-                normalised(3 * log_w + frames),
-                "w_k counts once for every frame: the speaker is drawn once for a recording",
-            ),
-            (
-                normalised(log_w + log_n).mean(1),
-                "an average over the frames, each judged by itself",
-            ),
-            (
-                normalised(log_w + frames / 3),
-                "averaged over the frames: densities multiply, so sum",
-            ),
-            (
-                normalised(log_w + logsumexp(log_n, axis=1)),
-                "the frames' densities are added: all frames were seen, so they are multiplied",
-            ),
+            (normalised(3 * log_w + frames), "w_k counts once for every frame: the speaker is drawn once for a recording"),
+            (normalised(log_w + log_n).mean(1), "an average over the frames, each judged by itself"),
+            (normalised(log_w + frames / 3), "averaged over the frames: densities multiply, so sum"),
+            (normalised(log_w + logsumexp(log_n, axis=1)), "the frames' densities are added: all frames were seen, so they are multiplied"),
             (normalised(log_w + log_n[:, 0]), "only the first frame is used"),
             (normalised(joint, 0), "normalised over the recordings: for each one they sum to one"),
             (np.log(normalised(joint)), "these are the logarithms; take the exponential"),
             (np.exp(joint), "this is p(x, k): divide by p(x), the sum over k"),
-            (
-                normalised(frames * np.exp(log_w)),
-                "w_k multiplies the density, not its logarithm",
-            ),
-            (
-                np.eye(3)[joint.argmax(axis=1)],
-                "0 or 1: this is k-means, EM keeps the probabilities",
-            ),
+            (normalised(frames * np.exp(log_w)), "w_k multiplies the density, not its logarithm"),
+            (np.eye(3)[joint.argmax(axis=1)], "0 or 1: this is k-means, EM keeps the probabilities"),
         ],
         steady=[0],
-    )
+    )  # fmt: skip
     apart = -900.0 * np.arange(1, 5)[:, None, None]
     got = np.asarray(function(log_w, log_n + apart))
     require(
@@ -184,31 +166,19 @@ def m_step(function: Callable) -> None:
             (r.T @ x / len(x), "divided by N: the frames of number k count N_k"),
             (r.T @ x, "this is the sum: divide by N_k"),
             (np.tile(x.mean(axis=0), (3, 1)), "the mean of all frames: weight them by r"),
-            (
-                hard.T @ x / hard.sum(0)[:, None],
-                "each frame went to its likeliest number only: that is k-means, use r as weights",
-            ),
+            (hard.T @ x / hard.sum(0)[:, None], "each frame went to its likeliest number only: that is k-means, use r as weights"),
         ],
         "the covariance": [
             (
                 np.einsum("nk,nki,nkj->ij", r**2, x[:, None] - means, x[:, None] - means) / len(x),
                 "weighted by r²: frame n counts r_nk times for component k",
             ),
-            (
-                lambda got: got.shape == (3, 2, 2),
-                "there are three, one a component: here all share one, (D, D)",
-            ),
-            (
-                each.mean(0),
-                "the components' covariances are averaged as if all had as many frames: N_k differ",
-            ),
+            (lambda got: got.shape == (3, 2, 2), "there are three, one a component: here all share one, (D, D)"),
+            (each.mean(0), "the components' covariances are averaged as if all had as many frames: N_k differ"),
             (each.sum(0), "the components' covariances are added: weight them by N_k / N"),
             (around.sum(0), "this is the sum over all frames: divide by N"),
             (around.sum(0) / (len(x) - 3), "divided by N - K: the maximum divides by N"),
-            (
-                scatter(x.mean(axis=0)).sum(0) / len(x),
-                "taken about the mean of all frames, not µ_k",
-            ),
+            (scatter(x.mean(axis=0)).sum(0) / len(x), "taken about the mean of all frames, not µ_k"),
             (scatter(means * 0).sum(0) / len(x), "the mean is not subtracted: this is Σ x xᵀ / N"),
             (
                 np.einsum("nki,nkj->ij", x[:, None] - means, x[:, None] - means) / len(x),
@@ -216,7 +186,7 @@ def m_step(function: Callable) -> None:
             ),
             (cov * np.eye(2), "only the diagonal is kept; this exercise wants the full matrix"),
         ],
-    }
+    }  # fmt: skip
     agree(function, right, [(x, r), *others], tuple(hints), 1e-9, hints, steady=[1])
     start = GaussianMixture.from_parameters(
         np.ones(2) / 2, [[-1, 0], [1, 0]], 4 * np.eye(2), "tied"

@@ -357,24 +357,12 @@ def aliasing(alias: Callable) -> None:
         [
             (hz, "nothing is folded: above rate / 2 another tone has the same samples"),
             (rest, "hz % rate still runs up to rate: above rate / 2 it is heard at rate minus it"),
-            (
-                np.minimum(hz, rate / 2),
-                "not held at rate / 2, but folded back: 1700 Hz is heard at 300 Hz",
-            ),
-            (
-                hz % (rate / 2),
-                "hz % (rate / 2) jumps back to 0: it must turn round at rate / 2 and come down",
-            ),
-            (
-                np.where(hz > rate / 2, rate - hz, hz),
-                "folded once only, so that frequencies above rate become negative",
-            ),
-            (
-                np.where(hz > rate / 2, np.abs(rate - hz), hz),
-                "folded once only: above 1.5 rate it must be folded again",
-            ),
+            (np.minimum(hz, rate / 2), "not held at rate / 2, but folded back: 1700 Hz is heard at 300 Hz"),
+            (hz % (rate / 2), "hz % (rate / 2) jumps back to 0: it must turn round at rate / 2 and come down"),
+            (np.where(hz > rate / 2, rate - hz, hz), "folded once only, so that frequencies above rate become negative"),
+            (np.where(hz > rate / 2, np.abs(rate - hz), hz), "folded once only: above 1.5 rate it must be folded again"),
         ],
-    )
+    )  # fmt: skip
     t = np.arange(50) / 8000
     hz = np.random.default_rng(0).uniform(0, 40_000, 200)
     heard = np.asarray(alias(hz, 8000))
