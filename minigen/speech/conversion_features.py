@@ -121,11 +121,11 @@ def log_f0_moments(f0: ArrayLike) -> tuple[float, float] | None:
 
 
 def convert_f0(f0: ArrayLike, mean: float, deviation: float) -> np.ndarray:
-    """Move and vtlp log F0 to a mean and a deviation; unvoiced stays unvoiced.
+    """Move and scale log F0 to a mean and a deviation; unvoiced stays unvoiced.
 
         log f' = mean + deviation · (log f - mean of log f) / deviation of log f
 
-    The vtlp is kept between ½ and 2: a word of a few voiced frames has no reliable deviation.
+    The factor is kept between ½ and 2: a word of a few voiced frames has no reliable deviation.
 
     >>> convert_f0([100.0, 0.0, 121.0], np.log(220), 0.0953102).round(1)
     array([200.,   0., 242.])
@@ -134,6 +134,6 @@ def convert_f0(f0: ArrayLike, mean: float, deviation: float) -> np.ndarray:
     own = log_f0_moments(f0)
     if own is None:
         return f0.copy()
-    vtlp = np.clip(deviation / max(own[1], 1e-3), 0.5, 2.0)
-    logs = mean + vtlp * (np.log(np.where(f0 > 0, f0, 1.0)) - own[0])
+    factor = np.clip(deviation / max(own[1], 1e-3), 0.5, 2.0)
+    logs = mean + factor * (np.log(np.where(f0 > 0, f0, 1.0)) - own[0])
     return np.where(f0 > 0, np.exp(logs), 0.0)
