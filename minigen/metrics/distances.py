@@ -350,7 +350,7 @@ def mel_cepstra(x: ArrayLike, rate: int, order: int = 24, n_mels: int = 32) -> n
 
         log M[m] = c_0 + Σ_d c_d cos(πd (m + ½) / n_mels),   d = 1 … order
 
-    Frames of 32 ms every 5 ms. Levels under 60 dB below the recording's loudest band are raised to
+    Frames of 32 ms every 5 ms. Levels under 60 dB below the loudest band are raised to
     that, so that the faint noise of a pause does not count; c_0, the level, is left out.
 
     References: Davis and Mermelstein, 1980.
