@@ -2,8 +2,8 @@
 
 - `naive`: the whole receptive field through the whole network for every sample. What the formula
   says, and what makes WaveNet slow.
-- `numpy`: every layer remembers what it has computed. A sample then costs one matrix-vector product
-  a layer, whatever the receptive field. (Paine et al., Fast Wavenet Generation, 2016,
+- `numpy`: every layer remembers what it has computed. A sample then costs a few matrix-vector
+  products a layer, whatever the dilations. (Paine et al., Fast Wavenet Generation, 2016,
   arXiv:1611.09482.) The readable reference of the fast ones.
 - `numba`: the same loop compiled, for one stream on one core (see `generate.numba`).
 - `cuda_graph`: the same step on a GPU, recorded once and replayed, for a batch (see `generate.cuda`).

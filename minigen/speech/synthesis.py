@@ -48,7 +48,7 @@ class Spoken:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """With one thread: a network of this size gains little by a second, and on a busy machine loses much."""
+    """PyTorch with one thread inside, and with as many as before afterwards."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
