@@ -167,7 +167,7 @@ def generate(
         backend: "naive", "numpy", "numba" (one stream after the other, compiled at first use) or
             "cuda_graph" (the model must be on a GPU).
         generator: of the noise; the same generator gives the same samples with every backend.
-        temperature: scales the noise; 1 samples the model's density, less is quieter and duller.
+        temperature: 1 samples the model's density; less draws nearer to its most likely value.
 
     >>> from minigen.distributions import GaussianHead
     >>> net = WaveNet(GaussianHead(), residual=4, skip=4, layers=2, cycles=1)

@@ -1,8 +1,8 @@
 """Forced alignment: the times of the phones of a transcript, by phone models trained without any times.
 
 Every phone is a hidden Markov model of a few states from left to right. The phones of a transcript,
-joined, are one long chain; the posterior of its states, given the recording, tells which frames
-belong to which phone. From models that are alike but for silence, EM finds both. The recursions are `minigen.hmm`'s.
+joined, are one long chain; its most probable path through the recording tells which frames belong to
+which phone. From models that are alike but for silence, EM finds both. The recursions are `minigen.hmm`'s.
 """
 
 import warnings

@@ -125,8 +125,8 @@ def _chain_rule(gamma, x, draw):  # pragma: no cover (compiled)
 def chain_rule(gamma: ArrayLike, x: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """One-step errors e_t and variances v_t of a stationary series: log p(x) = Σ_t log N(e_t; 0, v_t).
 
-    Levinson-Durbin gives the best predictor from *all* values before t, for every t: of the order of n²
-    operations, where the dense normal density takes n³/3.
+    Levinson-Durbin gives the best predictor from *all* values before t, for every t: of the order of
+    n² operations, where the dense normal density takes n³.
 
     Args: gamma: autocovariances γ_0 … γ_{n-1}. x: (n,), its mean taken away.
 
@@ -148,7 +148,7 @@ class ARFIMA(Report):
         φ(B) (1 - B)^d (x_t - µ) = θ(B) ε_t,   ε_t ~ N(0, σ²),   -½ < d < ½
 
     For d > 0 the correlations add up to infinity (long memory); d = 0 is an ARMA. Exact maximum
-    likelihood by the chain rule, µ and σ² in closed form: of the order of n² operations for each step of the search, which
+    likelihood by the chain rule, µ and σ² in closed form: n² operations for each step of the search, which
     begins where the likelihood of the periodogram (Whittle's, n log n operations) is largest.
 
     Args: order: (p, d, q); d = None is estimated, a number is kept.

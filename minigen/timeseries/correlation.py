@@ -110,7 +110,7 @@ def levinson_durbin(gamma: ArrayLike) -> LevinsonDurbin:
 
     Args: gamma: autocovariances γ_0 … γ_p, (p + 1,).
 
-    References: Levinson, The Wiener RMS Error Criterion in Filter Design and Prediction, 1947. Durbin, The
+    References: Levinson, The Wiener RMS Error Criterion in Filter Design and Prediction, 1946. Durbin, The
     Fitting of Time-Series Models, 1960.
 
     >>> levinson_durbin([1.0, 0.5, 0.25]).coefficients  # an AR(1): the second is not needed
