@@ -112,7 +112,7 @@ class LSTMLayer(_Recurrent):
         c_t = sigm(f) ⊙ c_{t-1} + sigm(i) ⊙ tanh(g)               forget some, write some
         h_t = sigm(o) ⊙ tanh(c_t)                                 show some
 
-    Args: inputs: I. hidden: H. generator: for the initial weights; the forget gate's bias starts at 1.
+    Args: inputs: I. hidden: H. generator: for the initial weights; the forget gate's bias starts near 1.
 
     References: Hochreiter and Schmidhuber, Long Short-Term Memory, 1997; the forget gate: Gers, Schmidhuber and
     Cummins, Learning to Forget, 2000.
@@ -138,7 +138,7 @@ class LSTMLayer(_Recurrent):
 
 
 class TorchLSTM(nn.LSTM):
-    """PyTorch's own LSTM behind the interface of ours: the same numbers, several times faster.
+    """PyTorch's own LSTM behind the interface of ours: the same numbers, faster.
 
     Args: inputs: I. hidden: H. generator: for the initial weights, those of `LSTMLayer`.
 

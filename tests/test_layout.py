@@ -44,7 +44,6 @@ WORDS: set[str] = {
     "commands/__init__.py: leave",
     "flows/autoregressive.py: taps",
     "minigen/checks/__init__.py: one module a chapter",
-    "minigen/train.py: one loop for every model",
     "parallel_wavenet.py: way",
     "speech/pronunciation.py: way",
 }

@@ -96,7 +96,7 @@ class AdaptiveAR:
 
             4 / (3 + u²) / σ_t²,   u = e_t / σ_t
 
-        that make the slope of the likelihood zero when they have settled.
+        that, with σ_t held, make the slope of the likelihood zero when they have settled.
         """
         grid = list(product((0.6, 0.7, 0.8, 0.9), (1e-8, 3e-8, 1e-7, 3e-7), (0.5, 0.7, 1.0, 1.4)))
         found = cls(least_squares(sounds, order), grid[0])

@@ -106,11 +106,11 @@ def levinson_durbin(gamma: ArrayLike) -> LevinsonDurbin:
         r = (γ_{m+1} - Σ_{k=1}^{m} φ_k γ_{m+1-k}) / v_m        the partial autocorrelation
         φ_k ← φ_k - r φ_{m+1-k},   φ_{m+1} = r,   v_{m+1} = v_m (1 - r²)
 
-    That is 2p² operations, where a general solver takes p³/3 for the last order alone.
+    That is 2p² operations, where a Cholesky factor takes p³/3 for the last order alone.
 
     Args: gamma: autocovariances γ_0 … γ_p, (p + 1,).
 
-    References: Levinson, The Wiener RMS Error Criterion in Filter Design and Prediction, 1947. Durbin, The
+    References: Levinson, The Wiener RMS Error Criterion in Filter Design and Prediction, 1946. Durbin, The
     Fitting of Time-Series Models, 1960.
 
     >>> levinson_durbin([1.0, 0.5, 0.25]).coefficients  # an AR(1): the second is not needed
