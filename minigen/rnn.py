@@ -138,7 +138,7 @@ class LSTMLayer(_Recurrent):
 
 
 class TorchLSTM(nn.LSTM):
-    """PyTorch's own LSTM behind the interface of ours: the same numbers, several times faster.
+    """PyTorch's own LSTM behind the interface of ours: the same numbers, faster.
 
     Args: inputs: I. hidden: H. generator: for the initial weights, those of `LSTMLayer`.
 

@@ -157,7 +157,8 @@ def write_whole(path: str | Path) -> Iterator[Path]:
     ...     [path.name for path in Path(folder).iterdir()]
     ['a.txt']
     """
-    path = Path(path)
+    path = Path(os.path.realpath(path))  # where a link leads, which stays one
+    _check_free(path)
     place = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         yield place
@@ -171,16 +172,24 @@ def write_whole(path: str | Path) -> Iterator[Path]:
 def check_writable(path: str | Path) -> Path:
     """Whether a file can be written to `path`, before the work that makes it -> the path.
 
-    Raises OSError: there is no such folder, it cannot be written, or `path` is a folder itself.
+    Raises OSError: there is no such folder, it or the file there cannot be written, or `path` is a folder.
     """
     path = Path(path)
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"there is no folder {path.parent} to write {path.name} into")
+    folder = Path(os.path.realpath(path)).parent if path.is_symlink() else path.parent
+    if not folder.is_dir():
+        raise FileNotFoundError(f"there is no folder {folder} to write {path.name} into")
     if path.is_dir():
         raise IsADirectoryError(f"{path} is a folder: give the name of a file")
-    if not os.access(path.parent, os.W_OK):
-        raise PermissionError(f"the folder {path.parent} cannot be written: choose another")
+    if not os.access(folder, os.W_OK):
+        raise PermissionError(f"the folder {folder} cannot be written: choose another")
+    _check_free(path)
     return path
+
+
+def _check_free(path: Path) -> None:
+    """A file that nobody may write into is not replaced either, though its folder would allow it."""
+    if path.exists() and not os.access(path, os.W_OK):
+        raise PermissionError(f"{path} is write-protected: choose another name")
 
 
 def check_output(path: str | Path) -> Path:

@@ -106,7 +106,7 @@ class Elementwise(Transform):
         inverse:  x_i = g⁻¹(z_i; params_i),  log|det| = Σ_i log (g⁻¹)'(z_i)
 
     Placed next to the data it learns the shape of each marginal, such as the flat steps of dequantised levels,
-    which an affine layer cannot make normal however many follow.
+    which no shift and scale makes normal.
 
     Args: dim: D. univariate: the map, `AffineMap` or `SplineMap`.
 

@@ -241,7 +241,7 @@ def stoi(generated: ArrayLike, recorded: ArrayLike, rate: int) -> float:
 
     What it cannot hear: the level, which each segment's correlation forgets; and pauses, which are cut out of
     both where the recording is quiet. It was fitted to noisy and noise-reduced recordings, not to synthesis: it
-    needs the same timing and the same pitch, and a clearly spoken word at another tempo scores like noise.
+    needs the same timing and the same pitch, and a clearly spoken word at another tempo scores like one drowned in noise.
 
     Raises ModuleNotFoundError: there is no pystoi. ValueError: less than 0.4 s remains without pauses.
 

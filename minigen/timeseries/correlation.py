@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from scipy.special import gammaincc
 
 from ..compiled import compiled
+from ..gaussian import unmasked
 
 LOG_2PI = math.log(2 * math.pi)
 
@@ -30,7 +31,7 @@ def series(
         least: how many observed values it needs; `why` says for what.
         missing: whether NaN is allowed. constant: whether a series without variation is.
     """
-    x = np.asarray(x)
+    x = unmasked(x)
     if x.ndim != 1:
         raise ValueError(f"{name} is one series of shape (n,), not {x.shape}: take one column")
     if not (np.issubdtype(x.dtype, np.number) or x.dtype == bool) or np.iscomplexobj(x):
@@ -66,7 +67,7 @@ def whole(name: str, value: int, least: int = 1, most: float = math.inf) -> int:
 
 def rows(x: ArrayLike, missing: bool = False) -> tuple[np.ndarray, tuple[int, ...]]:
     """Series (..., n) as a matrix (B, n) of checked rows, and the shape (...) of the batch."""
-    x = np.asarray(x)
+    x = unmasked(x)
     if x.ndim < 2:
         return series(x, missing=missing, constant=True, least=1)[None], ()
     flat = x.reshape(-1, x.shape[-1])

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import signal
+from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile as sf
 
 from minigen import audio
+from minigen.audio import files
 
 
 def noise(length: int, seed: int = 0) -> np.ndarray:
@@ -259,3 +261,30 @@ def test_an_output_is_judged_before_the_work(tmp_path):
     for name, error in (("no/a.tsv", FileNotFoundError), ("b.wav", IsADirectoryError)):
         with pytest.raises(error):
             audio.check_writable(tmp_path / name)
+
+
+def test_a_link_stays_one_and_what_it_leads_to_is_written(tmp_path):
+    (tmp_path / "far").mkdir()
+    (tmp_path / "a.wav").symlink_to(tmp_path / "far" / "b.wav")
+    for length in (10, 20):
+        audio.save(tmp_path / "a.wav", noise(length), 8000)
+        assert (tmp_path / "a.wav").is_symlink()
+        assert len(audio.load(tmp_path / "far" / "b.wav")[0]) == length
+    (tmp_path / "c.wav").symlink_to(tmp_path / "nowhere" / "c.wav")
+    with pytest.raises(FileNotFoundError, match="no folder .*nowhere"):
+        audio.check_output(tmp_path / "c.wav")
+
+
+def test_a_file_that_is_write_protected_is_not_replaced(tmp_path, monkeypatch):
+    """Its folder would allow it. (Who runs this may be root, who may write everywhere.)"""
+    path, before = tmp_path / "a.wav", files.os.access
+    audio.save(path, noise(10), 8000)
+    monkeypatch.setattr(files.os, "access", lambda p, how: Path(p) != path and before(p, how))
+    for write in (
+        lambda: audio.check_output(path),
+        lambda: audio.save(path, noise(20), 8000),
+        lambda: files.write_whole(path).__enter__(),
+    ):
+        with pytest.raises(PermissionError, match="a.wav is write-protected"):
+            write()
+    assert len(audio.load(path)[0]) == 10 and list(tmp_path.iterdir()) == [path]

@@ -3,9 +3,12 @@
 import io
 import sys
 import threading
+from types import SimpleNamespace
 
 import pytest
 
+from minigen import cli
+from minigen.commands import alive as module
 from minigen.commands.alive import CLEAR, alive
 
 
@@ -54,3 +57,28 @@ def test_an_error_leaves_the_streams_as_they_were(monkeypatch):
     with pytest.raises(KeyboardInterrupt), alive(silence=0.01):
         raise KeyboardInterrupt
     assert sys.stderr is screen
+
+
+def test_the_first_sign_comes_within_two_seconds(monkeypatch):
+    """On a clock that is moved by whoever waits: as `minigen.cli.main` calls it."""
+    screen, clock = Terminal(), [0.0]
+
+    class Moved(threading.Event):
+        def wait(self, timeout=None):
+            if screen.getvalue() or clock[0] > 60:
+                return super().wait()
+            clock[0] += timeout
+            return self.is_set()
+
+    threads = SimpleNamespace(Event=Moved, Thread=threading.Thread, RLock=threading.RLock)
+    monkeypatch.setattr(module, "threading", threads)
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    monkeypatch.setattr(sys, "stderr", screen)
+
+    def command(**_):
+        assert screen.signs.acquire(timeout=60)
+
+    monkeypatch.setattr(cli, "app", command)
+    with pytest.raises(SystemExit):
+        cli.main()
+    assert clock[0] <= 2 and f"… {clock[0]:.0f} s" in screen.getvalue()
