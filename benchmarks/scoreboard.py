@@ -1,4 +1,4 @@
-"""All rows of the scoreboard of chapter 15, measured on the thirty held-out words, and what each costs.
+"""All rows of the scoreboard of chapter 15, measured on the thirty held-out clips, and what each costs.
 
     python benchmarks/scoreboard.py                     measure, print, write minigen/results/scoreboard.json
     python benchmarks/scoreboard.py student "µ-law"     measure and print these rows only

@@ -237,7 +237,7 @@ def evaluate(
 
 
 def main() -> None:
-    """Entry point. An error of the user's is one line on stderr, with exit code 2; Ctrl-C is 130."""
+    """Entry point. An error of the user's is one line on stderr (faults in a table one each), with exit code 2; Ctrl-C is 130."""
     warnings.showwarning = lambda message, *_: typer.echo(f"minigen: {message}", err=True)
     try:
         with alive():

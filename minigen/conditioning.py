@@ -5,11 +5,11 @@ Frames are 10 ms. Two kinds of features leave this file:
 
 - frame features (F, N): which phone, its neighbours, how far into it, how long it is, log F0; of a
   vocoder, which is given how a recording sounds and not what it says, log-mel bands and log F0;
-- phase features (6, T): where in its pitch period the voice is, at every sample.
+- phase features (6 or 7, T): where in its pitch period the voice is, at every sample.
 
 F0 says how often the vocal folds close, not when. Its running sum φ[t] = 2π Σ F0/rate does, and the
-network hears cos and sin of φ, 2φ and 4φ (as the neural source-filter models do with a sine). For
-recordings, φ is corrected to the phase the recording has; for new text the sum alone serves.
+network hears cos and sin of φ, 2φ and 4φ (as the neural source-filter models do with a sine). In
+training the digit voices, φ is corrected to the phase the recording has; elsewhere the sum alone serves.
 """
 
 import re
@@ -236,11 +236,11 @@ def planned_features(
 def features(
     utterance: Utterance, follow_audio: bool = True, spec: VoiceSpec = DIGITS
 ) -> tuple[np.ndarray, np.ndarray]:
-    """An utterance with F0, and phones unless it is for a vocoder -> frames (F, N), phase (6, N · hop).
+    """An utterance with F0, and phones unless it is for a vocoder -> frames (F, N), phase (6 or 7, N · hop).
 
-    With `follow_audio` the phase is that of the recording's own fundamental, so what is returned is a function
-    of the waveform: its likelihood given that is to be compared with one that is given less only after paying for the
-    phase, at most 0.2 nats a sample for the digit teacher (chapter 9).
+    With `follow_audio`, unless the spec has an `lpc_order`, the phase is that of the recording's own fundamental:
+    a function of the waveform. Its likelihood given that is to be compared with one that is given less only after
+    paying for the phase, at most 0.2 nats a sample for the digit teacher (chapter 9).
     """
     if utterance.f0 is None or (utterance.phones is None and not spec.mels):
         raise ValueError(f"{utterance.name or utterance.text!r} has no phone times or no F0")

@@ -26,11 +26,11 @@ class DistillationLoss(nn.Module):
     samples so far, p'_t the teacher's under another item's conditioning. The teacher is frozen, but
     gradients pass *through* it: x[t] changes what the teacher expects later.
 
-    The KL of each sample is weighted by std_p^{2β} over its mean, as in the teacher's own training:
-    β = 0 is the plain KL. Whatever β is, the metric `kl` is the plain one.
+    The first three terms are weighted, sample by sample, by std_p^{2β} over its mean, as the likelihood in the
+    teacher's own training; β = 0 leaves them plain. Whatever β is, the metric `kl` is the plain one.
 
-    Without `margin` the contrast has no bottom: where a wrong prediction is narrower than the right one
-    by more than √γ, going ever further away lowers the difference for ever. `margin` = inf is the paper's.
+    Without `margin` the contrast has no bottom: where a wrong prediction is narrower than √γ times the
+    right one, going ever further away lowers the difference for ever. `margin` = inf is the paper's.
 
     A weight of 0 switches a part off. The fresh noise of `mol_kl` is a function of each item's own noise: a
     resumed run draws the same, and so do two processes that share a batch.
@@ -48,7 +48,7 @@ class DistillationLoss(nn.Module):
         window: False leaves the STFT loss without a window, to hear what that does.
 
     References: van den Oord et al., Parallel WaveNet, 2017 (arXiv:1711.10433), section 4; Ping et al.,
-    ClariNet, 2018 (arXiv:1807.07281), section 3.3.
+    ClariNet, 2018 (arXiv:1807.07281).
     """
 
     @takes_networks
@@ -190,7 +190,7 @@ class DivergenceMonitor:
     The latter two count from step `grace` on: a student may begin silent.
 
     Args:
-        factor, spike: of the KL. window: steps whose median counts. least: nats below which no KL is high.
+        factor, spike: of the KL. window: steps whose median counts. least: nats that the median counts as at least.
         ratio: the lowest and highest std ratio. floor: the part of samples at the floor that is too many.
         patience, grace: steps.
 

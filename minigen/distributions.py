@@ -98,7 +98,7 @@ class GaussianHead(Head):
     Args: min_log_scale: the smallest log-scale, in nats. -7 is a standard deviation of 0.0009.
 
     References: Ping, Peng and Chen, ClariNet: Parallel Wave Generation in End-to-End Text-to-Speech, 2018
-    (arXiv:1807.07281), section 3.2.
+    (arXiv:1807.07281).
 
     >>> head = GaussianHead(min_log_scale=-7.0)
     >>> params = torch.tensor([[[0.5], [0.0]]])  # mean ½, scale 1: (B=1, P=2, T=1)

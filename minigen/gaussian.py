@@ -10,12 +10,22 @@ LOG_2PI = np.log(2 * np.pi)
 Seed = int | np.random.Generator  # of what is drawn
 
 
+def unmasked(x: ArrayLike) -> np.ndarray:
+    """x as an array; of a masked one as floats, with NaN for what is masked.
+
+    >>> unmasked(np.ma.array([1, 2], mask=[False, True]))
+    array([ 1., nan])
+    """
+    hidden = isinstance(x, np.ma.MaskedArray)
+    return x.astype(np.float64).filled(np.nan) if hidden else np.asarray(x)
+
+
 def observations(x: ArrayLike, dimension: int | None = None) -> np.ndarray:
     """Data for a fit as float64 (N, D), one observation a row.
 
     Raises ValueError: another shape or another D, NaN or infinite values.
     """
-    x = np.asarray(x, dtype=np.float64)
+    x = unmasked(x).astype(np.float64, copy=False)
     if x.ndim != 2 or 0 in x.shape:
         hint = ": give x[:, None] for single numbers, x[None] for one observation" * (x.ndim == 1)
         raise ValueError(f"data have shape (N, D), one observation a row, not {x.shape}{hint}")
@@ -24,7 +34,7 @@ def observations(x: ArrayLike, dimension: int | None = None) -> np.ndarray:
 
 def check_points(x: ArrayLike, dimension: int) -> np.ndarray:
     """Points whose density is asked for, as float64 (..., D); ValueError unless finite and of this D."""
-    x = np.asarray(x, dtype=np.float64)
+    x = unmasked(x).astype(np.float64, copy=False)
     if x.ndim == 0 or x.shape[-1] != dimension:
         raise ValueError(f"the density has {dimension} dimensions, x has shape {x.shape}")
     if not np.isfinite(x).all():

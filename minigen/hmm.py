@@ -55,7 +55,7 @@ def count_arcs(alpha, after, into, source, weight):  # pragma: no cover (compile
             if after[t, j] > -np.inf:
                 for arc in range(into[j], into[j + 1]):
                     value = alpha[t - 1, source[arc]] + weight[arc] + after[t, j]
-                    if value > -60:  # e^-60 of a transition changes no digit of the count
+                    if value > -60:  # less than e^-60 of a transition is not counted
                         count[arc] += np.exp(value)
     return count
 

@@ -1,4 +1,4 @@
-"""Chapter 10: the one VAE whose log p(x) is known exactly, to hold bounds and estimates against."""
+"""Chapter 10: a VAE whose log p(x) is known exactly, to hold bounds and estimates against."""
 
 from collections.abc import Sequence
 from typing import Self
@@ -11,7 +11,7 @@ from .vae import LatentModel, normal_log_prob, reparameterise
 
 
 class LinearGaussianVAE(LatentModel):
-    """The one VAE whose log p(x) is known exactly: everything in it is linear.
+    """A VAE whose log p(x) is known exactly: everything in it is linear.
 
         z ~ N(0, I),   x = W z + b + σ ε     =>   log p(x) = log N(x; b, W Wᵀ + σ² I)
         z given x ~ N(M⁻¹ Wᵀ (x - b), σ² M⁻¹),   M = Wᵀ W + σ² I

@@ -171,7 +171,7 @@ class MaskedMLP(nn.Module):
 
         Called first with None, then with the inputs (B, 1) in the first order; returns (B, P) for the next
         one. A unit of degree m is final as soon as m inputs are known, so each is computed once: D steps
-        cost together what one pass costs.
+        together multiply no more often than one pass.
         """
         order = self.orders[0].tolist()
         pairs = zip(self.layers, self.masks(), strict=True)

@@ -73,7 +73,7 @@ def gaussian_kl(mean_q: Tensor, log_scale_q: Tensor, mean_p: Tensor, log_scale_p
 
         log σ_p - log σ_q + (σ_q² + (μ_q - μ_p)²) / (2 σ_p²) - ½
 
-    References: Ping, Peng and Chen, ClariNet, 2018 (arXiv:1807.07281), equation 7.
+    References: Ping, Peng and Chen, ClariNet, 2018 (arXiv:1807.07281).
 
     >>> zero = torch.zeros(1)
     >>> gaussian_kl(zero, zero, zero, zero).item()
@@ -131,7 +131,7 @@ def mol_kl(
         mean_q, log_scale_q: of the student, (B, 1, T). params_p: of the teacher's mixture, (B, 3k, T).
         samples: n.
 
-    References: van den Oord et al., Parallel WaveNet, 2017 (arXiv:1711.10433), section 3.1.
+    References: van den Oord et al., Parallel WaveNet, 2017 (arXiv:1711.10433), section 4.
 
     >>> head = DiscretizedLogisticMixture(k=1)
     >>> mean, log_scale = torch.zeros(2, 1, 1, 100)
@@ -229,7 +229,7 @@ class Student(nn.Module):
 
     References: van den Oord et al., Parallel WaveNet, 2017 (arXiv:1711.10433), section 3; Kingma et al.,
     Improving Variational Inference with Inverse Autoregressive Flow, 2016 (arXiv:1606.04934); Ping et al.,
-    ClariNet, 2018 (arXiv:1807.07281), section 3.3.
+    ClariNet, 2018 (arXiv:1807.07281).
 
     >>> student = Student(flows=2, layers=3, residual=4, log_scale=-2.0)
     >>> z = torch.randn(1, 1, 40, generator=torch.Generator().manual_seed(0))

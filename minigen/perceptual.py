@@ -1,7 +1,7 @@
 """Chapter 14: a perceptual loss, the distance of two sounds in the layers of a classifier of phones.
 
 Two waveforms that differ in every sample can be the same phones. The layers of a small network that names
-the phone of each frame keep what tells phones apart and drop the rest.
+the phone of each frame keep what tells phones apart, and less of the rest.
 """
 
 import torch
@@ -84,7 +84,7 @@ class PerceptualLoss(nn.Module):
         net: a PhoneNet, by default the shipped one. It is frozen. feature, style: the weights.
         rate: of the sounds; must be 8,000 Hz, or the net's bands are other frequencies.
 
-    References: van den Oord et al., Parallel WaveNet, 2017 (arXiv:1711.10433), section 4.2; Johnson, Alahi and
+    References: van den Oord et al., Parallel WaveNet, 2017 (arXiv:1711.10433), section 4.1; Johnson, Alahi and
     Fei-Fei, Perceptual Losses for Real-Time Style Transfer, 2016 (arXiv:1603.08155).
 
     >>> x = 0.1 * torch.randn(1, 1, 2000, generator=torch.Generator().manual_seed(0))

@@ -1,6 +1,6 @@
 """Chapter 14: spectral losses, which compare a generated waveform with a recorded one, both (B, 1, T).
 
-The STFT is windowed (without a window every frame edge is heard as hiss), and a small floor stands
+The STFT is windowed (without a window a loud tone leaks into every band and hides a hiss), and a small floor stands
 under each square root (its gradient at zero power is infinite). Frames are given in seconds, because a
 frame's duration decides which two moments or two pitches it can tell apart.
 """
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from .audio import frame_length, mel_filterbank
 from .distributed import mean_over_processes
 
-FLOOR = 1e-7  # of power: 70 dB below a full-scale sine spread over a frame
+FLOOR = 1e-7  # of power: 70 dB below white noise of deviation 1
 
 
 def power_spectrogram(x: Tensor, n_fft: int, hop: int, windowed: bool = True) -> Tensor:
@@ -136,7 +136,7 @@ class MelLoss(nn.Module):
 
     Args: rate: of the sounds, in Hz. mels: number of bands.
 
-    References: Kong, Kim and Bae, HiFi-GAN, 2020 (arXiv:2010.05646), section 2.3.
+    References: Kong, Kim and Bae, HiFi-GAN, 2020 (arXiv:2010.05646).
 
     >>> x = torch.randn(1, 1, 2000, generator=torch.Generator().manual_seed(0))
     >>> round(MelLoss()(0.5 * x, x).item(), 3)  # log 2 in every band

@@ -1,4 +1,4 @@
-"""Training: one loop for every model, on one device or on several, resumable at any step.
+"""Training: the loop behind all networks that ship, on one device or on several, resumable at any step.
 
 An *objective* is a module whose `forward(batch)` returns (loss, {name: number to log}) and whose
 `.model` is the network to train. It may have `.bodies`, the modules worth compiling (by default the

@@ -2,7 +2,7 @@
 
     z ~ N(0, I),   x given z ~ p(x | z),   log p(x) = log ∫ p(x | z) p(z) dz
 
-The integral has no formula. A second network, the encoder, guesses z from x with a density q(z | x), and
+In general the integral has no formula. A second network, the encoder, guesses z from x with a density q(z | x), and
 
     ELBO(x) = E_q[log p(x | z)] - KL(q(z | x) ‖ p(z)) <= log p(x)
 

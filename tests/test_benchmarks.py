@@ -1,11 +1,13 @@
 """What the benchmarks compute and write: their own functions on cases whose answer is known."""
 
 import importlib.util
+import sys
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from minigen import data, metrics, results
 from minigen.conditioning import mel_bands
@@ -125,6 +127,19 @@ def test_words_and_opinions_are_counted_seed_by_seed():
     sounds = [[np.array([first])] for first in heard]
     row = outside.judge(["Dial five hundred now."], sounds, lambda x: heard[float(x[0])])
     assert row == {"wer": 12.5, "wer_low": 0.0, "wer_high": 25.0, "p808": 2.5}
+
+
+def test_a_quicker_formulation_is_so_many_times_the_plain_one(capsys, monkeypatch):
+    speed = load("training_speed")
+    monkeypatch.setattr(speed, "step", lambda name, net, x: 0.03 if name == "plain" else 0.01)
+    monkeypatch.setattr(sys, "argv", ["", "--seconds", "0.05", "--rounds", "1", "--no-compile"])
+    monkeypatch.setattr(torch, "set_num_threads", lambda n: None)
+    speed.main()
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert [row[-5:] for row in rows if row[0] in ("plain", "last")] == 2 * [
+        ["30", "ms", "1.00", "×", "plain"],
+        ["10", "ms", "3.00", "×", "plain"],
+    ]
 
 
 @pytest.fixture(scope="module")

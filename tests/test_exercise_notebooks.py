@@ -126,6 +126,21 @@ def test_whatever_shows_or_plays_is_the_same_in_the_solved_notebook(name):
             assert (blank.source, printed(blank)) == (full.source, printed(full))
 
 
+NUMBERS = """no one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen
+sixteen seventeen eighteen nineteen twenty"""
+
+
+@pytest.mark.parametrize("name", sorted(PAGES))
+def test_a_solution_has_as_many_ticks_as_its_expected_output_says(name):
+    solved = nbformat.read(ROOT / "exercises" / "solutions" / f"{name}.ipynb", as_version=4)
+    for number, parts in by_exercise(solved).items():
+        text = "\n".join(piece for cell, piece in parts if cell.cell_type == "markdown")
+        said = re.findall(r"\*\*Expected output:\*\* (\w+) ticks?\b", text)
+        shown = [out.get("text", "") for cell, _ in parts for out in cell.get("outputs", [])]
+        ticks = len(re.findall(r"(?m)^✓", "\n".join(shown)))
+        assert said in ([], [NUMBERS.split()[ticks]]), f"exercise {number}"
+
+
 def test_a_class_gets_neither_hints_nor_solutions_and_the_teacher_both(tmp_path, capsys):
     assert notebooks.main(["--course", str(tmp_path)]) == 0
     for name in sorted(PAGES):

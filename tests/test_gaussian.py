@@ -6,7 +6,9 @@ from scipy import stats
 from scipy.integrate import trapezoid
 from sklearn.covariance import LedoitWolf
 
+from minigen import audio, timeseries
 from minigen.gaussian import Gaussian, ledoit_wolf
+from minigen.mixture import GaussianMixture
 
 
 def random_gaussian(d: int, seed: int = 0) -> Gaussian:
@@ -193,3 +195,22 @@ def test_what_was_given_can_change_afterwards():
     mean += 7
     cov *= 9
     assert mine.log_prob(np.ones(2)) == before and np.array_equal(mine.cov, np.eye(2))
+
+
+@pytest.mark.parametrize("dtype", [float, int])
+def test_what_is_masked_is_no_number(dtype):
+    """A masked array's hidden values are never taken for data: refused, or gaps where gaps may be."""
+    x = np.arange(1, 41).reshape(20, 2) ** 2 % 17
+    hidden = np.ma.array(x.astype(dtype), mask=x == x.max())
+    for call in (Gaussian.fit, GaussianMixture(2).fit, random_gaussian(2).log_prob):
+        with pytest.raises(ValueError, match="NaN"):
+            call(hidden)
+    one, gaps = hidden[:, 0], hidden[:, 0].astype(float).filled(np.nan)
+    with pytest.raises(ValueError, match="missing values"):
+        timeseries.AR(1).fit(one)
+    assert np.isnan(gaps).any()
+    assert np.array_equal(timeseries.difference(one), timeseries.difference(gaps), equal_nan=True)
+    model = timeseries.ARIMA.from_parameters([0.5])
+    assert model.log_prob(one) == model.log_prob(gaps)
+    with pytest.raises((ValueError, TypeError)):
+        audio.check_waveform(one)

@@ -181,6 +181,16 @@ def test_a_formula_and_its_comma_stay_together():
     assert lean.keep_together(once) == once
 
 
+def test_a_name_breaks_where_its_words_end_and_a_unit_stays_with_its_number():
+    code = '<code class="docutils literal notranslate"><span class="pre">{}</span></code>'
+    long, short = code.format("autocorrelation(x,"), code.format("ar")
+    once = lean.break_well(f"<td>{long}; {short}, {short} 10 ms, 3 seconds <pre>10 ms</pre></td>")
+    assert "autocorrelation(<wbr>x,<" in once
+    assert f'<span class="minigen-whole">{short},</span> {short} 10\N{NO-BREAK SPACE}ms' in once
+    assert "3 seconds <pre>10 ms</pre>" in once
+    assert lean.break_well(once) == once
+
+
 def test_a_sheet_of_one_page_stays_apart_and_an_earlier_page_is_renewed():
     sheets = ["../_static/a.css", "../_static/b.css"]
     assert lean.common_sheets([sheets, [*sheets, "../_static/own.css"]]) == [

@@ -1,4 +1,4 @@
-"""Bounds and estimates against the one VAE whose log p(x) is known."""
+"""Bounds and estimates against a VAE whose log p(x) is known."""
 
 import math
 from itertools import pairwise

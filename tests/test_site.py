@@ -147,3 +147,11 @@ def test_text_in_figures_is_large_enough_on_a_phone(pages):
 def test_no_table_has_an_empty_header(pages):
     for name, page in pages.items():
         assert not re.search(r"<th\b[^>]*>\s*(<p>\s*</p>)?\s*</th>", page.read_text("utf-8")), name
+
+
+def test_a_page_shows_no_failure(pages):
+    """A blank exercise stands there unsolved, not failed; nothing else of a page fails."""
+    for name, page in pages.items():
+        assert not re.search(r'class="output traceback|is still blank', page.read_text("utf-8")), (
+            name
+        )

@@ -10,6 +10,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import address
+import exercise_table
 import lock
 import nbformat
 import notebooks
@@ -601,3 +602,34 @@ def test_defects_are_chosen_by_list_number_or_file():
     assert names("first:2", "second:11") == ["first:2", "second:11"] and names("nothing") == []
     assert names("second") == [f"second:{n}" for n in range(len(names("second")))]
     assert {defect.file for defect in planted.chosen(found, ["vq.py"])} == {"vq.py"}
+
+
+def test_a_planted_defect_is_taken_back_when_its_tests_have_run(tmp_path, monkeypatch):
+    defect, seen = planted.defects()[0], []
+    file = tmp_path / "minigen" / defect.file
+    file.parent.mkdir(parents=True)
+    (tmp_path / "said").write_text("1 failed\nFAILED tests/a.py::b\n")
+    monkeypatch.setattr(planted.os, "fork", lambda: 1)
+    ended = lambda *_: (seen.append(file.read_text("utf-8")), 256)
+    monkeypatch.setattr(planted.os, "waitpid", ended)
+    assert planted.caught_by(defect, tmp_path) == "FAILED tests/a.py::b"
+    assert seen == [defect.text()] and defect.old in file.read_text("utf-8")
+
+
+def test_a_solution_has_the_imports_that_it_uses_and_no_others():
+    cells = [nbformat.v4.new_code_cell() for _ in range(2)]
+    cells += [
+        nbformat.v4.new_code_cell(
+            "import math\nimport numpy as np\nfrom cmath import pi, tau\nx = 1"
+        ),
+        nbformat.v4.new_markdown_cell(
+            "## Exercise 7.2: turn\n\n*Difficulty 1 of 3, about 5 minutes.* Turn."
+        ),
+        nbformat.v4.new_code_cell(
+            "def f(x):\n    return np.sin(tau * x)\n\n\nchecks.sound.turn(f)"
+        ),
+    ]
+    row = exercise_table.table(nbformat.v4.new_notebook(cells=cells))["7.2"]
+    assert row["solution"][:2] == ["import numpy as np", "from cmath import tau"]
+    assert row["solution"][2:] == ["def f(x):", "    return np.sin(tau * x)"]
+    assert (row["check"], row["answers"]) == ("sound.turn", ["f"])

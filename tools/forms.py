@@ -146,6 +146,7 @@ body { display: block; margin: 0; padding: 0; }
 audio { display: none !important; }
 .bd-article details > summary { list-style: none; }
 .bd-article .sd-summary-state-marker { display: none; }
+dt { break-after: avoid; }
 .bd-article :is(.minigen-quiz, .sd-dropdown, .cell_input, .cell_output .output.stream) { break-inside: avoid; }
 .bd-article div.cell, .bd-article .cell_output .output { overflow: visible !important; }
 mjx-container[display="true"] { overflow: visible !important; }

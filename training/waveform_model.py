@@ -6,7 +6,7 @@
     python training/waveform_model.py export runs/waveform-student minigen/weights/waveform_student.safetensors
     python training/waveform_model.py nll minigen/weights/waveform_teacher.safetensors
 
-Run from the repository's root. Minutes, memory and machine stand at the top of each recipe.
+Run from the repository's root. Minutes and machine stand at the top of each recipe that was run.
 """
 
 import argparse

@@ -4,8 +4,8 @@ A notebook carries its pictures and sounds inside it. In the site each becomes a
 named by its content, which a browser fetches when the reader comes near it or presses play.
 
 - Pictures get a palette of 256 colours where that halves them, and their size in pixels.
-- What a cell printed in lines a little too long stands in smaller type, and no line begins with the
-  comma that follows a formula.
+- What a cell printed in lines a little too long stands in smaller type. No line begins with the comma
+  that follows a formula, or with a unit, and a long name breaks where its words end.
 - All style sheets become one file, with the rules for classes that occur. The icons' fonts keep the
   icons that the pages show.
 - The theme's script that draws the same icons again goes, and so do the search's on other pages.
@@ -236,6 +236,46 @@ def keep_together(text: str) -> str:
     return FORMULA.sub(whole, text)
 
 
+CODE = re.compile(
+    r'(?<!<span class="minigen-whole">)(<code class="docutils literal[^>]*>)(.*?)</code>([,.;:)]*)',
+    re.DOTALL,
+)
+NAME_ENDS = re.compile(r"(?<=[\w)])([_(.,/=]+)(?=\w)")
+SHORT = 10  # characters that stand in one line even of a narrow column
+UNIT = re.compile(
+    r"(?P<aside><(?P<tag>pre|script|style|head|code)\b.*?</(?P=tag)>|<!--.*?-->|<[^>]*>|\\\(.*?\\\))"
+    r"|(?<=\d) (?=(?:%|ms|s|k?Hz|dB|[kMG]B|nats|cents)(?!\w))",
+    re.DOTALL,
+)
+
+
+def break_well(text: str) -> str:
+    """Let a long name in a line break after its words, a short one never, and a number keep its unit.
+
+    >>> code = '<code class="docutils literal notranslate"><span class="pre">{}</span></code>,'
+    >>> print(break_well(code.format("log_prob(x)")).replace("<wbr>", "|"))
+    <code class="docutils literal notranslate"><span class="pre">log_|prob(|x)</span></code>,
+    >>> break_well(code.format("mean"))[:27]
+    '<span class="minigen-whole"'
+    >>> break_well("<p>30 ms, <pre>30 ms</pre>")
+    '<p>30\\xa0ms, <pre>30 ms</pre>'
+    """
+
+    def name(match: re.Match[str]) -> str:
+        start, inside, after = match.groups()
+        words = re.sub(r"<[^>]*>", "", inside)
+        if "<wbr>" in inside:
+            return match[0]
+        if len(html.unescape(words)) <= SHORT:
+            return f'<span class="minigen-whole">{match[0]}</span>' if after else match[0]
+        parts = re.split(r"(<[^>]*>)", inside)
+        parts[::2] = [NAME_ENDS.sub(r"\1<wbr>", part) for part in parts[::2]]
+        return f"{start}{''.join(parts)}</code>{after}"
+
+    text = CODE.sub(name, text)
+    return UNIT.sub(lambda match: match["aside"] or "\N{NO-BREAK SPACE}", text)
+
+
 def style_sheet(site: Path, name: str) -> str:
     """A style sheet, named from the site's root, with its addresses as they are from _static."""
     text = (site / name).read_text(encoding="utf-8").removeprefix("\ufeff")
@@ -436,7 +476,7 @@ def lighten(site: Path) -> None:
     one_mathjax(site)
     for page, text in pages.items():
         to_root = "../" * (len(page.relative_to(site).parts) - 1)
-        text = keep_together(fit_printed(media_to_files(text, site, to_root)))
+        text = break_well(keep_together(fit_printed(media_to_files(text, site, to_root))))
         pages[page] = scripts_in_order(text, site, searches=page.name == "search.html")
     common = common_sheets([STYLE.findall(text) for text in pages.values()])
     sheet = one_style_sheet(site, common, words_of(site, pages.values())) if common else ""

@@ -9,6 +9,7 @@
 - A page is built from its source, with MyST's directives and roles; its notebook, which gives the
   outputs, holds plain text instead, for Jupyter and Colab (tools/plain.py).
 - Buttons to the repository and to Colab appear where its address is known (tools/address.py).
+- A blank exercise is a cell that was not run yet: what its check says of the blank stays in the notebook.
 - A number in prose that claims to be measured, {measured}`2.21`, must be printed by a cell of its page.
 - Equations are numbered by chapter, as in the notebooks: (4.2).
 - A changed style sheet or clip is copied even when no page changed; Sphinx would copy nothing.
@@ -65,6 +66,7 @@ def trim_mathjax(app: Sphinx, error: Exception | None) -> None:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
+BLANK = "is still blank: replace"  # minigen/checks/core.py
 ARROW = '<summary><span class="toctree-toggle"'
 NAMED_ARROW = ARROW.replace("<summary>", '<summary aria-label="Show or hide what is below">')
 
@@ -117,6 +119,8 @@ def read_directives(app: Sphinx, docname: str, source: list[str]) -> None:
     for plain, cell in zip(notebook["cells"], with_directives.cells, strict=True):
         if plain["cell_type"] == "markdown":
             plain["source"] = cell.source
+        else:
+            plain["outputs"] = [o for o in plain["outputs"] if BLANK not in o.get("evalue", "")]
     source[0] = json.dumps(notebook)
 
 
@@ -168,7 +172,7 @@ def number(role: str, rawtext: str, text: str, *_: Any, **__: Any) -> tuple[list
     return [nodes.Text(text)], []
 
 
-def setup(app: Sphinx) -> dict[str, bool | str]:
+def setup(app: Sphinx) -> dict[str, bool | str | int]:
     """Register with Sphinx, after the extensions whose work is mended (their priority is 500)."""
     app.add_role("measured", number)
     app.add_role("given", number)
@@ -180,4 +184,10 @@ def setup(app: Sphinx) -> dict[str, bool | str]:
     app.connect("build-finished", trim_mathjax, priority=900)
     app.connect("build-finished", name_arrows, priority=901)
     app.connect("html-page-context", mend_page, priority=900)
-    return {"version": "3", "parallel_read_safe": True, "parallel_write_safe": True}
+    # Sphinx reads every page anew when env_version changes: what is done to the source, or to the outputs, did
+    return {
+        "version": "3",
+        "env_version": 1,
+        "parallel_read_safe": True,
+        "parallel_write_safe": True,
+    }

@@ -220,8 +220,10 @@
   // What scrolls sideways, a picture on a phone, is reached with the keyboard.
   function reachable() {
     for (const e of document.querySelectorAll(".minigen-scroll, .cell_output .text_html, .cell_output .output")) {
-      if (e.scrollWidth > e.clientWidth + 1 && getComputedStyle(e).overflowX !== "visible") e.tabIndex = 0;
+      const scrolls = e.scrollWidth > e.clientWidth + 1 && getComputedStyle(e).overflowX !== "visible";
+      if (scrolls) e.tabIndex = 0;
       else e.removeAttribute("tabindex");
+      e.classList.toggle("minigen-wide", scrolls && e.querySelector(":scope > img") !== null);
     }
   }
 

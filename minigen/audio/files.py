@@ -84,10 +84,14 @@ def _opened(path: Path) -> Iterator[sf.SoundFile]:
     if not path.is_file():
         raise FileNotFoundError(f"there is no file {path}")
     try:
-        with sf.SoundFile(path) as file:
+        with sf.SoundFile(os.fsencode(path)) as file:  # whatever bytes its name has
             if file.format not in READS:
                 raise ValueError(
                     f"{path} is of a format that minigen does not read: convert it to WAV"
+                )
+            if not 100 <= file.samplerate <= 10**7:
+                raise ValueError(
+                    f"{path} is damaged: it states {file.samplerate} samples a second; get it again"
                 )
             yield file
     except sf.LibsndfileError as error:
@@ -104,6 +108,8 @@ def _is_cut(path: Path, file: sf.SoundFile, samples: int) -> bool:
         return True
     if file.format == "OGG":  # the last page is marked as such
         content = path.read_bytes()
+        if len(re.findall(rb"OggS\0[\2\3]", content)) > 1:  # first pages: of streams in a row
+            raise ValueError(f"{path} holds more than one stream of sound: convert it to WAV")
         last = content[content.rfind(b"OggS") :]
         segments = last[27 : 27 + last[26]] if len(last) > 27 else b""
         return not (len(last) > 27 and last[5] & 4 and len(last) >= 27 + last[26] + sum(segments))
@@ -157,7 +163,8 @@ def write_whole(path: str | Path) -> Iterator[Path]:
     ...     [path.name for path in Path(folder).iterdir()]
     ['a.txt']
     """
-    path = Path(path)
+    path = Path(os.path.realpath(path))  # where a link leads, which stays one
+    _check_free(path)
     place = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         yield place
@@ -171,16 +178,24 @@ def write_whole(path: str | Path) -> Iterator[Path]:
 def check_writable(path: str | Path) -> Path:
     """Whether a file can be written to `path`, before the work that makes it -> the path.
 
-    Raises OSError: there is no such folder, it cannot be written, or `path` is a folder itself.
+    Raises OSError: there is no such folder, it or the file there cannot be written, or `path` is a folder.
     """
     path = Path(path)
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"there is no folder {path.parent} to write {path.name} into")
+    folder = Path(os.path.realpath(path)).parent if path.is_symlink() else path.parent
+    if not folder.is_dir():
+        raise FileNotFoundError(f"there is no folder {folder} to write {path.name} into")
     if path.is_dir():
         raise IsADirectoryError(f"{path} is a folder: give the name of a file")
-    if not os.access(path.parent, os.W_OK):
-        raise PermissionError(f"the folder {path.parent} cannot be written: choose another")
+    if not os.access(folder, os.W_OK):
+        raise PermissionError(f"the folder {folder} cannot be written: choose another")
+    _check_free(path)
     return path
+
+
+def _check_free(path: Path) -> None:
+    """A file that nobody may write into is not replaced either, though its folder would allow it."""
+    if path.exists() and not os.access(path, os.W_OK):
+        raise PermissionError(f"{path} is write-protected: choose another name")
 
 
 def check_output(path: str | Path) -> Path:
@@ -219,7 +234,7 @@ def open_to_write(path: str | Path, rate: int) -> Iterator[Callable[[ArrayLike],
     with write_whole(path) as place:
         try:
             kind, coding = WRITES[path.suffix.lower()]
-            with sf.SoundFile(place, "w", rate, 1, coding, format=kind) as file:
+            with sf.SoundFile(os.fsencode(place), "w", rate, 1, coding, format=kind) as file:
 
                 def write(x: ArrayLike) -> None:
                     nonlocal count
@@ -229,8 +244,12 @@ def open_to_write(path: str | Path, rate: int) -> Iterator[Callable[[ArrayLike],
                     count += len(x)
 
                 yield write
-            whole = sf.info(place).frames == count  # a full disk is not always an error
+            whole = (
+                sf.info(os.fsencode(place)).frames == count
+            )  # a full disk is not always an error
         except sf.LibsndfileError as error:
+            if "rate" in error.error_string:
+                raise ValueError(f"{path}: {error.error_string.removeprefix('Error : ')}") from None
             raise OSError(
                 f"cannot write {path} ({error.error_string}): is the disk full?"
             ) from error

@@ -12,7 +12,7 @@ PAUSE = 10 ** (-30 / 20)  # frames further than 30 dB below the level are pauses
 
 def check_waveform(x: ArrayLike, name: str = "x") -> np.ndarray:
     """x as an array, if it is a waveform: (T,) finite floats, T > 0; ValueError or TypeError if not."""
-    x = np.asarray(x)
+    x = np.ma.filled(x, np.nan)  # what is masked is no sample
     if x.ndim != 1 or x.size == 0:
         raise ValueError(f"{name} is a waveform (T,), T > 0, not {x.shape}: take x[:, 0] or x[0]")
     return _check_floats(x, name)

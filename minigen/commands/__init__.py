@@ -15,7 +15,7 @@ Seed = Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of the noise
 
 
 def one_thread() -> None:
-    """A network of this size gains little by a second thread, and on a busy machine loses much."""
+    """Let PyTorch use one thread."""
     import torch
 
     torch.set_num_threads(1)  # whatever OMP_NUM_THREADS says

@@ -113,7 +113,7 @@ def pronounce(
     lexicon: Lexicon = None,
     skip_unknown: SkipUnknown = False,
 ) -> None:
-    """Show how a text is read: the words of each sentence in a line, capitals spelled; and their phones."""
+    """Show how a text is read: the words of each sentence in a line, capitals spelled; with --phones their phones, too."""
     from ..speech.pronunciation import read_lexicon
     from ..speech.voice_file import reader_of
 

@@ -292,7 +292,8 @@ def _resume(url: str, path: Path) -> None:
     from tqdm import tqdm
 
     have = path.stat().st_size if path.exists() else 0
-    asked = {"Range": f"bytes={have}-"} if have else {}
+    asked = {"Accept-Encoding": "identity"}  # the bytes that the checksum is of
+    asked |= {"Range": f"bytes={have}-"} if have else {}
     with requests.get(url, headers=asked, stream=True, timeout=(10, 60)) as response:
         if response.history and not response.url.startswith("https://"):
             raise requests.RequestException(f"redirected to {response.url}, which is not https")
@@ -301,6 +302,9 @@ def _resume(url: str, path: Path) -> None:
         response.raise_for_status()
         if response.status_code != 206:  # the server sends the whole file again
             have = 0
+        response.raw.headers.pop(
+            "Content-Encoding", None
+        )  # some servers call every .gz an encoding
         length = response.headers.get("Content-Length")
         total = have + int(length) if length else None
         label = url.rsplit("/", 1)[-1]

@@ -1,7 +1,7 @@
 """Recorded speech: one loader a corpus, each returns a list of `Utterance`.
 
-Where the files come from is `minigen.data.fetch`'s business; here they are read and checked. In
-every corpus, a recording without a transcript is left out, and a warning says how many were. A loader
+Where the files come from is `minigen.data.fetch`'s business; here they are read and checked. A
+recording without a transcript is left out, and a warning says how many were, but of `allison`. A loader
 raises what `minigen.data.fetch.locate` does, FileNotFoundError where a recording is missing, and ValueError
 where one is damaged or has another rate than its corpus.
 """

@@ -26,7 +26,7 @@ class MaskedAutoregressive(Transform):
         log|det dx/dz| = Σ_i log (g⁻¹)'(z_i)
 
     Step i of the inverse transforms column i only, and of the network it computes only the hidden units that
-    x_{i-1} completes: the D steps together multiply as often as one pass.
+    x_{i-1} completes: the D steps together multiply no more often than one pass.
 
     Args:
         dim: D. univariate: the map, `AffineMap` or `SplineMap`. order: the inputs' indices

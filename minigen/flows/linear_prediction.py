@@ -79,10 +79,10 @@ def predictor_from_mel(
     Args:
         mel: natural logarithms, as `conditioning.mel_bands` measures them. rate: Hz. order: K.
         noise: standard deviation of white noise that x has beyond what the bands show (its dither).
-        scale: of the gain; `LinearPrediction` leaves it at 1.
+        scale: factor of the gain.
 
     References: Makhoul, Linear Prediction: A Tutorial Review, 1975; Valin and Skoglund, LPCNet: Improving
-    Neural Speech Synthesis through Linear Prediction, 2019 (arXiv:1810.11846), section 3.2.
+    Neural Speech Synthesis through Linear Prediction, 2019 (arXiv:1810.11846).
 
     >>> mel = torch.zeros(1, 32, 5)
     >>> a, g = predictor_from_mel(mel, 8000)

@@ -15,7 +15,7 @@ from .univariate import LOG_E_MINUS_1, checked_context
 
 
 class Planar(Transform):
-    r"""A push along one direction, strongest across a plane.
+    r"""A push along one direction, by an amount that changes across a plane.
 
         forward:  z = x + û h(wᵀx + b),  h = tanh,  h' = 1 - h²
         log|det dz/dx| = log(1 + h' wᵀû)

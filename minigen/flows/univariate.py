@@ -106,7 +106,7 @@ class Elementwise(Transform):
         inverse:  x_i = g⁻¹(z_i; params_i),  log|det| = Σ_i log (g⁻¹)'(z_i)
 
     Placed next to the data it learns the shape of each marginal, such as the flat steps of dequantised levels,
-    which an affine layer cannot make normal however many follow.
+    which no shift and scale makes normal.
 
     Args: dim: D. univariate: the map, `AffineMap` or `SplineMap`.
 
@@ -146,7 +146,7 @@ def rational_quadratic(
               ξ = 2 c / (-b - √(b² - 4 a c))
 
     Of the two roots this one lies in [0, 1], and its form does not cancel when a is near zero. For a
-    monotone piece b² - 4ac = (e dy/dξ / s)² > 0; rounding can make it negative, so it is clamped.
+    monotone piece b² - 4ac = (e dy/dξ)² > 0; rounding can make it negative, so it is clamped.
 
     Widths and heights are `least + (1 - K least) softmax(·)` of the whole; slopes are
     `least + (1 - least) softplus(· + log(e - 1))`, and 1 at the two outer knots, where the identity begins.

@@ -2,8 +2,8 @@
 
 - `naive`: the whole receptive field through the whole network for every sample. What the formula
   says, and what makes WaveNet slow.
-- `numpy`: every layer remembers what it has computed. A sample then costs one matrix-vector product
-  a layer, whatever the receptive field. (Paine et al., Fast Wavenet Generation, 2016,
+- `numpy`: every layer remembers what it has computed. A sample then costs a few matrix-vector
+  products a layer, whatever the dilations. (Paine et al., Fast Wavenet Generation, 2016,
   arXiv:1611.09482.) The readable reference of the fast ones.
 - `numba`: the same loop compiled, for one stream on one core (see `generate.numba`).
 - `cuda_graph`: the same step on a GPU, recorded once and replayed, for a batch (see `generate.cuda`).
@@ -80,7 +80,7 @@ class CachedWaveNet:
             z = weight @ taps + bias  # (2R, B)
             if self.cond is not None:
                 z += given[index]
-            f, g = np.split(z, 2)
+            f, g = z[: len(z) // 2], z[len(z) // 2 :]
             a = np.tanh(f) * (0.5 + 0.5 * np.tanh(0.5 * g))  # sigmoid, no overflow
             activations.append(a)
             if residual is not None:
@@ -167,7 +167,7 @@ def generate(
         backend: "naive", "numpy", "numba" (one stream after the other, compiled at first use) or
             "cuda_graph" (the model must be on a GPU).
         generator: of the noise; the same generator gives the same samples with every backend.
-        temperature: scales the noise; 1 samples the model's density, less is quieter and duller.
+        temperature: 1 samples the model's density; less draws nearer to its most likely value.
 
     >>> from minigen.distributions import GaussianHead
     >>> net = WaveNet(GaussianHead(), residual=4, skip=4, layers=2, cycles=1)

@@ -1,6 +1,6 @@
 """Chapter 8: the cached step of `generate` on a GPU, recorded once as a CUDA graph, replayed for every sample.
 
-One sample of a batch is a hundred small kernels. Launching each from Python takes longer than running it;
+One sample of a batch is hundreds of small kernels. Launching each from Python takes longer than running it;
 a graph launches all of them at once. Everything that changes from sample to sample therefore lives on
 the device, at addresses that do not change: the time step n, the rings, the waveform, the noise.
 

@@ -41,7 +41,7 @@ LIMIT, QUARTER, HALF, TWO = F32(9.2), F32(0.25), F32(0.5), F32(2.0)
 
 @fast
 def _tanh32(x):
-    """tanh in arithmetic that the compiler can do sixteen at a time; right to 4e-7 in float32.
+    """tanh in arithmetic that the compiler can do many at a time; right to 4e-7 in float32.
 
     Lambert's continued fraction u / (1 + u² / (3 + u² / (5 + …))), cut after seven terms, for u = x/4,
     is p / q. Twice tanh 2u = 2 tanh u / (1 + tanh² u) leads back to x, with one division in all.

@@ -1,9 +1,9 @@
 """Chapter 8: a vector times a matrix, the sums kept in registers.
 
 Left to itself the compiler turns `out[o] += v[i] * weight[i, o]` into code that reads and writes `out` for every
-few rows: it cannot know that the three arrays do not overlap. Here the code is written in the compiler's own language (LLVM). Up to eight
-registers of 64 bytes hold the sums of 128 outputs in float32 while the rows of the matrix pass by, from the
-first byte to the last.
+few rows. Here the code is written in the compiler's own language (LLVM). Registers hold the sums of up to 128
+outputs in float32, as far as the machine has as many, while the rows of the matrix pass by, from the first byte
+to the last.
 
 numba keeps machine code by the date of the file that calls: after a change here, touch `numba.py`.
 """

@@ -1,7 +1,7 @@
 """Chapter 15: how far two sounds are apart, how far two densities, and how long a sound takes.
 
-A distance that falls is a reason to listen, not a proof that it sounds better. Each docstring says what
-its number cannot hear. Densities are in nats, spectra in dB, pitch in cents. Nothing here imports
+A distance that falls is a reason to listen, not a proof that it sounds better. The docstrings say what
+a number cannot hear. Densities are in nats, spectra in dB, pitch in cents. Nothing here imports
 torch before `stft_distance` is called.
 """
 
@@ -62,8 +62,8 @@ def log_mel_distance(generated: ArrayLike, recorded: ArrayLike, rate: int) -> fl
 
     40 bands, frames of 32 ms every 8 ms, levels down to 60 dB below the recording's peak.
 
-    What it cannot hear: phase, and fine structure within a band, so that a voice and its whisper differ
-    little. And it hears what no ear does: a shift by a frame or a gain costs it a lot.
+    What it cannot hear: phase, and fine structure within a band: in chapter 15 the whisper of a recording is
+    nearer to it than the student. And it hears what no ear does: a shift by a frame or a gain costs it a lot.
     """
     a, b = _log_mels(*_pair(generated, recorded), rate)
     return float(np.sqrt(np.mean((a - b) ** 2)))
@@ -241,7 +241,7 @@ def stoi(generated: ArrayLike, recorded: ArrayLike, rate: int) -> float:
 
     What it cannot hear: the level, which each segment's correlation forgets; and pauses, which are cut out of
     both where the recording is quiet. It was fitted to noisy and noise-reduced recordings, not to synthesis: it
-    needs the same timing and the same pitch, and a clearly spoken word at another tempo scores like noise.
+    needs the same timing and the same pitch, and a clearly spoken word at another tempo scores like one drowned in noise.
 
     Raises ModuleNotFoundError: there is no pystoi. ValueError: less than 0.4 s remains without pauses.
 
@@ -350,7 +350,7 @@ def mel_cepstra(x: ArrayLike, rate: int, order: int = 24, n_mels: int = 32) -> n
 
         log M[m] = c_0 + Σ_d c_d cos(πd (m + ½) / n_mels),   d = 1 … order
 
-    Frames of 32 ms every 5 ms. Levels under 60 dB below the recording's loudest band are raised to
+    Frames of 32 ms every 5 ms. Levels under 60 dB below the loudest band are raised to
     that, so that the faint noise of a pause does not count; c_0, the level, is left out.
 
     References: Davis and Mermelstein, 1980.

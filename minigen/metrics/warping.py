@@ -8,7 +8,7 @@ from ..compiled import compiled
 
 
 def dtw(a: ArrayLike, b: ArrayLike) -> float:
-    """Dynamic time warping: the mean distance of two sequences (F, N), (F, M) along the best path.
+    """Dynamic time warping: the distance of two sequences (F, N), (F, M) along the best path, per frame of either.
 
         D[i, j] = |a_i - b_j| + min(D[i-1, j-1], D[i-1, j], D[i, j-1]),   result D[N, M] / (N + M)
 

@@ -13,7 +13,7 @@ from ..audio import check_positive, check_waveform
 from . import plot
 
 LOWEST_RATE = 3_000  # Hz: Chromium's players take no less
-MAX_SECONDS = 12.0  # pages should stay under 2
+MAX_SECONDS = 12.0  # pages should stay far below
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def listen(x: ArrayLike, rate: int, label: str, transcript: str = "") -> Clip:
     """Show a sound: waveform, spectrogram and a player with its label, all inside the page.
 
     Args:
-        x: (T,) floats in [-1, 1], at most 12 s (pages keep to 2 s: the sound is stored in them).
+        x: (T,) floats in [-1, 1], at most 12 s (better 2: the sound is stored in the page).
         rate: Hz, at least 3,000. label: what it is. transcript: what is said.
 
     Raises TypeError: x does not hold floats. ValueError: x is not one channel, has NaN, goes beyond ±1 or is

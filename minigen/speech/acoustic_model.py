@@ -3,7 +3,7 @@
     phones, times, F0 -> frame features -> dilated convolutions -> log-mel bands
 
 It stands between prosody, which says when and how high, and the waveform model, which makes sound of mel bands
-and F0. The mean absolute error alone would teach it the median of each band in context, smoother than any speech;
+and F0. The mean absolute error alone would teach it the median of each band in context, smoother than speech;
 `dissimilarity` asks for the contrast of the recording as well, and a discriminator (`adversarial`) for whatever else gives it away.
 """
 
@@ -50,7 +50,7 @@ def harmonic_bands(f0: np.ndarray, rate: int, mels: int) -> np.ndarray:
 class AcousticModel(nn.Module):
     """Log-mel bands of frames of 10 ms, given which phone each lies in, how far, and F0.
 
-    Residual blocks of dilated convolutions look 28 frames either way. What the harmonics of F0 do to the bands is
+    The convolutions of the residual blocks look 28 frames either way; each block begins by normalising over all frames. What the harmonics of F0 do to the bands is
     added at the end, so that the network describes an envelope.
 
     Args:

@@ -1,7 +1,7 @@
 """An adversarial loss for pictures of sound: one network learns to tell predicted mel bands from recorded ones, the
 other to be taken for a recording.
 
-Any distance to one recording is least for a middle of all that the context allows, which is smoother than any of it. A
+A mean absolute or squared distance to recordings is least for a middle of all that the context allows, which is smoother. A
 discriminator asks whether bands could be recorded ones.
 """
 

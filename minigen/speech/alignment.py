@@ -1,8 +1,8 @@
 """Forced alignment: the times of the phones of a transcript, by phone models trained without any times.
 
 Every phone is a hidden Markov model of a few states from left to right. The phones of a transcript,
-joined, are one long chain; the posterior of its states, given the recording, tells which frames
-belong to which phone. From models that are all alike, EM finds both. The recursions are `minigen.hmm`'s.
+joined, are one long chain; its most probable path through the recording tells which frames belong to
+which phone. From models that are alike but for silence, EM finds both. The recursions are `minigen.hmm`'s.
 """
 
 import warnings
@@ -256,7 +256,7 @@ def train_phones(
 
     Embedded Baum-Welch: in each iteration, forward and backward over the network of each transcript give the
     posterior γ[t, state, m], and each Gaussian gets the mean and variance of all frames, weighted by its γ. The
-    log-likelihood cannot fall, but for floors: variances stay above 1 % of the variance of all frames.
+    log-likelihood cannot fall, but for the beam, the doublings and floors: variances stay above 1 % of that of all frames.
 
     Args:
         features: one (N, D) a recording. transcripts: for each, what `network` takes.

@@ -3,9 +3,8 @@
     waveform -> MFCC without the clip's own mean -> strided encoder -> codes, 50 a second
     codes, F0, speaker -> conditioning -> WaveNet -> waveform
 
-The encoder sees neither level, nor pitch, nor the mean spectrum, which says much about the speaker. The
-decoder is conditioned on the speaker, so the codes need not hold it; with few codes there is no room for
-it anyway. Decoded with another speaker, the same codes are the same words in another voice. F0 is no part
+The encoder sees neither F0 nor the mean level and spectrum of a clip, which say much about the speaker. The
+decoder is conditioned on the speaker, so the codes need not hold it. Decoded with another speaker, the same codes are the same words in another voice. F0 is no part
 of the codes: the decoder is conditioned on it, and for another speaker its logarithm is shifted and scaled
 to that speaker's mean and deviation.
 """

@@ -1,4 +1,4 @@
-"""What voice conversion sees of a waveform: MFCC without level, pitch and the clip's mean spectrum; F0; phase."""
+"""What voice conversion sees of a waveform: MFCC without the clip's mean level and spectrum; F0; phase."""
 
 import math
 from typing import NamedTuple
@@ -17,7 +17,7 @@ FRAMES_A_CODE = 2  # frames of 10 ms: 50 codes a second
 N_MFCC = 13  # MFCC that the encoder sees
 SPECTRUM = 25  # mel-cepstral coefficients that the frame decoder predicts
 FFT, MELS = 256, 32
-KNEE = 3_000  # Hz up to which `warp_frequencies` multiplies
+KNEE = 3_000  # Hz up to which `warp_frequencies` multiplies, at most
 RANGE = 50 / (20 / math.log(10))  # nepers below the loudest band that count as silence: 50 dB
 
 
@@ -49,7 +49,7 @@ def warp_frequencies(magnitude: np.ndarray, vtlp: float) -> np.ndarray:
     """Spectra whose every peak at f Hz lies at vtlp · f: as from a vocal tract 1/vtlp as long.
 
     Up to a knee the frequency is multiplied; from there a straight line leads to half the sampling rate,
-    which stays where it is. No peak below 3,000 Hz, before or after, is above the knee. Between the
+    which stays where it is. Before and after, the knee lies at 3,000 Hz at most. Between the
     frequencies of the transform, magnitudes are read off straight lines.
 
     Args: magnitude: (F, N), of frequencies from 0 to half of 8,000 Hz. vtlp: positive; 1 changes nothing.
@@ -60,7 +60,7 @@ def warp_frequencies(magnitude: np.ndarray, vtlp: float) -> np.ndarray:
         return magnitude
     if not 0.5 <= vtlp <= 2:
         raise ValueError(f"vocal tracts differ by less than a factor of 2, not {vtlp=}")
-    knee = KNEE * min(1, 1 / vtlp)  # Hz, before the vtlp
+    knee = KNEE * min(1, 1 / vtlp)  # Hz, before the warp
     hz = np.linspace(0, RATE / 2, len(magnitude))
     where = np.interp(hz, [0, vtlp * knee, RATE / 2], [0, knee, RATE / 2]) / hz[1]
     low = np.minimum(where.astype(int), len(hz) - 2)
@@ -69,7 +69,7 @@ def warp_frequencies(magnitude: np.ndarray, vtlp: float) -> np.ndarray:
 
 
 def _without_mean(cepstrum: np.ndarray, loud: np.ndarray) -> np.ndarray:
-    """(32, N), (N,) -> what the encoder hears, (13, N) float32."""
+    """(32, N), (N,) -> what the encoder sees, (13, N) float32."""
     mfcc = cepstrum[:N_MFCC] - cepstrum[:N_MFCC, loud].mean(axis=1, keepdims=True)
     return mfcc.astype(np.float32)
 
@@ -92,7 +92,7 @@ def extract(x: ArrayLike, f0: np.ndarray | None = None, with_phase: bool = True)
 
     Without `with_phase` there are no samples of `phase`, which only training needs.
 
-    The mel spectrum is cut off 50 dB below its loudest band, so that silence of any noise level looks
+    The mel spectrum is cut off 50 dB below its loudest band, so that silences look
     alike. `mfcc` is the cepstrum without the mean over the clip's loud frames.
     """
     x = check_waveform(x)
@@ -121,11 +121,11 @@ def log_f0_moments(f0: ArrayLike) -> tuple[float, float] | None:
 
 
 def convert_f0(f0: ArrayLike, mean: float, deviation: float) -> np.ndarray:
-    """Move and vtlp log F0 to a mean and a deviation; unvoiced stays unvoiced.
+    """Move and stretch log F0 to a mean and a deviation; unvoiced stays unvoiced.
 
         log f' = mean + deviation · (log f - mean of log f) / deviation of log f
 
-    The vtlp is kept between ½ and 2: a word of a few voiced frames has no reliable deviation.
+    The ratio is kept between ½ and 2: a word of a few voiced frames has no reliable deviation.
 
     >>> convert_f0([100.0, 0.0, 121.0], np.log(220), 0.0953102).round(1)
     array([200.,   0., 242.])
@@ -134,6 +134,6 @@ def convert_f0(f0: ArrayLike, mean: float, deviation: float) -> np.ndarray:
     own = log_f0_moments(f0)
     if own is None:
         return f0.copy()
-    vtlp = np.clip(deviation / max(own[1], 1e-3), 0.5, 2.0)
-    logs = mean + vtlp * (np.log(np.where(f0 > 0, f0, 1.0)) - own[0])
+    ratio = np.clip(deviation / max(own[1], 1e-3), 0.5, 2.0)
+    logs = mean + ratio * (np.log(np.where(f0 > 0, f0, 1.0)) - own[0])
     return np.where(f0 > 0, np.exp(logs), 0.0)

@@ -89,7 +89,7 @@ class SpeechVQVAE(VQVAE):
         x ~ WaveNet(x | conditioning)
 
     Beside the conditioning, the conditioner predicts the mel-cepstrum of each frame, from which the
-    encoder learns within a minute what would take the WaveNet's loss hours. `f0_predictor` guesses voicing and
+    encoder learns within a minute. `f0_predictor` guesses voicing and
     the shape of F0 from the codes, for utterances that are drawn from `CodePrior` and have no F0.
 
     Args:

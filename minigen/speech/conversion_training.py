@@ -30,7 +30,7 @@ class ConversionCrops(Batches):
         dim: D of the code vectors, for the latent noise of `ConversionLoss`.
         vtlp: the encoder sees each crop as from a vocal tract that is shorter or longer by up to this
             factor (`conversion_features.warped_mfcc`), one of nine for a crop; nothing else changes. What
-            the length of the tract says about the speaker is thus no use to the codes. 1 turns it off.
+            the length of the tract says about the speaker is thus of less use to the codes. 1 turns it off.
         seed: of the choice.
     """
 
@@ -99,8 +99,8 @@ class ConversionLoss(nn.Module):
         waveform · NLL of a sample, weighted by its scale as in `Likelihood`
         + spectrum · mean squared error of the predicted mel-cepstra, in units of their deviation
         + commitment · |z - sg[e]|² / D
-        + speaker · cross-entropy of a classifier that guesses the speaker from the codes; its gradient
-          is reversed on the way to the encoder, which so learns to give it nothing to go by
+        + cross-entropy of a classifier that guesses the speaker from the codes; on the way to the encoder
+          its gradient is multiplied by -speaker, so that the encoder learns to give it less to go by
         + the error of `f0_predictor`, whose gradient does not reach the codes
 
     Args:

@@ -27,9 +27,9 @@ def held_out(
     """A corpus -> (clips to train on, clips held out).
 
     Of the digits, one tempo and pitch of every word is held out; of `fsdd`, recordings 0 to 4 of every
-    digit and speaker, its own test part. Of any other corpus, a tenth of the sentences: those of 4 words
-    or more, 8 s or less, whose normalised text has a CRC-32 divisible by 10. The choice goes by text, so
-    that a sentence recorded twice lies on one side as a whole.
+    digit and speaker, its own test part. Of any other corpus, of the sentences of 4 words or more and 8 s or
+    less about a tenth: those whose normalised text has a CRC-32 divisible by 10. The choice goes by text, so
+    that a short sentence recorded twice lies on one side as a whole.
     """
     clips = data.spoken_digits() if clips is None else clips
     digits = lambda clip: clip.name.endswith(HELD_OUT)
@@ -78,7 +78,7 @@ def read(name: str, rate: int, minutes: int | None = None) -> list[Utterance]:
 
     Args:
         name: a loader of `minigen.data`. rate: to resample to.
-        minutes: at most; the clips are taken from all over the corpus.
+        minutes: about so many, if there are; the clips are taken from all over the corpus.
     """
     if not hasattr(data, name):
         raise ValueError(f"no corpus {name!r:.80}: give the name of a loader of minigen.data")
@@ -113,6 +113,12 @@ def ready(clip: Utterance, rate: int) -> Utterance:
     return replace(clip, audio=x, rate=rate, f0=f0, phones=clip.phones and cut)
 
 
+def dithered(clip: Utterance, dither: float) -> np.ndarray:
+    """The samples of a clip with white noise of that standard deviation, always the same, (T,) float32."""
+    noise = np.random.default_rng(0).normal(0, 1, len(clip.audio))
+    return clip.audio + (dither * noise).astype(np.float32)
+
+
 def as_batch(
     clip: Utterance, dither: float = 0.0, spec: VoiceSpec = DIGITS, follow_audio: bool = True
 ) -> dict[str, Tensor]:
@@ -121,10 +127,8 @@ def as_batch(
     `follow_audio` as in `conditioning.features`: whether the phase is the recording's own, or the sum of F0.
     """
     frames, phase = conditioning.features(clip, follow_audio, spec)
-    noise = np.random.default_rng(0).normal(0, 1, len(clip.audio))
-    audio = clip.audio + (dither * noise).astype(np.float32)
     return {
-        "audio": torch.from_numpy(audio)[None, None],  # (1, 1, T)
+        "audio": torch.from_numpy(dithered(clip, dither))[None, None],  # (1, 1, T)
         "frames": torch.from_numpy(frames)[None],  # (1, F, N)
         "phase": torch.from_numpy(phase)[None],  # (1, 6, T)
         "speaker": torch.tensor([spec.speakers.index(clip.speaker)]),  # (1,)

@@ -82,7 +82,7 @@ def synthesize_digits(
 ) -> Iterator[tuple[str, np.ndarray]]:
     """Every word `per_word` times, speakers in turn, pace and pitch drawn -> (word, waveform).
 
-    Nothing of a recording is used: durations and F0 are the corpus means, scaled.
+    Durations and F0 are the corpus means, scaled.
     """
     rng = np.random.default_rng(seed)
     plans = []

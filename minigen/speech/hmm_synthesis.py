@@ -275,7 +275,7 @@ def trajectory(
         c[t] ← m + √(spread / var c) (c[t] - m)
 
     References: Toda and Tokuda, A Speech Parameter Generation Algorithm Considering Global Variance
-    for HMM-Based Speech Synthesis, 2007 (the starting point of their iteration, equation 40).
+    for HMM-Based Speech Synthesis, 2007 (the starting point of their iteration).
     """
     variance = plan.variance
     if not dynamic:

@@ -19,8 +19,7 @@ class Likelihood(nn.Module):
 
         L = Σ_t w[t] nll[t] / Σ_t w[t],   w[t] = std[t]^{2β}, without a gradient
 
-    β = 0 is the plain mean. There, silence, whose scale is tiny, has by far the steepest gradient and
-    sets the direction of every step. β = ½ gives each sample's mean a gradient that does not depend
+    β = 0 is the plain mean. There silence, whose scale is tiny, has by far the steepest gradient. β = ½ gives each sample's mean a gradient that does not depend
     on its unit. The best (mean, scale) of each context is the same for every β: weights that do not
     depend on x[t] do not move the optimum.
 

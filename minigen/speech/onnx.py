@@ -106,8 +106,7 @@ def export(voice: nn.Module, path: Path | str, opset: int = 17) -> None:
     Memory grows with the length: long sound is made some frames at a time. A piece is given `context` frames more
     on either side (that is in the metadata, too), whose sound is cut off.
 
-    It goes through the exporter that traces (`dynamo=False`), which works from PyTorch 2.4 on. The other one
-    needs a minute and more for the same graph.
+    It goes through the exporter that traces (`dynamo=False`), which works from PyTorch 2.4 on.
 
     Raises ModuleNotFoundError: the package onnx is not there. ValueError: not a student's voice, or a path that
     does not end in .onnx.

@@ -1,6 +1,6 @@
-"""Every voice of the book on the same thirty words that none of them learned from.
+"""Every voice of the book on the same thirty clips that none of them learned from.
 
-A *row* is a way to synthesize the held-out words. Some rows are voices; the others are recordings that
+A *row* is a way to synthesize the words of these clips. Some rows are voices; the others are recordings that
 were treated in a known way, so that a reader sees what each metric does to them. `benchmarks/scoreboard.py`
 measures all rows and writes the table that ships, `results.read("scoreboard")`.
 """
@@ -32,7 +32,7 @@ from .vocoder import vocode
 
 @dataclass(frozen=True)
 class Row:
-    """A way to synthesize the held-out words.
+    """A way to synthesize the words of the held-out clips.
 
     Args:
         name: its name. chapter: where the book explains it; None for a treated recording.
@@ -181,7 +181,7 @@ def measure(waves: Sequence[np.ndarray], clips: Sequence[Utterance]) -> dict[str
 
 
 def measure_row(name: str) -> dict[str, float | None]:
-    """`measure` of one of `ROWS` on the thirty held-out words."""
+    """`measure` of one of `ROWS` on the thirty held-out clips."""
     rows = {row.name: row for row in ROWS}
     if name not in rows:
         raise ValueError(f"no row {name!r}: choose one of {', '.join(rows)}")

@@ -47,7 +47,7 @@ def synthesize_sentence(
 ) -> Synthesized:
     """Synthesize a clip's sentence with what `condition` takes from it, the rest predicted by the voice.
 
-    In every condition the phase is the sum of F0: nothing of the recording's waveform is used.
+    In every condition the phase is the sum of F0, not the recording's.
     """
     if condition not in CONDITIONS:
         raise ValueError(f"no condition {condition!r}: choose one of {', '.join(CONDITIONS)}")

@@ -16,7 +16,7 @@ from .voice import StudentVoice, TeacherVoice, fill, load, part, recipe_of
 def initialise(
     voice: TeacherVoice | StudentVoice, recipe: Recipe, crops: Crops, teacher: TeacherVoice | None
 ) -> None:
-    """Give a voice the weights that its recipe names, or else those of a linear predictor.
+    """Give a voice the weights that its recipe names, or else, if it is a teacher, those of a linear predictor.
 
     A student takes over its teacher's upsampler.
     """

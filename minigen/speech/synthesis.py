@@ -29,7 +29,9 @@ from .voice_file import TextVoice
 from .waveform_model import ExcitationStudent, ExcitationTeacher
 
 Voice = TeacherVoice | StudentVoice
-WHOLE = 96  # frames at a time where nobody waits for the first piece; longer pieces only take more memory
+WHOLE = (
+    96  # frames at a time where nobody waits for the first piece; longer pieces take more memory
+)
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ class Spoken:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """With one thread: a network of this size gains little by a second, and on a busy machine loses much."""
+    """PyTorch with one thread inside, and with as many as before afterwards."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -16,6 +16,7 @@ from ..conditioning import DIGITS
 from ..data import Utterance
 from ..distributions import Categorical, DiscretizedLogisticMixture, GaussianHead, Head
 from ..wavenet import WaveNet
+from . import corpus
 from .corpus import as_batch, held_out
 from .voice import TeacherVoice
 
@@ -96,7 +97,7 @@ class AdaptiveAR:
 
             4 / (3 + u²) / σ_t²,   u = e_t / σ_t
 
-        that make the slope of the likelihood zero when they have settled.
+        that, with σ_t held, make the slope of the likelihood zero when they have settled.
         """
         grid = list(product((0.6, 0.7, 0.8, 0.9), (1e-8, 3e-8, 1e-7, 3e-7), (0.5, 0.7, 1.0, 1.4)))
         found = cls(least_squares(sounds, order), grid[0])
@@ -153,7 +154,7 @@ def least_squares(
 
 def dithered(clip: Utterance) -> np.ndarray:
     """The samples of a clip with the white noise that the networks get, (T,)."""
-    return as_batch(clip, DITHER)["audio"][0, 0].double().numpy()
+    return corpus.dithered(clip, DITHER).astype(float)
 
 
 def card(name: str) -> dict:

@@ -84,7 +84,7 @@ def _by_student(mel: np.ndarray, f0: np.ndarray, seed: int) -> np.ndarray:
     magnitude = np.maximum(spread @ np.exp(mel), FLOOR)
     window = np.hanning(FFT + 1)[:-1]
     rms = np.sqrt(2 * np.sum(magnitude**2, axis=0) / FFT / np.sum(window**2))  # Parseval
-    gain = LOUD / np.quantile(rms, 0.9)  # as `corpus.level` has it
+    gain = LOUD / np.quantile(rms, 0.9)  # about the level that the student learned at
     bands = np.log(gain * (mel_filterbank(RATE, FFT, waveform_model.load().spec.mels) @ magnitude))
     silence = ((0, 0), (5, 5))  # frames
     bands = np.pad(bands, silence, constant_values=np.log(FLOOR))

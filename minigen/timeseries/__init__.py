@@ -6,8 +6,8 @@
     lpc     an AR model for every few milliseconds of speech
 
 One file a family: correlation, kalman, arma, arima, ar, arfima, lpc; `report` holds what fitted models share.
-Every model has fit(x), from_parameters(...), log_prob(x), forecast(h) -> mean, std, simulate(n, seed),
-summary().
+AR, ARIMA and ARFIMA have fit(x), from_parameters(...), log_prob(x), forecast(h) -> mean, std,
+simulate(n, seed), summary().
 """
 
 from .ar import AR, burg

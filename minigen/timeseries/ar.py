@@ -35,7 +35,7 @@ def burg(x: ArrayLike, order: int) -> tuple[np.ndarray, float]:
 
         r = 2 Σ f_t b_{t-1} / Σ (f_t² + b_{t-1}²),   f_t ← f_t - r b_{t-1},   b_t ← b_{t-1} - r f_t
 
-    No window, no end taken as zero, and |r| <= 1: always stationary.
+    No window, no end taken as zero, and |r| <= 1: never unstable.
 
     References: Burg, Maximum Entropy Spectral Analysis, PhD thesis, Stanford, 1975.
 

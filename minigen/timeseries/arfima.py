@@ -125,8 +125,8 @@ def _chain_rule(gamma, x, draw):  # pragma: no cover (compiled)
 def chain_rule(gamma: ArrayLike, x: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """One-step errors e_t and variances v_t of a stationary series: log p(x) = Σ_t log N(e_t; 0, v_t).
 
-    Levinson-Durbin gives the best predictor from *all* values before t, for every t: n² products, where
-    the dense normal density takes n³/3.
+    Levinson-Durbin gives the best predictor from *all* values before t, for every t: of the order of
+    n² operations, where the dense normal density takes n³.
 
     Args: gamma: autocovariances γ_0 … γ_{n-1}. x: (n,), its mean taken away.
 

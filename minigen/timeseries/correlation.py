@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from scipy.special import gammaincc
 
 from ..compiled import compiled
+from ..gaussian import unmasked
 
 LOG_2PI = math.log(2 * math.pi)
 
@@ -30,7 +31,7 @@ def series(
         least: how many observed values it needs; `why` says for what.
         missing: whether NaN is allowed. constant: whether a series without variation is.
     """
-    x = np.asarray(x)
+    x = unmasked(x)
     if x.ndim != 1:
         raise ValueError(f"{name} is one series of shape (n,), not {x.shape}: take one column")
     if not (np.issubdtype(x.dtype, np.number) or x.dtype == bool) or np.iscomplexobj(x):
@@ -50,7 +51,12 @@ def series(
             f"{name} is too short: it has {len(seen)} observed values and needs at least {least}"
             + (f" {why}" if why else "")
         )
-    if not constant and np.ptp(seen) <= 1e-13 * np.abs(seen).max(initial=0):
+    largest = np.abs(seen).max(initial=0)
+    if not (largest == 0 or 1e-150 < largest < 1e150):
+        raise ValueError(
+            f"{name} goes up to {largest:g}, whose square is no number: change its unit"
+        )
+    if not constant and np.ptp(seen) <= 1e-13 * largest:
         raise ValueError(f"{name} is constant (every value is {seen[0]:g}): nothing varies")
     return x
 
@@ -66,7 +72,7 @@ def whole(name: str, value: int, least: int = 1, most: float = math.inf) -> int:
 
 def rows(x: ArrayLike, missing: bool = False) -> tuple[np.ndarray, tuple[int, ...]]:
     """Series (..., n) as a matrix (B, n) of checked rows, and the shape (...) of the batch."""
-    x = np.asarray(x)
+    x = unmasked(x)
     if x.ndim < 2:
         return series(x, missing=missing, constant=True, least=1)[None], ()
     flat = x.reshape(-1, x.shape[-1])
@@ -106,11 +112,11 @@ def levinson_durbin(gamma: ArrayLike) -> LevinsonDurbin:
         r = (γ_{m+1} - Σ_{k=1}^{m} φ_k γ_{m+1-k}) / v_m        the partial autocorrelation
         φ_k ← φ_k - r φ_{m+1-k},   φ_{m+1} = r,   v_{m+1} = v_m (1 - r²)
 
-    That is 2p² operations, where a general solver takes p³/3 for the last order alone.
+    That is 2p² operations, where a Cholesky factor takes p³/3 for the last order alone.
 
     Args: gamma: autocovariances γ_0 … γ_p, (p + 1,).
 
-    References: Levinson, The Wiener RMS Error Criterion in Filter Design and Prediction, 1947. Durbin, The
+    References: Levinson, The Wiener RMS Error Criterion in Filter Design and Prediction, 1946. Durbin, The
     Fitting of Time-Series Models, 1960.
 
     >>> levinson_durbin([1.0, 0.5, 0.25]).coefficients  # an AR(1): the second is not needed

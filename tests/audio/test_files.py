@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import signal
+from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile as sf
 
 from minigen import audio
+from minigen.audio import files
 
 
 def noise(length: int, seed: int = 0) -> np.ndarray:
@@ -259,3 +261,73 @@ def test_an_output_is_judged_before_the_work(tmp_path):
     for name, error in (("no/a.tsv", FileNotFoundError), ("b.wav", IsADirectoryError)):
         with pytest.raises(error):
             audio.check_writable(tmp_path / name)
+
+
+def test_a_link_stays_one_and_what_it_leads_to_is_written(tmp_path):
+    (tmp_path / "far").mkdir()
+    (tmp_path / "a.wav").symlink_to(tmp_path / "far" / "b.wav")
+    for length in (10, 20):
+        audio.save(tmp_path / "a.wav", noise(length), 8000)
+        assert (tmp_path / "a.wav").is_symlink()
+        assert len(audio.load(tmp_path / "far" / "b.wav")[0]) == length
+    (tmp_path / "c.wav").symlink_to(tmp_path / "nowhere" / "c.wav")
+    with pytest.raises(FileNotFoundError, match="no folder .*nowhere"):
+        audio.check_output(tmp_path / "c.wav")
+
+
+def test_a_file_that_is_write_protected_is_not_replaced(tmp_path, monkeypatch):
+    """Its folder would allow it. (Who runs this may be root, who may write everywhere.)"""
+    path, before = tmp_path / "a.wav", files.os.access
+    audio.save(path, noise(10), 8000)
+    monkeypatch.setattr(files.os, "access", lambda p, how: Path(p) != path and before(p, how))
+    for write in (
+        lambda: audio.check_output(path),
+        lambda: audio.save(path, noise(20), 8000),
+        lambda: files.write_whole(path).__enter__(),
+    ):
+        with pytest.raises(PermissionError, match="a.wav is write-protected"):
+            write()
+    assert len(audio.load(path)[0]) == 10 and list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("rate", [1, 99, 2**31 - 1])
+def test_a_rate_that_no_sound_has_is_refused(tmp_path, rate):
+    """A header's number: at 1 Hz a clip would be resampled to hours, beyond all memory."""
+    path = tmp_path / "a.wav"
+    audio.save(path, noise(800), 8000)
+    content = bytearray(path.read_bytes())
+    content[24:28] = rate.to_bytes(4, "little")
+    path.write_bytes(content)
+    for read in (lambda: audio.load(path, 8000), lambda: next(audio.blocks(path, 8000))):
+        with pytest.raises(
+            ValueError, match=f"a.wav is damaged: it states {rate} samples a second"
+        ):
+            read()
+
+
+@pytest.mark.parametrize("subtype", ["VORBIS", "OPUS"])
+def test_two_streams_in_a_row_are_not_taken_for_the_first(tmp_path, subtype):
+    path = tmp_path / "a.ogg"
+    sf.write(path, noise(16_000), 16_000, format="OGG", subtype=subtype)
+    assert len(audio.load(path)[0]) == 16_000
+    path.write_bytes(2 * path.read_bytes())
+    for read in (audio.load, lambda path: list(audio.blocks(path, 8000, seconds=1))):
+        with pytest.raises(ValueError, match="a.ogg holds more than one stream"):
+            read(path)
+
+
+def test_a_rate_that_a_format_has_not_is_said(tmp_path):
+    for name, rate in (("a.mp3", 12_345), ("a.flac", 1_000_000)):
+        with pytest.raises(ValueError, match=rf"{name}: .*sample rate"):
+            audio.save(tmp_path / name, noise(100), rate)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_name_may_have_any_bytes(tmp_path):
+    path = tmp_path / "na\udce9me.wav"
+    try:
+        path.touch()
+    except (OSError, UnicodeError):
+        pytest.skip("names have to be Unicode here")
+    audio.save(path, noise(100), 8000)
+    assert len(audio.load(path)[0]) == 100

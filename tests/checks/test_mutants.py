@@ -502,5 +502,5 @@ def test_right_answers_pass_in_any_form(name):
 def test_other_right_answers_pass(name):
     exercise = exercise_called(name)
     twins = dict(exercise.mutants())
-    for what in EQUIVALENT[name]:
+    for what in EQUIVALENT[name][::EVERY]:
         assert verdict(exercise.find_check(), exercise.functions(twins[what])) is None, what

@@ -3,9 +3,12 @@
 import io
 import sys
 import threading
+from types import SimpleNamespace
 
 import pytest
 
+from minigen import cli
+from minigen.commands import alive as module
 from minigen.commands.alive import CLEAR, alive
 
 
@@ -54,3 +57,32 @@ def test_an_error_leaves_the_streams_as_they_were(monkeypatch):
     with pytest.raises(KeyboardInterrupt), alive(silence=0.01):
         raise KeyboardInterrupt
     assert sys.stderr is screen
+
+
+def test_signs_come_within_two_seconds_and_say_how_long_it_has_been(monkeypatch):
+    """On a clock that is moved by whoever waits: as `minigen.cli.main` calls it."""
+    screen, clock, at = Terminal(), [0.0], []
+
+    class Moved(threading.Event):
+        def wait(self, timeout=None):
+            if screen.getvalue().count("…") > len(at):
+                at.append(clock[0])
+            if len(at) == 2 or clock[0] > 60:
+                return super().wait()
+            clock[0] += timeout
+            return self.is_set()
+
+    threads = SimpleNamespace(Event=Moved, Thread=threading.Thread, RLock=threading.RLock)
+    monkeypatch.setattr(module, "threading", threads)
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    monkeypatch.setattr(sys, "stderr", screen)
+
+    def command(**_):
+        assert screen.signs.acquire(timeout=60) and screen.signs.acquire(timeout=60)
+
+    monkeypatch.setattr(cli, "app", command)
+    with pytest.raises(SystemExit):
+        cli.main()
+    assert at[0] <= 2 and at[1] <= 4
+    lines = [line for line in screen.getvalue().split(CLEAR) if line]
+    assert lines == [f"… {seconds:.0f} s" for seconds in at]

@@ -59,6 +59,7 @@ class Server:
         self.sent = 0  # bytes of content
         self.cut_at: int | None = None  # close the connection after this many bytes
         self.ranges = True
+        self.encoding = ""  # what it says that it did to the content
         self.online = True
         owner = self
 
@@ -78,6 +79,8 @@ class Server:
                         return
                 self.send_response(206 if first else 200)
                 self.send_header("Content-Length", str(len(content) - first))
+                if owner.encoding:
+                    self.send_header("Content-Encoding", owner.encoding)
                 self.end_headers()
                 body = content[first : owner.cut_at]
                 owner.sent += len(body)

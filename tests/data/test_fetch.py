@@ -95,6 +95,18 @@ def test_interrupted_download_resumes(ranges, offer, packers, server, cache):
     assert not (cache / "unfinished").exists()
 
 
+@pytest.mark.parametrize("encoding", ["gzip", "x-gzip"])
+def test_a_server_that_takes_an_archives_ending_for_an_encoding(encoding, offer, packers, server):
+    """The file is what was sent: a client that unpacks it would have another checksum."""
+    content = packers["toy.tar.gz"]({"toy.txt": b"hello", "noise": NOISE})
+    offer(content)
+    server.encoding, server.cut_at = encoding, len(content) // 2
+    with pytest.raises(ConnectionError, match="goes on where it stopped"):
+        fetch.locate("toy")
+    server.cut_at = None
+    assert (fetch.locate("toy") / "toy.txt").read_bytes() == b"hello"
+
+
 def test_complete_but_unverified_remainder_is_used(offer, packers, server, cache):
     content = packers["toy.tar.gz"]({"toy.txt": b"hello"})
     offer(content)

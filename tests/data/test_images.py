@@ -69,12 +69,15 @@ def test_mnist_real_and_damaged(place, shared, monkeypatch):
         data.mnist()
 
 
-@pytest.mark.parametrize("more", [-1, 1])
-def test_a_file_of_another_length_is_named(tmp_path, more):
-    content = bytes([0, 0, 8, 2, 0, 0, 0, 2, 0, 0, 0, 3]) + bytes(6)
+HEADER = bytes([0, 0, 8, 2, 0, 0, 0, 2, 0, 0, 0, 3])
+OTHERS = [HEADER[:k] + bytes([byte ^ 1]) + HEADER[k + 1 :] for k, byte in enumerate(HEADER)]
+
+
+@pytest.mark.parametrize("header, length", [(HEADER, 5), (HEADER, 7), *((h, 6) for h in OTHERS)])
+def test_a_file_of_another_length_or_header_is_named(tmp_path, header, length):
     path = tmp_path / "a.gz"
-    path.write_bytes(gzip.compress(content))
-    assert images._read_idx(path, (2, 3)).shape == (2, 3)
-    path.write_bytes(gzip.compress(content[:more] if more < 0 else content + b"x"))
+    path.write_bytes(gzip.compress(HEADER + bytes(range(6))))
+    assert images._read_idx(path, (2, 3)).tolist() == [[0, 1, 2], [3, 4, 5]]
+    path.write_bytes(gzip.compress(header + bytes(length)))
     with pytest.raises(ValueError, match="a.gz is not an IDX file"):
         images._read_idx(path, (2, 3))

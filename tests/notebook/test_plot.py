@@ -150,13 +150,16 @@ def test_names_keep_clear_of_each_other_of_points_and_of_lines():
         plot.name_points(ax, points)
     fig.canvas.draw()
     boxes = {text.get_text(): text.get_window_extent() for text in ax.texts}
+    at = {name: ax.transData.transform(point) for name, point in points.items()}
+    line = ax.transData.transform((0, 0.1))[1]
     assert boxes.keys() == points.keys()
     for name, box in boxes.items():
         assert not any(box.overlaps(other) for key, other in boxes.items() if key != name), name
-        assert not any(box.contains(*ax.transData.transform(at)) for at in points.values()), name
-        low, high = (ax.transData.inverted().transform(corner)[1] for corner in (box.min, box.max))
-        assert high < 0.1 or low > 0.1, f"{name} lies on the line"
-        assert box.x1 <= ax.bbox.x1 and box.y1 <= ax.bbox.y1
+        gaps = {key: np.hypot(*(p - np.clip(p, box.min, box.max))) for key, p in at.items()}
+        assert min(gaps.values()) > 3, f"{name} lies on a point"  # pixels, about a marker's radius
+        assert gaps[name] < 40, f"{name} is far from its point"
+        assert not box.y0 <= line <= box.y1, f"{name} lies on the line"
+        assert all(ax.bbox.contains(*corner) for corner in (box.min, box.max)), name
     with pytest.raises(ValueError, match="no room for the name 'x+'"):
         plot.name_points(ax, {"x" * 200: (0, 0)})
     plt.close(fig)

@@ -56,8 +56,9 @@ def test_f0_gets_the_wanted_moments():
     assert np.allclose(np.log(made[made > 0]), wanted)
     silent = np.zeros(4)
     assert np.array_equal(features.convert_f0(silent, 5.0, 0.1), silent)
-    flat = features.convert_f0(np.array([100.0, 100.01]), np.log(200), 0.3)  # no wild vtlp
-    assert np.allclose(flat, 200, rtol=1e-3)
+    for deviation, factor in ((9.0, 2), (1e-3, 0.5)):  # no wild factor, up or down
+        logs = np.log(features.convert_f0(np.array([100.0, 121.0]), np.log(200), deviation))
+        assert np.isclose(np.diff(logs)[0], factor * np.log(1.21))
 
 
 def resonance(hz: float, width: float = 120.0) -> np.ndarray:

@@ -6,7 +6,7 @@ import torch
 
 from minigen import data, weights
 from minigen.speech import waveform_training
-from minigen.speech.corpus import ANYBODY
+from minigen.speech.corpus import ANYBODY, as_batch
 
 CLIPS = [dataclasses.replace(c, speaker=ANYBODY) for c in data.spoken_digits("rms", "two")[:2]]
 
@@ -50,6 +50,21 @@ def test_of_a_checkpoint_the_average_is_taken(tmp_path):
     file = tmp_path / "checkpoint.safetensors"
     weights.save(file, {"model.a": torch.zeros(1), "ema.a": torch.ones(1)}, {"step": 3})
     assert waveform_training.averaged(file) == ({"a": torch.ones(1)}, {"step": 3})
+
+
+def test_the_nats_of_a_teacher_are_those_of_every_sample_with_its_dither():
+    teacher, dither = waveform_training.trained("waveform_teacher"), 0.003
+    clips = [
+        dataclasses.replace(c, audio=c.audio[:n], f0=c.f0[: n // 80], phones=None)
+        for c, n in zip(CLIPS, (1600, 800), strict=True)
+    ]
+    batches = [as_batch(clip, dither, teacher.spec) for clip in clips]
+    parts = [(teacher.log_prob(b).sum(), *teacher.excitation(b)) for b in batches]
+    count = sum(e.numel() for _, e, _ in parts)
+    plain = sum(torch.distributions.Normal(0, 1).log_prob(e).sum() + d for _, e, d in parts)
+    want = -sum(value for value, _, _ in parts) / count, -plain / count
+    found = waveform_training.nll(teacher, clips, dither)
+    assert torch.allclose(torch.tensor(found), torch.stack([w.squeeze() for w in want]))
 
 
 def test_a_teacher_begins_calibrated(tmp_path):
