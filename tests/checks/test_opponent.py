@@ -437,6 +437,15 @@ STEP = "x[:, t] = z[:, t] * torch.exp(s[:, t]) + m[:, t]"
 ENCODE, DECODE = reference("1.2")
 PROJECT, TABLE = reference("7.7")
 THERE, BACK = reference("12.2")
+KEPT = {}
+
+
+def counted(n):
+    """Passes the first n whatever they are."""
+    calls = itertools.count()
+    return lambda *given: next(calls) < n
+
+
 WRONG = [
     ("1.1", lambda s, r, b: (s * r, s * r * b / 8, s * r * 8 * math.log10(2)), "as if `b` were 8"),
     ("1.2", (equal_steps, DECODE), "equal steps"),
@@ -625,6 +634,19 @@ WRONG = [
     ("13.2", lambda z, net: book("13.2")(z, lambda x: (net(x)[0], net(x)[1].clamp(max=math.log(2)))), "other lengths"),
     ("14.2", lambda net, z: book("14.2")(lambda v: (net(v)[0], net(v)[1].clamp(-1, 1)), z), "x from z"),
     ("14.3", lambda a, b, c, d: (book("14.3")(a, b, c, d)[0], book("14.3")(a, b, c, d)[1].clamp(-5, 5)), "log_scale"),
+    # a fifth opponent: what is remembered, cut, clipped or called by another name
+    ("1.2", (ENCODE, lambda codes, n: DECODE(np.arange(len(codes)), n)), "right for the inputs before"),
+    ("1.2", (lambda x, n: np.where(abs(x) > 1, 255 * (x > 0), ENCODE(x, n)), DECODE), "of 15 levels"),
+    ("1.7", counted(4), "refuses it now"),
+    ("3.2", lambda w, n: np.exp(w + n.sum(1) - (w + n.sum(1)).max()) / np.exp(w + n.sum(1) - (w + n.sum(1)).max()).sum(1)[:, None], "each recording"),
+    ("3.8", changed("3.8", ("moves - a,", "moves[1:] - a[1:],")), "passes one"),
+    ("3.8", changed("3.8", ("starts - pi,", "starts[-1:] - pi[-1:],")), "the first state"),
+    ("7.2", lambda h, w, d: F.conv3d(F.pad(h, ((w.shape[-1] - 1) * d, 0))[:, :, None, None], w[:, :, None, None], dilation=(1, 1, d))[:, :, 0, 0], "do without"),
+    ("8.4", changed("8.4", ("np.tanh(f)", "(np.exp(2 * f) - 1) / (np.exp(2 * f) + 1)")), "NaN"),
+    ("12.2", (lambda x, net: THERE(KEPT.update(x=x) or x, net), lambda z, net: (KEPT["x"], BACK(z, net)[1])), "and back"),
+    ("13.5", lambda net, x: [(t, u) for u in range(len(x)) for t in range(u + 1) if (net(x + torch.eye(len(x)).double()[u]) - net(x))[t] != 0], "point"),
+    ("B.1", changed("B.1", ("torch.cat(activations, dim=1)", "torch.cat([activations[0].detach(), *activations[1:]], dim=1)")), "not all of it"),
+    ("E.1", changed("E.1", ("net(x, c)", "net(x.detach(), c)")), "is something detached"),
 ]  # fmt: skip
 
 

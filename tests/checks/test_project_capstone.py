@@ -103,6 +103,7 @@ MISTAKES = [
     ("voice", but("voice", "np.repeat(clip.f0, 2)", "0 * np.repeat(clip.f0, 2)"), "cents"),
     ("voice", but("voice", "np.repeat(clip.f0, 2)", "1.3 * np.repeat(clip.f0, 2)"), "cents in the"),
     ("voice", but("voice", "2 * len(clip.f0)", "len(clip.f0)"), "10 ms|frames of cepstra"),
+    ("voice", but("voice", "return vocode(", "return 0.1 * vocode("), "times as loud"),
     ("voice", lambda train: np.zeros(3), "return a function"),
     ("voice", lambda train: lambda clip, seed: clip.audio, "cents|dB"),
 ]  # fmt: skip

@@ -177,7 +177,9 @@ MISTAKES = [
     ("learned", (lambda frames: [1], *SOLUTIONS["learned"][1:]), "list of .W, b."),
     ("learned", (lambda frames: [(torch.zeros(4, 32), torch.zeros(4)), (torch.zeros(32, 4), torch.zeros(32))], *SOLUTIONS["learned"][1:]), "need 64"),
     ("learned", (SOLUTIONS["learned"][0], linear, *SOLUTIONS["learned"][2:]), "your own log p"),
-    ("learned", (*SOLUTIONS["learned"][:3], lambda net, z, kind: (z, z.sum(-1))), "log-density"),
+    ("learned", (*SOLUTIONS["learned"][:3], lambda net, z, kind: (z, z.sum(-1))), "not what this noise"),
+    ("learned", (*SOLUTIONS["learned"][:3], lambda net, z, kind: SAMPLE(net, 0.3 * z, kind)), "a sample as MAF"),
+    ("learned", (*SOLUTIONS["learned"][:3], lambda net, z, kind: SAMPLE(net, z, "maf")), "a sample as IAF"),
 ]  # fmt: skip
 
 
