@@ -331,7 +331,8 @@ class RNNLM(nn.Module):
 
         Args:
             temperature, top_p: as in `sharpen`; at 1 and 1 samples follow `log_prob`.
-            prefix: (P,) symbols that came before; what is returned goes on from there.
+            prefix: (P,) symbols that came before, or (B, P), as many for each sample; what is returned goes on
+                from there.
             state: to start from instead of zeros, one row for each sample.
         """
         shape = tuple(shape)
@@ -341,8 +342,10 @@ class RNNLM(nn.Module):
         state = state or self.start(batch)
         last = None
         if prefix is not None and len(prefix):
-            prefix = self._checked(prefix[None])[0]
-            for symbol in prefix:
+            prefix = self._checked(prefix if prefix.ndim == 2 else prefix[None])
+            if len(prefix) not in (1, batch):
+                raise ValueError(f"{len(prefix)} prefixes for {batch} samples")
+            for symbol in prefix.T:
                 _, state = self.step(last, state)
                 last = symbol.expand(batch)
         made, ended = [], torch.zeros(batch, dtype=torch.bool, device=state[0].device)

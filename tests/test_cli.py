@@ -267,6 +267,16 @@ def test_every_option_changes_the_one_argument_of_its_name(
     assert now[argument] == BECOMES.get(f"{argument} of {command}", value)
 
 
+@pytest.mark.parametrize("name", ["allison", "cmu_arctic", "fsdd", "ljspeech", "vctk"])
+def test_align_reads_no_more_of_a_corpus_than_it_is_asked_for(run, monkeypatch, name):
+    asked = []
+    monkeypatch.setattr(data, name, lambda **given: asked.append(given) or [data.example()])
+    monkeypatch.setattr(alignment, "align_corpus", lambda *_, **__: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        run("align", name, "--out", "t.tsv", "--limit", 3)
+    assert asked == [{"limit": 3}]
+
+
 def test_pronounce_asks_the_voice_how_it_says_a_word(run, place):
     found = voice_file.find("allison")
     voice_file.save(replace(found, reader=Reader()), place / "plain.safetensors")
@@ -365,6 +375,7 @@ def table():
     lines += [
         ("speak", "1", "--compare", "--stream"),
         ("speak", "1", "--compare", "--voice", "allison"),
+        (*DIGITS, "1", "--compare", "--stream"),
     ]
     lines += [("speak", "1", "--model", "teacher", "--stream")]
     for name, more in (("vocode", ()), ("convert", ("--to", "rms"))):

@@ -207,6 +207,9 @@ def test_each_part_can_be_switched_off(k):
     parts += [{"mel": 1.0}, {"contrastive": 0.3}]
     alone = [value(**part) for part in parts]
     assert value() == 0 and all(part.abs() > 1e-4 for part in alone)
+    for name in ("stft", "power", "mel"):
+        loss, metrics = DistillationLoss(model, teacher, **{**OFF, name: 2.0})(data)
+        assert loss.item() == pytest.approx(2 * metrics[name])
     whole = {name: weight for part in parts for name, weight in part.items()}
     assert torch.allclose(value(**whole), sum(alone))
     whole |= {"mel": 0.0, "contrastive": 0.0}  # which are the defaults

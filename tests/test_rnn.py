@@ -196,6 +196,11 @@ def test_a_prefix_is_continued():
     tried = torch.cat([prefix.expand(3, 3), torch.arange(3)[:, None]], 1)
     p = model.conditionals(tried)[:, -1].exp()
     assert (torch.bincount(x, minlength=3) / n - p).abs().max() < 0.01
+    each = torch.stack([prefix, 2 - prefix, 0 * prefix])  # each sample after a prefix of its own
+    alone = [model.sample((1,), 5, temperature=0, prefix=row) for row in each]
+    assert torch.equal(model.sample((3,), 5, temperature=0, prefix=each), torch.cat(alone))
+    with pytest.raises(ValueError, match="3 prefixes for 2 samples"):
+        model.sample((2,), 5, prefix=each)
 
 
 # ---------------------------------------------------------------- sequences that end

@@ -106,6 +106,16 @@ def test_ema_equals_its_closed_form_from_any_start():
         assert ema.shadow["count"] == 60  # a counter is taken over, not averaged
 
 
+def test_the_average_of_one_step_is_what_the_step_made(tmp_path):
+    trainer = Trainer(Regression(), batches, TrainConfig(20, warmup=1, average=0.25), tmp_path)
+    before = state(trainer)
+    trainer.run(until=1)
+    kept, _ = weights.load(trainer.checkpoint)
+    for name, value in trainer.model.state_dict().items():
+        assert torch.equal(kept[f"ema.{name}"], value) and torch.equal(kept[f"model.{name}"], value)
+        assert (before[f"model.{name}"] != value).any()
+
+
 def test_the_average_is_over_a_share_of_the_run():
     assert TrainConfig(steps=1000).decay == pytest.approx(1 - 1 / 50)
     assert TrainConfig(steps=1000, average=0.2).decay == pytest.approx(1 - 1 / 200)

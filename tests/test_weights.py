@@ -158,6 +158,14 @@ def test_what_is_shared_is_read_again_when_its_file_is_another(tmp_path, change)
     assert read(file) == [file.read_text()] and (read(file) is first) == (change == "nothing")
 
 
+def test_what_lies_in_the_folder_that_ships_is_known(tmp_path):
+    folder = weights.path("digits_student").parent
+    (tmp_path / "link").symlink_to(folder)
+    for place in (folder, folder / "a.run", tmp_path / "link", tmp_path / "link" / "a"):
+        assert weights.is_shipped(place), place
+    assert not any(map(weights.is_shipped, (folder.parent, tmp_path, tmp_path / folder.name)))
+
+
 def takers():
     """(public function or class, argument that is a network) of the whole package."""
     for found in pkgutil.walk_packages(minigen.__path__, "minigen."):

@@ -84,10 +84,14 @@ def _opened(path: Path) -> Iterator[sf.SoundFile]:
     if not path.is_file():
         raise FileNotFoundError(f"there is no file {path}")
     try:
-        with sf.SoundFile(path) as file:
+        with sf.SoundFile(os.fsencode(path)) as file:  # whatever bytes its name has
             if file.format not in READS:
                 raise ValueError(
                     f"{path} is of a format that minigen does not read: convert it to WAV"
+                )
+            if not 100 <= file.samplerate <= 10**7:
+                raise ValueError(
+                    f"{path} is damaged: it states {file.samplerate} samples a second; get it again"
                 )
             yield file
     except sf.LibsndfileError as error:
@@ -104,6 +108,8 @@ def _is_cut(path: Path, file: sf.SoundFile, samples: int) -> bool:
         return True
     if file.format == "OGG":  # the last page is marked as such
         content = path.read_bytes()
+        if len(re.findall(rb"OggS\0[\2\3]", content)) > 1:  # first pages: of streams in a row
+            raise ValueError(f"{path} holds more than one stream of sound: convert it to WAV")
         last = content[content.rfind(b"OggS") :]
         segments = last[27 : 27 + last[26]] if len(last) > 27 else b""
         return not (len(last) > 27 and last[5] & 4 and len(last) >= 27 + last[26] + sum(segments))
@@ -228,7 +234,7 @@ def open_to_write(path: str | Path, rate: int) -> Iterator[Callable[[ArrayLike],
     with write_whole(path) as place:
         try:
             kind, coding = WRITES[path.suffix.lower()]
-            with sf.SoundFile(place, "w", rate, 1, coding, format=kind) as file:
+            with sf.SoundFile(os.fsencode(place), "w", rate, 1, coding, format=kind) as file:
 
                 def write(x: ArrayLike) -> None:
                     nonlocal count
@@ -238,8 +244,12 @@ def open_to_write(path: str | Path, rate: int) -> Iterator[Callable[[ArrayLike],
                     count += len(x)
 
                 yield write
-            whole = sf.info(place).frames == count  # a full disk is not always an error
+            whole = (
+                sf.info(os.fsencode(place)).frames == count
+            )  # a full disk is not always an error
         except sf.LibsndfileError as error:
+            if "rate" in error.error_string:
+                raise ValueError(f"{path}: {error.error_string.removeprefix('Error : ')}") from None
             raise OSError(
                 f"cannot write {path} ({error.error_string}): is the disk full?"
             ) from error

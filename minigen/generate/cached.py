@@ -80,7 +80,7 @@ class CachedWaveNet:
             z = weight @ taps + bias  # (2R, B)
             if self.cond is not None:
                 z += given[index]
-            f, g = np.split(z, 2)
+            f, g = z[: len(z) // 2], z[len(z) // 2 :]
             a = np.tanh(f) * (0.5 + 0.5 * np.tanh(0.5 * g))  # sigmoid, no overflow
             activations.append(a)
             if residual is not None:

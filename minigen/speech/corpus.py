@@ -113,6 +113,12 @@ def ready(clip: Utterance, rate: int) -> Utterance:
     return replace(clip, audio=x, rate=rate, f0=f0, phones=clip.phones and cut)
 
 
+def dithered(clip: Utterance, dither: float) -> np.ndarray:
+    """The samples of a clip with white noise of that standard deviation, always the same, (T,) float32."""
+    noise = np.random.default_rng(0).normal(0, 1, len(clip.audio))
+    return clip.audio + (dither * noise).astype(np.float32)
+
+
 def as_batch(
     clip: Utterance, dither: float = 0.0, spec: VoiceSpec = DIGITS, follow_audio: bool = True
 ) -> dict[str, Tensor]:
@@ -121,10 +127,8 @@ def as_batch(
     `follow_audio` as in `conditioning.features`: whether the phase is the recording's own, or the sum of F0.
     """
     frames, phase = conditioning.features(clip, follow_audio, spec)
-    noise = np.random.default_rng(0).normal(0, 1, len(clip.audio))
-    audio = clip.audio + (dither * noise).astype(np.float32)
     return {
-        "audio": torch.from_numpy(audio)[None, None],  # (1, 1, T)
+        "audio": torch.from_numpy(dithered(clip, dither))[None, None],  # (1, 1, T)
         "frames": torch.from_numpy(frames)[None],  # (1, F, N)
         "phase": torch.from_numpy(phase)[None],  # (1, 6, T)
         "speaker": torch.tensor([spec.speakers.index(clip.speaker)]),  # (1,)

@@ -16,6 +16,7 @@ from ..conditioning import DIGITS
 from ..data import Utterance
 from ..distributions import Categorical, DiscretizedLogisticMixture, GaussianHead, Head
 from ..wavenet import WaveNet
+from . import corpus
 from .corpus import as_batch, held_out
 from .voice import TeacherVoice
 
@@ -153,7 +154,7 @@ def least_squares(
 
 def dithered(clip: Utterance) -> np.ndarray:
     """The samples of a clip with the white noise that the networks get, (T,)."""
-    return as_batch(clip, DITHER)["audio"][0, 0].double().numpy()
+    return corpus.dithered(clip, DITHER).astype(float)
 
 
 def card(name: str) -> dict:

@@ -51,7 +51,12 @@ def series(
             f"{name} is too short: it has {len(seen)} observed values and needs at least {least}"
             + (f" {why}" if why else "")
         )
-    if not constant and np.ptp(seen) <= 1e-13 * np.abs(seen).max(initial=0):
+    largest = np.abs(seen).max(initial=0)
+    if not (largest == 0 or 1e-150 < largest < 1e150):
+        raise ValueError(
+            f"{name} goes up to {largest:g}, whose square is no number: change its unit"
+        )
+    if not constant and np.ptp(seen) <= 1e-13 * largest:
         raise ValueError(f"{name} is constant (every value is {seen[0]:g}): nothing varies")
     return x
 

@@ -288,3 +288,46 @@ def test_a_file_that_is_write_protected_is_not_replaced(tmp_path, monkeypatch):
         with pytest.raises(PermissionError, match="a.wav is write-protected"):
             write()
     assert len(audio.load(path)[0]) == 10 and list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("rate", [1, 99, 2**31 - 1])
+def test_a_rate_that_no_sound_has_is_refused(tmp_path, rate):
+    """A header's number: at 1 Hz a clip would be resampled to hours, beyond all memory."""
+    path = tmp_path / "a.wav"
+    audio.save(path, noise(800), 8000)
+    content = bytearray(path.read_bytes())
+    content[24:28] = rate.to_bytes(4, "little")
+    path.write_bytes(content)
+    for read in (lambda: audio.load(path, 8000), lambda: next(audio.blocks(path, 8000))):
+        with pytest.raises(
+            ValueError, match=f"a.wav is damaged: it states {rate} samples a second"
+        ):
+            read()
+
+
+@pytest.mark.parametrize("subtype", ["VORBIS", "OPUS"])
+def test_two_streams_in_a_row_are_not_taken_for_the_first(tmp_path, subtype):
+    path = tmp_path / "a.ogg"
+    sf.write(path, noise(16_000), 16_000, format="OGG", subtype=subtype)
+    assert len(audio.load(path)[0]) == 16_000
+    path.write_bytes(2 * path.read_bytes())
+    for read in (audio.load, lambda path: list(audio.blocks(path, 8000, seconds=1))):
+        with pytest.raises(ValueError, match="a.ogg holds more than one stream"):
+            read(path)
+
+
+def test_a_rate_that_a_format_has_not_is_said(tmp_path):
+    for name, rate in (("a.mp3", 12_345), ("a.flac", 1_000_000)):
+        with pytest.raises(ValueError, match=rf"{name}: .*sample rate"):
+            audio.save(tmp_path / name, noise(100), rate)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_name_may_have_any_bytes(tmp_path):
+    path = tmp_path / "na\udce9me.wav"
+    try:
+        path.touch()
+    except (OSError, UnicodeError):
+        pytest.skip("names have to be Unicode here")
+    audio.save(path, noise(100), 8000)
+    assert len(audio.load(path)[0]) == 100

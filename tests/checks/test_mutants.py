@@ -210,8 +210,10 @@ EQUIVALENT = {  # what is changed makes no difference, so they are right
         "is_right: np.allclose(flat, np.repeat(level, N * hop, axis=1)) -> np.allclose(np.repeat(level, N * hop, axis=1), flat)",
         "is_right: 1 -> 2",
         "is_right: np.repeat(level, N * hop, axis=1) -> level",
-        "is_right: 1 -> 2 (2)",
-        "is_right: np.allclose(bump, bump[:, ::-1]) -> np.allclose(bump[:, ::-1], bump)",
+        "is_right: 3.0 * np.arange(F)[:, None] -> np.arange(F)[:, None]",
+        "is_right: 3.0 -> 6.0",
+        "is_right: min(n, N - 1 - n) -> min(N - 1 - n, n)",
+        "is_right: np.allclose(around, around[:, ::-1]) -> np.allclose(around[:, ::-1], around)",
     ],
     "9.conditioning.glide": [  # less than a tracker can tell
         "prediction: 300 -> 301",
@@ -233,11 +235,10 @@ EQUIVALENT = {  # what is changed makes no difference, so they are right
     ],
     "10.vae.below_the_truth": [  # another model of which the bound is exact, or another margin
         "is_right: torch.Generator().manual_seed(0) -> torch.Generator()",
-        "is_right: torch.randn(D, L, generator=generator, dtype=torch.float64) -> torch.randn(L, D, generator=generator, dtype=torch.float64)",
         "is_right: torch.randn(D, L, generator=generator, dtype=torch.float64) -> torch.randn(D, L, dtype=torch.float64)",
         "is_right: 1.5 * torch.linalg.qr(weight).Q -> torch.linalg.qr(weight).Q",
-        "is_right: linear_vae.LinearGaussianVAE(weight, log_scale=-0.5) -> linear_vae.LinearGaussianVAE(weight)",
-        "is_right: (draws.mean(0) - model.exact_log_prob(x)).abs() -> (draws.mean(0) - model.exact_log_prob(x)).square()",
+        "is_right: 1 -> 0",
+        "is_right: 1 -> 0 (2)",
         "is_right: 0 -> 1",
         "is_right: 0 -> -1",
         "is_right: 1.5 -> 3.0",
@@ -501,5 +502,5 @@ def test_right_answers_pass_in_any_form(name):
 def test_other_right_answers_pass(name):
     exercise = exercise_called(name)
     twins = dict(exercise.mutants())
-    for what in EQUIVALENT[name]:
+    for what in EQUIVALENT[name][::EVERY]:
         assert verdict(exercise.find_check(), exercise.functions(twins[what])) is None, what

@@ -107,6 +107,9 @@ def test_chance_of_ones_own():
     assert "global generator" in refused(chance, lambda rng: np.random.rand())
     assert "global generator" in refused(chance, lambda rng: torch.rand(1))
     chance(lambda rng: rng.random())
+    reader = Reader(lambda first: np.random.rand() if first else 0.5)
+    reader(True), reader(False)
+    assert reader.global_chance  # once is enough
 
 
 @pytest.mark.parametrize(

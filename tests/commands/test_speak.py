@@ -8,9 +8,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+import tqdm
 
 from minigen import audio, cli, weights
-from minigen.commands import speak
+from minigen.commands import progress, speak
 from minigen.speech import synthesis
 
 
@@ -44,6 +45,9 @@ def test_hello_says_hello(run, tmp_path):
 
 def test_a_text_comes_from_the_line_from_standard_input_or_from_a_file(run, tmp_path):
     (tmp_path / "text.txt").write_text("Thank you.\n\nNo.\n", encoding="utf-8-sig")
+    assert (
+        speak.text_of(None, tmp_path / "text.txt") == "Thank you.\n\nNo.\n"
+    )  # and no mark before it
     lines = ("Thank you.\n\nNo.",), ("-",), ("--file", "text.txt")
     found = []
     for line in lines:
@@ -120,3 +124,15 @@ def test_it_prints_length_speed_and_how_many_times_the_student_is_faster(run, mo
         said,
         "student 9,000 samples/s, naive teacher 300 samples/s: 30 times as fast",
     ]
+
+
+def test_progress_is_in_seconds_of_sound(monkeypatch):
+    bars, pieces = [], [np.zeros(8000), (np.zeros(4000), np.ones(1))]
+
+    class Bar(tqdm.tqdm):
+        def __init__(self, *args, **options):
+            super().__init__(*args, **options | {"disable": False, "delay": 99})
+            bars.append(self)
+
+    monkeypatch.setattr(tqdm, "tqdm", Bar)
+    assert len(list(progress(pieces, 8000, "speaking"))) == 2 and bars[0].n == 1.5

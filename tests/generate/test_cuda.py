@@ -39,3 +39,10 @@ def test_rewinding_forgets_the_samples_before():
         runs.append(device.wave.clone())
         device.rewind()
     assert torch.equal(*runs) and runs[0].std() > 0 and not device.wave.any()
+    cool, quiet = (
+        DeviceWaveNet(net, x[..., :20], None, None, scale * noise, temperature)
+        for scale, temperature in ((1.0, 0.5), (0.5, 1.0))
+    )
+    for _ in range(20):
+        cool.step(), quiet.step()
+    assert torch.allclose(cool.wave, quiet.wave) and not torch.allclose(cool.wave, runs[0])

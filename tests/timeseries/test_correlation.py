@@ -89,3 +89,13 @@ def test_ljung_box_p_values_are_uniform_for_noise():
 def test_bad_input_says_what_to_do(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+@pytest.mark.parametrize("unit", [1e-200, 1e160, 1e200])
+def test_a_unit_without_squares_is_refused_by_every_model(unit):
+    """Not called constant, and no covariance is infinite."""
+    x = unit * np.cumsum(np.random.default_rng(0).normal(size=60))
+    fits = [AR(1).fit, AR(1, "mle").fit, ts.ARIMA((1, 0, 0)).fit, ts.ARFIMA((0, None, 0)).fit]
+    for call in (*fits, lambda x: ts.autocovariance(x, 2), lambda x: ts.pacf(x, 2)):
+        with pytest.raises(ValueError, match="change its unit"):
+            call(x)
