@@ -419,6 +419,10 @@ def noisy_ar(function: Callable) -> None:
                 "the gap is closed up: in a missing year the belief moves on, φ a and φ² P + Q",
             ),
             (run(np.nan_to_num(gaps)), "a missing value is taken for a measured zero: skip it"),
+            (
+                run(np.nan_to_num(gaps, nan=np.nanmean(gaps))),
+                "a missing value is taken for a measured mean: skip it",
+            ),
         ],
     )
     ends = np.array([np.nan, 1.0, np.nan, np.nan, 2.5, 2.0, np.nan])

@@ -9,7 +9,7 @@ import torch
 
 from .. import conditioning, wavenet
 from ..audio.pitch import f0 as track
-from .core import agree, compare, exercise, finds_bugs, parts, predicts, responds
+from .core import agree, compare, exercise, finds_bugs, nudges, parts, predicts, responds
 
 
 def _sigmoid(v: np.ndarray) -> np.ndarray:
@@ -520,15 +520,22 @@ def glide(prediction: Callable) -> None:
     )
 
 
-def _spread(frames: np.ndarray, hop: int, bug: str = "", one: int = -1) -> np.ndarray:
-    """Straight lines between the centres of frames, or with a planted bug, in one feature if it is in one: (F, N) ->
-    (F, N · hop)."""
+def _spread(
+    frames: np.ndarray, hop: int, bug: str = "", one: int = -1, where: int = 1
+) -> np.ndarray:
+    """Straight lines between the centres of frames, or with a planted bug, in one feature and at one frame if it is in
+    one: (F, N) -> (F, N · hop)."""
     frames = np.asarray(frames, dtype=float)
     n = frames.shape[1]
     at, centre = np.arange(n * hop) + 0.5, (np.arange(n) + 0.5) * hop
     if bug == "late":
         frames = frames.copy()
         frames[one, 1:] = frames[one, :-1].copy()
+    if bug == "smears":
+        frames = frames.copy()
+        frames[one, where] = 0.9 * frames[one, where] + 0.1 * frames[one, where + 1]
+    if bug == "cut":
+        frames = np.maximum(frames, 0)
     if bug == "seeps":
         around = np.pad(frames[one], 1, mode="edge")
         frames = frames.copy()
@@ -541,8 +548,8 @@ def _spread(frames: np.ndarray, hop: int, bug: str = "", one: int = -1) -> np.nd
         out = out * np.tile(1 + 0.05 * np.cos(2 * np.pi * (np.arange(hop) + 0.5) / hop), n)
     if bug == "mixed":
         out = 0.9 * out + 0.1 * out.mean(0)
-    if bug == "one":  # sample, the first of two or the last
-        out[one, 0 if one else -1] *= 1.05
+    if bug == "far":
+        out[-1 - one, -1] += 0.1 * (frames[one, where] - frames[one, where + 1])
     return out
 
 
@@ -573,9 +580,13 @@ def upsampling_test(is_right: Callable) -> None:
         "ripple": "each sample of a frame has a weight of its own, which prints a pattern at the rate of frames",
         "ends": "before the first and after the last centre it is zero",
         "mixed": "a tenth of each feature is the mean of all of them",
-        "one": "of one feature a single sample, at the very end, is a twentieth too large",
+        "cut": "what is below zero counts as zero",
     }
-    spoiled = lambda bug, one: lambda frames, hop: _spread(frames, hop, bug, one)
+    spoiled = lambda *how: lambda frames, hop: _spread(frames, hop, *how)
+    at_one_frame = {
+        "smears": "a frame takes a tenth of the next one: that one spreads further to its left",
+        "far": "what one feature does at one frame moves the last sample of another",
+    }
     finds_bugs(
         is_right,
         [((up, *sizes), what) for up, *sizes, what in right],
@@ -584,6 +595,18 @@ def upsampling_test(is_right: Callable) -> None:
             for sizes in ((2, 9, 8), (3, 8, 5))
             for one in (-1, 0)
             for bug, what in bugs.items()
+        ]
+        + [
+            ((spoiled(bug, one, at), 2, 9, 8), what)
+            for one in (-1, 0)
+            for at in (1, 3, 6)
+            for bug, what in at_one_frame.items()
+        ]
+        + [
+            ((up, 2, 9, 8), what)
+            for up, what in nudges(
+                _spread, "of the {} feature the {} sample is off by 0.001", 2, 1e-3
+            )
         ],
         "a constant stays what it is, a frame that is neither the first nor the last spreads evenly around its own "
         "centre, features stay apart",

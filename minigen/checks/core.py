@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
@@ -298,7 +299,7 @@ def agree(
                         return f"this is what belongs at place {m + 1}: {twin}"
                 answer = lambda *args: _array(split(right(*args))[n])
                 names = [argument_name(function, k) for k in range(len(case))]
-                reason = input_reason(values, answer, case, names, tolerance)
+                reason = input_reason(values, answer, case, names, max(tolerance, 1e-6))
                 if reason and np.size(want[n]) == 1 and not stands(reason, answer, names, n, case):
                     reason = None
                 return reason or in_common(n)
@@ -428,7 +429,7 @@ def finds_bugs(
         ...
     minigen.checks.reader.CheckFailed: ✗ your test passes one with a bug: it subtracts
     """
-    bugs = list(bugs)
+    right, bugs = list(right), list(bugs)
 
     def verdict(arguments: Sequence) -> bool:
         answer = is_right(*arguments)
@@ -448,6 +449,10 @@ def finds_bugs(
     for arguments, wrong in bugs:
         if verdict(arguments):
             raise CheckFailed(f"✗ your test passes one with a bug: {wrong}")
+    if not verdict(right[0][0]):
+        raise CheckFailed(
+            f"✗ your test passed {right[0][1]}, and refuses it now: does it keep anything from one call to the next?"
+        )
     kinds = len({wrong for _, wrong in bugs})
     ok(f"it finds all {kinds} planted bugs" if kinds > 1 else "it finds the planted bug")
 
@@ -474,11 +479,35 @@ def nudged(function: Callable, at: Sequence[float], by: Any, part: int | None = 
     return off
 
 
-def with_nudged(owner: Any, method: str, *how: Any) -> Any:
-    """A copy of an object of which one method is `nudged`."""
-    twin = copy.copy(owner)
-    setattr(twin, method, nudged(getattr(owner, method), *how))
-    return twin
+PLACES = {0.0: "first", 0.5: "middle", 1.0: "last"}
+
+
+def nudges(
+    owner: Any,
+    words: str,
+    axes: int,
+    by: Any,
+    part: int | None = None,
+    method: str = "",
+    places: Iterable[float] = PLACES,
+) -> list[tuple[Any, str]]:
+    """(a function, or an object with one method, that is `nudged` at one place, what is wrong with it) for all places.
+
+    Args:
+        words: with {} for the place along each of the `axes`.
+
+    >>> off = nudges(lambda x: (2 * x,), "the {} is off", 1, 0.5, 0)
+    >>> [f(np.ones(3))[0].tolist() for f, _ in off], off[2][1]
+    ([[2.5, 2.0, 2.0], [2.0, 2.5, 2.0], [2.0, 2.0, 2.5]], 'the last is off')
+    """
+    found = []
+    for at in itertools.product(places, repeat=axes):
+        twin = nudged(getattr(owner, method) if method else owner, at, by, part)
+        if method:
+            twin, changed = copy.copy(owner), twin
+            setattr(twin, method, changed)
+        found.append((twin, words.format(*(PLACES[far] for far in at))))
+    return found
 
 
 def _is_number(value: Any) -> bool:

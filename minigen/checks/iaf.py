@@ -19,6 +19,7 @@ from .core import (
     exercise,
     finds_bugs,
     nudged,
+    nudges,
     ok,
     parts,
     predicts,
@@ -328,7 +329,7 @@ def leaks(find: Callable) -> None:
         f"the leaks: expected (1, 1) and (2, 3), got {sorted(found)}",
     )
     require(not pairs(clean), "a clean network has none", "a clean network is accused")
-    for at, leak in ((x, {(0, 3)}), (x + 1, set())):
+    for at, leak in ((x, {(0, 3)}), (x + 1, set()), (x - 1, set()), (x - 0.1, set())):
         if pairs(at_one_place, at) != leak:
             raise CheckFailed(
                 "✗ the leaks: whether a net leaks may depend on the point: look at the x that is given"
@@ -379,6 +380,7 @@ def entropy(estimate: Callable) -> None:
         for value in parts(estimate(flow, n, seeded(seed)), "entropy", "standard error")
     ]
     got, error = both(20_000, 0)
+    _, log_q = flow.sample_and_log_prob((20_000,), generator=seeded(0))
     compare(
         got,
         base - s,
@@ -391,6 +393,11 @@ def entropy(estimate: Callable) -> None:
             (base + s, "the log-determinant has the wrong sign"),
             ((base - s) / 3, "divided by D: the entropy is a sum"),
             (lambda value: 0 < value < 0.05, "this is the standard error, which comes second"),
+            (-log_q.median(), "the median of -log q: an entropy is its mean"),
+            (
+                -log_q.exp().mean().log(),
+                "the logarithm of the mean of q: an entropy is the mean of -log q",
+            ),
         ],
     )
     require(
@@ -517,12 +524,10 @@ BUGS = {
 }
 
 
-def _nudges(flow: Callable) -> list[tuple[Callable, str]]:
+def _spoilt(flow: Callable) -> list[tuple[Callable, str]]:
     """(a flow of which one number is off or sees one number that it must not, in words)."""
-    found = []
+    found = nudges(flow, "the {} example's log_det is off by 0.001", 1, 1e-3, 1)
     for far, name in ((0.0, "first"), (1.0, "last")):
-        what = f"the {name} example's log_det is off by 0.001"
-        found.append((nudged(flow, [far], 1e-3, 1), what))
         other, own = round(far) - 1, -round(far)  # of the batch
         for t, seen in ((0, 1), (0, -1), (1, 0), (0.5, -1)):
             by = lambda z, other=other, seen=seen: 0.05 * z[other, seen] ** 2
@@ -550,6 +555,6 @@ def flow_test(is_right: Callable) -> None:
         right,
         [((_planted(n, bug), T), what) for n, T in ((2, 7), (3, 5)) for bug, what in BUGS.items()]
         + [((_planted(1, "future"), 6), BUGS["future"])]
-        + [((flow, 7), what) for flow, what in _nudges(_planted(2))],
+        + [((flow, 7), what) for flow, what in _spoilt(_planted(2))],
         "x_t is made of z_1 … z_t of the same example, and log_det is log|det dx/dz|, one for each example",
     )

@@ -50,6 +50,10 @@ def log_sum_exp(function: Callable) -> None:
                 "a logarithm to base 10: np.log is the natural one",
             ),
             (want - np.log(3), "this is the logarithm of the mean: it must be the sum"),
+            (
+                np.log2(np.exp2(a).sum(1)),
+                "powers of 2 and a logarithm to base 2: those of e are meant",
+            ),
         ],
     )
     far = np.array([[-1000.0, -1001.0], [1000.0, 998.0], [-1000.0, 1000.0]])
@@ -99,43 +103,26 @@ def responsibilities(function: Callable) -> None:
         1e-10,
         [
             (normalised(frames), "the weights are missing: p(x, k) = w_k Π_n N(x_n | µ_k, Σ_k)"),
-            (
-                normalised(3 * log_w + frames),
-                "w_k counts once for every frame: the speaker is drawn once for a recording",
-            ),
-            (
-                normalised(log_w + log_n).mean(1),
-                "an average over the frames, each judged by itself",
-            ),
-            (
-                normalised(log_w + frames / 3),
-                "averaged over the frames: densities multiply, so sum",
-            ),
-            (
-                normalised(log_w + logsumexp(log_n, axis=1)),
-                "the frames' densities are added: all frames were seen, so they are multiplied",
-            ),
+            (normalised(3 * log_w + frames), "w_k counts once for every frame: the speaker is drawn once for a recording"),
+            (normalised(log_w + log_n).mean(1), "an average over the frames, each judged by itself"),
+            (normalised(log_w + frames / 3), "averaged over the frames: densities multiply, so sum"),
+            (normalised(log_w + logsumexp(log_n, axis=1)), "the frames' densities are added: all frames were seen, so they are multiplied"),
             (normalised(log_w + log_n[:, 0]), "only the first frame is used"),
             (normalised(joint, 0), "normalised over the recordings: for each one they sum to one"),
             (np.log(normalised(joint)), "these are the logarithms; take the exponential"),
             (np.exp(joint), "this is p(x, k): divide by p(x), the sum over k"),
-            (
-                normalised(frames * np.exp(log_w)),
-                "w_k multiplies the density, not its logarithm",
-            ),
-            (
-                np.eye(3)[joint.argmax(axis=1)],
-                "0 or 1: this is k-means, EM keeps the probabilities",
-            ),
+            (normalised(frames * np.exp(log_w)), "w_k multiplies the density, not its logarithm"),
+            (np.eye(3)[joint.argmax(axis=1)], "0 or 1: this is k-means, EM keeps the probabilities"),
         ],
         steady=[0],
-    )
-    got = np.asarray(function(log_w, log_n - 900.0))
+    )  # fmt: skip
+    apart = -900.0 * np.arange(1, 5)[:, None, None]
+    got = np.asarray(function(log_w, log_n + apart))
     require(
         np.allclose(got, normalised(joint)),
         "recordings far from every mean are no trouble",
-        "for log-densities near -900 they are wrong or NaN: 0 / 0. Subtract log p(x) before you "
-        "take the exponential",
+        "for log-densities near -900 and lower they are wrong or NaN: 0 / 0. Subtract log p(x), of each "
+        "recording its own, before you take the exponential",
     )
     require(
         np.allclose(np.asarray(function(log_w, log_n + 900.0)), normalised(joint)),
@@ -179,31 +166,19 @@ def m_step(function: Callable) -> None:
             (r.T @ x / len(x), "divided by N: the frames of number k count N_k"),
             (r.T @ x, "this is the sum: divide by N_k"),
             (np.tile(x.mean(axis=0), (3, 1)), "the mean of all frames: weight them by r"),
-            (
-                hard.T @ x / hard.sum(0)[:, None],
-                "each frame went to its likeliest number only: that is k-means, use r as weights",
-            ),
+            (hard.T @ x / hard.sum(0)[:, None], "each frame went to its likeliest number only: that is k-means, use r as weights"),
         ],
         "the covariance": [
             (
                 np.einsum("nk,nki,nkj->ij", r**2, x[:, None] - means, x[:, None] - means) / len(x),
                 "weighted by r²: frame n counts r_nk times for component k",
             ),
-            (
-                lambda got: got.shape == (3, 2, 2),
-                "there are three, one a component: here all share one, (D, D)",
-            ),
-            (
-                each.mean(0),
-                "the components' covariances are averaged as if all had as many frames: N_k differ",
-            ),
+            (lambda got: got.shape == (3, 2, 2), "there are three, one a component: here all share one, (D, D)"),
+            (each.mean(0), "the components' covariances are averaged as if all had as many frames: N_k differ"),
             (each.sum(0), "the components' covariances are added: weight them by N_k / N"),
             (around.sum(0), "this is the sum over all frames: divide by N"),
             (around.sum(0) / (len(x) - 3), "divided by N - K: the maximum divides by N"),
-            (
-                scatter(x.mean(axis=0)).sum(0) / len(x),
-                "taken about the mean of all frames, not µ_k",
-            ),
+            (scatter(x.mean(axis=0)).sum(0) / len(x), "taken about the mean of all frames, not µ_k"),
             (scatter(means * 0).sum(0) / len(x), "the mean is not subtracted: this is Σ x xᵀ / N"),
             (
                 np.einsum("nki,nkj->ij", x[:, None] - means, x[:, None] - means) / len(x),
@@ -211,7 +186,7 @@ def m_step(function: Callable) -> None:
             ),
             (cov * np.eye(2), "only the diagonal is kept; this exercise wants the full matrix"),
         ],
-    }
+    }  # fmt: skip
     agree(function, right, [(x, r), *others], tuple(hints), 1e-9, hints, steady=[1])
     start = GaussianMixture.from_parameters(
         np.ones(2) / 2, [[-1, 0], [1, 0]], 4 * np.eye(2), "tied"
@@ -496,13 +471,13 @@ def _sampler(K: int, bug: str = "", luck: int = 0) -> tuple:
     a = 0.4 * np.eye(K) + 0.4 * np.roll(np.eye(K), 1, axis=1) + 0.2 * rng.dirichlet(np.ones(K), K)
     if K == 4:  # a ring: to stay or to go on
         a = 0.6 * np.eye(4) + 0.4 * np.roll(np.eye(4), 1, axis=1)
-    pi = 0.7 * np.eye(K)[K - 1] + 0.3 * rng.dirichlet(np.ones(K))
+    pi = 0.55 * np.eye(K)[K - 1] + 0.3 * np.eye(K)[K // 2] + 0.15 * rng.dirichlet(np.ones(K))
     means, stds = 3.0 * rng.permutation(K), np.linspace(0.3, 2.5, K)
     step = a.T / a.sum(0)[:, None] if bug == "columns" else a
     often = np.linalg.matrix_power(a, 200)[0]  # how often it is in each state
     if bug == "forget":
         step = np.tile(often, (K, 1))
-    one = (-1 - luck) % K
+    one, way = (-1 - luck) % K, (-1) ** luck
     if bug == "row":
         step = np.where(np.arange(K)[:, None] == one, np.roll(a, 1, axis=1), a)
     if bug == "swap":  # two of a row, though to stay is as probable as it should be
@@ -510,14 +485,15 @@ def _sampler(K: int, bug: str = "", luck: int = 0) -> tuple:
         step = a.copy()
         step[one, [to, other]] = a[one, [other, to]]
     rows = np.cumsum(step, axis=1)[:, :-1].tolist()
-    starts = {"start": np.full(K, 1 / K), "turned": pi[::-1]}
-    start = (starts | {"last": np.append(pi[:-2], pi[:-3:-1])}).get(bug, pi)
+    start = np.full(K, 1 / K) if bug == "start" else pi[::-1] if bug == "turned" else pi.copy()
+    pair = {"last": [-1, -2], "first": [0, K // 2]}.get(bug, [0])
+    start[pair] = start[pair[::-1]]
     start = np.cumsum(start)[:-1].tolist()
     # off in two states, so that over all frames it cancels
     off = 0.6 * min(often[:2]) / often * (np.arange(K) < 2) * (-1) ** np.arange(K)
     here = np.arange(K) == one
-    centres = means + stds * {"opposite": off, "centre": 0.4 * here}.get(bug, 0)
-    widths = stds * {"widths": np.sqrt(1 + off), "width": 1 + 0.4 * here}.get(bug, 1)
+    centres = means + stds * {"opposite": off, "centre": 0.4 * way * here}.get(bug, 0)
+    widths = stds * {"widths": np.sqrt(1 + off), "width": 1 + 0.4 * way * here}.get(bug, 1)
 
     def sample(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
         rng = np.random.default_rng([K, luck, seed])
@@ -539,6 +515,7 @@ SAMPLER_BUGS = {
     "start": "it starts in every state equally often, not with the probabilities π",
     "turned": "it starts with the probabilities π in reverse order",
     "last": "it starts in the last state as often as in the one before it, and the other way round",
+    "first": "it starts in the first state as often as in one further on, and the other way round",
     "row": "from one state it goes on with the row of the matrix turned by one",
     "late": "each frame is drawn from the state of the frame before",
     "exchanged": "the means of two states are exchanged",
@@ -546,7 +523,7 @@ SAMPLER_BUGS = {
     "opposite": "one state's mean is too high, another's too low: over all frames it cancels",
     "widths": "one state is too wide, another too narrow: over all frames it cancels",
     "centre": "in one state alone the mean is off, by 0.4 standard deviations",
-    "width": "one state alone is too wide",
+    "width": "one state alone is too wide, or too narrow",
     "swap": "from one state alone it goes on to the wrong neighbour, though it stays as often as it should",
 }
 
@@ -563,7 +540,7 @@ def sampler_test(is_right: Callable) -> None:
         ],
         [
             (_sampler(K, bug, luck), words)
-            for K, luck in ((3, 0), (5, 0), (3, 1), (5, 3))
+            for K, luck in ((3, 0), (3, 1), (3, 2), (5, 3))
             for bug, words in SAMPLER_BUGS.items()
         ],
         "start, steps and frames as pi, a, means and stds say, up to the chance of a draw",

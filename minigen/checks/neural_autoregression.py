@@ -342,14 +342,14 @@ def draw(sample: Callable) -> None:
         "with one pass a coordinate",
         f"{len(calls)} passes for 3 coordinates: one pass serves all n samples together",
     )
-    again = np.asarray(sample(_network, 50, 3, np.random.default_rng(1)))
-    same = np.asarray(sample(_network, 50, 3, np.random.default_rng(1)))
+    again = np.asarray(sample(_network, n, 3, np.random.default_rng(1)))
+    same = np.asarray(sample(_network, n, 3, np.random.default_rng(1)))
     require(
         np.array_equal(again, same),
         "the same seed gives the same samples",
         "the same seed gives other samples: draw from the rng that you are given",
     )
-    other = np.asarray(sample(_network, 50, 3, np.random.default_rng(2)))
+    other = np.asarray(sample(_network, n, 3, np.random.default_rng(2)))
     require(
         not np.array_equal(again, other),
         "another seed gives others",
@@ -470,7 +470,9 @@ def _chain(D: int, bug: str = "", seed: int = 0) -> tuple[Callable, Callable]:
 
     def log_prob(x: np.ndarray) -> np.ndarray:
         sign = 2 * np.asarray(x, dtype=float) - 1
-        return -np.logaddexp(0, -sign * logits(x)).sum(1) + (0.02 if bug == "more" else 0)
+        return -np.logaddexp(0, -sign * logits(x)).sum(1) + {"more": 0.02, "less": -0.02}.get(
+            bug, 0
+        )
 
     def sample(n: int, rng: np.random.Generator) -> np.ndarray:
         x = np.zeros((n, D))
@@ -542,6 +544,7 @@ def draws_what_it_scores(is_right: Callable) -> None:
         "alone": "each bit is drawn as often as it should be, but by itself, whatever the others are",
         "backwards": "the bits of its draws are in reverse order",
         "more": "its probabilities add up to 1.02",
+        "less": "its probabilities add up to 0.98",
     }
     bugs = [(_chain(D, bug), D, what) for D in (3, 4) for bug, what in planted.items()]
     planted = {
@@ -556,6 +559,7 @@ def draws_what_it_scores(is_right: Callable) -> None:
     bugs += [
         (_exchanged(D, *pair), D, what) for D in (3, 4) for pair in ((-1, 0), (-2, 1), (-3, 2))
     ]
+    bugs.append((_exchanged(3, 3, 1), 3, what))  # two rare ones
     right += [
         ((log_prob, _after(sample, draws)), D, what)
         for (log_prob, sample), D, what in right

@@ -17,6 +17,7 @@ from .reader import Reader
 RATE = 8000
 MEASURES = ("mcd", "log_mel", "std_ratio")
 MCD, CENTS, NAMED = 5.5, 50.0, 10  # dB, cents, of twelve words
+LEVELS, LATE, LOUD = 0.8, 2, 3.0  # correlation; frames of 10 ms; a factor
 CLOSED = (
     "minigen.data.spoken_digits",
     "minigen.weights.load",
@@ -199,6 +200,23 @@ def _wrong(
 # ---------------------------------------------------------------- F.3
 
 
+def _levels(x: np.ndarray) -> np.ndarray:
+    """RMS of each 10 ms in dB, down to 40 dB below the loudest, less their mean, (N,)."""
+    power = np.square(x[: len(x) // 80 * 80]).reshape(-1, 80).mean(1)
+    db = 10 * np.log10(power / power.max() + 1e-4)
+    return db - db.mean()
+
+
+def in_time(made: Sequence[np.ndarray], held: Sequence[Utterance]) -> dict[int, float]:
+    """{frames: mean correlation of levels when the sounds are moved so many frames earlier}."""
+    pairs = [
+        (_levels(fit_length(x, len(c.audio))), _levels(c.audio.astype(float)))
+        for x, c in zip(made, held, strict=True)
+    ]
+    alike = lambda a, b: a @ b / (np.linalg.norm(a) * np.linalg.norm(b))
+    return {d: float(np.mean([alike(np.roll(a, -d), b) for a, b in pairs])) for d in range(-8, 9)}
+
+
 @exercise("F.3", "a voice of your own", forbid=CLOSED)
 def voice(learn: Callable) -> None:
     """learn(train) -> make(clip, seed) -> waveform (T,): of a muted clip."""
@@ -234,6 +252,22 @@ def voice(learn: Callable) -> None:
         f"mel-cepstral distortion {found['mcd']:.2f} dB",
         f"mel-cepstral distortion {found['mcd']:.2f} dB, where {MCD} are allowed: the mean spectrum of a speaker "
         "has some 9. Does the spectrum follow the phones, and their place in time?",
+    )
+    together = in_time(made, held)
+    late = max(together, key=together.get)
+    where = f"; it is {10 * abs(late)} ms too {'late' if late > 0 else 'early'}" * (
+        abs(late) > LATE
+    )
+    require(
+        together[0] >= LEVELS and not where,
+        f"its levels, one each 10 ms, correlate with the recordings' by {together[0]:.2f}",
+        f"its levels, one each 10 ms in dB, correlate with the recordings' by {together[0]:.2f}, and {LEVELS} is asked "
+        f"for{where}: does the sound swell and fade with the phones, at their times?",
+    )
+    require(
+        1 / LOUD <= found["std_ratio"] <= LOUD,
+        f"and it is {found['std_ratio']:.2f} times as loud",
+        f"it is {found['std_ratio']:.2g} times as loud as the recordings, allowed is a factor of {LOUD:.0f}",
     )
     require(
         named >= NAMED,

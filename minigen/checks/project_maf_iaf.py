@@ -405,6 +405,23 @@ def _right_shapes(weights: Weights) -> None:
         )
 
 
+def _drawn(
+    weights: Weights, noise: Tensor, x: Tensor, seen: Tensor, dense: Tensor, kind: str
+) -> None:
+    """An error unless x is what this reading makes of this noise, with its density; the network sees `seen`."""
+    m, s = _network(weights, seen)
+    there = (seen - m) * (-s).exp()  # of MAF the noise again, of IAF the data
+    z = torch.distributions.Normal(0, 1).log_prob(noise).sum(-1)
+    got, want = (there, noise) if kind == "MAF" else (x, there)
+    if not torch.allclose(got, want, 1e-2, 1e-2):
+        raise CheckFailed(
+            f"✗ a sample as {kind} is not what this noise, each number once and as it is, is made into: of MAF each x_t "
+            "is made of those before it, of IAF the network sees the noise, all at once"
+        )
+    dets = -s.sum(-1) if kind == "MAF" else s.sum(-1)
+    compare(dense, z + dets, f"as {kind}, log p of what is drawn", 1e-3, quiet=True)
+
+
 @exercise("D.3", "to the entropy, and both ways", forbid=WITHOUT)
 def learned(train: Callable, network: Callable, log_prob: Callable, sample: Callable) -> None:
     """train(frames (N, 32)) -> weights; and the functions of D.1 and D.2."""
@@ -444,6 +461,7 @@ def learned(train: Callable, network: Callable, log_prob: Callable, sample: Call
         noise = torch.randn(2048, DIM, generator=torch.Generator().manual_seed(3))
         slow, dense = parts(sample(net, noise, "maf"), "x", "log p(x)")
         steps, net.passes = net.passes, 0
+        _drawn(weights, noise, slow, slow, dense, "MAF")
         kl = float((dense - true_log_prob(slow)).median()) / DIM
         require(
             abs(kl) <= 2 * SLACK,
@@ -451,8 +469,9 @@ def learned(train: Callable, network: Callable, log_prob: Callable, sample: Call
             f"of frames that are drawn, log p is {kl:.3f} nats per sample (the median) from the process's own "
             f"log-density, allowed are {2 * SLACK}",
         )
-        parts(sample(net, noise, "iaf"), "x", "log p(x)")
+        fast, dense = parts(sample(net, noise, "iaf"), "x", "log p(x)")
         at_once, net.passes = net.passes, 0
+        _drawn(weights, noise, fast, noise, dense, "IAF")
     ok(
         f"passes: log p of {len(fresh)} frames {evaluated}, {len(noise)} frames sampled {steps} as MAF, {at_once} as IAF"
     )

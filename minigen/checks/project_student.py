@@ -100,7 +100,7 @@ def _cases() -> Iterator[tuple[Student, Teacher, Tensor, Tensor | None]]:
         )
         _spread(student, number)
         for net in student.flows:
-            net.output_projection.bias.data[1] += 0.7 * number
+            net.output_projection.bias.data[1] += (0, 0.7, -9, 2.1)[number]
         _spread(teacher, 20 + number)
         teacher.wavenet.output_projection.bias.data[1] -= 3 * number
         z = torch.randn(batch, 1, length, generator=draw).double()
@@ -137,9 +137,22 @@ def one_pass(student: Callable, divergence: Callable) -> None:
         _divergence(divergence, *case)
     ok("KL of every sample is that of torch.distributions")
     model, _, z, c = next(_cases())
-    made = lambda noise: student(list(model.flows), noise[None, None], c)[0].flatten()
-    J = torch.autograd.functional.jacobian(made, z[0, 0])
-    _, _, log_scale = student(list(model.flows), z[:1], c)
+    nets, part = list(model.flows), None if c is None else c[:1]
+    slopes = lambda of: torch.autograd.functional.jacobian(
+        lambda noise: torch.cat(
+            [torch.as_tensor(v).flatten() for v in of(nets, noise[None, None], part)]
+        ),
+        z[0, 0],
+    )
+    J, want = slopes(student), slopes(_chain)
+    if not torch.allclose(J, want, 1e-6, 1e-9):
+        wrong = ("x", "mean", "log_scale")[int((J - want).abs().amax(1).argmax()) // z.shape[-1]]
+        raise CheckFailed(
+            f"✗ gradient: that of {wrong} by the noise is not what its values call for, so the student cannot learn: "
+            "is something detached, or computed without a gradient?"
+        )
+    J = J[: z.shape[-1]]
+    _, _, log_scale = student(nets, z[:1], part)
     gap = (torch.linalg.slogdet(J)[1] - log_scale.sum()).abs().item()
     require(
         gap < 1e-9 and J.triu(1).abs().max() < 1e-12,

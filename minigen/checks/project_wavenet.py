@@ -92,8 +92,11 @@ def same_network(forward: Callable) -> None:
     grown = {name: w.detach().clone().requires_grad_() for name, w in weights.items()}
     params = forward(grown, x, _dilations(net))
     slopes = torch.autograd.grad(params.sum(), list(grown.values()), allow_unused=True)
-    dead = [n for n, s in zip(grown, slopes, strict=True) if s is None]
-    require(not dead, "a gradient reaches every weight", f"no gradient reaches {', '.join(dead)}")
+    wanted = torch.autograd.grad(net(x).sum(), [net.get_parameter(name) for name in grown])
+    pairs = zip(grown, slopes, wanted, strict=True)
+    dead = [n for n, s, w in pairs if s is None or not torch.allclose(s, w)]
+    why = f"no gradient reaches {', '.join(dead)}, or not all of it: is something detached?"
+    require(not dead, "a gradient reaches every weight", why)
 
 
 def process(batch: int, length: int, sigma: float, seed: int) -> Tensor:

@@ -83,6 +83,15 @@ def _numbers(value: Any) -> bool:
 
 
 def _changes(value: Any) -> Iterator[tuple[Any, str]]:
+    if isinstance(value, list):
+        yield value[::-1], "in reverse order"
+        yield value + value, "given twice over"
+        if value and all(getattr(v, "ndim", 0) for v in value):
+            flat = [np.ravel(v) for v in value]
+            like = lambda v: v if isinstance(value[0], np.ndarray) else value[0].new_tensor(v)
+            yield [like(np.concatenate(flat))], "joined into one"
+            yield [like(np.sort(np.concatenate(flat)))], "joined into one and sorted"
+        return
     yield 2 * value, "twice as large"
     yield value + 1, "one larger"
     if type(value) is int:
@@ -219,7 +228,7 @@ def _plain(number: float) -> bool:
 def _of_argument(
     yours: Function, right: Function, cases: Sequence[Sequence], k: int, name: str
 ) -> str | None:
-    if not all(_numbers(case[k]) for case in cases):
+    if not all(_numbers(case[k]) or isinstance(case[k], list) for case in cases):
         return None
     put = lambda case, value: [*case[:k], value, *case[k + 1 :]]
     every = lambda function, some: np.concatenate([np.ravel(function(*case)) for case in some])

@@ -68,7 +68,7 @@ def _changed(before: Any, after: Any) -> bool:
         return len(before) != len(after) or any(map(_changed, before, after))
     if type(before) is dict:
         return before.keys() != after.keys() or any(_changed(before[k], after[k]) for k in before)
-    return False
+    return before is not after and before != after  # in a list that was sorted, say
 
 
 def _global_chance() -> list[bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 
@@ -16,7 +17,7 @@ from .core import (
     compare,
     exercise,
     finds_bugs,
-    nudged,
+    nudges,
     ok,
     predicts,
     require,
@@ -59,6 +60,8 @@ def nearest(find: Callable) -> None:
         )
         for b, n, k, d in ((1, 1, 1, 2), (3, 7, 9, 1), (5, 5, 5, 5), (2, 15, 3, 8), (2, 500, 64, 3))
     ]
+    close = 1e-9 * torch.tensor([[[1.0, -1.0, 2.0, -3.0]]]).double()  # between two codes
+    others.append((close, torch.tensor([[-1.0], [1.0]]).double()))
     agree(
         find,
         _nearest,
@@ -631,41 +634,20 @@ BUGS = {
 }
 
 
-def _astray(part: int, end: int, source: int) -> Callable:
-    """One number of a result, the first or (-1) the last, sends some gradient to one number of z (0) or of the book (1)."""
-
-    def by(*inputs: Tensor) -> Tensor:
-        value = inputs[source][end, end]
-        return 0.1 * (value - value.detach())
-
-    return nudged(_quantize(), [abs(end)] * (2 if part == 0 else 0), by, part)
-
-
-def _nudges() -> list[tuple[Callable, str]]:
-    """(a layer of which one number is off, in words)."""
-    found = []
-    for far, name in ((0.0, "first"), (1.0, "last")):
-        found.append((nudged(_quantize(), [far, far], 0.01, 0), f"the {name} number of q is off"))
-        found.append(
-            (
-                nudged(_quantize(), [1 - far, far], 0.01, 0),
-                f"one number of q is off, in the {name} column",
-            )
-        )
-    for part, name in ((2, "codebook"), (3, "commitment")):
-        found.append(
-            (nudged(_quantize(), [], 0.01, part), f"the value of the {name} loss is off by 0.01")
-        )
-    for part, name in ((0, "q"), (2, "the codebook loss"), (3, "the commitment loss")):
-        for source, to in enumerate(("vectors", "codes")):
-            found += [
-                (
-                    _astray(part, end, source),
-                    f"{name} sends too much gradient to one number of the {to}",
-                )
-                for end in (0, -1)
-            ]
-    return found  # fmt: skip
+def _spoilt() -> list[tuple[Callable, str]]:
+    """A layer of which one number is off, or sends some gradient to one number of z or of the book, in words."""
+    found = nudges(_quantize(), "q is off in its {} row and {} column", 2, 0.01, 0)
+    for part, axes, name in (
+        (0, 2, "q"),
+        (2, 0, "the codebook loss"),
+        (3, 0, "the commitment loss"),
+    ):
+        found += nudges(_quantize(), f"the value of {name} is off", 0, 0.01, part) if part else []
+        for (source, to), end in itertools.product(enumerate(("vectors", "codes")), (0, -1)):
+            by = lambda *inputs, k=source, end=end: 0.1 * (inputs[k] - inputs[k].detach())[end, end]
+            what = f"{name} sends too much gradient to one number of the {to}"
+            found += nudges(_quantize(), what, axes, by, part, places=(0.0, 1.0))
+    return found
 
 
 @exercise("11.8", "the test that finds the bug")
@@ -682,7 +664,7 @@ def quantizer_test(is_right: Callable) -> None:
         is_right,
         right,
         [((_quantize(bug), *s), what) for s in sizes for bug, what in BUGS.items()]
-        + [((layer, 9, 3, 5), what) for layer, what in _nudges()],
+        + [((layer, 9, 3, 5), what) for layer, what in _spoilt()],
         "the nearest codes, q with the values of their vectors (rounding allowed), two losses of one value, "
         "and each gradient where the equations of the chapter let it go",
     )

@@ -107,10 +107,15 @@ def receptive_field(layers_for: Callable) -> None:
     )
 
 
+CONVOLUTIONS = ("torch.convolution", *(
+    f"torch.{name}{d}d" for d in (1, 2, 3) for name in ("conv", "conv_transpose", "nn.Conv", "nn.ConvTranspose")
+))  # fmt: skip
+
+
 @exercise(
     "7.2",
     "a causal convolution",
-    forbid=("torch.conv1d", "torch.nn.Conv1d", "torch.conv2d", "torch.nn.Conv2d"),
+    forbid=CONVOLUTIONS,
 )
 def causal_convolution(convolve: Callable) -> None:
     """convolve(h (B, C, T), weight (O, C, K), dilation) -> (B, O, T), newest tap last."""
@@ -177,8 +182,14 @@ def causal_convolution(convolve: Callable) -> None:
     agree(convolve, right, others, "other sizes, also shorter than the past,", 1e-9)
 
 
-AUTOMATIC = ("torch.autograd.grad", "torch.Tensor.backward", "torch.func.grad", "torch.func.vjp", "torch.func.jvp",
-             "torch.autograd.functional.jacobian")  # fmt: skip
+AUTOMATIC = tuple(
+    f"torch.{name}"
+    for name in (
+        *("Tensor.backward", "autograd.grad", "autograd.backward", "func.grad_and_value"),
+        *(f"func.{name}" for name in ("grad", "vjp", "jvp", "jacrev", "jacfwd", "linearize")),
+        *(f"autograd.functional.{name}" for name in ("jacobian", "vjp", "jvp")),
+    )
+)
 
 
 @exercise("7.3", "the slopes of a gate", forbid=AUTOMATIC)
@@ -466,6 +477,10 @@ def residual_shares(shares: Callable) -> None:
             (root / root.sum(), "a factor of 1/√2 in h is a factor of ½ in its variance"),
             (twice / twice.sum(), "a factor of 1/√2 in h is a factor of ½ in its variance, not ¼"),
             (sharp / sharp.sum(), "these are variances already: do not square them"),
+            (
+                (left / left.sum()) ** 0.5 / ((left / left.sum()) ** 0.5).sum(),
+                "shares of standard deviations: those of variances add up",
+            ),
         ],
     )
 

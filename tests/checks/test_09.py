@@ -1,9 +1,10 @@
 """The checks of chapter 9: solutions pass, blanks fail, typical mistakes are named."""
 
 import numpy as np
-from exercise_checks import ExerciseChecks
+from exercise_checks import ExerciseChecks, changed
 
 from minigen.checks import conditioning as checks
+from minigen.checks.exercises import reference
 
 
 def sigmoid(v):
@@ -115,29 +116,6 @@ def foresees(periods=150, end=300, drift=0.5 / 1.2):
     return lambda: {"periods": periods, "end": end, "drift": drift}
 
 
-def looks(levels=True, bump=True, apart=True, ends=True, frame=2):
-    """The right test of an upsampler, or one that looks at less."""
-
-    def is_right(up, F, N, hop):
-        level = np.arange(1.0, F + 1)[:, None] if levels else np.ones((F, 1))
-        flat, want = up(np.repeat(level, N, 1), hop), np.repeat(level, N * hop, 1)
-        inside = slice(None) if ends else slice(hop, -hop)
-        if not np.allclose(flat[:, inside], want[:, inside]):
-            return False
-        n = frame if frame > 0 else (N - 1) // 2
-        for f in range(F):
-            one = np.zeros((F, N))
-            one[f, n] = 1
-            out = up(one, hop)[:, : (2 * n + 1) * hop]
-            if bump and not np.allclose(out, out[:, ::-1]):
-                return False
-            if apart and np.delete(out, f, 0).any():
-                return False
-        return True
-
-    return is_right
-
-
 def ramp(up, F, N, hop):
     """Asks for straight lines, which not every right one draws."""
     out = up(np.tile(np.arange(N) * 1.0, (F, 1)), hop)
@@ -152,10 +130,14 @@ SOLUTIONS = {
     "duration": duration(),
     "contour": contour(),
     "glide": foresees(),
-    "upsampling_test": looks(),
+    "upsampling_test": reference("9.8")[0],
 }
 
 
+LEAK, FLAT = (
+    " or np.delete(bump, f, 0).any()",
+    "np.allclose(flat, np.repeat(level, N * hop, axis=1))",
+)
 MISTAKES = [
     ("speakers_are_a_bias", speaker(lambda V, b, s, w: b + w @ s), "through V"),
     ("speakers_are_a_bias", speaker(lambda V, b, s, w: w @ s @ V.T), "bias b of the layer"),
@@ -232,10 +214,30 @@ MISTAKES = [
     ("glide", foresees(end="300"), "expected a number"),
     ("upsampling_test", lambda *a: True, "one frame late"),
     ("upsampling_test", lambda *a: False, "refuses straight lines"),
-    ("upsampling_test", looks(bump=False, apart=False), "one frame late"),
-    ("upsampling_test", looks(levels=False, apart=False), "another one moves"),
-    ("upsampling_test", looks(ends=False), "it is zero"),
-    ("upsampling_test", looks(frame=0), "at the very ends"),
+    ("upsampling_test", changed("9.8", (LEAK, ""), ("if not even", "if False")), "one frame late"),
+    (
+        "upsampling_test",
+        changed("9.8", (LEAK, ""), ("3.0 * np.arange(F)[:, None] - 2", "np.ones((F, 1))")),
+        "passes one with a bug",
+    ),
+    (
+        "upsampling_test",
+        changed(
+            "9.8", (FLAT, "np.allclose(flat[:, hop:-hop], np.repeat(level, (N - 2) * hop, axis=1))")
+        ),
+        "it is zero",
+    ),
+    (
+        "upsampling_test",
+        changed("9.8", ("np.ndindex(F, N)", "[(f, (N - 1) // 2) for f in range(F)]")),
+        "at the very ends",
+    ),
+    (
+        "upsampling_test",
+        changed("9.8", ("np.ndindex(F, N)", "[(f, 1) for f in range(F)]")),
+        "takes a tenth|moves the last",
+    ),
+    ("upsampling_test", changed("9.8", (" - 2  #", " + 1  #")), "below zero"),
     ("upsampling_test", ramp, "refuses repeated frames"),
 ]
 
