@@ -431,3 +431,10 @@ def test_dropout_is_for_training_only():
     made, x = MADE(6, (64,), dropout=0.5, generator=seeded()), torch.ones(3, 6)
     assert not torch.equal(made.train().log_prob(x), made.log_prob(x))
     assert torch.equal(made.eval().log_prob(x), made.log_prob(x))
+
+
+@pytest.mark.parametrize("count", [1, 3, 4])
+def test_a_repr_counts_the_orders_that_it_does_not_show(count):
+    made = MADE(3, (4,), orders=torch.tensor([[0, 1, 2]] * count))
+    shown = repr(made).split("order=")[1]
+    assert shown.count("0 1 2") == min(count, 3) and ("… 4 in all" in shown) == (count == 4)

@@ -650,7 +650,9 @@
       const bell = (m, s, cls) => p.curve(range(121).map((i) => -3 + i / 20).map((v) => [c + k * v, 180 - 60 * normal(v, m, s)]), cls);
       bell(0, 1, "faint2 dashed");
       if (step >= 1) bell(mu, sigma, "c1");
-      if (step >= 2) { const z = mu + sigma * epsilon; p.dot(c + k * z, 180, 5, "c2"); p.line(c, 78, c + k * z, 174, "faint2"); }
+      const z = mu + sigma * epsilon;
+      p.dot(c + k * z, 180, 5, step >= 2 ? "c2" : "faint2"); // there before its step, for who moves ε first
+      if (step >= 2) p.line(c, 78, c + k * z, 174, "faint2");
       p.text(c, 200, "prior (dashed) and guess", "small");
       const kl = 0.5 * (mu * mu + sigma * sigma - 1) - Math.log(sigma);
       return ["An example x.", "The encoder guesses the cause: a mean and a scale for each entry of z.",

@@ -82,8 +82,9 @@ def test_text_reads_on_both_grounds(ground):
 def test_waveform_is_drawn_in_seconds():
     fig, ax = plt.subplots()
     x = np.linspace(-0.5, 0.5, 800)
-    plot.waveform(x, 8000, ax)
+    plot.waveform(x, 8000, ax, linewidth=3, color="red")
     (line,) = ax.lines
+    assert (line.get_linewidth(), line.get_color()) == (3, "red")
     assert np.allclose(line.get_xdata(), np.arange(800) / 8000)
     assert np.array_equal(line.get_ydata(), x) and ax.get_xlim() == (0, 0.1)
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("s", "amplitude")

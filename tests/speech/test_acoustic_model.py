@@ -56,3 +56,13 @@ def test_similar_pictures_score_better_than_smooth_ones():
 def test_an_unknown_phone_is_named():
     with pytest.raises(ValueError, match="unknown phones"):
         small().predict([("zz", 0.0, 0.5)], F0)
+
+
+def test_pictures_are_compared_in_windows_of_5_bands_by_7_frames():
+    """Of one window there is one similarity, that of all its numbers."""
+    x, y = torch.randn(2, 1, 5, 7, generator=torch.Generator().manual_seed(0))
+    centred = [v - v.mean() for v in (x, y)]
+    covariance = (centred[0] * centred[1]).mean()
+    spread = sum(v.square().mean() for v in centred)
+    want = 1 - (2 * covariance + 0.05) / (spread + 0.05)
+    assert torch.allclose(dissimilarity(x, y), want, atol=1e-6)

@@ -184,3 +184,15 @@ def test_whittles_likelihood_is_near_the_exact_one_in_any_units(d):
     exact = model._profile(x, d, np.array([0.4]), np.zeros(0))[0] / len(x)
     assert of(x) == pytest.approx(exact, abs=0.02)
     assert of(1000 * x) == pytest.approx(of(x) - np.log(1000))
+
+
+def test_whittles_spectrum_is_that_of_its_coefficients_in_order():
+    x, ar, ma, d = noise(200, 3), np.array([0.5, -0.3]), np.array([0.6, 0.2]), 0.2
+    angle = 2 * np.pi * np.arange(1, 100) / 200
+    lagged = lambda c: 1 + sum(v * np.exp(-1j * (k + 1) * angle) for k, v in enumerate(c))
+    g = np.abs(lagged(ma) / lagged(-ar)) ** 2 * (2 * np.sin(angle / 2)) ** (-2 * d)
+    power = np.abs(np.fft.rfft(x)[1:100]) ** 2 / 200
+    found = [ts.ARFIMA((2, d, 2))._whittle(x, d, *pair) for pair in ((ar, ma), (0 * ar, 0 * ma))]
+    plain = (2 * np.sin(angle / 2)) ** (-2 * d)
+    value = lambda g: -0.5 * (np.log(np.mean(power / g) * g) + 1).mean()
+    assert np.isclose(found[0] - found[1], value(g) - value(plain))
