@@ -58,10 +58,6 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ.update(ENVIRONMENT)  # kernels, and the workers of pytest-xdist, inherit it
 _scratch = tempfile.TemporaryDirectory(prefix="ipython-")  # nobody's start-up files and history
 os.environ["IPYTHONDIR"] = _scratch.name
-Path(_scratch.name, "profile_default").mkdir()
-Path(_scratch.name, "profile_default", "ipython_kernel_config.py").write_text(
-    "c.HistoryManager.hist_file = ':memory:'\n"
-)
 
 
 def last_digit(number: str) -> float:

@@ -196,8 +196,9 @@ def mirrored(up, count, N, hop):
     for f, n in itertools.product(range(count), range(1, N - 1)):
         x, m = np.zeros((count, N)), min(n, N - 1 - n)
         x[f, n] = 1
-        y = up(x, hop)[:, (n - m) * hop : (n + m + 1) * hop]
-        ok = ok and np.abs(y - y[:, ::-1]).max() < 1e-9 and not np.delete(y, f, 0).any()
+        y = up(x, hop)
+        around = y[:, (n - m) * hop : (n + m + 1) * hop]
+        ok = ok and np.abs(around - around[:, ::-1]).max() < 1e-9 and not np.delete(y, f, 0).any()
     return ok
 
 
