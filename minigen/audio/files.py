@@ -244,9 +244,8 @@ def open_to_write(path: str | Path, rate: int) -> Iterator[Callable[[ArrayLike],
                     count += len(x)
 
                 yield write
-            whole = (
-                sf.info(os.fsencode(place)).frames == count
-            )  # a full disk is not always an error
+            # a full disk is not always an error
+            whole = sf.info(os.fsencode(place)).frames == count
         except sf.LibsndfileError as error:
             if "rate" in error.error_string:
                 raise ValueError(f"{path}: {error.error_string.removeprefix('Error : ')}") from None

@@ -668,9 +668,7 @@ def _against(change: float) -> str:
 @exercise("7.9", "predict, then run: the same word, changed")
 def backwards(prediction: Callable) -> None:
     """prediction() -> {"half": nats, "linear": word, "network": word}."""
-    audio = data.example().audio.astype(float)
-    noise = unconditional.DITHER * np.random.default_rng(0).standard_normal(len(audio))
-    x = torch.tensor(audio + noise)[None, None]  # (1, 1, T)
+    x = torch.tensor(unconditional.dithered(data.example()))[None, None]  # (1, 1, T)
 
     def linear(x: torch.Tensor) -> wavenet.WaveNet:
         one = wavenet.WaveNet(distributions.GaussianHead(-12.0), 1, 1, 1, 1, lpc_order=16)

@@ -302,9 +302,8 @@ def _resume(url: str, path: Path) -> None:
         response.raise_for_status()
         if response.status_code != 206:  # the server sends the whole file again
             have = 0
-        response.raw.headers.pop(
-            "Content-Encoding", None
-        )  # some servers call every .gz an encoding
+        # some servers call every .gz an encoding
+        response.raw.headers.pop("Content-Encoding", None)
         length = response.headers.get("Content-Length")
         total = have + int(length) if length else None
         label = url.rsplit("/", 1)[-1]

@@ -29,9 +29,7 @@ from .voice_file import TextVoice
 from .waveform_model import ExcitationStudent, ExcitationTeacher
 
 Voice = TeacherVoice | StudentVoice
-WHOLE = (
-    96  # frames at a time where nobody waits for the first piece; longer pieces take more memory
-)
+WHOLE = 96  # frames at a time where nobody waits for the first piece; longer ones take more memory
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,6 @@ from ..data import Utterance
 from ..distributions import Categorical, DiscretizedLogisticMixture, GaussianHead, Head
 from ..wavenet import WaveNet
 from . import corpus
-from .corpus import as_batch, held_out
 from .voice import TeacherVoice
 
 DITHER = 0.0005  # standard deviation of the white noise on every clip: silence has no density
@@ -35,7 +34,7 @@ def split() -> tuple[list[Utterance], list[Utterance], list[Utterance]]:
     All twelve clips of a speaker's unheard word are held out. The 27 clips have siblings in training:
     the same word by the same speaker at other tempos and pitches.
     """
-    rest, clips = held_out()
+    rest, clips = corpus.held_out()
     unheard = lambda clip: UNHEARD[clip.speaker] == clip.text
     return (
         [clip for clip in rest if not unheard(clip)],
@@ -58,7 +57,7 @@ def nats(
     """
     total, count = 0.0, 0
     for clip in clips:
-        batch = as_batch(clip, dither, follow_audio=follow_audio)
+        batch = corpus.as_batch(clip, dither, follow_audio=follow_audio)
         params = net(batch) if isinstance(net, TeacherVoice) else net(batch["audio"])
         head = net.wavenet.head if isinstance(net, TeacherVoice) else net.head
         total += head.log_density(params, batch["audio"]).sum().item()
