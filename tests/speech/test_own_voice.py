@@ -200,14 +200,14 @@ def test_how_many_steps_are_planned_and_how_often_a_clip_is_made(tmp_path, monke
         def run(self, resume, until):
             raise KeyboardInterrupt
 
+    asked, build = [], lambda *given: asked.append(given) or Trainer()
     monkeypatch.setattr(own_voice, "time", SimpleNamespace(process_time=lambda: next(ticks)))
     for minutes, name, plan in (
         (10, "long", (1200, 360)),
         (0.01, "short", (2, 2)),
         (1, "a", (120, 120)),
     ):
-        asked, work = [], tmp_path / name
-        build = lambda *given: asked.append(given) or Trainer()
+        work = tmp_path / name
         for planned in ([(1, 1), plan], [plan]):  # the second time it is known
             with pytest.raises(KeyboardInterrupt, match="the same command goes on from here"):
                 own_voice._train(work, build, minutes, None)
