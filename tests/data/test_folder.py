@@ -37,6 +37,8 @@ def test_a_table_as_lj_speech_has_it(place):
     clips = data.folder(table(place, "a|He said 2.|He said two.\nd|No “quotes|no quotes\n"))
     assert [c.text for c in clips] == ["He said two.", "no quotes"]
     assert {c.speaker for c in clips} == {"anna"}
+    with pytest.raises(ValueError, match=r"metadata.csv, line 3: 4 columns, not file, text"):
+        data.folder(table(place, "a|One.\n\nd|1|2|3\n"))
 
 
 def test_two_columns_are_enough(place):

@@ -8,7 +8,8 @@ import pytest
 import torch
 from scipy.stats import spearmanr
 
-from minigen import data, vae
+from minigen import audio, data, vae
+from minigen.conditioning import mel_bands
 from minigen.speech import corpus, word_vae
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "training"))
@@ -95,7 +96,10 @@ def test_the_shipped_directions_move_what_they_name(name):
     assert card["spearman, by the student"][name]["mean"] >= 0.8
 
 
-def test_the_student_says_a_word_with_its_duration_pitch_and_level():
+def test_the_student_says_a_word_with_its_duration_pitch_and_level(monkeypatch):
+    heard_by, usual = [], word_vae.synthesise
+    watch = lambda mel, f0, **seed: heard_by.append(mel) or usual(mel, f0, **seed)
+    monkeypatch.setattr(word_vae, "synthesise", watch)
     for clip in TEST[::5]:
         x = word_vae.vector(clip)
         plain, made = word_vae.synthesize(x), word_vae.synthesize(x, by="student")
@@ -103,6 +107,10 @@ def test_the_student_says_a_word_with_its_duration_pitch_and_level():
         assert 0.5 < made.std() / plain.std() < 2 and np.abs(made[:200]).max() < 0.02
         heard, was = word_vae.measure(made), word_vae.measure(plain)
         assert abs(np.log(heard.f0 / was.f0)) < 0.06
+        mel = heard_by[-1]  # what the student is given: the word, at the level that it learned at
+        own = mel_bands(audio.to_level(clip.audio, 8000, corpus.LOUD), 8000, 32)
+        given, recorded = (np.quantile(np.exp(bands).sum(0), 0.9) for bands in (mel, own))
+        assert abs(np.log(given / recorded)) < 0.35, clip.name
         quiet = x.copy()
         quiet[: word_vae.MOMENTS * word_vae.BANDS] -= 1  # neper
         ratio = word_vae.synthesize(quiet, by="student").std() / made.std()
