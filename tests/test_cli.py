@@ -699,14 +699,19 @@ def test_align_prints_how_far_it_is_from_the_known_times(run, monkeypatch):
             (name, a + wrong(n) * (n > 0), b + wrong(n + 1))
             for n, (name, a, b) in enumerate(phones)
         ]
-        return {clip.name: moved(clip.phones) for clip in clips}, SimpleNamespace(history=[-9, -7])
+        found = {clip.name: moved(clip.phones) for clip in clips[1:]}  # the first was bad
+        return found, SimpleNamespace(history=[-9, -7])
 
     monkeypatch.setattr(alignment, "align_corpus", late)
     word = data.spoken_digits()[0]
     long = replace(word, phones=[("pau", 0.04 * k, 0.04 * k + 0.04) for k in range(9)])
-    monkeypatch.setattr(data, "spoken_digits", lambda: [long] * 30)
+    clips = [replace(long, name=str(n)) for n in range(31)]
+    monkeypatch.setattr(data, "spoken_digits", lambda: clips)
     _, out, _ = run("align", "spoken_digits", "--out", "late.tsv")
-    assert f"30 clips, {30 * long.duration / 60:.1f} minutes" in out and "-9.00 -> -7.00" in out
+    assert (
+        f"30 clips, {30 * long.duration / 60:.1f} minutes, 270 phones" in out
+        and "-9.00 -> -7.00" in out
+    )
     assert out.strip().endswith("error 5.0 ms, mean 10.0 ms, within 20 ms 75%")
 
 
