@@ -23,10 +23,10 @@ def table(root, text):
 
 
 def test_files_of_three_kinds_with_a_heading_and_speakers(place):
-    rows = 'file,text,speaker\na.wav,"One, two.",anna\n , ,\nb.flac, Three. ,bert \n\nc.mp3,Äh!,anna\nd,Four.,\n'
+    rows = 'file,text,speaker\na.wav,"One, two.",anna\n , ,\nb.flac, "Three, 4." ,bert \n\nc.mp3,Äh!,anna\nd,Four.,\n'
     clips = data.folder(table(place, rows))
     assert [c.name for c in clips] == ["a", "b", "c", "wavs/d"]
-    assert [c.text for c in clips] == ["One, two.", "Three.", "Äh!", "Four."]
+    assert [c.text for c in clips] == ["One, two.", "Three, 4.", "Äh!", "Four."]
     assert [c.speaker for c in clips] == ["anna", "bert", "anna", "anna"]
     assert {c.rate for c in clips} == {16_000}
     for clip in clips:

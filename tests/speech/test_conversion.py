@@ -145,6 +145,8 @@ def test_a_replaced_file_of_weights_is_noticed(tmp_path):
         file.write_bytes(weights.path(f"vq_{name}").read_bytes())
         assert conversion.load(file)[0].speakers == conversion.load(name)[0].speakers
     assert conversion.load(file)[0] is conversion.load(file)[0]
+    with pytest.raises(FileNotFoundError, match="there is no file none.safetensors"):
+        conversion.load("none.safetensors")
     assert conversion.load(file)[1] == {}  # there is no card beside it
 
 
