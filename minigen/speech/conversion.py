@@ -9,7 +9,7 @@ of the codes: the decoder is conditioned on it, and for another speaker its loga
 to that speaker's mean and deviation.
 """
 
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -129,7 +129,7 @@ def _load(path: Path) -> tuple[SpeechVQVAE, dict]:
     return model.eval().requires_grad_(False), card
 
 
-@lru_cache(maxsize=1)
+@cache
 def load_prior() -> tuple[CodePrior, dict]:
     """The prior over the codes of `load()`, conditioned on the digit, and its card.
 

@@ -33,6 +33,16 @@ def test_a_student_has_its_teachers_upsampler():
     assert all(torch.allclose(mine, theirs, atol=1e-5) for mine, theirs in pairs)
 
 
+@pytest.mark.parametrize("mixture", [0, 2])
+def test_a_teacher_is_built_of_the_sizes_and_the_head_that_its_recipe_names(mixture):
+    sizes = {"residual": 4, "skip": 5, "layers": 3, "cycles": 2, "kernel": 3, "cond_channels": 9}
+    made = voice.TeacherVoice.build(conditioning.DIGITS, 6, -3.5, mixture, **sizes)
+    net = made.wavenet
+    assert net.head.min_log_scale == -3.5 and net.head.n_params == (3 * mixture or 2)
+    assert (net.receptive_field, net.cond_channels) == (1 + 2 * (2 + 4 + 8), 9)
+    assert (net.hidden.in_channels, made.upsampler.channels) == (5, 9)
+
+
 def test_a_loaded_voice_is_fresh_and_a_shared_one_the_same_until_its_file_changes(tmp_path):
     assert voice.load() is not voice.load() and voice.shared() is voice.shared()
     file = tmp_path / "mine.safetensors"

@@ -50,10 +50,20 @@ def test_every_field_of_a_voice_comes_back(mine):
     other = dataclasses.replace(found, name="x", reader=reader, licence="y", made={"minutes": 3})
     voice_file.save(other, mine.with_name("other.safetensors"))
     back = voice_file.load(mine.with_name("other.safetensors"))
+    assert voice_file.find("allison").licence == "CC BY-SA 4.0"
     for name in ("name", "reader", "licence", "made", "student_sizes", "rate"):
         assert getattr(back, name) == getattr(other, name), name
     assert back.prosody.to_table() == other.prosody.to_table()
     assert back.acoustic.sizes == other.acoustic.sizes
+
+
+def test_a_file_of_another_format_is_refused(mine):
+    tensors, notes = weights.load(mine)
+    for held in ({"format": "minigen voice 2"}, {}, "mine", None):
+        weights.save(mine.with_name("next.safetensors"), tensors, notes | {"voice": held})
+        with pytest.raises(ValueError, match="next.safetensors holds weights, but no voice"):
+            voice_file.load(mine.with_name("next.safetensors"))
+    mine.with_name("next.safetensors").unlink()
 
 
 def test_a_voice_is_found_by_name_or_file(mine, monkeypatch):
