@@ -115,6 +115,8 @@ def test_units_do_not_matter(scale):
     a, b = (ARFIMA((0, None, 1)).fit(s * (NILE + 3e4)) for s in (1.0, scale))
     assert np.isclose(b.log_likelihood + 100 * math.log(scale), a.log_likelihood, atol=1e-6)
     assert abs(a.d - b.d) < 1e-4 and np.allclose(b.forecast(3)[0] / scale, a.forecast(3)[0])
+    errors = b.estimates()[2] / [1, 1, scale, scale**2]
+    assert np.allclose(errors, a.estimates()[2], rtol=0.02)
 
 
 @pytest.mark.parametrize("n", [60, 200, 500])
