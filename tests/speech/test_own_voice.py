@@ -163,6 +163,9 @@ def test_bad_recordings_are_named_at_once_or_left_out(tmp_path):
     assert len(clips) == 18 and set(wrong) == {"one1", "two2"}
     with pytest.raises(ValueError, match="a voice needs ten and 60 s at least"):
         own_voice.read(folder, Reader(), 8000, skip_bad=True)
+    with pytest.raises(ValueError, match="a voice needs ten and 60 s at least"):
+        make("bob", folder, tmp_path, skip_bad=True, report=lambda stage: None)
+    assert not (tmp_path / "bob.run").exists()
 
 
 def test_too_few_too_short_or_by_several_speakers_is_refused(monkeypatch):

@@ -2,7 +2,6 @@
 
 import os
 
-import numpy as np
 import pytest
 import torch
 
@@ -88,7 +87,11 @@ def test_wrong_names_are_refused():
 
 def test_a_teacher_sees_conditioning_and_the_past():
     """Params at t depend on conditioning up to t and audio before t."""
-    teacher = voice.load("teacher")
-    times, f0 = conditioning.plan("one", "awb")
-    assert teacher.spec == conditioning.DIGITS and len(f0) == round(times[-1][2] / 0.01)
-    assert np.isfinite(f0).all()
+    teacher, draw = voice.load("teacher"), torch.Generator().manual_seed(0)
+    sizes = {"audio": (1, 800), "frames": (68, 10), "phase": (6, 800)}
+    batch = {k: torch.randn(1, *n, generator=draw).requires_grad_() for k, n in sizes.items()}
+    teacher(batch | {"speaker": torch.tensor([1])})[0, :, 400].sum().backward()
+    seen = {k: batch[k].grad.abs().sum((0, 1)).nonzero().flatten().tolist() for k in sizes}
+    first = 400 - teacher.wavenet.receptive_field
+    assert (seen["audio"][-1], seen["phase"][-1]) == (399, 400) and seen["audio"][0] >= first
+    assert {4, 5} <= set(seen["frames"])  # either side of 5 ms past the middle of frame 4

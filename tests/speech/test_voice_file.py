@@ -76,6 +76,7 @@ def test_a_voice_is_found_by_name_or_file(mine, monkeypatch):
     rows = {name: rest for name, *rest in voice_file.known(mine.parent)}
     assert list(rows)[:2] == ["allison", "digits"]
     assert rows["mine"] == ["any English", 8000, mine.stat().st_size / 1e6, "mine"]
+    assert rows["digits"][:2] == ["zero to nine, by slt, rms and awb", 8000]
     assert rows["one"][:2] == ["1 words", 8000] and rows["allison"][:2] == rows["mine"][:2]
     assert rows["allison"][2] == pytest.approx(rows["mine"][2], rel=0.2)  # MB
     assert [row[-1] for row in rows.values()][:2] == ["CC BY-SA 4.0", "CC BY 4.0"]
