@@ -51,6 +51,7 @@ def test_every_recipe_can_be_read_and_built(path):
         ("teacher", {"seed": True}, "seed is a whole number, not True"),
         ("teacher", {"model": {"min_log_scale": None}}, r"\[model\] lacks min_log_scale"),
         ("teacher", {"model": {"hidden": None}}, r"\[model\] lacks hidden"),
+        ("teacher", {"model": {"speakers": 3}}, r"\[model\] has 'speakers', unknown"),
         ("teacher", {"model": {"layers": 0}}, "layers must be from 1 to 20, not 0"),
         ("teacher", {"model": {"kernel": 65}}, "kernel must be from 1 to 64, not 65"),
         ("teacher", {"objective": {"beta": -0.5}}, "beta must be at least 0"),
