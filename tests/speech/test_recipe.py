@@ -4,7 +4,7 @@ import pytest
 import toy
 
 from minigen.conditioning import DIGITS
-from minigen.speech.recipe import Recipe
+from minigen.speech.recipe import Recipe, read_toml
 from minigen.speech.voice import KINDS
 
 # waveform-*.toml belong to training/waveform_model.py, whose recipes have fields of their own.
@@ -21,6 +21,7 @@ def test_every_recipe_can_be_read_and_built(path):
     recipe = Recipe.read(path, kind)
     assert KINDS[kind].build(DIGITS, **recipe.model).spec == DIGITS
     assert Recipe.from_dict(recipe.as_dict()) == recipe
+    assert recipe.as_dict().keys() == read_toml(path).keys() | {"seed"}
     other = "teacher" if kind == "student" else "student"
     with pytest.raises(ValueError, match=f"for a {kind}, not for a {other}"):
         Recipe.read(path, other)
