@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import copy
 import functools
+import io
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import redirect_stdout, suppress
 from typing import Any
 
 import numpy as np
@@ -20,9 +21,10 @@ from .diagnosis import (
     share_reason,
     value_reason,
 )
-from .exercises import passed
+from .exercises import exercises, passed
 from .properties import mixed_reason, output_reason, response_reason
 from .reader import CheckFailed, Crash, Reader, argument_name, check_crashed
+from .slips import in_words, solution
 
 
 def exercise(
@@ -59,7 +61,10 @@ def exercise(
                                   if "still blank: replace" in str(error) else str(error)
                 ) from error.error  # fmt: skip
             except CheckFailed as error:
-                raise CheckFailed(f"{error}{_changes(readers, also=True)}") from error.__cause__
+                reason = _slip(number, check, tuple(forbid), error.numbers) if error.numbers else ""
+                raise CheckFailed(
+                    f"{error}{reason}{_changes(readers, also=True)}"
+                ) from error.__cause__
             except Exception as error:
                 failed = check_crashed(error, functions)
                 if "still blank: replace" in str(failed):
@@ -72,7 +77,7 @@ def exercise(
                     "✗ chance: numbers are drawn from the global generator. Use what you are given, or "
                     "nobody can repeat it"
                 )
-            passed(number, functions)
+            passed(number, tuple(reader.usable() for reader in readers))
             print(f"Exercise {number} ({name}) is solved.")
 
         checked.number = number
@@ -143,8 +148,10 @@ def compare(
     as_if: Callable[[np.ndarray], str | None] = lambda got: None,
     otherwise: Callable[[], str | None] = lambda: None,
     quiet: bool = False,
-) -> None:
+) -> str:
     """Compare numbers; where they differ, say which typical mistake would give exactly these.
+
+    Returns a remark on their digits, which it prints unless `quiet`.
 
     Args:
         got: the reader's number or array. want: the right one.
@@ -168,21 +175,18 @@ def compare(
     if near(got, want, tolerance) and got.dtype.kind != "c":
         if not quiet:
             ok(f"{what} is right")
-        return
+        return ""
     if got.dtype == np.float32 and want.dtype == np.float64 and near(got, want, 3e-6):
-        ok(
-            f"{what} is right, to the digits of float32 (the inputs are float64: dtype=x.dtype keeps all)"
-        )
-        return
+        less = "the inputs are float64: dtype=x.dtype keeps all"
+        return _digits(what, less, quiet)
+    if _trying:
+        raise CheckFailed(what, (what, got))
     for mistake, explanation in hints:
         if _is(mistake, got, tolerance):
             raise CheckFailed(f"✗ {what}: {explanation}")
     if got.dtype == want.dtype == np.float64 and got.shape == want.shape and near(got, want, 3e-7):
-        ok(
-            f"{what} is right, to the digits of float32 (torch.tensor(0.1), or an integer tensor times 0.1, is "
-            "float32: .double() keeps all)"
-        )
-        return
+        less = "torch.tensor(0.1), or an integer tensor times 0.1, is float32: .double() keeps all"
+        return _digits(what, less, quiet)
     wrong = f"✗ {what}{given}: "
     if reason := as_if(got):
         raise CheckFailed(f"{wrong}{reason}")
@@ -197,13 +201,48 @@ def compare(
         or mixed_reason(got, want, *Reader.latest)
         or output_reason(got, want)
         or otherwise()
-        or share_reason(got, want, tolerance)
     )
+    shown = reason or share_reason(got, want, tolerance)
     first = np.argwhere(~np.isclose(got, want, rtol=tolerance, atol=tolerance))
     where = f" at {first[0].tolist()}" if got.ndim and len(first) else ""
     here = tuple(first[0]) if len(first) else ()
     numbers = f"expected {want[here]:.6g}, got {got[here]:.6g}{where}"
-    raise CheckFailed(f"{wrong}{reason} ({numbers})" if reason else f"{wrong}{numbers}")
+    message = f"{wrong}{shown} ({numbers})" if shown else f"{wrong}{numbers}"
+    raise CheckFailed(message, None if reason else (what, got))
+
+
+_trying: list[str] = []  # the exercise of which slips are tried: then nothing is explained
+
+
+def _slip(number: str, check: Callable, forbid: tuple, numbers: tuple[str, np.ndarray]) -> str:
+    """Which one slip in the book's answer gives the same wrong numbers."""
+    if _trying or not number[0].isdigit() or number not in exercises():
+        return ""
+    what, got = numbers
+    _trying.append(number)
+    try:
+        with redirect_stdout(io.StringIO()):
+            for _, node, new, definitions in solution(number).changed():
+                with suppress(Exception):
+                    try:
+                        check(*(Reader(f, forbid) for f in solution(number).functions(definitions)))
+                    except CheckFailed as error:
+                        if (
+                            error.numbers
+                            and error.numbers[0] == what
+                            and near(error.numbers[1], got, 1e-6)
+                        ):
+                            return f"\n  The book's answer gives these numbers with one slip: {in_words(node, new)}"
+    finally:
+        _trying.clear()
+    return ""
+
+
+def _digits(what: str, less: str, quiet: bool) -> str:
+    remark = f", to the digits of float32 ({less})"
+    if not quiet:
+        ok(f"{what} is right{remark}")
+    return remark
 
 
 def _is(mistake: Any, got: np.ndarray, tolerance: float) -> bool:
@@ -277,7 +316,7 @@ def agree(
     """
     names = [what] if isinstance(what, str) else list(what)
     tables = {what: hints} if isinstance(what, str) else dict(hints)
-    cases = [tuple(case) for case in cases]
+    cases, remarks = [tuple(case) for case in cases], {}
 
     def split(answer: Any) -> list:
         return [answer] if isinstance(what, str) else parts(answer, *names)
@@ -336,7 +375,10 @@ def agree(
 
             told, sizes = () if number else tables.get(name, ()), _sizes(case)
             allowed = tolerance if number < len(cases) else max(tolerance, 1e-6)
-            compare(got[n], want[n], name, allowed, told, given, sizes, as_if, otherwise, True)
+            digits = compare(
+                got[n], want[n], name, allowed, told, given, sizes, as_if, otherwise, True
+            )
+            remarks[name] = digits or remarks.get(name, "")
             whole = np.ndim(want[n]) and _array(want[n]).dtype.kind in "iu"
             if whole and _array(got[n]).dtype.kind == "f":
                 raise CheckFailed(
@@ -345,6 +387,10 @@ def agree(
 
     for number, case in enumerate(cases):
         hold(number, case)
+    if isinstance(function, Reader):
+        pairs = list(zip(split(function(*cases[0])), split(right(*cases[0])), strict=True))
+        if any(not isinstance(a, type(b)) for a, b in pairs):
+            function.kinds = [b for _, b in pairs]
     if _remembers(
         lambda *args: split(function(*args)), lambda *args: split(right(*args)), cases[0]
     ):
@@ -357,7 +403,7 @@ def agree(
         hold(len(cases), case, f", with `{argument_name(function, k)}` {how}, {why}")
     count = f", for {len(cases)} inputs" if len(cases) > 1 else ""
     for name in names:
-        ok(f"{name} is right{count}")
+        ok(f"{name} is right{count}{remarks[name]}")
 
 
 def _stretched(right: Callable, case: Sequence, steady: Sequence[int]) -> Iterator[tuple]:

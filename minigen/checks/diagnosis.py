@@ -254,7 +254,11 @@ def _other_inputs(value: Any) -> Iterator[tuple[Any, str]]:
         yield value + 1, "one more"
         yield 2 * value, "twice what it is"
         yield value // 2, "half of what it is"
-        for number in FIXED:
+        for (
+            number
+        ) in FIXED:  # none so large that a table of so many rows and columns fills the memory
+            if number > 64 * max(value, 4):
+                break
             yield number, f"{number}, whatever it is: is a number fixed?"
         return
     if isinstance(value, float):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import tracemalloc
-from collections.abc import Callable
+from array import array
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import cache
 
 import numpy as np
@@ -171,6 +174,11 @@ def ring_memory(make: Callable) -> None:
             f"✗ a ring of {size:,}: a push copies {copied:,} bytes, all that it holds. Nothing is moved: only the "
             "place where the next value goes"
         )
+    if _moves(make(30), 30):
+        raise CheckFailed(
+            "✗ a ring of 30: a push moves values to other places. Nothing is moved: only the place where the "
+            "next value goes"
+        )
     held, _ = _memory(make(9), 5000)
     require(
         held < 5000,
@@ -195,10 +203,73 @@ def _memory(ring: object, pushes: int) -> tuple[int, int]:
     return after - before, peak - before
 
 
+def _moves(ring: object, size: int) -> bool:
+    """Whether a push writes into more than two places of a memory of so many values."""
+
+    def memories(value: object, depth: int = 3) -> Iterator[list]:
+        for held in gc.get_referents(value):
+            if isinstance(held, (list, np.ndarray, torch.Tensor, array)) and len(held) >= size:
+                yield [float(v) for v in held]
+            elif isinstance(held, (dict, list, tuple)) and depth:
+                yield from memories(held, depth - 1)
+
+    with suppress(TypeError, ValueError):  # it holds other things than numbers
+        before = list(memories(ring))
+        for n in range(3 * size):
+            ring.push(n + 0.25), ring.read(0)
+            after = list(memories(ring))
+            if any(sum(map(float.__ne__, *pair)) > 2 for pair in zip(before, after, strict=False)):
+                return True
+            before = after
+    return False
+
+
 def _convolved(x: np.ndarray, w: np.ndarray, d: int) -> np.ndarray:
     taps = np.zeros((len(w) - 1) * d + 1)
     taps[::d] = w[::-1]
     return np.convolve(x, taps)[: len(x)]
+
+
+class _Once:
+    """Samples that come one after the other: of each one it is known when it is read."""
+
+    def __init__(self, x: np.ndarray):
+        self._x, self._next = x, 0
+        self.shape, self.dtype, self.size, self.ndim = x.shape, x.dtype, x.size, 1
+
+    def __len__(self) -> int:
+        return len(self._x)
+
+    def __getitem__(self, t: object) -> float:
+        if not isinstance(t, (int, np.integer)) or not self._next - 1 <= t:
+            what = "more than one sample" if not isinstance(t, (int, np.integer)) else f"x[{t}]"
+            self._refuse(f"{what} is asked for when x[{self._next}] is next")
+        if t >= len(self._x):
+            raise IndexError(t)
+        self._next = t + 1
+        return self._x[t]
+
+    def __array_function__(self, function: Callable, *call: object) -> np.ndarray:
+        if function in (np.zeros_like, np.empty_like, np.ones_like):
+            return function(self._x)
+        return self._refuse(f"np.{function.__name__} takes all of x at once")
+
+    def __array_ufunc__(self, function: Callable, *call: object, **names: object) -> None:
+        self._refuse(f"np.{function.__name__} takes all of x at once")
+
+    def __array__(self, *kind: object, **names: object) -> None:
+        self._refuse("all of x is made into an array")
+
+    def __getattr__(self, name: str) -> None:
+        if hasattr(np.ndarray, name) and not name.startswith("__"):
+            self._refuse(f"x.{name} looks at all of x")
+        raise AttributeError(name)
+
+    def _refuse(self, what: str) -> None:
+        raise CheckFailed(
+            f"✗ a stream: {what}. The samples come one by one: read each once, in order, and keep in a memory "
+            "of (K - 1) d + 1 numbers what is needed later"
+        )
 
 
 FILTERS = ("numpy.convolve", "numpy.correlate", "torch.conv1d", *(
@@ -254,6 +325,13 @@ def stream(convolve: Callable) -> None:
         for t, k, d in ((1, 2, 3), (6, 4, 5), (300, 5, 40), (9, 1, 4), (12, 3, 1))
     ]
     agree(convolve, _convolved, others, "other sizes, also shorter than the past,", 1e-10)
+    x, w, d = others[2]
+    compare(
+        convolve(_Once(x), w, d),
+        _convolved(x, w, d),
+        "a stream, of which each sample can be read once,",
+        1e-10,
+    )
 
 
 @exercise("8.4", "one layer, one step")

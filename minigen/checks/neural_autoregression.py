@@ -174,7 +174,7 @@ def nucleus(cut: Callable) -> None:
         [(p, 0.5), (exact, 0.5), (exact, 0.5001), (exact, 0.75), (np.ones(1), 0.3)]
         + [
             (rng.dirichlet(np.full(n, 0.5)), t)
-            for n, t in ((3, 0.9), (20, 0.6), (50, 0.97), (9, 0.01))
+            for n, t in ((3, 0.9), (20, 0.6), (50, 0.97), (9, 0.01), (40, 0.9999))
         ],
         "two of five symbols hold 0.5",
         1e-9,

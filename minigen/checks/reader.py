@@ -24,7 +24,14 @@ MODULES = ("numpy", "scipy", "torch", "minigen")  # where a forbidden function m
 
 
 class CheckFailed(AssertionError):
-    """A check did not hold. In a notebook only its message shows, without a traceback."""
+    """A check did not hold. In a notebook only its message shows, without a traceback.
+
+    numbers: (what they are, the numbers) where no reason was found.
+    """
+
+    def __init__(self, message: str, numbers: tuple[str, np.ndarray] | None = None):
+        super().__init__(message)
+        self.numbers = numbers
 
     def _render_traceback_(self) -> list[str]:
         return [str(self)]
@@ -40,6 +47,15 @@ class Crash(CheckFailed):
 
 class _Forbidden(BaseException):
     """No `except Exception` of the reader's stops it."""
+
+
+def _as_kind(value: Any, right: Any) -> Any:
+    """The value as an array or a tensor, if the right one is."""
+    if isinstance(right, np.ndarray):
+        return np.asarray(value)
+    if hasattr(right, "detach"):  # a tensor, without importing torch
+        return value if hasattr(value, "detach") else right.new_tensor(np.asarray(value).tolist())
+    return value
 
 
 # Copies, and what has become of them
@@ -89,6 +105,7 @@ class Reader:
 
     def __init__(self, function: Callable, forbidden: tuple[str, ...] = ()):
         self.function, self.changed, self.global_chance = function, {}, False
+        self.kinds: list | None = None  # right results, where the reader's are of another kind
         self._places = list(_places(function, forbidden))
 
     def __call__(self, *args: Any) -> Any:
@@ -112,6 +129,20 @@ class Reader:
         if result is None:
             raise CheckFailed(f"✗ {self._named()} returns nothing (None): is the `return` missing?")
         return result
+
+    def usable(self) -> Callable:
+        """The function, with arrays and tensors where the right results are some: lists do not compute."""
+        if self.kinds is None:
+            return self.function
+
+        @functools.wraps(self.function, updated=())
+        def converted(*args: Any) -> Any:
+            made = self.function(*args)
+            if len(self.kinds) == 1:
+                return _as_kind(made, self.kinds[0])
+            return tuple(map(_as_kind, made, self.kinds))
+
+        return converted
 
     def _named(self) -> str:
         name = getattr(self.function, "__name__", "<")

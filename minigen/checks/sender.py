@@ -41,8 +41,9 @@ def sent_alone(
         inputs: its arguments, call by call.
         other: arguments of a call before, whose result nobody gets: tables that are built once are built then.
     """
-    _sent(sender, readers, [other])
-    work = lambda: _sent(sender, readers, inputs)
+    streams = _streams()
+    _sent(sender, readers, [other], streams)
+    work = lambda: _sent(sender, readers, inputs, streams)
     got = _apart(work) or work()
     for reader, changed in zip(readers, got["changed"], strict=True):
         reader.changed.update(changed)
@@ -60,10 +61,12 @@ def _leaves(where: str) -> CheckFailed:
     )
 
 
-def _sent(sender: Callable, readers: Sequence[Reader], inputs: Sequence[tuple]) -> dict[str, Any]:
+def _sent(
+    sender: Callable, readers: Sequence[Reader], inputs: Sequence[tuple], streams: list
+) -> dict[str, Any]:
     """What is sent, what of the arguments was changed, and where something is left behind."""
     functions = [reader.function for reader in readers]
-    before = _state(functions) | _opened()
+    before = _state(functions) | _told(streams)
     with _watched() as written:
         try:
             sent = [sender(*each) for each in inputs]
@@ -71,7 +74,7 @@ def _sent(sender: Callable, readers: Sequence[Reader], inputs: Sequence[tuple]) 
             if written:
                 raise _leaves(f"the file {written[0]}") from None
             raise
-    after = _state(functions) | _opened()
+    after = _state(functions) | _told(streams)
     left = [f"the file {name}" for name in written] + [
         name if name.startswith("the ") else f"`{name}`"
         for name in after
@@ -138,14 +141,23 @@ def _watched() -> Iterator[list[str]]:
         _watching.pop()
 
 
-def _opened() -> dict[str, Any]:
-    """{name: how far it is written} of all files on a disk that are open for writing, whoever opened them."""
+def _streams() -> list:
+    """All files on a disk that are open for writing, whoever opened them."""
     shown = {_file(stream) for stream in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__)}
-    found = {}
+    found = []
     for value in (v for v in gc.get_objects() if issubclass(type(v), STREAM)):
-        with suppress(Exception):  # closed, or of no length
+        with suppress(Exception):  # closed
             if value.writable() and _file(value) not in shown | {None}:
-                found[f"the open file {value.name}"] = value.tell()
+                found.append(value)
+    return found
+
+
+def _told(streams: list) -> dict[str, Any]:
+    """{name: how far it is written} of open files."""
+    found = {}
+    for stream in streams:
+        with suppress(Exception):  # closed, or of no length
+            found[f"the open file {stream.name}"] = stream.tell()
     return found
 
 

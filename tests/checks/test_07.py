@@ -1,5 +1,7 @@
 """The checks of chapter 7: solutions pass, blanks fail, typical mistakes are named."""
 
+import itertools
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -136,18 +138,18 @@ def foresees(half=0.693, linear="same", network="lower"):
 
 
 def looks_for_causes(
-    batch=2, sees=lambda t, f: (max(0, t - f), t), times=lambda n: range(n), part=None
+    batch=2, sees=lambda t, f: (max(0, t - f), t), times=lambda n: range(n), part=None, rows=None
 ):
     """The right test, or one that looks at less."""
 
     def is_right(net, field, length):
         x = torch.randn(batch, length, generator=torch.Generator().manual_seed(0)).double()
         x.requires_grad_()
-        for t in times(length):
-            for out in net(x)[0, slice(part), t]:
+        for t, b in itertools.product(times(length), range(rows or batch)):
+            for out in net(x)[b, slice(part), t]:
                 (slope,) = torch.autograd.grad(out, x, retain_graph=True)
                 want = torch.zeros(x.shape, dtype=torch.bool)
-                want[0, slice(*sees(t, field))] = True
+                want[b, slice(*sees(t, field))] = True
                 if not torch.equal(slope != 0, want):
                     return False
         return True
@@ -233,6 +235,7 @@ MISTAKES = [
     ("causality_test", lambda net, field, length: False, "refuses a network"),
     ("causality_test", only_the_future, "sees x.t. itself"),
     ("causality_test", looks_for_causes(batch=1), "another one in the batch"),
+    ("causality_test", looks_for_causes(rows=1), "the last example of a batch"),
     ("causality_test", looks_for_causes(part=1), "mean of the whole waveform"),
     (
         "causality_test",

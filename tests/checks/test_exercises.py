@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 from exercise_checks import checks_of
 
 from minigen import checks
@@ -34,3 +35,15 @@ def test_an_answer_is_the_readers_where_it_passed(capsys):
     assert len(checks.answer("1.2")) == 2
     with pytest.raises(KeyError, match="2.99"):
         checks.answer("2.99")
+
+
+def test_lists_that_passed_compute_as_arrays_do():
+    """3.2 takes the answer to 3.1, a list here, apart."""
+    (right,) = exercises.reference("3.1")
+    checks.mixtures.log_sum_exp(lambda a: right(a).tolist())
+    found = checks.answer("3.1")(np.zeros((2, 4)))
+    assert isinstance(found, np.ndarray) and found[:, None].shape == (2, 1)
+    (of_torch,) = exercises.reference("4.4")
+    checks.change_of_variables.triangular_log_det(lambda J: of_torch(J).tolist())
+    found = checks.answer("4.4")(torch.eye(2)[None].double())
+    assert found.dtype == torch.float64 and found.shape == (1,)

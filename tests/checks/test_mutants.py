@@ -11,13 +11,14 @@ import pytest
 import torch
 from mutants import exercises
 
+from minigen.checks import core
 from minigen.checks.core import CheckFailed
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 NAMES = [exercise.name for exercise in exercises()]
 PLAIN = re.compile(r": expected [^:(]*, got [^:(]*$")  # no reason, or only the numbers
-EVERY = 4  # try each fourth mutant: all take some minutes
+EVERY = 8  # try each eighth mutant: all take many minutes
 
 EQUIVALENT = {  # what is changed makes no difference, so they are right
     "1.sound.mu_law": [
@@ -425,6 +426,11 @@ def exercise_called(name):
     return exercises()[NAMES.index(name)]
 
 
+@pytest.fixture(autouse=True)
+def no_mutant_explains_a_mutant(monkeypatch):
+    monkeypatch.setattr(core, "_slip", lambda *found: "")
+
+
 def verdict(check, functions):
     """None where it passes, or the message."""
     with contextlib.redirect_stdout(io.StringIO()):
@@ -457,7 +463,7 @@ def test_few_refusals_give_no_reason():
     if len(TOTALS) < len(NAMES):
         pytest.skip("only with all exercises")
     refused, plain = (sum(column) for column in zip(*TOTALS.values(), strict=True))
-    assert refused >= 500
+    assert refused >= 300
     assert plain <= 0.1 * refused  # in the tables of the chapters every mistake has its reason
 
 

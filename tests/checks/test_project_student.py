@@ -23,9 +23,9 @@ def distil(*changes):
     return but("resonance", *changes)
 
 
-def speak(*changes):
-    """With a tenth of the steps, for what shows early."""
-    return but("digits", ("0), 200", "0), 20"), *changes)
+def speak(*changes, steps=6):
+    """With few steps, for what shows early."""
+    return but("digits", ("0), 200", f"0), {steps}"), *changes)
 
 
 def luck(seed):
@@ -143,18 +143,18 @@ MISTAKES = [
     ("resonance", distil(ONCE, ("    optimizer.step()", "    pass")), "sees 0 past samples|too quiet"),
     ("resonance", distil(("[0, 1, 0].item()", "[0, 1, 0].item() + 6"), ("2e-2, 200", "2e-2, 10")),
      "above the teacher's on average"),
-    ("resonance", distil(("kl.mean()", "(-made[2]).mean()")), "diverged"),
+    ("resonance", distil(("2e-2, 200", "1e3, 2"), ("kl.mean()", "(-made[2]).mean()")), "diverged"),
     ("resonance", distil(ONCE, (RESPONSE, "lambda z: student(nets, z, None)[0]")), "return three things"),
     ("resonance", distil(ONCE, (RESPONSE, "nets")), "forward"),
     ("resonance", moves_the_teacher, "its weights have moved"),
     ("resonance", boasts, "what it says of itself is not so"),
     ("resonance", sees_the_present, "see z.t. or later"),
-    ("digits", speak((LOSS, "loss = kl.mean()")), "whispers"),
+    ("digits", speak((LOSS, "loss = kl.mean()"), steps=20), "whispers"),
     ("digits", speak((LOSS, "loss = stft(made[0], y) + power(made[0], y)")), "Is the KL in the loss"),
     ("digits", speak(("= -5 / len", "= 0 / len")), "Does it start near -5"),
-    ("digits", speak(("        optimizer.step()", "        pass")), "far from its teacher"),
+    ("digits", speak(("        optimizer.step()", "        pass"), steps=1), "far from its teacher"),
     ("digits", lambda teacher, clips: lambda z, c: (0.1 * z, 0 * z, -2.3026 + 0 * z), "above the teacher's"),
-    ("digits", speak(("z, c: student(nets, z, c)", "z, c: student(nets, z, 0 * c)")), "whispers|more steps|conditioning"),
+    ("digits", speak(("z, c: student(nets, z, c)", "z, c: student(nets, z, 0 * c)"), steps=20), "whispers|more steps|conditioning"),
 ]  # fmt: skip
 SOLUTIONS = {name: reference(number) for name, number in NUMBERS.items()}
 # Trained with other luck than the book's answer, which pytest trains where it runs the notebook again.
@@ -182,7 +182,8 @@ def test_a_student_found_by_hand_is_right():
     checks.resonance(by_hand)
 
 
-def test_the_resonance_passes_with_other_luck():
+def test_the_resonance_passes_with_other_luck(monkeypatch):
+    monkeypatch.setattr(checks, "PROCESSES", checks.PROCESSES[1:])
     checks.resonance(distil(*luck(2)))
 
 
