@@ -560,6 +560,17 @@ def _is_number(value: Any) -> bool:
     return np.ndim(value) == 0 and isinstance(getattr(value, "item", lambda: value)(), (int, float))
 
 
+_made: dict[tuple, Any] = {}
+
+
+def made_once(function: Callable, what: object, make: Callable[[], Any]) -> Any:
+    """What training with the reader's function made, under a name: in its check, or now."""
+    key = getattr(function, "function", function), what
+    if key not in _made:
+        _made[key] = make()
+    return _made[key]
+
+
 def number(value: Any, what: str) -> float:
     """One number that a reader's function returned; a failure if it is another thing.
 
