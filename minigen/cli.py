@@ -10,13 +10,28 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer.core import TyperGroup
 
 from .commands import Lexicon, Out, Seed, Temperature, one_thread, progress, voice
 from .commands.alive import alive
 from .commands.grade import grade
 from .commands.speak import pronounce, speak, voices
 
+
+class StoppedError(Exception):
+    """Ctrl-C and what it says, of which typer alone would keep the exit code."""
+
+
+class _Commands(TyperGroup):
+    def invoke(self, context):
+        try:
+            return super().invoke(context)
+        except KeyboardInterrupt as stopped:
+            raise StoppedError(str(stopped) or "stopped") from None
+
+
 app = typer.Typer(
+    cls=_Commands,
     add_completion=False,
     no_args_is_help=True,
     rich_markup_mode=None,
@@ -242,7 +257,7 @@ def main() -> None:
     try:
         with alive():
             code = app(standalone_mode=False)
-    except KeyboardInterrupt as stopped:
+    except (StoppedError, KeyboardInterrupt) as stopped:  # the latter before a command begins
         _fail(str(stopped) or "stopped", 130)
     except (ValueError, TypeError, OSError, FloatingPointError, ImportError, MemoryError) as error:
         for note in getattr(error, "__notes__", ()):  # further lines of a lexicon that are wrong

@@ -65,13 +65,12 @@ def best_path(log_b, start, end, into, source, weight, beam):  # pragma: no cove
     """The most probable path (N,) and its log-probability."""
     n, s = log_b.shape
     best = np.empty((n, s))  # log p of the best path that is in j at t
-    best[0] = start + log_b[0]
-    for t in range(1, n):
-        before = best[t - 1]
+    for t in range(n):
         for j in range(s):
-            top = -np.inf
-            for arc in range(into[j], into[j + 1]):
-                top = max(top, before[source[arc]] + weight[arc])
+            top = start[j] if t == 0 else -np.inf
+            if t > 0:
+                for arc in range(into[j], into[j + 1]):
+                    top = max(top, best[t - 1, source[arc]] + weight[arc])
             best[t, j] = top + log_b[t, j]
         if beam < np.inf:
             best[t] = np.where(best[t] < best[t].max() - beam, -np.inf, best[t])

@@ -35,3 +35,30 @@ def dense_log_prob(x, gamma, mean=0.0):
     there = ~np.isnan(x)
     cov = toeplitz(gamma[: len(x)])[np.ix_(there, there)]
     return multivariate_normal(np.full(there.sum(), mean), cov).logpdf(x[there])
+
+
+def response(monkeypatch, simulate):
+    """What `simulate()` makes of no noise, (n,), and of one unit at each place in its noise, (n, places).
+
+    A Gaussian sampler is linear in its noise: these two are its mean and a root of its covariance, exactly.
+    """
+
+    class Unit:
+        def __init__(self, at=-1):
+            self.at, self.drawn = at, 0
+
+        def standard_normal(self, shape):
+            size = int(np.prod(shape))
+            flat = (np.arange(self.drawn, self.drawn + size) == self.at).astype(float)
+            self.drawn += size
+            return flat.reshape(shape)
+
+    def run(unit):
+        monkeypatch.setattr(np.random, "default_rng", lambda seed: unit)
+        return simulate()
+
+    nothing = Unit()
+    mean = run(nothing)
+    columns = [run(Unit(at)) - mean for at in range(nothing.drawn)]
+    monkeypatch.undo()
+    return mean, np.stack(columns, axis=1)

@@ -1,6 +1,9 @@
 """What a resumed run finds again: settings compared, generators restored, a folder for one run."""
 
+import os
 import random
+import signal
+import threading
 
 import numpy as np
 import pytest
@@ -43,3 +46,28 @@ def test_a_folder_is_for_one_run_and_is_swept(tmp_path):
             pass
     with checkpoint.alone_in(tmp_path, file, True):
         assert (tmp_path / "mine.txt").exists()
+        (tmp_path / ".checkpoint.safetensors.78.partial").touch()
+        with checkpoint.alone_in(tmp_path, file, False):  # another process of the same run
+            assert (tmp_path / ".checkpoint.safetensors.78.partial").exists()
+
+
+def test_a_second_ctrl_c_interrupts_at_once():
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt), checkpoint.ctrl_c_waits() as asked:
+        os.kill(os.getpid(), signal.SIGINT)
+        assert asked == [signal.SIGINT]
+        os.kill(os.getpid(), signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_where_no_signal_can_be_caught_a_run_goes_on_without():
+    found = []
+
+    def elsewhere():
+        with checkpoint.ctrl_c_waits() as asked:
+            found.append(asked)
+
+    thread = threading.Thread(target=elsewhere)
+    thread.start()
+    thread.join()
+    assert found == [[]]

@@ -284,6 +284,73 @@ def test_pronounce_asks_the_voice_how_it_says_a_word(run, place):
     assert "m eh s ax jh" in run("pronounce", "message", "--phones", "--voice", "plain")[1]
 
 
+TRAIN = ("train", "student", "--config", "student.toml", "--out", "run")
+LONG = "a" * 399 + " " + "b" * 800 + " " + "c" * 189
+
+
+@pytest.mark.parametrize(
+    "error, code, said",
+    [
+        (
+            KeyboardInterrupt("at step 3: go on with --resume"),
+            130,
+            "at step 3: go on with --resume",
+        ),
+        (KeyboardInterrupt(), 130, "stopped"),
+        (MemoryError(), 2, "MemoryError"),
+        (FloatingPointError("no number"), 2, "no number"),
+        (ImportError("pip install it"), 2, "pip install it"),
+        (PermissionError(13, "Permission denied", "run"), 2, "[Errno 13] Permission denied: 'run'"),
+        (ValueError("one\n  two"), 2, "one two"),
+        (ValueError("a" * 600), 2, "a" * 600),
+        (ValueError(LONG), 2, f"{LONG[:400]} … {LONG[-190:]}"),
+    ],
+)
+def test_what_stops_a_command_is_one_line_and_an_exit_code(run, monkeypatch, error, code, said):
+    def stop(*_):
+        raise error
+
+    monkeypatch.setattr(training, "train", stop)
+    assert run(*TRAIN) == (code, "", f"minigen: {said}\n")
+
+
+def test_a_fault_of_the_programs_own_is_not_hidden(run, monkeypatch):
+    monkeypatch.setattr(training, "train", lambda *_: {}["loss"])
+    with pytest.raises(KeyError, match="loss"):
+        run(*TRAIN)
+
+
+def test_a_wrong_line_says_which_help_there_is(run):
+    said = run("voice", "new", "--loud")[2]  # the program's own name is pytest's here
+    assert said.endswith("minigen voice new --help shows what there is)\n")
+
+
+def test_training_prints_its_last_metrics_and_of_several_processes_one_does(run, monkeypatch):
+    metrics = {"loss": 1.23456, "kl": -0.5}
+    monkeypatch.setattr(training, "train", lambda *_: metrics)
+    assert run(*TRAIN) == (0, "loss 1.235  kl -0.500\n", "")
+    for rank, said in (
+        ("0", "run had come to that step already: nothing was left to do\n"),
+        ("1", ""),
+    ):
+        monkeypatch.setenv("RANK", rank)
+        metrics.clear()
+        assert run(*TRAIN) == (0, said, "")
+
+
+def test_evaluate_prints_its_table_and_says_on_stderr_what_it_is_at(run, monkeypatch):
+    def table(*given):
+        given[-1]("measuring")
+        return {"student": {"mcd": 3.14159}}
+
+    monkeypatch.setattr(evaluation, "digits_table", table)
+    assert run("evaluate") == (0, "          mcd\nstudent  3.14\n", "measuring\n")
+    monkeypatch.setattr(sentence_evaluation, "sentence_table", lambda *given: (table(*given), []))
+    monkeypatch.setattr(sentence_evaluation, "as_text", str)
+    said = run("evaluate", "--voice", "allison", "--phones", "t.tsv")
+    assert said == (0, "{'student': {'mcd': 3.14159}}\n", "measuring\n")
+
+
 NUMBERS = ["", "x", "nan", "inf", "-inf", "1e400", "--", "0x1", "1,5"]
 FACTORS = [*NUMBERS, "0", "-1", "0.49", "2.01", "1e38"]
 SCALES = [*NUMBERS[:5], "-1", "-0.001", "101", "1e38"]
@@ -426,7 +493,8 @@ def table():
     ]
     lines += [("align", "spoken_digits", "--out", "folder"), ("align", "spoken_digits"), ("align",)]
     lines += [("evaluate", "--per-word", n) for n in ("0", "-1", "x")] + [
-        ("evaluate", "--voice", "bob")
+        ("evaluate", "--voice", "bob"),
+        ("evaluate", "--phones", "t.tsv"),
     ]
     lines += [("evaluate", "--student", given) for given in MODELS[1:]]
     return lines
@@ -631,14 +699,19 @@ def test_align_prints_how_far_it_is_from_the_known_times(run, monkeypatch):
             (name, a + wrong(n) * (n > 0), b + wrong(n + 1))
             for n, (name, a, b) in enumerate(phones)
         ]
-        return {clip.name: moved(clip.phones) for clip in clips}, SimpleNamespace(history=[-9, -7])
+        found = {clip.name: moved(clip.phones) for clip in clips[1:]}  # the first was bad
+        return found, SimpleNamespace(history=[-9, -7])
 
     monkeypatch.setattr(alignment, "align_corpus", late)
     word = data.spoken_digits()[0]
     long = replace(word, phones=[("pau", 0.04 * k, 0.04 * k + 0.04) for k in range(9)])
-    monkeypatch.setattr(data, "spoken_digits", lambda: [long] * 30)
+    clips = [replace(long, name=str(n)) for n in range(31)]
+    monkeypatch.setattr(data, "spoken_digits", lambda: clips)
     _, out, _ = run("align", "spoken_digits", "--out", "late.tsv")
-    assert f"30 clips, {30 * long.duration / 60:.1f} minutes" in out and "-9.00 -> -7.00" in out
+    assert (
+        f"30 clips, {30 * long.duration / 60:.1f} minutes, 270 phones" in out
+        and "-9.00 -> -7.00" in out
+    )
     assert out.strip().endswith("error 5.0 ms, mean 10.0 ms, within 20 ms 75%")
 
 

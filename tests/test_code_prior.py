@@ -63,6 +63,9 @@ def test_hiding_the_condition_trains_the_prior_without_one():
     none = model.loss(sequences, condition, hide=1.0)
     assert whole.item() == pytest.approx(model.nats(sequences, 0).item())
     assert none.item() == pytest.approx(model.nats(sequences).item())
+    usual = model.loss(sequences, condition, generator=seeded())
+    assert usual == model.loss(sequences, condition, hide=0.2, generator=seeded())
+    assert model.loss(sequences).item() == pytest.approx(none.item())
     (gradient,) = torch.autograd.grad(
         model.loss(sequences, condition, hide=0.5, generator=seeded()), model.condition.weight
     )
@@ -81,6 +84,9 @@ def test_ngrams_are_counted_by_hand():
     p2 = lambda s, c: (after[c].get(s, 0) + alpha * p1[s]) / (sum(after[c].values()) + alpha)
     wanted = -np.mean([math.log(p2(s, c)) for s, c in ((0, 2), (1, 0), (2, 1))])
     assert ngram_nats(2, learn, test, 2, alpha) == pytest.approx(wanted)
+    tried = [ngram_nats(2, learn, test, 2, a) for a in (0.5, 1, 2, 4, 8, 16, 32, 64)]
+    assert ngram_nats(2, learn, test, 2) == min(tried) == tried[0]
+    assert ngram_nats(2, learn[:1], learn[1:], 2) == ngram_nats(2, learn[:1], learn[1:], 2, 64)
 
 
 def test_errors_say_what_is_wrong():
@@ -88,6 +94,13 @@ def test_errors_say_what_is_wrong():
         (lambda: CodePrior(0), "codebook_size >= 1"),
         (lambda: prior().log_prob([torch.tensor([0])], 3), "one of 0 … 1"),
         (lambda: prior().log_prob([torch.tensor([7])]), "symbols"),
+        (lambda: CodePrior(3, -1), "conditions >= 0, not 3, -1"),
+        (lambda: prior().log_prob([torch.tensor([0])], -1), "one of 0 … 1"),
+        (lambda: prior().log_prob([torch.tensor([0])], 0.5), "one of 0 … 1"),
+        (lambda: prior().sample(0), "at least 1, not 0"),
+        (lambda: ngram_nats(1, [], [torch.tensor([0])], 2), "to learn from and to test on"),
+        (lambda: ngram_nats(1, [torch.tensor([0])], [], 2), "to learn from and to test on"),
+        (lambda: pad([torch.zeros(1, 2)], 3), "of shape"),
         (lambda: pad([], 3), "at least one"),
     ):
         with pytest.raises(ValueError, match=message):
@@ -97,9 +110,10 @@ def test_errors_say_what_is_wrong():
 def test_what_is_asked_of_the_prior_reaches_its_language_model():
     model = prior()
     drawn = lambda seed, **more: [
-        s.tolist() for s in model.sample(20, generator=seeded(seed), **more)
+        s.tolist() for s in model.sample(20, None, 40, generator=seeded(seed), **more)
     ]
     for sharp in ({"temperature": 1e-3}, {"top_p": 1e-6}):
         assert drawn(0, **sharp) == drawn(1, **sharp)
     assert drawn(0) != drawn(1) and drawn(0, temperature=1.5) != drawn(0)
     assert CodePrior(3, hidden=4, dropout=0.3).lm.dropout.p == 0.3
+    assert abs(CodePrior(3, 300, hidden=8).condition.weight.std() - 0.1) < 0.01

@@ -63,17 +63,71 @@ def test_phase_follows_a_recording(offset):
     assert np.abs(error).max() < 0.15
 
 
-def test_phase_features_fade_where_unvoiced():
+@pytest.mark.parametrize("with_pulses", [False, True])
+def test_phase_features_are_harmonics_that_fade_where_unvoiced(with_pulses):
+    """cos φ, cos 2φ, cos 4φ, their sines, pulses at the multiples of 2π; voicing between frames' middles."""
     f0 = np.r_[np.zeros(10), np.full(20, 120.0)]
-    out = phase_features(phase(f0, 8000), f0)
-    assert out.shape == (6, 30 * HOP)
+    phi = phase(f0, 8000)
+    out = phase_features(phi, f0, with_pulses)
+    voicing = np.interp((np.arange(30 * HOP) + 0.5) / HOP - 0.5, np.arange(30), f0 / 120)
     assert (out[:, : 9 * HOP] == 0).all()
-    assert np.allclose(
-        out[:3] ** 2 + out[3:] ** 2,
-        np.interp((np.arange(30 * HOP) + 0.5) / HOP - 0.5, np.arange(30), (f0 > 0).astype(float))
-        ** 2,
-        atol=1e-5,
-    )
+    want = [f(n * phi) for f in (np.cos, np.sin) for n in (1, 2, 4)]
+    want += [conditioning.pulses(phi, 8000)] if with_pulses else []
+    assert np.allclose(out, np.array(want) * voicing, atol=1e-5)
+
+
+def test_phase_is_the_integral_of_f0_between_the_middles_of_frames():
+    """Of a rising F0: by n + ½ where it is centred, half a frame early where it is not."""
+    f0 = 100.0 + 2 * np.arange(40)
+    for centred in (False, True):
+        hz = np.diff(phase(f0, 8000, centred=centred)) * 8000 / (2 * np.pi)
+        t = np.arange(1, 40 * HOP)
+        frame = (t + 0.5) / HOP - 0.5 if centred else t / HOP
+        inside = (frame > 0) & (frame < 39)
+        assert np.allclose(hz[inside], (100 + 2 * frame)[inside], rtol=1e-9)
+    gap = phase(np.r_[100.0, 0, 0, 100.0], 8000)  # goes on where unvoiced
+    assert np.allclose(np.diff(gap), 2 * np.pi * 100 / 8000)
+
+
+def test_bands_of_a_frame_are_those_around_its_middle():
+    """A click in the middle of frame 7 is loudest there; silence is -1, and RAISED nepers above the middle 1."""
+    audio = np.zeros(20 * HOP)
+    audio[7 * HOP + HOP // 2] = 1.0
+    bands = conditioning.mel_bands(audio, 8000, 32)
+    assert bands.shape == (32, 20) and (bands.argmax(axis=1) == 7).all()
+    assert np.allclose(bands[:, 6], bands[:, 8], atol=1e-6)  # as far before as behind
+    mel = np.array([[-60.0, -6.0, -3.0, 0.0]])
+    f0 = np.array([0.0, 130.0, 260.0, 65.0])
+    rows = np.array([[-1, -1, 0, 1], [0, 1, 1, 1], [0, 0, np.log(2), -np.log(2)]])
+    assert np.allclose(conditioning.mel_features(mel, f0), rows, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "call, message",
+    [
+        (lambda: conditioning.VoiceSpec(("a",), 8000, ("x",), mels=8), "phones or mel bands"),
+        (lambda: conditioning.VoiceSpec((), 8000, ("x",), mels=-1), "phones or mel bands"),
+        (lambda: conditioning.VoiceSpec(("a",), 8000, ("x",), lpc_order=2), "needs mel bands"),
+        (lambda: conditioning.VoiceSpec((), 8000, ("x",), 8, lpc_order=-1), "needs mel bands"),
+        (lambda: frame_features([], np.zeros(3)), "no phones to describe"),
+        (lambda: conditioning.mel_features(np.zeros((4, 3)), np.zeros(2)), r"\(4, 3\) with \(2,\)"),
+        (lambda: conditioning.mel_features(np.zeros((4, 0)), np.zeros(0)), r"go with"),
+        (
+            lambda: conditioning.inputs(
+                np.zeros((4, 3)), np.zeros(3), conditioning.VoiceSpec((), 8000, ("x",), mels=8)
+            ),
+            r"\(8, N\), not \(4, 3\)",
+        ),
+        (lambda: phase(np.zeros(3), 99), "100 or more, not 99"),
+        (lambda: phase_features(np.zeros(3), np.zeros(4)), "4 frames not 3"),
+        (lambda: phase_features(np.zeros(3), np.zeros(0)), "0 frames not 3"),
+        (lambda: words_of(3), "of type int"),
+        (lambda: conditioning.Upsampler(6, 1), "channels > 6, not 6"),
+    ],
+)
+def test_errors(call, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        call()
 
 
 def moves(spec=conditioning.DIGITS, **options) -> tuple[bool, bool]:
@@ -137,6 +191,14 @@ def test_upsampler_is_aligned_and_hears_the_speaker():
     touched = torch.nonzero(change).flatten()
     assert touched.min() >= 7 * HOP and touched.max() < 14 * HOP
     assert abs((touched.min() + touched.max()).item() / 2 - 10.5 * HOP) < HOP
+    given = torch.randn(frames.shape, generator=torch.Generator().manual_seed(0)).double()
+    wave = torch.randn(silent.shape, generator=torch.Generator().manual_seed(1)).double()
+    h = up.input_projection(given) + up.speaker_embedding.weight[2, :, None]
+    h = torch.tanh(up.output_projection(torch.tanh(h)))[0].detach().numpy()
+    at = (np.arange(21 * HOP) + 0.5) / HOP - 0.5  # linear between the middles of frames
+    want = [np.interp(at, np.arange(21), row) for row in h]
+    got = up(given, torch.tensor([2]), wave)[0].detach().numpy()
+    assert np.allclose(got[:4], want, atol=1e-5) and np.array_equal(got[4:], wave[0].numpy())
 
 
 def test_every_rate_and_inventory_has_its_own_features():
@@ -205,6 +267,8 @@ def test_rows_say_how_far_into_a_phone_and_how_long_it_is():
     assert np.allclose(out[-5, :10], (np.arange(10) + 0.5) / 10, atol=1e-6)
     assert np.allclose(out[-4, 10:], 1 - (np.arange(20) + 0.5) / 20, atol=1e-6)
     assert np.allclose(out[-3], np.log(np.repeat([1.0, 2.0], [10, 20])), atol=1e-6)
+    longer = frame_features([("s", 0.0, 0.1), ("ih", 0.1, 0.3)], np.zeros(33))
+    assert (longer[-5, 30:] == 1).all() and np.array_equal(longer[:-5, 30:], longer[:-5, 27:30])
 
 
 @pytest.mark.parametrize("hz", [70.0, 125.0, 240.0])

@@ -173,3 +173,12 @@ def test_all_items_are_the_whole_batch_and_ones_own_are_where_it_says(monkeypatc
         monkeypatch.setattr(distributed.dist, "get_rank", lambda rank=rank: rank)
         found, own = distributed.all_items(whole[rank::world])
         assert torch.equal(found, whole) and torch.equal(found[own], whole[rank::world])
+
+
+def test_a_mean_over_processes_has_the_gradient_of_its_own_part(monkeypatch):
+    """The other of two has 5: the mean of 3 and 5 is 4, and the trainer averages gradients."""
+    monkeypatch.setattr(distributed, "_world", lambda: 2)
+    monkeypatch.setattr(distributed.dist, "all_reduce", lambda x: x.add_(5.0))
+    x = torch.tensor(3.0, requires_grad=True)
+    mean = distributed.mean_over_processes(x)
+    assert mean == 4 and torch.autograd.grad(mean**2, x)[0] == 8

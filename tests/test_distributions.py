@@ -7,7 +7,13 @@ import pytest
 import torch
 
 from minigen import audio
-from minigen.distributions import Categorical, DiscretizedLogisticMixture, GaussianHead
+from minigen.distributions import (
+    LOGISTIC_STD,
+    Categorical,
+    DiscretizedLogisticMixture,
+    GaussianHead,
+    VectorLikelihood,
+)
 
 HEADS = [
     pytest.param(GaussianHead(-9.0), id="gaussian"),
@@ -197,20 +203,19 @@ def test_even_levels_lose_what_mu_law_keeps():
 def test_log_density_integrates_to_one(head):
     """On one scale: each is a density of amplitude, over a grid finer than any level."""
     params = 0.3 * torch.randn(1, head.n_params, 1, generator=SEED).double()
-    if isinstance(head, Categorical):
-        n = 1_000_000  # from -1 to 1, midpoints
-        x = (torch.arange(n).double() + 0.5) * 2 / n - 1
-    else:
+    if isinstance(head, Categorical):  # twenty points in each level, the half ones at the ends too
+        edges = torch.linspace(-1, 1, 40 * (head.levels - 1) + 1).double()
+        if head.mu_law:
+            edges = edges.sign() * (head.levels ** edges.abs() - 1) / (head.levels - 1)
+    elif isinstance(head, GaussianHead):
+        params[:, 1] -= 5.0
+        edges = torch.linspace(-1, 1, 100_001).double()
+    else:  # off the edges the levels' own step
         params[:, head.means : 2 * head.means] -= 5.0  # within (-1, 1)
-        x = (torch.arange(400_000).double() + 0.5) * 4 / 400_000 - 2
-        if isinstance(head, DiscretizedLogisticMixture):  # off the edges the levels' own step
-            x = levels_of(head, torch.float64)
-    spacing = (x[1] - x[0]).item()
-    total = 0.0
-    for part in x.split(20_000):
-        shape = params.expand(1, head.n_params, len(part))
-        total += head.log_density(shape, part[None, None]).exp().sum().item() * spacing
-    assert abs(total - 1) < 1e-3
+        edges = (torch.arange(head.levels + 1).double() - 0.5) * head.step - 1
+    x = (edges[1:] + edges[:-1]) / 2
+    density = head.log_density(params.expand(1, -1, len(x)), x[None, None]).exp()[0]
+    assert abs((density * edges.diff()).sum() - 1) < 1e-3
 
 
 @pytest.mark.parametrize("head", HEADS)
@@ -223,6 +228,8 @@ def test_temperature_and_seeds(head):
     assert draw(0, 1.0).shape == (2, 1, 50)
     assert torch.equal(draw(0, 1.0), draw(0, 1.0)) and not torch.equal(draw(0, 1.0), draw(1, 1.0))
     cold = draw(0, 0.0)
+    if isinstance(head, GaussianHead):  # the rest of a draw is in proportion to the temperature
+        assert torch.allclose(draw(0, 0.3), cold + 0.3 * (draw(0, 1.0) - cold), atol=1e-7)
     assert torch.equal(cold, draw(1, 0.0))  # nothing is left to chance
     spread = [(draw(2, heat) - cold).abs().mean() for heat in (0.2, 1.0)]
     assert spread[0] < spread[1]
@@ -242,6 +249,116 @@ def test_start_is_the_density_of_the_errors(head):
     assert truth - 0.05 < nll[1] < truth + 0.2 and nll[0] > nll[1] + 0.4
 
 
+def test_starts_in_closed_form():
+    """Counts and a half of each level; the errors' deviation, which a mixture spreads over its components."""
+    x = torch.tensor([-1.0, -0.9, 0.0, 0.0, 1.0]).double()[None, None]
+    counts = torch.tensor([2.5, 0.5, 2.5, 0.5, 1.5]).double()  # of five even levels
+    assert torch.allclose(Categorical(5, mu_law=False).start(x, x), (counts / 7.5).log().float())
+    log_std = 0.5 * x.square().mean().log()
+    want = torch.stack([torch.zeros(()), log_std])
+    assert torch.allclose(GaussianHead().start(7 * x, x), want)
+    for k, untrained in ((3, False), (1, False), (3, True)):
+        head = DiscretizedLogisticMixture(k)
+        got = head.initial() if untrained else head.start(7 * x, x)
+        around = torch.tensor([-1.0, 0.0, 1.0] if head.k > 1 else [0.0]).double()
+        means, log_scales, logits = got.double().chunk(3)
+        assert not means.any() and not logits.any()
+        middle = 0 * log_std if untrained else log_std
+        assert torch.allclose(log_scales + math.log(LOGISTIC_STD), middle + around, atol=1e-6)
+    assert torch.equal(GaussianHead().initial(), torch.zeros(2))
+
+
+def test_a_mixture_draws_by_the_logistic_quantile():
+    """At the nearest level, inside ±1, finite for every u; the first number chooses the component."""
+    head = DiscretizedLogisticMixture(2)
+    params = column(-0.3, 0.2, -4.0, -3.0, 0.0, math.log(3.0)).expand(1, 6, 6)
+    u = torch.tensor([[0.05, 0.3, 0.3, 0.3, 0.0, 0.3], [0.1, 0.1, 0.9, 0.5, 0.0, 1.0]]).double()
+    quantile = lambda u: math.log(u / (1 - u))
+    want = [-0.3 + 0.5 * math.exp(-4) * quantile(0.1)]
+    want += [0.2 + 0.5 * math.exp(-3) * quantile(v) for v in (0.1, 0.9, 0.5)]
+    got = head.draw(params, u[None], temperature=0.5)[0, 0]
+    assert (got[:4] - torch.tensor(want).double()).abs().max() <= 0.51 * head.step
+    assert torch.isfinite(got).all() and got[4] < -0.3 and got[5] > 0.2
+    at = (got + 1) / head.step
+    assert torch.allclose(at, at.round(), atol=1e-6)
+    far = params + column(5.0, 5.0, 0.0, 0.0, 0.0, 0.0)  # means beyond the last level
+    assert head.draw(far, u[None])[0, 0, 1] == 1
+
+
+def test_smooth_density_integrates_to_one_and_is_the_limit_of_fine_levels():
+    head = DiscretizedLogisticMixture(3, min_log_scale=-9.0)
+    params = torch.tensor([[-0.3, 0.1, 0.4], [-1.2, -0.7, -1.0], [0.5, -0.2, 0.1]]).double()
+    params = params.reshape(1, 9, 1)
+    grid = torch.linspace(-30, 30, 60_001).double()
+    density = head.smooth_log_density(params, grid.view(-1, 1, 1, 1)).exp().flatten()
+    assert abs(torch.trapezoid(density, grid) - 1) < 1e-9
+    mean, log_std = (value.item() for value in head.moments(params))
+    assert torch.trapezoid(density * grid, grid).item() == pytest.approx(mean, abs=1e-9)
+    variance = torch.trapezoid(density * (grid - mean) ** 2, grid).item()
+    assert variance == pytest.approx(math.exp(2 * log_std), rel=1e-6)
+    narrow = params.clone()
+    narrow[:, 3:6] -= 3.5  # scales near 0.01
+    x = torch.tensor([[[0.1]]]).double()
+    for levels in (256, 65_536):
+        fine = DiscretizedLogisticMixture(3, levels, min_log_scale=-9.0)
+        bound = (fine.step / narrow[:, 3:6].amin().exp()).square() / 24
+        gap = (fine.log_density(narrow, x) - fine.smooth_log_density(narrow, x)).abs()
+        assert gap.item() <= 1.2 * bound + 1e-9
+    assert head.smooth_log_density(params, 30 * x).isfinite().all()
+
+
+@pytest.mark.parametrize("head", [Categorical(16), Categorical(9, mu_law=False), GaussianHead()])
+def test_moments_are_those_of_samples(head):
+    params = torch.randn(1, head.n_params, 1, generator=torch.Generator().manual_seed(0)).double()
+    x = head.sample(params.expand(1, -1, 100_000), torch.Generator().manual_seed(1))
+    mean, log_std = head.moments(params)
+    assert abs(x.mean() - mean) < 0.015 and abs(x.std().log() - log_std) < 0.015
+
+
+# ---------------------------------------------------------------- vectors
+
+
+@pytest.mark.parametrize("kind", ["bernoulli", "categorical", "gaussian"])
+def test_the_likelihood_of_a_vector_is_torchs(kind):
+    """Density, mean, frequencies of samples, and what a network is fed of x."""
+    likelihood = VectorLikelihood(kind, 4, levels=3, min_log_scale=-1.5)
+    seeded = torch.Generator().manual_seed(0)
+    params = torch.randn(2, 5, 4, likelihood.n_params, generator=seeded).double()
+    x = torch.randint(3 if kind == "categorical" else 2, (5, 4), generator=seeded)
+    given = {}
+    if kind == "bernoulli":
+        density, code = torch.distributions.Bernoulli(logits=params[..., 0]), 2.0 * x - 1
+    elif kind == "categorical":
+        density = torch.distributions.Categorical(logits=params)
+        code = torch.nn.functional.one_hot(x, 3).flatten(1)
+    else:
+        x = code = torch.randn(5, 4, generator=seeded).double()
+        scale = params[..., 1].clamp(min=-1.5).exp()
+        density = torch.distributions.Normal(params[..., 0], scale)
+        own = torch.tensor([0.5, -0.5, -9.0, 0.0]).double()  # one scale for each coordinate
+        fixed = torch.distributions.Normal(params[..., 0], own.clamp(min=-1.5).exp())
+        given = {"log_scale": own}
+        assert torch.allclose(likelihood.log_prob(params[..., :1], x, own), fixed.log_prob(x))
+    assert torch.allclose(likelihood.log_prob(params, x), density.log_prob(x.double()))
+    got = likelihood.code(likelihood.checked(x), torch.float64)
+    assert got.dtype == torch.float64 and torch.equal(got, code.double())
+    assert got.shape[1] == 4 * likelihood.n_inputs
+    mean = density.mean if kind != "categorical" else density.probs @ torch.arange(3.0).double()
+    assert torch.allclose(likelihood.mean(params), mean)
+    many = params[:, :1].expand(2, 20_000, 4, -1)
+    for options in ({}, given):
+        drawn = likelihood.sample(many, torch.Generator().manual_seed(1), **options).double()
+        assert (drawn.mean(1) - mean[:, 0]).abs().max() < 0.06
+    assert torch.equal(drawn, likelihood.sample(many, torch.Generator().manual_seed(1), **options))
+    if kind == "gaussian":
+        assert torch.allclose(drawn.std(1), fixed.stddev[0, 0].expand(2, 4), rtol=0.03)
+    elif kind == "categorical":
+        share = torch.nn.functional.one_hot(drawn.long(), 3).double().mean(1)
+        assert torch.allclose(share, density.probs[:, 0], atol=0.02)
+    want = "categorical, levels=3" if kind == "categorical" else kind
+    assert repr(likelihood) == want and VectorLikelihood(kind, 4).min_log_scale == -7
+
+
 @pytest.mark.parametrize(
     "call, message",
     [
@@ -255,11 +372,24 @@ def test_start_is_the_density_of_the_errors(head):
         ),
         (lambda: DiscretizedLogisticMixture(0), "k >= 1"),
         (lambda: Categorical(1), "at least 2 levels"),
+        (lambda: DiscretizedLogisticMixture(2, levels=1), "levels >= 2"),
         (lambda: Categorical(9).encode(torch.tensor([math.nan])), "NaN"),
+        (lambda: Categorical(9).moments(torch.zeros(1, 8, 5)), r"\(B, 9, T\), not \(1, 8, 5\)"),
+        (lambda: VectorLikelihood("poisson", 2), "'poisson': choose one of bernoulli, cat"),
+        (lambda: VectorLikelihood("categorical", 2, 1), "levels >= 2, not 1"),
+        (lambda: VectorLikelihood("gaussian", 2).checked([[0.0, 1.0]]), "a tensor, not list"),
+        (lambda: VectorLikelihood("gaussian", 2).checked(torch.zeros(2)), r"\(B, 2\) with B > 0"),
+        (lambda: VectorLikelihood("gaussian", 2).checked(torch.zeros(0, 2)), r"not \(0, 2\)"),
+        (lambda: VectorLikelihood("gaussian", 1).checked(torch.zeros(1, 1).long()), "floating"),
+        (lambda: VectorLikelihood("gaussian", 1).checked(torch.full((1, 1), math.inf)), "NaN"),
+        (lambda: VectorLikelihood("bernoulli", 1).checked(torch.full((1, 1), 2)), "0 … 1"),
+        (lambda: VectorLikelihood("bernoulli", 1).checked(torch.full((1, 1), 0.5)), "0 … 1"),
+        (lambda: VectorLikelihood("categorical", 1, 3).checked(torch.full((1, 1), 3)), "0 … 2"),
+        (lambda: VectorLikelihood("categorical", 1, 3).checked(torch.full((1, 1), -1)), "0 … 2"),
     ],
 )
 def test_wrong_input(call, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((TypeError, ValueError), match=message):
         call()
 
 

@@ -154,9 +154,11 @@ def test_left_to_right_lasts_as_long_as_it_says():
         end=np.exp(log_end),
         covariance="spherical",
     )
-    drawn = [model.sample(seed=seed)[1] for seed in range(2000)]
+    drawn = [model.sample(seed=seed)[1] for seed in range(500)]
     lasted = np.mean([np.bincount(states, minlength=4) for states in drawn], axis=0)
-    assert np.allclose(lasted, [2, 5, 1, 10], rtol=0.07)
+    assert np.allclose(lasted, [2, 5, 1, 10], rtol=0.12)
+    for states, seed in zip(drawn, range(20), strict=False):  # the same walk, cut
+        assert np.array_equal(model.sample(8, seed)[1], states[:8])
     assert all((np.diff(states) >= 0).all() and states[-1] == 3 for states in drawn)
 
 
@@ -318,13 +320,13 @@ def test_recovers_what_it_sampled():
 
 def test_samples_follow_the_chain():
     truth = model("spherical", seed=1)
-    x, states = truth.sample(60_000, seed=0)
+    x, states = truth.sample(20_000)
     moves = np.zeros((3, 3))
     np.add.at(moves, (states[:-1], states[1:]), 1)
-    assert np.allclose(moves / moves.sum(axis=1, keepdims=True), truth.transition, atol=0.02)
+    assert np.allclose(moves / moves.sum(axis=1, keepdims=True), truth.transition, atol=0.03)
     for j in range(3):
-        assert np.allclose(x[states == j].mean(axis=0), truth.means[j], atol=0.12)
-    again, same = truth.sample(60_000, seed=np.random.default_rng(0))
+        assert np.allclose(x[states == j].mean(axis=0), truth.means[j], atol=0.2)
+    again, same = truth.sample(20_000, seed=np.random.default_rng(0))
     assert np.array_equal(x, again) and np.array_equal(states, same)
 
 
@@ -454,6 +456,12 @@ READY = model()
         (lambda: occupancy(B[:2], *IN_A_ROW), "no path"),
         (lambda: left_to_right(0), "at least 1"),
         (lambda: left_to_right(3, stay=1.0), "must go on"),
+        (lambda: left_to_right(3, stay=-0.1), "stay is a probability"),
+        (lambda: viterbi(B, A, PI, beam=0), "a beam is .* above 0, not 0"),
+        (lambda: occupancy(B, A, PI, beam=np.nan), "a beam is .* not nan"),
+        (lambda: forward(B, A, PI, np.zeros(2)), r"log_end \(3,\), not .* and \(2,\)"),
+        (lambda: GaussianHMM(3, "full").fit([X], init_from=READY), "of another size"),
+        (lambda: GaussianHMM(3, "diag").fit([X[:, :1]], init_from=READY), "of another size"),
         (lambda: GaussianHMM.from_parameters([1], [[1]], [0.0], [[1.0]]), r"\(K, D\)"),
         (lambda: GaussianHMM.from_parameters([1, 0], [[1.0]], [[0.0]], [[[1.0]]]), r"start \(1,\)"),
         (
@@ -488,6 +496,55 @@ def test_a_beam_gives_up_what_is_far_behind_the_best_of_its_own_frame():
         and np.allclose(same, counts, atol=1e-6)
         and abs(log_p - again) < 1e-6
     )
+
+
+def test_a_narrow_beam_forgets_a_path_that_is_behind_for_now():
+    """Two states that never meet: the one is ahead at first, the other in the end."""
+    log_b, apart = np.array([[3.0, 0.0], [0.0, 50.0], [0.0, 0.0]]), np.log(np.eye(2) + 1e-300)
+    for beam, state, log_p in ((2.0, 0, 3.0), (4.0, 1, 50.0), (np.inf, 1, 50.0)):
+        path, found = viterbi(log_b, apart, np.zeros(2), beam=beam)
+        assert path.tolist() == [state] * 3 and np.isclose(found, log_p)
+        gamma, counts, total = occupancy(log_b, apart, np.zeros(2), beam=beam)
+        assert gamma[:, state].min() > 0.99 and counts[state, state] > 1.99
+        assert np.isclose(total, log_p)
+
+
+@pytest.mark.parametrize("topology", ["ergodic", "left-to-right"])
+def test_a_fit_starts_from_labels_and_one_of_each_possible_transition(topology):
+    """Far clusters, of which k-means is sure; in a row, each sequence is cut in equal parts."""
+    rng, level = np.random.default_rng(0), np.array([0.0, 50.0, 9.0])
+    states = [np.repeat([0, 1, 2], n) for n in (4, 6)]
+    if topology == "ergodic":
+        states[1] = states[1][::-1]
+    x = [level[s][:, None] + rng.normal(size=(len(s), 1)) for s in states]
+    with pytest.warns(ConvergenceWarning):
+        fitted = GaussianHMM(3, "diag", topology, tol=1e-12, max_iter=1).fit(x)
+    in_a_row = topology == "left-to-right"
+    counts = np.triu(np.tril(np.ones((3, 3)), 1)) if in_a_row else np.ones((3, 3))
+    start, end = (np.eye(3)[[0, 2]]) if in_a_row else (np.ones(3), np.zeros(3))
+    for s in states:
+        np.add.at(counts, (s[:-1], s[1:]), 1)
+        start, end = start + np.eye(3)[s[0]], end + in_a_row * np.eye(3)[s[-1]]
+    rows, joined = counts.sum(axis=1) + end, np.concatenate(x)
+    parts = [joined[np.concatenate(states) == j] for j in range(3)]
+    want = GaussianHMM.from_parameters(
+        start / start.sum(),
+        counts / rows[:, None],
+        [part.mean(axis=0) for part in parts],
+        [part.var(axis=0) for part in parts],
+        end=end / rows if in_a_row else None,
+        covariance="diag",
+    )
+    assert np.isclose(fitted.history[0], np.sum(want.log_prob(x)) / 30)
+
+
+def test_a_state_that_is_never_left_keeps_its_transitions():
+    x = np.r_[np.zeros(20), 100.0][:, None] + 0.1 * np.random.default_rng(0).normal(size=(21, 1))
+    start = GaussianHMM.from_parameters(
+        [0.5, 0.5], [[0.6, 0.4], [0.3, 0.7]], [[0.0], [100.0]], [1.0, 1.0], covariance="spherical"
+    )
+    fitted = GaussianHMM(2, "spherical").fit(x, init_from=start)
+    assert np.allclose(fitted.transition, [[0.95, 0.05], [0.3, 0.7]])
 
 
 def test_no_transition_is_impossible_because_the_first_labels_lacked_it():

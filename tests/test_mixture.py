@@ -74,6 +74,9 @@ def test_log_prob_equals_scipy(kind):
     )
     assert np.allclose(mixture.log_prob(x), np.log(want), rtol=1e-10)
     assert mixture.log_prob(x[0, 0]).shape == ()
+    shares = np.exp(mixture.log_joint(x.reshape(-1, 3)).reshape(4, 5, 3)) / want[..., None]
+    assert np.allclose(mixture.posteriors(x), shares)
+    assert np.array_equal(mixture.sample(5), mixture.sample(5, seed=0))
 
 
 @kinds
@@ -113,7 +116,7 @@ def test_a_single_step_equals_scikit_learn(kind):
 
 
 @kinds
-@pytest.mark.parametrize("k", [1, 2, 5])
+@pytest.mark.parametrize("k", [1, 4])
 @pytest.mark.parametrize("floor", [1e-6, 0.3])
 def test_the_likelihood_never_falls(kind, k, floor):
     """With the floor at work as well: it is a bound, and the M step is the maximum within it."""
@@ -250,15 +253,18 @@ def test_speech_frames():
     assert mixture.log_prob(x).mean() > Gaussian.fit(x).log_prob(x).mean()
 
 
-def test_a_component_that_has_lost_all_data_is_kept_where_it_was():
+@kinds
+def test_a_component_that_has_lost_all_data_is_kept_where_it_was(kind):
     x = np.random.default_rng(0).normal(size=(50, 2))
-    start = GaussianMixture.from_parameters(
-        [0.5, 0.5], [[0, 0], [1e4, 1e4]], np.stack([np.eye(2)] * 2)
-    )
-    mixture = GaussianMixture(2).fit(x, init_from=start)
-    assert np.allclose(mixture.weights, [1, 0])
-    assert np.allclose(mixture.log_prob(x), Gaussian.fit(x).log_prob(x))
+    _, _, covs = parameters(kind, 2, 2)
+    start = GaussianMixture.from_parameters([0.5, 0.5], [[0, 0], [1e4, 1e4]], covs, kind)
+    mixture = GaussianMixture(2, kind).fit(x, init_from=start)
+    assert np.allclose(mixture.weights, [1, 0]) and np.array_equal(mixture.means[1], [1e4, 1e4])
+    assert kind == "tied" or np.array_equal(mixture.covs[1], covs[1])
+    assert np.allclose(mixture.log_prob(x), GaussianMixture(1, kind).fit(x).log_prob(x))
     assert np.isfinite(mixture.sample(10)).all()
+    with pytest.raises(ValueError, match="1 components have no data: ask for fewer"):
+        weighted_fit(x, np.eye(2)[[0] * 50], kind, np.full(2, 1e-6))
 
 
 def test_one_point_repeated_is_kept_in_bounds_by_the_floor():
@@ -269,8 +275,10 @@ def test_one_point_repeated_is_kept_in_bounds_by_the_floor():
 
 
 def test_failure_to_converge_warns_with_what_to_do():
-    with pytest.warns(ConvergenceWarning, match=r"2 steps.*max_iter=4.*fewer Gaussians"):
+    with pytest.warns(ConvergenceWarning, match=r"2 steps.*max_iter=4.*fewer.*than 1e-12$") as seen:
         mixture = GaussianMixture(3, max_iter=2, tol=1e-12).fit(clusters())
+    gained = mixture.history[2] - mixture.history[1]
+    assert f"gained {gained:.2g} nats" in str(seen[0].message) and seen[0].filename == __file__
     assert not mixture.converged and len(mixture.history) == 3
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -287,6 +295,14 @@ TWO = GaussianMixture.from_parameters([0.5, 0.5], [[0.0], [1.0]], [1.0, 1.0], "s
         (lambda: GaussianMixture(0), "k=0.*at least 1"),
         (lambda: GaussianMixture(2, "round"), "full, tied, diag, spherical, not 'round'"),
         (lambda: GaussianMixture(2, floor=0), "floor lies between"),
+        (lambda: GaussianMixture(2, floor=1), "floor lies between"),
+        (lambda: GaussianMixture(1.5), "k=1.5.* whole numbers"),
+        (lambda: GaussianMixture(2, max_iter=0), "max_iter=0.* at least 1"),
+        (lambda: GaussianMixture(2, n_init=0), "n_init=0.* at least 1"),
+        (lambda: kmeans(X, 0), "k=0 and rounds=10 are"),
+        (lambda: kmeans(X, 2.5), "k=2.5.* whole"),
+        (lambda: kmeans(X, 2, rounds=0), "rounds=0"),
+        (lambda: kmeans(X, 21), "20 observations are too few for 21"),
         (lambda: GaussianMixture(2, tol=0), "tol above 0"),
         (lambda: GaussianMixture(21).fit(X), "20 observations are too few for 21"),
         (lambda: GaussianMixture(3).fit([[0, 1], [1, 0]] * 9), "only 2 observations differ"),
@@ -302,6 +318,8 @@ TWO = GaussianMixture.from_parameters([0.5, 0.5], [[0.0], [1.0]], [1.0, 1.0], "s
             lambda: GaussianMixture(3, "spherical").fit(X, init_from=TWO),
             "GaussianMixture.k=2.* of another size",
         ),
+        (lambda: GaussianMixture(2, "diag").fit(X[:, :1], init_from=TWO), "of another size"),
+        (lambda: GaussianMixture(2, "spherical").fit(X, init_from=TWO), "of another size"),
         (lambda: GaussianMixture(2).fit(X, init_from=GaussianMixture(2)), "no parameters yet"),
         (lambda: GaussianMixture(2).log_prob(X), "no parameters yet"),
         (lambda: GaussianMixture(2).sample(1), "no parameters yet"),
@@ -325,6 +343,7 @@ TWO = GaussianMixture.from_parameters([0.5, 0.5], [[0.0], [1.0]], [1.0, 1.0], "s
             r"\(1, 1\), not \(1,\)",
         ),
         (lambda: GaussianMixture.from_parameters([1.0], [[0.0]], [[0.0]], "diag"), "positive"),
+        (lambda: GaussianMixture.from_parameters([1.0], [[0.0]], [[np.inf]], "diag"), "finite"),
         (
             lambda: GaussianMixture.from_parameters([1.0], [[0, 0]], [[[1, 2], [2, 1]]]),
             "positive definite",
@@ -375,5 +394,5 @@ def test_repr_says_what_it_is():
 def test_kmeans_draws_further_centres_in_proportion_to_the_squared_distance():
     """From 0, where nearly all points are, -1 and 2 are as likely as 1 : 4, and each is then a centre for good."""
     x = np.repeat([[0.0], [-1.0], [2.0]], [1000, 1, 1], axis=0)
-    share = np.mean([kmeans(x, 2, seed)[0].max() > 1 for seed in range(300)])
-    assert abs(share - 0.8) < 0.1
+    share = np.mean([kmeans(x, 2, seed)[0].max() > 1 for seed in range(120)])
+    assert abs(share - 0.8) < 0.12

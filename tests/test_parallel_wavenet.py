@@ -29,12 +29,13 @@ def make_student(seed=0, std=0.25, **kwargs) -> Student:
 def test_mean_and_scale_do_not_see_the_present(kernel):
     """d mean[t] / d z[t] = d scale[t] / d z[t] = 0, and nothing of the future."""
     student = make_student(kernel=kernel, lpc_order=3)
-    z, t = torch.randn(1, 1, 30).double().requires_grad_(), 25
+    z, t = torch.randn(1, 1, 50).double().requires_grad_(), 45
     _, mean, log_scale = student(z)
     for output in (mean, log_scale):
         (gradient,) = torch.autograd.grad(output[0, 0, t], z, retain_graph=True)
         assert (gradient[0, 0, t:] == 0).all()
-        assert (gradient[0, 0, :t] != 0).any()
+        seen = torch.nonzero(gradient[0, 0]).flatten()
+        assert seen.min() == t - student.receptive_field and seen.max() == t - 1
 
 
 def test_composition_and_jacobian():
@@ -83,6 +84,9 @@ def test_starts_at_the_scale_asked_for():
         torch.randn(1, 1, 50)
     )
     assert torch.allclose(log_scale, torch.tensor(-5.0)) and (mean == 0).all()
+    usual = Student(layers=1, residual=2)  # four flows that scale a Gaussian by e^-4
+    assert len(usual.flows) == 4 and usual.base == "gaussian"
+    assert torch.allclose(usual(torch.ones(1, 1, 3))[0], torch.tensor(-4.0).exp())
 
 
 def test_gaussian_kl_equals_torch_and_monte_carlo():
@@ -113,11 +117,11 @@ def test_wrong_input():
 @pytest.mark.parametrize("name", BASES)
 def test_bases_agree_with_themselves(name):
     """Quantile, density, entropy, standard deviation and the way from normal noise: one density."""
-    base, u = BASES[name], (torch.arange(2_000_000).double() + 0.5) / 2_000_000
+    base, u = BASES[name], (torch.arange(200_000).double() + 0.5) / 200_000
     z = base.quantile(u)
-    assert abs(-base.log_density(z).mean() - base.entropy) < 1e-5
-    assert abs(z.std().log() - base.log_std) < 1e-4
-    slope = (z[2:] - z[:-2]) * base.log_density(z[1:-1]).exp() * 1_000_000  # dz/du · f(z) = 1
+    assert abs(-base.log_density(z).mean() - base.entropy) < 1e-4
+    assert abs(z.std().log() - base.log_std) < 1e-3
+    slope = (z[2:] - z[:-2]) * base.log_density(z[1:-1]).exp() * 100_000  # dz/du · f(z) = 1
     assert torch.allclose(slope[100:-100], torch.ones(()).double(), atol=1e-4)
     normal = torch.linspace(-8, 8, 33).double()
     want = base.quantile(torch.distributions.Normal(0.0, 1.0).cdf(normal))
@@ -147,42 +151,6 @@ def exact_kl(mean, log_scale, params, base, n=200_000):
     return (log_q - log_p.unsqueeze(2)).mean(0)
 
 
-def test_smooth_density_integrates_to_one_and_is_the_limit_of_fine_levels():
-    _, _, params = pair()
-    grid = torch.linspace(-60, 60, 400_001).double().view(-1, 1, 1, 1)
-    density = HEAD.smooth_log_density(params, grid.expand(-1, 1, 1, 4)).exp()  # (N, 1, T)
-    assert torch.allclose(
-        torch.trapezoid(density, dx=120 / 400_000, dim=0), torch.ones(()).double()
-    )
-    narrow = params.clone()
-    narrow[:, 3:6] -= 3.5  # scales near 0.01
-    x = torch.tensor([0.1, -0.2, 0.3, 0.05]).double().view(1, 1, 4)
-    for levels in (256, 65_536):
-        head = DiscretizedLogisticMixture(3, levels, min_log_scale=-9.0)
-        bound = (head.step / narrow[:, 3:6].amin(1).exp()).square() / 24
-        gap = (head.log_density(narrow, x) - head.smooth_log_density(narrow, x)).abs()
-        assert (gap <= 1.2 * bound + 1e-9).all()
-    assert HEAD.smooth_log_density(params, torch.full((1, 1, 4), 3.0).double()).isfinite().all()
-
-
-def test_moments_are_those_of_the_density():
-    _, _, params = pair()
-    grid = torch.linspace(-60, 60, 400_001).double().view(-1, 1, 1, 1)
-    density = (
-        HEAD.smooth_log_density(params, grid.expand(-1, 1, 1, 4)).exp().unsqueeze(2) * 120 / 4e5
-    )
-    mean, log_std = HEAD.moments(params)
-    assert torch.allclose((density * grid).sum(0), mean, atol=1e-6)
-    assert torch.allclose((density * (grid - mean) ** 2).sum(0), (2 * log_std).exp(), rtol=1e-5)
-    for head in (Categorical(16), GaussianHead()):
-        params = torch.randn(
-            1, head.n_params, 1, generator=torch.Generator().manual_seed(0)
-        ).double()
-        x = head.sample(params.expand(1, -1, 200_000), torch.Generator().manual_seed(1))
-        mean, log_std = head.moments(params)
-        assert abs(x.mean() - mean) < 0.01 and abs(x.std().log() - log_std) < 0.01
-
-
 @pytest.mark.parametrize("base", BASES)
 @pytest.mark.parametrize("stratified", [False, True])
 @pytest.mark.parametrize("sampled_entropy", [False, True])
@@ -191,7 +159,12 @@ def test_mol_kl_is_unbiased(base, stratified, sampled_entropy):
     mean, log_scale, params = pair()
     want = exact_kl(mean, log_scale, params, base)
     assert (want > 0.01).all()
-    many = 40_000
+    usual, eight = (
+        mol_kl(mean, log_scale, params, HEAD, *n, generator=torch.Generator().manual_seed(0))
+        for n in ((), (8,))
+    )
+    assert torch.equal(usual, eight)
+    many = 15_000
     spread = [value.expand(many, -1, -1) for value in (mean, log_scale, params)]
     dice = torch.Generator().manual_seed(1)
     got = mol_kl(*spread, HEAD, 2, dice, base, stratified, sampled_entropy)  # (many, 1, T)
@@ -203,13 +176,13 @@ def test_mol_kl_is_unbiased(base, stratified, sampled_entropy):
 def test_gradient_of_mol_kl_is_unbiased(base):
     values = [value.requires_grad_() for value in pair()]
     want = torch.autograd.grad(exact_kl(*values, base).sum(), values)
-    many = 100_000
+    many = 40_000
     for sampled in (False, True):
         spread = [value.expand(many, -1, -1) for value in values]
         kl = mol_kl(*spread, HEAD, 1, torch.Generator().manual_seed(1), base, True, sampled)
         got = torch.autograd.grad(kl.mean(0).sum(), values)
         for a, b in zip(got, want, strict=True):
-            assert torch.allclose(a, b, atol=0.02), (a, b)
+            assert torch.allclose(a, b, atol=0.03), (a, b)
 
 
 def test_kl_of_a_density_to_itself_is_zero():
@@ -229,10 +202,10 @@ def test_kl_of_a_density_to_itself_is_zero():
 
 def test_scatter_falls_with_samples_and_faster_when_they_are_shared_out():
     """Plain: 1/√n. Stratified: faster. Sampled entropy: less again, since q is near p here."""
-    mean, log_scale, params = pair()
+    mean, log_scale, params = pair(n=60)
     params[:, :3], params[:, 3:6] = mean, log_scale + 0.1
     spread = kl_spread(
-        mean, log_scale, params, HEAD, (1, 4, 16), 2000, torch.Generator().manual_seed(0)
+        mean, log_scale, params, HEAD, (1, 4, 16), 200, torch.Generator().manual_seed(0)
     )
     plain, shared, both = spread.values()
     for n in (4, 16):

@@ -199,6 +199,8 @@ def test_a_prefix_is_continued():
     each = torch.stack([prefix, 2 - prefix, 0 * prefix])  # each sample after a prefix of its own
     alone = [model.sample((1,), 5, temperature=0, prefix=row) for row in each]
     assert torch.equal(model.sample((3,), 5, temperature=0, prefix=each), torch.cat(alone))
+    none = model.sample((3,), 5, prefix=prefix[:0], generator=seeded())
+    assert torch.equal(none, model.sample((3,), 5, generator=seeded()))
     with pytest.raises(ValueError, match="3 prefixes for 2 samples"):
         model.sample((2,), 5, prefix=each)
 
@@ -313,8 +315,8 @@ def test_a_translator_learns_both_of_two_right_outputs():
     model = Translator(2, 4, end=3, hidden=16, embed=8, generator=seeded())
     source = torch.tensor([[0], [0], [1]])
     target = torch.tensor([[0, 0, 3], [1, 1, 3], [2, 0, 3]])
-    optimizer = torch.optim.Adam(model.parameters(), lr=0.03)
-    for _ in range(150):
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.05)
+    for _ in range(70):
         loss = -model.log_prob(target, source).mean()
         optimizer.zero_grad()
         loss.backward()
@@ -387,14 +389,17 @@ def test_characters_go_there_and_back():
     assert letters.decode(letters.encode(test)) == test
     with pytest.raises(ValueError, match="not in the alphabet: \\['é'\\]"):
         letters.encode("café")
-    with pytest.raises(ValueError, match="each of them once"):
-        Characters("aba")
+    for alphabet in ("aba", ""):
+        with pytest.raises(ValueError, match="each of them once"):
+            Characters(alphabet)
 
 
 @pytest.mark.parametrize(
     "x, error, message",
     [
         (torch.zeros(1, 3), TypeError, "whole numbers"),
+        (torch.zeros(1, 3, dtype=torch.bool), TypeError, "whole numbers"),
+        ([[0, 1]], TypeError, "a tensor, not list"),
         (torch.zeros(3, dtype=torch.long), ValueError, r"\(B, T\)"),
         (torch.zeros(1, 0, dtype=torch.long), ValueError, "at least 1"),
         (torch.tensor([[0, 4]]), ValueError, "0 … 3"),
@@ -412,7 +417,9 @@ def test_bad_symbols_are_refused(x, error, message):
         ({"vocab": 0}, "vocab"),
         ({"vocab": 3, "cell": "gru"}, "choose one of"),
         ({"vocab": 3, "end": 3}, "end is one of"),
+        ({"vocab": 3, "end": -1}, "end is one of"),
         ({"vocab": 3, "hidden": 0}, "hidden >= 1"),
+        ({"vocab": 3, "embed": 0}, "embed >= 1"),
     ],
 )
 def test_bad_settings_are_refused(arguments, message):
@@ -425,15 +432,14 @@ def test_other_bad_input_is_refused():
         make().sample((2,), length=0)
     with pytest.raises(ValueError, match="0 … 3"):
         make().sample((2,), length=3, prefix=torch.tensor([7]))
-    with pytest.raises(ValueError, match="cannot be numbered"):
-        NGram(256, 8)
-    with pytest.raises(ValueError, match="alpha"):
-        NGram(3, 2, alpha=0)
+    with pytest.raises(ValueError, match="inputs and hidden >= 1, not 0 and 2"):
+        LSTMLayer(0, 2)
     translator = Translator(5, 3, end=2)
     with pytest.raises(ValueError, match="2 targets for 1"):
         translator.log_prob(symbols(2, 3, vocab=2), symbols(1, 2))
-    with pytest.raises(ValueError, match="source"):
-        translator.sample(torch.tensor([[9]]), 3)
+    for source in ([[9]], [[-1]], [0], [[]], [[0.5]]):
+        with pytest.raises(ValueError, match="source"):
+            translator.sample(torch.tensor(source), 3)
 
 
 @pytest.mark.parametrize("shape", [(), (4,), (2, 3)])
@@ -448,6 +454,19 @@ def test_nothing_global_is_seeded():
     torch.manual_seed(5)
     model.sample((2,), length=3, generator=seeded())
     assert torch.equal(torch.rand(1), want)
+
+
+def test_initial_weights_are_as_wide_as_they_should_be():
+    """Uniform up to 1/√H, as PyTorch's own; vectors of symbols with a deviation of a half."""
+    model = RNNLM(300, hidden=64, embed=40, generator=seeded())
+    uniform = [model.out.weight, *list(model.layer.parameters())[:3]]
+    uniform += list(TorchLSTM(40, 64, seeded()).parameters())[:3]
+    for weight in uniform:
+        assert 0.97 < 8 * weight.abs().max() <= 1 and abs(8 * weight.std() - 3**-0.5) < 0.04
+    assert not model.out.bias.any()
+    translator = Translator(300, 9, end=8, hidden=8, embed=40, generator=seeded())
+    for embedding in (model.embedding, translator.embedding):
+        assert abs(embedding.weight.std() - 0.5) < 0.01
 
 
 def test_a_repr_says_the_sizes():

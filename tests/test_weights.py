@@ -19,6 +19,8 @@ TENSORS = {
     "flag": torch.tensor(True),
     "count": torch.tensor(7),
     "empty": torch.zeros(0, 2),
+    "turned": torch.arange(6.0).view(2, 3).T,
+    "learned": torch.ones(2, requires_grad=True),
 }
 NOTES = {"step": 3, "recipe": {"name": "µ-law", "rate": 8000}}
 

@@ -164,7 +164,7 @@ table { border-collapse: collapse; font-size: 0.8em; } th, td { padding: 0.2em 0
 .admonition, details { border: 1px solid #888; border-radius: 4px; padding: 0.4em 0.8em; margin: 1em 0; }
 .admonition-title, summary { font-weight: bold; }
 .eqno { float: right; }
-math[display=block] { margin: 0.7em 0; }
+math[display=block] { margin: 0.7em 0; max-width: 100%; overflow-x: auto; }
 div.citation > span.label, .backrefs { display: none; }
 .minigen-transcript { font-size: 0.9em; }
 """

@@ -219,7 +219,7 @@ def to_level(x: ArrayLike, rate: int, level: float = 0.15) -> np.ndarray:
     0.2
     """
     x = check_waveform(x)
-    if not level > 0:
+    if not 0 < level < np.inf:
         raise ValueError(f"level is the RMS of loud speech, above 0, not {level}")
     y = _without_offset(x, rate)
     found = _active_level(y, rate)

@@ -244,8 +244,6 @@ def _sweep(root: Path, content: Path) -> None:
         for sha256 in corpus.downloads(part).values()
         if not _target(name, part).exists()
     }
-    for path in [*root.glob(".filling-*"), *root.glob("unfinished/*.part")]:  # of version 0.1
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
     for path in root.glob("unfinished/*"):
         if path.name not in wanted:
             shutil.rmtree(path, ignore_errors=True)

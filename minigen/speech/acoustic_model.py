@@ -8,8 +8,7 @@ and F0. The mean absolute error alone would teach it the median of each band in 
 """
 
 from collections.abc import Sequence
-from functools import cache, lru_cache
-from pathlib import Path
+from functools import cache
 
 import numpy as np
 import torch
@@ -138,14 +137,12 @@ def build(tensors: dict[str, Tensor], sizes: dict) -> AcousticModel:
     return weights.frozen(AcousticModel(**sizes), tensors)
 
 
-@lru_cache(maxsize=4)
-def load(path: Path | str | None = None) -> AcousticModel:
-    """The model that ships, of the voice "allison", or one from a file: the same object at every call.
+@cache
+def load() -> AcousticModel:
+    """The model that ships, of the voice "allison": the same object at every call.
 
     >>> load().mels
     32
     """
-    tensors, notes = weights.load(path or "allison_acoustic")
-    if "acoustic" not in notes:
-        raise ValueError(f"{path} does not hold an acoustic model")
+    tensors, notes = weights.load("allison_acoustic")
     return build(tensors, notes["acoustic"])

@@ -9,7 +9,7 @@ of the codes: the decoder is conditioned on it, and for another speaker its loga
 to that speaker's mean and deviation.
 """
 
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -45,7 +45,6 @@ def convert(
     keep_pitch: bool = False,
     seed: int = 0,
     temperature: float = 1.0,
-    backend: str = "numba",
 ) -> Converted:
     """The words of x in another voice; whose voice x is need not be known.
 
@@ -53,7 +52,7 @@ def convert(
         x: (T,) at 8,000 Hz. to: a speaker of the model's.
         model: by default the shipped one of `spoken_digits`. f0: of x each 10 ms, by default tracked.
         keep_pitch: leave F0 as it is. Otherwise its logarithm gets the target's mean and deviation.
-        seed, temperature, backend: of `generate.generate`.
+        seed, temperature: of the noise.
 
     >>> from minigen import data
     >>> made = convert(data.example().audio, "rms")
@@ -66,7 +65,7 @@ def convert(
     features = extract(x, f0, with_phase=False)
     codes = model.codes_of(features)
     pitch = features.f0 if keep_pitch else model.pitched(features.f0, to)
-    audio = model.decode(codes, pitch, to, seed, temperature, backend)
+    audio = model.decode(codes, pitch, to, seed, temperature)
     return Converted(audio[: len(np.asarray(x))], RATE, codes, pitch)
 
 
@@ -129,7 +128,7 @@ def _load(path: Path) -> tuple[SpeechVQVAE, dict]:
     return model.eval().requires_grad_(False), card
 
 
-@lru_cache(maxsize=1)
+@cache
 def load_prior() -> tuple[CodePrior, dict]:
     """The prior over the codes of `load()`, conditioned on the digit, and its card.
 

@@ -57,7 +57,7 @@ def cardinal(written: str | int) -> str:
     >>> cardinal("1,234.05"), cardinal(".5"), cardinal("007")
     ('one thousand two hundred thirty four point zero five', 'point five', 'zero zero seven')
     """
-    whole, _, fraction = re.sub("[,' ]", "", str(written)).partition(".")
+    whole, _, fraction = str(written).replace(",", "").partition(".")
     one_by_one = len(whole) > 15 or len(whole) > 1 and whole[0] == "0"
     words = digits(whole) if one_by_one else clean(num2words(int(whole))) if whole else ""
     return f"{words} point {digits(fraction)}".strip() if fraction else words
@@ -127,9 +127,12 @@ def _iso_month(m: re.Match) -> str | None:
     return _date(m[2], "", m[1]) if int(m[2]) <= int(m[1]) % 100 else None
 
 
-@rule(RULES, rf"(?<![\w/.-])(?=0|\d\d?/0){_DAY}/{_DAY}{_NO_MORE}")
+@rule(
+    RULES,
+    rf"(?<![\w/.-])(?:(?=0|\d\d?/0)|(?<=\bon ))(?!(?:1/[2348]|[23]/[34]|[357]/8)\b){_DAY}/{_DAY}{_NO_MORE}(?!\s(?:of|an?|the)\b)",
+)
 def _short_date(m: re.Match) -> str | None:
-    """01/02 has no year, but is no fraction."""
+    """01/02 has no year, but is no fraction; nor is 12/31 after "on"."""
     month, day = (m[2], m[1]) if int(m[1]) > 12 else (m[1], m[2])
     return _date(month, day) if int(month) <= 12 else None
 
@@ -163,12 +166,18 @@ def _day_and_month(m: re.Match) -> str:
     return f"{first} {ordinal(m[2])} of {_date(m[3], '', m[4])}"
 
 
-@rule(RULES, rf"(?<![\w/])(?:{MONTH},?\s|{_NUMERIC_MONTH}/(?=19|20))(\d{{4}})\b{_NO_MORE}")
+@rule(
+    RULES,
+    rf"(?<![\w/])(?:{MONTH},?\s|{_NUMERIC_MONTH}/(?=19|20))(\d{{4}}|(?<=\s)'\d\d)\b{_NO_MORE}",
+)
 def _month_and_year(m: re.Match) -> str:
-    return _date(m[1] or m[2], "", m[3])
+    return _date(m[1] or m[2], "", m[3].lstrip("'"))
 
 
-@rule(RULES, rf"(?<![\w:.])([01]?\d|2[0-4]):([0-5]\d)(?::([0-5]\d))?{_HALF}?(?=Z\b|(?![\w:]))")
+@rule(
+    RULES,
+    rf"(?<![\w:.])([01]?\d|2[0-4])(?::|\.(?=\d\d\s?[AaPp]\.?[Mm]\b))([0-5]\d)(?::([0-5]\d))?{_HALF}?(?=Z\b|(?![\w:]))",
+)
 def _time(m: re.Match) -> str:
     hour, minute, second, half = m.groups()
     if second:
@@ -187,7 +196,7 @@ def _hour(m: re.Match) -> str:
 
 @rule(RULES, r"(?<![\w.:-])(\d[\d,]*)\s?:\s?(\d+(?:,\d{3})*)(?![\w:])")
 def _ratio(m: re.Match) -> str:
-    to = "" if previous_word(m).lower() in _LISTS["before_verses"] else "to"
+    to = "" if previous_word(m).lower().rstrip(".") in _LISTS["before_verses"] else "to"
     return f"{cardinal(m[1])} {to} {cardinal(m[2])}"
 
 
@@ -197,7 +206,11 @@ def _decade(m: re.Match) -> str | None:
     if m[2]:
         return year(m[2])
     short = len(m[1]) == 2 and "'" not in m[0]
-    if short and previous_word(m).lower() not in _LISTS["before_decades"]:
+    the = "|".join(_LISTS["before_decades"])
+    before = m.string[max(0, m.start() - 24) : m.start()]
+    if short and not re.search(
+        rf"\b(?i:{the})\W*$|(?:\d\d|'|(?:{the})\s)\d0s\s?[-–]\s?'?$", before
+    ):
         return None
     return _plural(year(m[1]))
 
@@ -208,12 +221,17 @@ def _many(m: re.Match) -> str:
 
 
 # ---------------------------------------------------------------- telephones and other names of digits
+_EXTENSION = r"(?:,?\s?(?:x|ext\.?)\s?\d+|(?![\w-]))"
+
+
 @rule(
     RULES,
-    r"(?<![\w.-])(?:\+\d{1,3}[ .-]?)?(?:1[ .-])?(?:\(\d{3}\)\s?|\d{3}[ ./-])\d{3}[ .-]\d{4}(?![\w-])(?:\s?(?:x|ext\.?)\s?\d+)?",
-    r"|(?<![\w.-])(?!\d+0-\d+0\b)\d{3}-\d{4}(?![\w-])|\+\d[\d ()-]{6,}\d",
+    r"(?<![\w.-])(?:\+\d{1,3}[ .-]?)?(?:1[ .-])?(?:\(\d{3}\)\s?|\d{3}[ ./-])\d{3}[ .-]\d{4}",
+    rf"{_EXTENSION}|(?<![\w.-])(?!\d+0-\d+0\b)\d{{3}}-\d{{4}}{_EXTENSION}",
+    r"|\+\d[\d ()/-]{6,}\d",
+    r"|(?<![\w./-])0\d{1,4}\s?/\s?\d[\d ]{3,}\d(?![\w/])",
     r"|(?<![\w.-])\d+(?:-\d+){2,}(?![\w-])|(?<![\w.-])\d{4}(?:[ -]\d{4}){2,}(?![\w-])",
-    r"|(?<![\w.-])1-\d{3}(?=-[A-Z])|(?<=[Cc]all )(?:911|999)\b",
+    r"|(?<![\w.-])1-\d{3}(?=-[A-Z])|(?:(?<=[Cc]all )|(?<=[Dd]ial ))(?:911|999|112)\b",
     r"|(?<![\w.-])(?=\(?0(?:[ ()-]{0,2}\d){8,14}(?![\w-]))\(?0\d{1,4}\)?(?:[ -]\d{2,8}){1,4}",
     r"|(?<![\w.-])\d{5}-\d{4}(?![\w-])",
 )

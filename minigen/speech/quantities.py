@@ -38,8 +38,8 @@ def _money(sign: str, amount: str, scale: str = "") -> str:
     country, sign = sign[:-1], sign[-1]
     if sign == "¥":
         return f"{_amount(amount)} {scale} yen"
-    exact = not scale and re.fullmatch(r"[\d,' ]*(\.\d\d)?", amount)
-    value = Decimal(re.sub("[,' ]", "", amount) if exact else 2).quantize(Decimal("0.01"))
+    exact = not scale and re.fullmatch(r"[\d,]*(\.\d\d)?", amount)
+    value = Decimal(amount.replace(",", "") if exact else 2).quantize(Decimal("0.01"))
     words = num2words(value, to="currency", currency=_CURRENCIES[sign], separator=" and")
     words = words.replace(" sterling", "").replace(" euro ", " euro " if value == 1 else " euros ")
     words = re.sub(r"^zero \w+ and (?!zero)|(?<=\w) and zero \w+$", "", clean(words))
@@ -51,12 +51,58 @@ def _money(sign: str, amount: str, scale: str = "") -> str:
 _UNITS = english()["units"].items()
 _UNITS = {sign: f"{words} | {words}s".split(" | ")[:2] for sign, words in _UNITS}
 _UNIT = "|".join(sorted(map(re.escape, _UNITS), key=len, reverse=True))
-_NUMBER = r"(?:\d{1,2}(?:,\d\d)+,\d{3}(?!\d)|\d{1,3}(?:[,']\d{3}| 000)+(?!\d)|\d+)(?:\.\d+)?|\.\d+"
+_GROUPED = r"\d{1,2}(?:,\d\d)+,\d{3}(?!\d)|\d{1,3}(?:,\d{3})+(?!\d)"
+_NUMBER = rf"(?:{_GROUPED}|\d+)(?:\.\d+)?|\.\d+"
 _LENGTH = "mm|cm|km|m|in|ft|yd|mi"
 _CURRENCY = r"(?:US|CA|AU|NZ|HK|A|C)?\$|[£€¥₹₽]"
-_SCALES = {"k": "thousand", "m": "million", "b": "billion", "bn": "billion", "t": "trillion"}
+_SCALE = "thousand|million|billion|trillion"
+SCALES = {"k": "thousand", "m": "million", "b": "billion", "bn": "billion", "t": "trillion"}
 
 
+# ---------------------------------------------------------------- commas between digits
+COMMAS = re.compile(
+    r"(?<![\w.,])(?:\d{1,3}(?: \d{3})+,\d\d?(?![\d,])|(?=[\d.']+,\d)\d+(?:[.,']\d+)+)(?!:\d)"
+    r"|(?<![\w.,])\d{1,3}(?:\.\d{3}){2,}(?![\w.,]*\d)"
+)
+_NAMES = "|".join(
+    sorted({name for names in _UNITS.values() for name in names}, key=len, reverse=True)
+)
+_COUNTED = re.compile(
+    rf"(?:\s?(?:[-–x×]|to)\s?\d+(?:[.,]\d+)?)*(?:[\s-]?(?:{_UNIT}|{_NAMES}|{_SCALE}|x)(?!\w)"
+    rf"|\s?(?:{_CURRENCY})|[\s-](?:times|fold|inch|days?|months?|dollars?|euros?)\b)"
+)
+
+
+def with_points(m: re.Match) -> str | None:
+    """A match of COMMAS with English points and commas: 5,5 km -> 5.5 km. None if it is not clear what it is.
+
+    Clear are 1,234 and 1.234,5 and 0,5; a decimal before a unit or after a currency; lists of three,
+    in brackets, of 1.5,2.5; and May 5,2024.
+    """
+    written, before, after = m[0], m.string[max(0, m.start() - 24) : m.start()], m.string[m.end() :]
+    if re.fullmatch(rf"(?!0)(?:{_GROUPED})(?:\.\d+)?", written):
+        return written
+    counted = re.search(rf"(?:{_CURRENCY}|\bRs\.?)\s?[-−]?$", before) or _COUNTED.match(after)
+    if "," not in written:
+        return written.replace(".", ",") if counted else written
+    listed = written.replace(",", ", ")
+    if before[-1:] in tuple("([{") and after[:1] in tuple(")]}"):
+        return listed
+    decimal = re.fullmatch(r"(\d{1,3}(?:[.' ]\d{3})+|\d+),(\d+)", written)
+    grouped = decimal and not decimal[1].isdigit() and len(decimal[2]) < 3
+    if decimal and (grouped or decimal[1] == "0" or counted):
+        return re.sub(r"\D", ",", decimal[1]) + "." + decimal[2]
+    dated = re.fullmatch(r"\d\d?,\d{4}", written) and re.search(rf"\b{MONTH}\s$", before)
+    several = re.fullmatch(r"\d+(?:,\d+){2,}(?:\.\d+)?", written) and not re.search(
+        r",\d{3}\b", written
+    )
+    names = re.match("-[A-Za-z]", after)  # 1,2-dichloroethane
+    return (
+        listed if dated or several or names or re.fullmatch(r"(?:,?\d+\.\d+)+", written) else None
+    )
+
+
+# ---------------------------------------------------------------- rules
 @rule(RULES, r"(?<![\w.])(?:(\d+)\s?h\s?)?(\d+)\s?m(?:in)?(?:\b|(?=\d))(?:\s?(\d+)\s?s\b)?(?!\w)")
 def _duration(m: re.Match) -> str | None:
     """3h 20m, 5m30s; but 20 m alone are meters."""
@@ -77,8 +123,8 @@ def _through_a_sign(m: re.Match) -> str | None:
 def _through(m: re.Match) -> str | None:
     """Between two quantities: 10°C-20°C, 3rd-5th, 9 a.m.-5 p.m.; but $5 - $3 is a difference."""
     before, after = m.string[max(0, m.start() - 24) : m.start()], m.string[m.end() :]
-    named = rf"({_NUMBER})\s?(?:{_UNIT}|(st|nd|rd|th|[ap]\.?m\.?))$|(?:{_CURRENCY})({_NUMBER})$"
-    dated = rf":\d\d$|{MONTH}\s\d\d?$|\d\s{MONTH}$"
+    named = rf"({_NUMBER})\s?(?:{_UNIT}|{_SCALE}|[kKMB]|(st|nd|rd|th|[ap]\.?m\.?))$|(?:{_CURRENCY})({_NUMBER})[a-zA-Z]{{0,2}}$"
+    dated = rf":\d{{1,3}}$|{MONTH}\s\d\d?$|\d\s{MONTH}$"
     found = re.search(rf"{named}|{dated}", before.rstrip())
     if not found or before[-1].isspace() != after[0].isspace():
         return None
@@ -91,7 +137,7 @@ def _through(m: re.Match) -> str | None:
     RULES,
     rf"[-–−](?<![\w)\]%].)(?<!--)(?=(?:{_CURRENCY})?\s?\.?\d)|−|(?<=[\d)\]] )-(?= [-−]?[\d(.])",
     r"|(?<=\b[a-z] )-(?= (?:[a-z]\b|\d))|(?<=\d)-(?=[\d.]+\s?=|[xyzn]\b)|(?<=\b[a-cijkmnt-z])-(?=\d)",
-    r"|(?<![\w)\]%-])-(?=[A-Za-z]\b(?!['-]))|(?<=\bT)-(?=\d+ (?:sec|min|hour|day))",
+    r"|(?<![\w)\]%-])-(?=[A-Za-z]\b(?!['-]))|(?<=\bT)-(?=\d+ (?:sec|min|hour|day))|(?:(?<=\bUTC)|(?<=\bGMT))-(?=\d)",
 )
 def _minus(m: re.Match) -> str:
     return "minus"
@@ -117,7 +163,7 @@ def _power(m: re.Match) -> str:
 @rule(
     RULES,
     r"(?<![\w.])(\d+)'(?:[ -]?(\d+)(?:\"|'')|(\d|1[01])(?![\w']))",
-    r"|(?<![\w./])((?:\d+[ -])?\d+/\d+|\d+(?:\.\d+)?)(['\"])(?![\w'\"])",
+    r"|(?:(?<![\w./])|(?<=[\d'\"]x))((?:\d+[ -])?\d+/\d+|\d+(?:\.\d+)?)(['\"])(?!(?!x\d)[\w'\"])",
     r"|(?<![\w.])(\d+)\s?ft\.?\s?(\d+)\s?in\b(?:\.(?=\s*[a-z0-9,;:)]))?",
 )
 def _feet(m: re.Match) -> str | None:
@@ -143,9 +189,9 @@ def _angle(m: re.Match) -> str:
 @rule(
     RULES,
     rf"(?:(?<![A-Za-z])|(?<=\dx))(?:(?P<sign>{_CURRENCY})\s?(?P<minus>[-−])?)?",
-    rf"(?P<n>(?<=€)\d+,\d\d(?!\d)|\d+,\d\d(?=\s?€)|(?:\d+(?:\s|-(?=\d/\d)))?(?<![\d/])\d+\s?/\s?\d+(?:,\d{{3}})*(?![\d/])(?:[rt][dh]s?\b)?|{_NUMBER})",
+    rf"(?P<n>(?:\d+(?:\s|-(?=\d/\d)))?(?<![\d/])\d+\s?/\s?\d+(?:,\d{{3}})*(?![\d/])(?:[rt][dh]s?\b)?|{_NUMBER})",
     rf"(?:(?P<to>\s?–\s?|-)(?P<sign2>{_CURRENCY})?(?P<n2>{_NUMBER})(?![\d/:-]|\s?=))?",
-    r"(?P<scale>\s?(?:thousand|million|billion|trillion)\b|(?(sign)(?:[kKmMbBtT]|[bB]n)\b|(?!)))?",
+    rf"(?P<scale>\s?(?:{_SCALE})\b|(?(sign)(?:[kKmMbBtT]|[bB]n)\b|(?!)))?",
     rf"(?:(?P<gap>\s|-(?=[a-z]))?(?P<unit>{_UNIT}|[€£])(?:(?:\^|(?<=[mtd]))(?P<power>[23]))?(?!\w)",
     r"(?:\.(?=\s*[a-z0-9,;:)]))?)?",
     rf"(?:/(?P<per>{_UNIT}|in)(?:\^?(?P<of>[23]))?(?!\w)|(?P<rate>/)(?=[a-z]{{2}}|(?(unit)\d|(?!))))?",
@@ -153,15 +199,17 @@ def _angle(m: re.Match) -> str:
 def _quantity(m: re.Match) -> str | list[str] | None:
     """A number with all that belongs to it: currency, minus, a range, million, a unit, per what."""
     before = m.string[max(0, m.start() - 24) : m.start()]
-    if re.search(r"[A-Za-z]-$", before) and not re.search(rf"\d\s?(?:{_UNIT})-$", before):  # F-16
+    if (
+        not m["sign"]
+        and re.search(r"[A-Za-z]-$", before)
+        and not re.search(rf"\d\s?(?:{_UNIT})-$", before)
+    ):  # F-16
         return None
     n, n2, sign, unit = m["n"], m["n2"], m["sign"], m["unit"]
     if unit in ("€", "£"):
         sign, unit = unit, None
-    if re.fullmatch(r"\d+,\d\d", n):  # €3,50
-        n = n.replace(",", ".")
     scale = (m["scale"] or "").strip().lower()
-    scale = _SCALES.get(scale, scale)
+    scale = SCALES.get(scale, scale)
     alone = not (sign or unit or scale)
     dated = alone and _is_year(m, n)
     if alone and not n2 and not m["rate"] and n.isdigit():
@@ -220,7 +268,7 @@ def _bare_units(m: re.Match) -> str:
 @rule(
     RULES,
     r"(?<!\b0)[x×*–](?:(?<=\d.)|(?<=\d\s.)|(?<=\d['\"].)|(?<=\d['\"]\s.))(?=\s?\d)",
-    r"|–(?<=\b[A-Z].)(?=[A-Z]\b)|[-–](?:(?<=[ap]m.)|(?<=[ap]m\s.)|(?<=:\d\d.))(?=\s?\d)",
+    r"|–(?<=\b[A-Z].)(?=[A-Z]\b)|[-–](?:(?<=[APap][mM].)|(?<=[APap][mM]\s.)|(?<=:\d\d.))(?=\s?\d)",
 )
 def _between(m: re.Match) -> str:
     return {"x": "by", "×": "times", "*": "times"}.get(m[0], "to")

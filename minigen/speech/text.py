@@ -2,21 +2,19 @@
 
     "Dr. Lee paid $5 on 3/14/2024." -> doctor lee paid five dollars on march fourteenth twenty twenty four
 
-Characters are first brought to a small alphabet; what has no reading is refused by name and place. Then rules,
-the most specific first, take the text piece by piece, and each returns words: in lower case, in capitals what
+Characters are first brought to a small alphabet (`characters`). Then rules, the most specific first, take the
+text piece by piece, and each returns words: in lower case, in capitals what
 is spelled letter by letter, "," for a pause, "." and "¶" for the end of a sentence and of a paragraph.
 """
 
 import re
-import unicodedata
-import warnings
 from collections.abc import Container
 from dataclasses import dataclass
-from functools import cache
 
 from ..data.text import english
 from . import numbers, quantities
-from .numbers import Rules, previous_word, rule
+from .characters import plain_text
+from .numbers import MONTH, Rules, previous_word, rule
 
 PAUSE = ","
 
@@ -38,95 +36,6 @@ _ENGLISH = english()
 _LISTS = {name: frozenset(words.split()) for name, words in _ENGLISH["lists"].items()}
 
 
-# ---------------------------------------------------------------- characters
-
-_KNOWN = frozenset(map(chr, range(32, 127))) | frozenset("\t\n\r\v\f£€¥₹₽¢°±×÷–—−≠≤≥≈√∞µΩ‰§©®→·")
-_INSTEAD = {
-    **dict.fromkeys("\u2010\u2011\u2043\ufe63\uff0d", "-"),
-    **dict.fromkeys("\u2012\u2013", "–"),
-    **dict.fromkeys("\u2014\u2015\u2e3a\u2e3b\ufe58", "—"),
-    **dict.fromkeys("‘’‚‛′ʼ´`", "'"),
-    **dict.fromkeys("“”„‟«»‹›″", '"'),
-    **dict.fromkeys("\u0085\u2028\u2029•", "\n\n"),
-    "\u20e3": "",  # around a digit
-    **_ENGLISH["characters"],
-}
-
-
-@cache
-def _plain_character(c: str) -> str | None:
-    """A character in the alphabet that the rules know; None where it has no reading."""
-    if c in _KNOWN or c in _INSTEAD:
-        return _INSTEAD.get(c, c)
-    category, name = unicodedata.category(c), unicodedata.name(c, "")
-    if category == "Cf" or name.startswith("VARIATION SELECTOR"):  # invisible
-        return ""
-    if category in ("Zs", "Nd"):
-        return " " if category == "Zs" else str(unicodedata.decimal(c))
-    if name.startswith("ROMAN NUMERAL"):
-        return str(int(unicodedata.numeric(c)))
-    if re.fullmatch(r"GREEK (SMALL|CAPITAL) LETTER (FINAL )?\w+", name):
-        return f" {name.split()[-1].lower().replace('lamda', 'lambda')} "
-    kind, *codes = unicodedata.decomposition(c).split() or [""]
-    if not kind.startswith("<"):
-        # a letter without its accent; but "not equal" is no "equal"
-        kind, codes = "", [kind] if kind and (category[0] == "L" or not codes) else []
-    plain = [_plain_character(chr(int(code, 16))) for code in codes]
-    if not plain or None in plain:
-        return None
-    if kind == "<super>" and not plain[0].isalpha():
-        return "^" + plain[0]
-    return f" {''.join(plain)} " if kind in ("<fraction>", "<circle>") else "".join(plain)
-
-
-_WRITTEN_OTHERWISE = {
-    r"(?<=\^[\d−+-])\^(?=\d)": "",  # 10^−^3
-    r"\bRs\.?\s?(?=\d)": "₹",
-    r"\b[Nn]°\s?(?=\d)": "No. ",
-    r"(?<=\d)\s?·\s?(?=\d)": " × ",
-    "·": " ",
-    r"(?<![\w.,$£€])(\d[\d,]*(?:\.\d+)?)\s?\$(?!\s?[\w.])": r"$\1",
-    r"(?<![\d.,])(\d{1,3})\.(\d{3}),(\d\d?)(?![\d,]|\.\d)": r"\1,\2.\3",  # 1.000,50
-    r"(?<![\d.,])(\d{1,3})\.(\d{3})\.(\d{3}),(\d\d?)(?![\d,]|\.\d)": r"\1,\2,\3.\4",
-}
-
-
-def _plain(text: str, skip_unknown: bool, lexicon: Container[str]) -> str:
-    """Text in the alphabet of the rules; what has no reading is refused, or left out."""
-    out, unknown = [], []
-    for match in re.finditer(r"(?:[^\W\d_][\u0300-\u036f]*)+|.[\u0300-\u036f]*", text, re.DOTALL):
-        run = unicodedata.normalize("NFC", match[0])
-        known = run.isascii() and run.isalpha() or run.lower() in _LISTS["accented"]
-        if known or run.lower() in lexicon:
-            out.append(run)
-            continue
-        foreign = sum("GREEK" in unicodedata.name(c, "") and c not in "µμΩ" for c in run) > 1
-        for place, c in enumerate(run, match.start()):
-            accent = run[0].isalpha() and unicodedata.category(c) == "Mn"
-            around = text[max(0, place - 1) :][:6]
-            grouped = c in "\u00a0\u2009\u202f" and re.match(r"\d\s\d{3}(?!\d)", around)
-            plain = "" if accent else "," if grouped else None if foreign else _plain_character(c)
-            if plain is None:
-                unknown.append((place, c))
-            out.append(" " if plain is None else plain)
-    if unknown:
-        place, c = unknown[0]
-        line = f", in line {text.count(chr(10), 0, place) + 1}" if "\n" in text else ""
-        more = f", nor for {len(unknown) - 1} more" if len(unknown) > 1 else ""
-        name = f"{c!r} ({unicodedata.name(c, 'unnamed')}, U+{ord(c):04X})"
-        what = f"there is no reading for {name}, character {place + 1} of the text{line}{more}"
-        if not skip_unknown:
-            raise ValueError(
-                f"{what}: write it in words, give its word in a lexicon, or leave such characters out "
-                "(skip_unknown=True, --skip-unknown)"
-            )
-        warnings.warn(f"{what}: left out", stacklevel=4)
-    plain = "".join(out)
-    for pattern, instead in _WRITTEN_OTHERWISE.items():
-        plain = re.sub(pattern, instead, plain)
-    return plain
-
-
 # ---------------------------------------------------------------- addresses and abbreviations
 
 _FIRST: Rules = []
@@ -144,12 +53,12 @@ def _plain_word(m: re.Match) -> str:
     _FIRST,
     r"(?:\w+://|www\.)[^\s\"'<>]*[\w/]|[\w.+-]*\w@\w[\w-]*(?:\.\w[\w-]*)+|(?<!\w)@\w+",
     rf"|[^\W\d]\w*(?:[.-]\w+)*\.(?:{_SITES})\b(?:[/:?#][^\s\"'<>]*[\w/])?",
-    rf"|(?<!\S)[~.]{{0,2}}/\w[\w./-]*\w|(?<!\w)\.(?:{_SITES}|NET)\b",
+    rf"|\b(?:doi|DOI):\s?10\.\S*\w|(?<!\S)[~.]{{0,2}}/\w[\w./-]*\w|(?<!\w)\.(?:{_SITES}|NET)\b",
 )
 def _address(m: re.Match) -> str:
     """Web, e-mail, file: sign by sign, digits one by one."""
     words = []
-    for part in re.findall(r"[^\W\d_µΩ]+|\d|\S", m[0]):
+    for part in re.findall(r"[^\W\d_µΩÅ]+|\d|\S", m[0]):
         if part.lower() in ("www", "http", "https", "ftp"):
             words += part.upper()
         else:
@@ -194,13 +103,18 @@ def _initials(m: re.Match) -> str:
 
 @rule(
     _RULES,
-    r"\b([A-Za-z]{1,6})\.(?![A-Za-z]\w)|\b(Mr|Mrs|Ms|Dr|Prof|St|vs|etc)\b(?:(?!['.])|\.(?=[A-Z][a-z]))",
+    r"\b([A-Za-z]{1,6})\.(?![A-Za-z]\w)|\b(Mrs?|Ms|Dr|Prof|St|(?:Mt|Ft|Lt|Sgt|Capt)(?=\s[A-Z])|Jr|Sr|Ltd|Blvd|Hwy|Dept|vs|etc)\b(?:(?!['.])|\.(?=[A-Z][a-z]))",
 )
 def _abbreviation(m: re.Match) -> str | None:
     short, after, end = m[1] or m[2], _next_word(m), _end(m) if m[1] else ""
     lower = short.lower()
     if m[1] and (short in ("Sat", "Wed", "Mar") or m.string.startswith("Sun.,", m.start())):
         return _ENGLISH["before_numbers"][lower] + end
+    numbered = after[:1].isdigit() or re.fullmatch("[IVX]+|[ivx]{2,}", after)
+    if m[1] and numbered and lower in _ENGLISH["before_numbers"]:
+        if lower not in "bdr" or short in "bdr" and len(after) == 4:
+            return _ENGLISH["before_numbers"][lower]
+        return None
     if short in _ENGLISH["titles"]:
         named = after[:1].isupper() and after.lower() not in _LISTS["starters"]
         before = previous_word(m)
@@ -213,34 +127,40 @@ def _abbreviation(m: re.Match) -> str | None:
             if before[-1] != "." and (address or not named):
                 return {"Dr": "drive", "St": "street"}[short] + end
         return _ENGLISH["titles"][short] + ("" if named else end)
-    if lower in _ENGLISH["before_numbers"] and m[1]:
-        if after[:1].isdigit() or re.fullmatch("[IVX]+", after):
-            return _ENGLISH["before_numbers"][lower]
-    elif lower in _ENGLISH["abbreviations"] and (lower != "al" or previous_word(m) == "et"):
+    if lower in _ENGLISH["abbreviations"] and (lower != "al" or previous_word(m) == "et"):
         return _ENGLISH["abbreviations"][lower] + end
     return None
 
 
-@rule(_RULES, r"\b([A-Z][a-z]{2})\s?[-–]\s?([A-Z][a-z]{2})\b")
+@rule(
+    _RULES,
+    r"\b([A-Z][a-z]{2})\s?[-–]\s?([A-Z][a-z]{2})\b",
+    rf"|\b(?P<day>Mon|Tues?|Wed|Thu(?:rs?)?|Fri|Sat|Sun)(?=,?\s(?:{MONTH}\s\d|\d\d?(?:st|nd|rd|th)?\s(?:of\s)?{MONTH}|",
+    r"\d\d?(?::\d\d|\s?[ap]\.?m)))",
+)
 def _days(m: re.Match) -> str | None:
-    """Mon-Fri, Jan-Mar."""
+    """Mon-Fri, Jan-Mar; Sun 25 Dec."""
     table = _ENGLISH["abbreviations"] | _ENGLISH["before_numbers"] | {"jun": "june", "jul": "july"}
-    first, last = (table.get(name.lower(), "") for name in m.groups())
+    if m["day"]:
+        return table[m["day"].lower()]
+    first, last = (table.get(name.lower(), "") for name in m.groups()[:2])
     range_ = first[-1:] in ("y", "r") and last[-1:] in ("y", "r", "h", "t")
     return f"{first} to {last}" if range_ else None
 
 
 # ---------------------------------------------------------------- words, symbols, punctuation
 
-_ROMAN = {"I": 1, "V": 5, "X": 10}
+_ROMAN = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100}
+_NUMBERED = rf"\b(?i:{'|'.join(_LISTS['numbered'])})\.?\s(?:[IVXivx]+(?:[-–]|,? (?:and|or|to) ))?$"
 _SYMBOLS = "|".join(sorted(map(re.escape, _ENGLISH["symbols"]), key=len, reverse=True))
-_SHORT = {"w/": "with", "w/o": "without", "c/o": "care of", "n/a": "N A"}
+_SHORT = {"w/": "with", "w/o": "without", "w/out": "without", "c/o": "care of", "n/a": "N A"}
+_SHORT |= {"b/c": "because", "y/o": "year old"}
 _SHORT |= {"#": "number", "~": "about", "v.": "versus"}
 
 
 @rule(
     _RULES,
-    r"\b(?:w/o?|c/o)(?=\s)|\bn/a\b|\b[A-Z]{1,2}&[A-Z]\b|\b[A-G]#(?!\w)|#(?=\d)|~(?=\s?[\d$£€.])",
+    r"\b(?:w/o?|w/out|c/o|y/o)(?=\s)|\bb/c(?=\s(?:I|it|he|she|we|you|they|the|of|my|this|there)\b)|\bn/a\b|\b[A-Z]{1,2}&[A-Z]\b|\b[A-G]#(?!\w)|#(?=\d)|~(?=\s?[\d$£€.])",
     r"|(?<=[A-Za-z)] )v\.(?=\s[A-Z])|(?<!\w)'n'(?!\w)|#(?=[A-Za-z])|(?<=\b[A-Za-z])'(?=\()|\b[a-z]/[a-z]/[a-z]\b|(?<=\b[a-z\d])/(?=[a-z]\b)",
     r"|(?<=\d)/(?=\d)|(?<=\d)!(?=\s?[=+×*/)])",
 )
@@ -252,15 +172,30 @@ def _short(m: re.Match) -> str:
     return others.get(m[0]) or spelled
 
 
-@rule(_RULES, r"(?<!\w)'(?i:em|til|tis|twas|cause|bout)\b|[^\W\d_µΩ]+(?:'[^\W\d_µΩ]+|\(s\))*")
+def _is_pronoun(m: re.Match) -> bool:
+    """The part I like; but a type I error."""
+    after = _next_word(m).lower()
+    return (
+        m[0] == "I"
+        and previous_word(m).islower()
+        and (after in _LISTS["after_i"] or after[-2:] == "ed")
+    )
+
+
+@rule(_RULES, r"(?<!\w)'(?i:em|til|tis|twas|cause|bout)\b|[^\W\d_µΩÅ]+(?:'[^\W\d_µΩÅ]+|\(s\))*")
 def _word(m: re.Match) -> str:
     word, before = m[0], previous_word(m).lower().rstrip(".")
     if word.endswith("(s)"):
         return f"{word[:-3].lower()} or {word[:-3].lower()}s"
-    if re.fullmatch("[IVX]+", word) and (before in _LISTS["kings"] or before in _LISTS["numbered"]):
-        values = [_ROMAN[c] for c in word]
+    numbered = re.search(_NUMBERED, m.string[max(0, m.start() - 40) : m.start()])
+    roman = re.fullmatch(
+        "[IVX]+|(?=.*[IVX])C{0,3}(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})", word.upper()
+    )
+    roman = roman and (word.isupper() or numbered and len(word) > 1 and word.islower())
+    if roman and (before in _LISTS["kings"] or numbered) and not (numbered and _is_pronoun(m)):
+        values = [_ROMAN[c] for c in word.upper()]
         n = sum(-a if a < b else a for a, b in zip(values, [*values[1:], 0], strict=True))
-        if before in _LISTS["numbered"]:
+        if numbered:
             return numbers.cardinal(n)
         if word != "I" or _next_word(m) in (".", ""):
             return f"the {numbers.ordinal(n)}"
@@ -329,7 +264,7 @@ def read(text: str, skip_unknown: bool = False, lexicon: Container[str] = ()) ->
     """
     if not isinstance(text, str):
         raise TypeError(f"text is a string, not {type(text).__name__}")
-    plain = _plain(text, skip_unknown, lexicon)
+    plain = plain_text(text, skip_unknown, lexicon)
     found: list[Sentence] = []
     parts: list[str | tuple[str, ...]] = []
 

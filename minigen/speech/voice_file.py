@@ -11,7 +11,7 @@ one file of all four.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -146,7 +146,7 @@ def _file(name: str) -> Path:
     )
 
 
-@lru_cache(maxsize=1)
+@cache
 def _shipped() -> TextVoice:
     return TextVoice(
         SHIPPED,

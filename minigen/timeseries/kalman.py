@@ -265,7 +265,11 @@ class StateSpace:
         innovations = np.where(np.isfinite(F), y - mean, np.nan)
         known = np.isfinite(innovations)
         v, known_F = innovations[known], F[known]
-        with np.errstate(divide="ignore", invalid="ignore"):  # F = 0: certain, and right or wrong
+        certain = known_F == 0.0
+        if certain.any():  # right or wrong
+            right = np.abs(v[certain]).max() <= 1e-9 * np.abs(y[known]).max()
+            total = math.inf if right else -math.inf
+        else:
             total = -0.5 * (np.sum(LOG_2PI + np.log(known_F) + v**2 / known_F) + log_diffuse)
         return Filtered(mean, F, innovations, state, cov, float(total))
 

@@ -178,16 +178,36 @@ def test_an_mp3_without_a_header_of_its_length_is_walked(tmp_path):
     whole = path.read_bytes()
     bare = whole[whole.index(whole[:2], 4) :]  # from the second frame on: no Xing, no Info
     assert b"Info" in whole and b"Info" not in bare and b"Xing" not in bare
-    path.write_bytes(b"ID3\x04\0\0\0\0\0\x0a" + bytes(10) + bare)
+    path.write_bytes(b"ID3\x04\0\0\0\0\2\x0a" + bytes(2 * 128 + 10) + bare)
     assert len(audio.load(path)[0]) > 20_000
-    path.write_bytes(bare[:-30])
+    path.write_bytes(b"ID3\x04\0\0\0\0\2\x0a" + bytes(2 * 128 + 10) + bare[:-30])
     with pytest.raises(ValueError, match="cut off"):
         audio.load(path)
-    sf.write(path, noise(24_000), 8000, format="MP3", bitrate_mode="VARIABLE")
-    whole = path.read_bytes()
-    path.write_bytes(whole[whole.index(whole[:2], 4) :])  # of which libsndfile would read a half
-    with pytest.raises(ValueError, match="convert it to WAV"):
-        audio.load(path)
+    for rate in (
+        16_000,
+        22_050,
+        32_000,
+        44_100,
+        48_000,
+    ):  # of MPEG 2 and 1, whose frames are longer
+        sf.write(
+            path, noise(rate), rate, format="MP3", bitrate_mode="CONSTANT", compression_level=0.5
+        )
+        whole = path.read_bytes()
+        bare = whole[whole.index(whole[:2], 4) :]
+        path.write_bytes(bare)
+        assert abs(len(audio.load(path)[0]) - rate) < 3000
+        path.write_bytes(bare[:-3])
+        with pytest.raises(ValueError, match="cut off"):
+            audio.load(path)
+    for rate in (8000, 44_100):
+        sf.write(path, noise(3 * rate), rate, format="MP3", bitrate_mode="VARIABLE")
+        whole = path.read_bytes()
+        path.write_bytes(
+            whole[whole.index(whole[:2], 4) :]
+        )  # of which libsndfile would read a half
+        with pytest.raises(ValueError, match="convert it to WAV"):
+            audio.load(path)
 
 
 def test_a_stream_that_never_knew_its_length_is_read(tmp_path):
@@ -288,6 +308,11 @@ def test_a_file_that_is_write_protected_is_not_replaced(tmp_path, monkeypatch):
         with pytest.raises(PermissionError, match="a.wav is write-protected"):
             write()
     assert len(audio.load(path)[0]) == 10 and list(tmp_path.iterdir()) == [path]
+    monkeypatch.setattr(
+        files.os, "access", lambda p, how: (Path(p), how) != (tmp_path, files.os.W_OK)
+    )
+    with pytest.raises(PermissionError, match="the folder .* cannot be written"):
+        audio.check_output(tmp_path / "b.wav")
 
 
 @pytest.mark.parametrize("rate", [1, 99, 2**31 - 1])

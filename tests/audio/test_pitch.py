@@ -139,3 +139,17 @@ def test_an_octave_error_of_one_frame_is_mended(monkeypatch, factor, mended):
     periods[15] *= factor
     got = with_dips(monkeypatch, periods, np.full(30, 0.1))
     assert got[15] == pytest.approx(100.0 if mended else 100 / factor) and got[16] == 100
+
+
+@pytest.mark.parametrize("hop", [0.005, 0.01, 0.02])
+def test_frames_come_as_often_as_asked_and_blocks_change_nothing(monkeypatch, hop):
+    truth = np.linspace(120, 220, 8_000)
+    x = harmonics(truth, 8_000)
+    got = pitch.f0(x, 8_000, hop)
+    centre = truth[((np.arange(len(got)) + 0.5) * hop * 8_000).astype(int)]
+    assert len(got) == 1 / hop and np.abs(got - centre)[4:-4].max() < 4
+    monkeypatch.setattr(pitch, "BLOCK", 7)
+    assert np.allclose(pitch.f0(x, 8_000, hop), got, rtol=1e-6)
+    for wrong in (0, -hop, np.inf):
+        with pytest.raises(ValueError, match=f"above 0, not {wrong}"):
+            pitch.f0(x, 8_000, wrong)

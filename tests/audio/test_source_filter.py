@@ -5,7 +5,7 @@ import pytest
 from scipy.signal import freqz, lfilter
 
 from minigen import data
-from minigen.audio import mel_cepstrum
+from minigen.audio import hz_to_mel, mel_cepstrum, mel_filterbank, mel_to_hz, stft
 from minigen.audio.source_filter import (
     N_MELS,
     continuous_log_f0,
@@ -15,6 +15,7 @@ from minigen.audio.source_filter import (
     minimum_phase,
     vocode,
 )
+from minigen.audio.spectrum import FLOOR
 from minigen.metrics import log_mel_distance, std_ratio
 
 RNG = np.random.default_rng(0)
@@ -99,3 +100,27 @@ def test_the_last_harmonic_fades_in_power(hz):
     """Of power 1 they lack 2 F0 / rate: what the half of a harmonic at 0 and the one past the end would have."""
     power = np.mean(excitation(np.full(2000, hz), 8000) ** 2)
     assert power == pytest.approx(1 - 2 * hz / 8000, abs=0.01)
+
+
+@pytest.mark.parametrize("n_mels", [24, 40])
+def test_as_many_bands_as_there_were_give_the_same_envelope(n_mels):
+    x, rate = data.example().audio, 8000
+    all_ = mel_cepstrum(x, rate, n_mels - 1, n_mels).T
+    bank = mel_filterbank(rate, 256, n_mels)
+    band = np.log(np.maximum(bank @ np.abs(stft(x, 256, 40)), FLOOR)) - np.log(bank.sum(1))[:, None]
+    got = envelope(all_, rate, n_mels)
+    centres = mel_to_hz(np.linspace(0, hz_to_mel(rate / 2), n_mels + 2))[1:-1] * 256 / rate
+    at = np.stack([np.interp(centres, np.arange(129), row) for row in got])
+    assert np.abs(at - band.T).mean() < 0.1  # a line between bins is none over mel
+    f0 = np.full(len(got), 120.0)
+    few, many = vocode(all_, f0, rate, n_mels=n_mels), vocode(all_[:, :20], f0, rate, n_mels=n_mels)
+    assert log_mel_distance(few, many, rate) < 6
+
+
+def test_silence_stays_silent_and_half_voiced_frames_are_noise():
+    assert (
+        np.abs(vocode(mel_cepstrum(np.zeros(4000), 8000).T, np.full(101, 100.0), 8000)).max() < 1e-4
+    )
+    log_f0, voicing = continuous_log_f0([0, 0, 100, 200, 0, 0], 12)
+    assert np.allclose(np.exp(log_f0[[0, 5, 11]]), [100, 100, 200])
+    assert np.allclose(voicing, [0, 0, 0, 0, 0.5, 1, 1, 1, 0.5, 0, 0, 0])

@@ -177,3 +177,5 @@ def test_bands_are_raised_to_so_many_decibels_below_the_loudest(depth):
     c = audio.mfcc(x, 8000, n_mfcc=24, depth=depth)  # all of them: nothing is lost
     mel = 20 / np.log(10) * idct(c, axis=0, norm="ortho")
     assert mel.max() - mel.min() == pytest.approx(depth)
+    ours = audio.mel_cepstrum(x, 8000, 23, 24, depth)
+    assert np.allclose(ours, audio.mfcc(x, 8000, 24, 256, 40, 24, depth))

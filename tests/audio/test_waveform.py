@@ -175,9 +175,13 @@ def test_a_pause_does_not_change_the_gain(which, seconds):
 
 
 @pytest.mark.parametrize("offset", [0.3, -0.05])
-def test_an_offset_changes_nothing(offset):
+def test_an_offset_and_rumble_change_nothing_and_a_low_voice_counts(offset):
     x = speech()
     assert np.allclose(audio.to_level(x + offset, 8000), audio.to_level(x, 8000), atol=1e-9)
+    own = audio.speech_level(x, 8000)
+    rumble, voice = (tone(hz, 8000, len(x) / 8000, 2 * own) for hz in (8, 80))
+    assert audio.speech_level(x + rumble, 8000) == pytest.approx(own, rel=0.05)
+    assert audio.speech_level(x + voice, 8000) > 1.5 * own
 
 
 def test_length_and_scale_change_nothing():
@@ -214,8 +218,9 @@ def test_level_of_ordinary_speech_is_that_of_all_frames():
 def test_what_is_silent_has_no_level(x):
     with pytest.raises(ValueError, match="as good as silent"):
         audio.to_level(x, 8000)
-    with pytest.raises(ValueError, match="above 0"):
-        audio.to_level(speech(), 8000, 0)
+    for level in (0, -0.15, np.nan, np.inf):
+        with pytest.raises(ValueError, match=f"above 0, not {level}"):
+            audio.to_level(speech(), 8000, level)
 
 
 @pytest.mark.parametrize("rate", [8000, 22_050])

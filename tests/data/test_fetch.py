@@ -176,13 +176,39 @@ def failing(error: BaseException, after: int = 0):
     return copy
 
 
+FULL = [(OSError(n, "Full"), OSError, "Make room.*again") for n in (errno.ENOSPC, errno.EDQUOT)]
+LOCKED = [
+    (OSError(n, "Locked"), PermissionError, "cannot be written.*XDG_CACHE_HOME.*MINIGEN_DATA/toy")
+    for n in (errno.EACCES, errno.EPERM, errno.EROFS)
+]
+
+
+@pytest.mark.parametrize(("error", "seen", "message"), [*FULL, *LOCKED])
+def test_a_cache_that_cannot_be_made_is_named_with_the_way_out(
+    error, seen, message, offer, server, cache, monkeypatch
+):
+    """Before anything is asked for; and of another fault the system's own words are kept."""
+    offer(b"to be", "toy.txt")
+
+    def refuse(error):
+        def mkdir(*_, **__):
+            raise error
+
+        monkeypatch.setattr(fetch.Path, "mkdir", mkdir)
+
+    refuse(error)
+    with pytest.raises(seen, match=message) as caught:
+        fetch.locate("toy")
+    assert str(cache) in str(caught.value) and caught.value.errno == error.errno
+    refuse(OSError(errno.EIO, "Input/output error"))
+    with pytest.raises(OSError, match="Input/output error"):
+        fetch.locate("toy")
+    assert server.asked == []
+
+
 @pytest.mark.parametrize(
     ("error", "seen", "message"),
-    [
-        (OSError(errno.ENOSPC, "No space left on device"), OSError, "Make room and call again"),
-        (OSError(errno.EROFS, "Read-only"), PermissionError, "XDG_CACHE_HOME.*MINIGEN_DATA/toy"),
-        (KeyboardInterrupt(), KeyboardInterrupt, None),
-    ],
+    [FULL[0], LOCKED[-1], (KeyboardInterrupt(), KeyboardInterrupt, None)],
 )
 def test_verified_archive_survives_unpacking(
     error, seen, message, offer, packers, server, cache, monkeypatch
@@ -240,15 +266,22 @@ def test_after_sigkill_the_next_call_completes_and_removes_what_was_left(
     process.start()
     process.join()
     assert process.exitcode == -signal.SIGKILL and list(cache.glob("toy/.filling-*"))
-    old = [cache / ".filling-x" / "content", cache / "unfinished" / ("0" * 64)]
-    for folder in old:  # of version 0.1, and of a file that is no longer in the registry
-        folder.mkdir(parents=True)
-    (cache / "unfinished" / f"{'1' * 64}.part").touch()
+    (cache / "unfinished" / ("0" * 64)).mkdir(parents=True)  # no longer in the registry
     assert (fetch.locate("toy") / "noise").read_bytes() == NOISE
     assert len(server.asked) == 1
     assert sorted(left_in(cache)) == ["toy/all/noise", "toy/all/toy.txt"]
     left = {path.name for path in cache.rglob("*")}
     assert left == {"toy", "all", "noise", "toy.txt", "toy-all.lock"}
+
+
+def test_what_was_downloaded_for_a_corpus_that_is_complete_is_removed(offer, server, cache):
+    """A process was killed between the last two steps."""
+    offer(b"to be", "toy.txt")
+    folder = fetch.locate("toy")
+    (digest,) = REGISTRY["toy"].files.values()
+    left = cache / "unfinished" / digest
+    left.mkdir(parents=True)
+    assert fetch.locate("toy") == folder and not left.exists() and len(server.asked) == 1
 
 
 def locate_toy(results) -> None:

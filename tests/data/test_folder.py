@@ -23,10 +23,10 @@ def table(root, text):
 
 
 def test_files_of_three_kinds_with_a_heading_and_speakers(place):
-    rows = 'file,text,speaker\na.wav,"One, two.",anna\n , ,\nb.flac, Three. ,bert\n\nc.mp3,Äh!,anna\nd,Four.,\n'
+    rows = 'file,text,speaker\na.wav,"One, two.",anna\n , ,\nb.flac, "Three, 4." ,bert \n\nc.mp3,Äh!,anna\nd,Four.,\n'
     clips = data.folder(table(place, rows))
     assert [c.name for c in clips] == ["a", "b", "c", "wavs/d"]
-    assert [c.text for c in clips] == ["One, two.", "Three.", "Äh!", "Four."]
+    assert [c.text for c in clips] == ["One, two.", "Three, 4.", "Äh!", "Four."]
     assert [c.speaker for c in clips] == ["anna", "bert", "anna", "anna"]
     assert {c.rate for c in clips} == {16_000}
     for clip in clips:
@@ -37,6 +37,8 @@ def test_a_table_as_lj_speech_has_it(place):
     clips = data.folder(table(place, "a|He said 2.|He said two.\nd|No “quotes|no quotes\n"))
     assert [c.text for c in clips] == ["He said two.", "no quotes"]
     assert {c.speaker for c in clips} == {"anna"}
+    with pytest.raises(ValueError, match=r"metadata.csv, line 3: 4 columns, not file, text"):
+        data.folder(table(place, "a|One.\n\nd|1|2|3\n"))
 
 
 def test_two_columns_are_enough(place):

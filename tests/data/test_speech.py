@@ -35,6 +35,15 @@ def ljspeech_files(tmp_path_factory, shared):
     return folder / "LJSpeech-1.1"
 
 
+@pytest.mark.parametrize("ending", ["txt", "txt.gz"])
+def test_of_a_table_of_prompts_what_is_spoken_is_read(tmp_path, ending):
+    """Not remarks, nor what stands in brackets of any kind; white space is one blank."""
+    text = "\ufeff; a remark\n\n a/b : One  (two) [three]\t<four> five: six\nbeep: [a beep]\n"
+    content, file = text.encode(), tmp_path / f"prompts.{ending}"
+    file.write_bytes(gzip.compress(content) if ending == "txt.gz" else content)
+    assert speech._read_prompts(file) == {"a/b": "One five: six", "beep": ""}
+
+
 def test_fsdd_real(fsdd_files, place):
     place("fsdd").rmdir()
     (Path(os.environ["MINIGEN_DATA"]) / "fsdd").symlink_to(fsdd_files)

@@ -59,6 +59,16 @@ def test_nothing_in_it_can_be_changed():
     assert replace(clip, f0=None).audio is clip.audio  # copied only where somebody could write
 
 
+def test_full_scale_and_two_frames_of_f0_more_or_less_will_do():
+    assert utterance(audio=np.full(8000, -1, np.float32)).audio[0] == -1
+    for n, known in ((97, False), (98, True), (102, True), (103, False)):
+        if known:
+            assert len(utterance(f0=np.zeros(n)).f0) == n
+        else:
+            with pytest.raises(ValueError, match=f"f0 has {n} values"):
+                utterance(f0=np.zeros(n))
+
+
 @pytest.mark.parametrize("late, known", [(0.04, True), (0.06, False)])
 def test_labels_may_end_a_twentieth_of_a_second_late(late, known):
     if known:

@@ -70,6 +70,7 @@ def test_the_causal_filter_is_lfilter_and_its_density_is_normal():
     taps = torch.tensor([1.2, -0.7, 0.1], dtype=torch.float64)
     layer = CausalFilter(50, taps, log_scale=-0.4)
     z = points(3, 50)
+    assert CausalFilter(2, [1]).taps.dtype == torch.float32 and layer.log_scale.dtype == z.dtype
     x, _ = layer.inverse(z)
     want = lfilter([math.exp(-0.4)], [1, -1.2, 0.7, -0.1], z.numpy())
     assert torch.allclose(x, torch.tensor(want))

@@ -1,11 +1,36 @@
 """Whole flows: directions, orders, the start."""
 
+from functools import partial
+
 import pytest
 import torch
 from flow_families import C, H, jacobian_of, points
 from torch import nn
 
-from minigen.flows import IAF, MAF, NSF, Inverse, RealNVP, StandardNormal, WaveformFlow
+from minigen.flows import (
+    IAF,
+    MAF,
+    NSF,
+    ActNorm,
+    Affine,
+    AffineCoupling,
+    AffineMap,
+    CausalFilter,
+    ConvCoupling,
+    Elementwise,
+    Inverse,
+    MaskedAffineAutoregressive,
+    MaskedAutoregressive,
+    MaskedSplineAutoregressive,
+    MuLaw,
+    MultiScale,
+    Permutation,
+    RealNVP,
+    SplineCoupling,
+    SplineMap,
+    StandardNormal,
+    WaveformFlow,
+)
 
 
 def test_iaf_is_the_inverse_of_maf():
@@ -58,6 +83,39 @@ def test_every_layer_has_what_was_asked_for(build, given):
     for name in given.keys() - {"kind"}:
         assert text.count(f"{name}={given[name]:g}") == 3
     assert text.count("hidden=(7,)") == 3
+
+
+DEFAULTS = {
+    Affine(3): "Affine(3, diagonal=False)",
+    ActNorm(2): "ActNorm(2)",
+    MuLaw(1): "MuLaw(1, mu=255)",
+    Permutation([1, 2, 0]): "Permutation([1 2 0])",
+    Elementwise(2, SplineMap()): "Elementwise(2, SplineMap(bins=8, bound=5))",
+    CausalFilter(4, [0.5, 0.1]): "CausalFilter(4, order 2)",
+    AffineCoupling(3): "AffineCoupling(3, AffineMap(bound=5), hidden=(64, 64), keeps the first half)",
+    SplineCoupling(2): "SplineCoupling(2, SplineMap(bins=8, bound=5), hidden=(64, 64), keeps the first half)",
+    MaskedAffineAutoregressive(2): "MaskedAffineAutoregressive(2, AffineMap(bound=5), hidden=(64, 64), order=0 1)",
+    MaskedSplineAutoregressive(2): "MaskedSplineAutoregressive(2, SplineMap(bins=8, bound=5), hidden=(64, 64), order=0 1)",
+    MaskedAutoregressive(2, AffineMap()): "MaskedAutoregressive(2, AffineMap(bound=5), hidden=(64, 64), order=0 1)",
+    ConvCoupling(2, 4).univariate: "AffineMap(bound=3)",
+    ConvCoupling(2, 4).net[0]: "Conv1d(1, 32, kernel_size=(3,), stride=(1,), padding=(1,))",
+    MultiScale(16): "MultiScale(16, levels=2, steps=4, hidden=32)",
+    WaveformFlow(16): "Flow(StandardNormal(16), MultiScale(16, levels=3, steps=4, hidden=32))",
+    WaveformFlow(8, 1, 2, 3): "Flow(StandardNormal(8), MultiScale(8, levels=1, steps=2, hidden=3))",
+}  # fmt: skip
+
+
+def test_a_repr_says_what_matters_and_the_defaults_are_those_of_the_docstrings():
+    assert {repr(module) for module in DEFAULTS} == set(DEFAULTS.values())
+    layers = {RealNVP: AffineCoupling, NSF: SplineCoupling}
+    layers |= dict.fromkeys((MAF, IAF), MaskedAffineAutoregressive)
+    for build, layer in layers.items():
+        assert (
+            repr(build(3)).count(repr(layer(3))[:50]) == 5
+        )  # up to `hidden`: orders and halves turn
+    for build in (RealNVP, MAF, IAF, NSF, partial(NSF, kind="autoregressive"), WaveformFlow):
+        with pytest.raises(ValueError, match=r"give it context \(..., 2\)"):
+            build(8, context_dim=2).log_prob(torch.zeros(8))
 
 
 def test_a_waveform_flow_begins_with_the_rotations_of_its_generator():

@@ -5,10 +5,11 @@ import torch
 from flow_families import make, points
 
 
+@pytest.mark.parametrize("dim", [4, 5])
 @pytest.mark.parametrize("name", ["coupling", "coupling-swap", "spline-coupling"])
-def test_one_half_passes_through_and_decides_about_the_other(name):
-    layer = make(name, 4)
-    x = points(5, 4)
+def test_one_half_passes_through_and_decides_about_the_other(name, dim):
+    layer = make(name, dim)
+    x = points(5, dim)
     z, log_det = layer(x)
     kept = slice(2, None) if layer.swap else slice(0, 2)
     assert torch.equal(z[:, kept], x[:, kept]) and not torch.equal(z, x)

@@ -117,6 +117,32 @@ def test_the_mel_spectrum_of_filtered_noise_gives_the_noise_back(gain):
     assert np.corrcoef(found, e[400:-400])[0, 1] > 0.93
 
 
+def test_a_predictor_is_the_autocorrelation_method_on_the_bands_spectrum():
+    """Written out in NumPy, a short frame at a time: bands over time, bins, lags smeared by 40 Hz."""
+    mel, rate, n_fft = np.random.default_rng(0).normal(-4, 1, (2, 32, 5)), 8000, 256
+    centres = np.linspace(0, audio.hz_to_mel(4000), 34)[1:-1]
+    bins = audio.hz_to_mel(np.arange(129) * rate / n_fft)
+    loud = mel - np.log(audio.mel_filterbank(rate, n_fft, 32).sum(1))[:, None]
+    window = np.exp(-0.5 * (2 * np.pi * 40 * np.arange(17) / rate) ** 2)
+    window[0] = 1.0001
+    a, gain = predictor_from_mel(torch.from_numpy(mel), rate)
+    louder = predictor_from_mel(torch.from_numpy(mel), rate, order=3, noise=0.1, scale=2.0)
+    assert a.shape == (2, 16, 5 * SUBFRAMES)
+    for b, s in np.ndindex(2, 20):
+        bands = [np.interp((s + 0.5) / 4, np.arange(5) + 0.5, row) for row in loud[b]]
+        amplitude = np.exp(np.interp(bins, centres, bands)) / np.sqrt(
+            np.pi / 4
+        )  # of Gaussian noise
+        power = amplitude**2 / (n_fft * 3 / 8)  # the mean square of a Hann window
+        r, noisy = (np.fft.irfft(power + v**2)[:17] * window for v in (5e-4, 0.1))
+        for (mine, size), want, scale in (
+            ((a[b, :, s], gain[b, s]), levinson_durbin(r), 1),
+            ((louder[0][b, :, s], louder[1][b, s]), levinson_durbin(noisy[:4]), 2),
+        ):
+            np.testing.assert_allclose(mine, want.coefficients, rtol=1e-7, atol=1e-9)
+            assert math.isclose(size, scale * math.sqrt(want.variances[-1]), rel_tol=1e-9)
+
+
 def test_silence_with_dither_is_white_noise_of_scale_one():
     x = 5e-4 * np.random.default_rng(0).normal(size=8000)
     quiet = torch.full((1, 32, 100), -20.0, dtype=torch.float64)
@@ -158,5 +184,9 @@ def test_wrong_shapes_are_named():
     context = predictor(2, 4, 3)
     with pytest.raises(ValueError, match="multiple of 4"):
         FLOW(noise(2, 1, 18), context)
+    for shape in ((2, 16), (3, 1, 16), (2, 2, 16)):
+        for direction in (FLOW.forward, FLOW.inverse):
+            with pytest.raises(ValueError, match=r"shape \(2, 1, T\), T a multiple of 4"):
+                direction(noise(*shape), context)
     with pytest.raises(ValueError, match="gains"):
         FLOW(noise(2, 1, 16), Predictor(context.coefficients, context.gain[:, :3]))

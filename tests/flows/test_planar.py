@@ -20,6 +20,10 @@ def test_planar_direction_is_constrained_and_the_root_is_exact():
     z = 5 * points(200, 3)
     x, _ = planar.inverse(z)
     assert torch.allclose(planar(x)[0], z, atol=1e-8)
+    torch.manual_seed(0)
+    assert Planar(400).bend.std().item() == pytest.approx(1 / 20, rel=0.1), (
+        "wᵀx of size 1 in any dimension"
+    )
     nn.init.zeros_(planar.bend)
     assert torch.equal(planar(z)[0], z), "u = 0 is the identity"
 

@@ -13,12 +13,12 @@ from minigen.flows.targets import ENERGIES, log_normaliser
 @pytest.mark.parametrize("name", ["U1", "U2", "U3", "U4"])
 def test_shipped_planar_flows_reach_what_their_cards_say(name):
     """KL(flow ‖ p) from new samples, and by quadrature over the flow's density."""
-    gaps = []
+    gaps, normaliser = [], log_normaliser(ENERGIES[name])
     for layers in (2, 8, 32):
         flow, card = flows.load(f"{name}_planar_{layers}")
         z, log_q = flow.sample_and_log_prob((20_000,), generator=torch.Generator().manual_seed(5))
         terms = log_q + ENERGIES[name](z)
-        gap = terms.mean().item() + log_normaliser(ENERGIES[name])
+        gap = terms.mean().item() + normaliser
         room = 4 * terms.std().item() / math.sqrt(len(z)) + 0.01
         assert abs(gap - card["result"]) < room and gap > -room
         gaps.append(gap)
@@ -46,9 +46,32 @@ def test_every_shipped_file_loads_and_is_small():
 
 
 def test_untrained_flows_of_the_table_are_what_they_are_called():
+    layers = lambda name: [repr(layer) for layer in BUILD[name]().transform.transforms]
+    for name, kind, count in (
+        ("plane_affine", "AffineCoupling(2, AffineMap(bound=5)", 8),
+        ("plane_spline", "SplineCoupling(2, SplineMap(bins=16, bound=4)", 4),
+    ):
+        halves = [
+            f"{kind}, hidden=(64, 64), keeps the {half} half)" for half in ("first", "second")
+        ]
+        assert layers(name) == halves * (count // 2)
+    for k in (1, 2, 8, 32):
+        assert layers(f"planar_{k}") == ["Inverse(Planar(2))"] * k + ["Affine(2, diagonal=True)"]
     x = torch.rand(3, 64) * 17
-    for name in ("digits_maf", "digits_nsf"):
+    for name, count, knots, kind in (
+        ("digits_maf", 8, 34, "MaskedAffineAutoregressive(64, AffineMap(bound=5)"),
+        ("digits_nsf", 3, 17, "MaskedSplineAutoregressive(64, SplineMap(bins=8, bound=4)"),
+    ):
+        masked = [f"{kind}, hidden=(64,), order={order})" for order in ("0 … 63", "63 … 0")]
+        first, *rest = layers(name)[1:]
+        assert first == f"Elementwise(64, SplineMap(bins={knots}, bound=3))"
+        assert rest == [["ActNorm(64)", masked[k // 2 % 2]][k % 2] for k in range(2 * count)]
         flow = BUILD[name]()
+        scale, marginals = flow.transform.transforms[:2]
+        ends = scale(torch.tensor([0.0, 17.0])[:, None].expand(2, 64))[0]
+        assert torch.allclose(ends, torch.tensor([-3.0, 3.0])[:, None])  # where the splines end
+        assert marginals.univariate.least == 1e-4
+        assert not (scale.shift.requires_grad or scale.log_scale.requires_grad)
         flows.initialise(flow, torch.rand(50, 64) * 17)
         z, log_det = flow.transform(x)
         back, home = flow.transform.inverse(z)

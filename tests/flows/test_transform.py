@@ -66,24 +66,14 @@ NORMALISED = [
 ]
 
 
-COARSE = ("affine", "affine-diagonal", "inverse", "compose", "lu", "actnorm")
-
-
 @pytest.mark.parametrize(("name", "dim"), NORMALISED)
 def test_normalised(name, dim):
-    grid = (40.0, 2401) if name in COARSE else (14.0, 1401)
-    check_normalised(gentle(make(name, dim, seed=2)), *grid)
+    check_normalised(gentle(make(name, dim, seed=2)))
 
 
 @pytest.mark.parametrize("name", ["coupling", "masked-spline", "planar"])
 def test_normalised_given_a_context(name):
-    transform, context = gentle(make(name, 2, context=True)), points(C, seed=5)
-    flow = Flow(StandardNormal(2).double(), transform)
-    axis = torch.linspace(-14, 14, 1401).double()
-    with torch.no_grad():
-        grid = torch.stack(torch.meshgrid(axis, axis, indexing="ij"), -1)
-        density = flow.log_prob(grid, context).exp()
-    assert abs(torch.trapezoid(torch.trapezoid(density, axis), axis).item() - 1) < 2e-3
+    check_normalised(gentle(make(name, 2, context=True)), points(C, seed=5))
 
 
 @pytest.mark.parametrize("name", [n for n, family in REGISTRY.items() if family.triangular])
@@ -162,20 +152,21 @@ def test_extreme_inputs_stay_finite(name, dtype):
             assert weight.grad is None or torch.isfinite(weight.grad).all()
 
 
-@pytest.mark.parametrize("name", LEARNED)
-@pytest.mark.parametrize("context", [False, True])
+@pytest.mark.parametrize(
+    ("name", "context"), [(n, False) for n in REGISTRY] + [(n, True) for n in CONDITIONAL]
+)
 def test_every_parameter_gets_a_gradient_and_is_saved(name, context):
-    if context and name not in CONDITIONAL:
-        context = False
     transform = make(name, context=context)
     given = points(29, C, seed=7) if context else None
-    flow = Flow(StandardNormal(transform.dim).double(), transform)
-    flow.log_prob(1.5 * points(29, transform.dim), given).sum().backward()
-    assert all(weight.grad.abs().sum() > 0 for weight in transform.parameters())
-    through_samples = [torch.zeros_like(weight) for weight in transform.parameters()]
-    x = flow.rsample((29,), given, torch.Generator().manual_seed(0))
-    grads = torch.autograd.grad(x.square().sum(), list(transform.parameters()))
-    assert all((a - b).abs().sum() > 0 for a, b in zip(grads, through_samples, strict=True))
+    flow, weights = (
+        Flow(StandardNormal(transform.dim).double(), transform),
+        [*transform.parameters()],
+    )
+    if name in LEARNED:
+        density = flow.log_prob(1.5 * points(29, transform.dim), given)
+        x = flow.rsample((29,), given, torch.Generator().manual_seed(0))
+        for value in (density, x.square()):
+            assert all(grad.abs().sum() > 0 for grad in torch.autograd.grad(value.sum(), weights))
     other = make(name, seed=5, context=context)
     other.load_state_dict(transform.state_dict())
     x = points(4, transform.dim)
@@ -242,6 +233,7 @@ def test_affine_is_the_multivariate_normal():
     matrix, x = affine.matrix.detach(), points(5, 3)
     want = torch.distributions.MultivariateNormal(affine.shift.detach(), scale_tril=matrix)
     assert torch.allclose(Flow(StandardNormal(3).double(), affine).log_prob(x), want.log_prob(x))
+    assert matrix[2, 0] != 0, "free below the diagonal unless told otherwise"
 
 
 class WrongSign(Affine):
@@ -318,26 +310,41 @@ def test_the_context_reaches_every_part():
     "call, error, message",
     [
         (lambda: Affine(0), ValueError, "dim >= 1"),
-        (lambda: Affine(3)(torch.zeros(2)), ValueError, r"\(..., 3\), not \(2,\)"),
-        (lambda: Affine(3)(torch.zeros(3).long()), TypeError, "floating"),
+        (lambda: Affine(3)(torch.zeros(2)), ValueError, r"x has .*\(..., 3\), not \(2,\)"),
+        (lambda: Affine(3).inverse(torch.zeros(3, 2)), ValueError, r"z has .*3\), not \(3, 2\)"),
+        (lambda: Affine(1)(torch.tensor(0.0)), ValueError, r"1\), not \(\)"),
+        (lambda: Affine(3)(torch.zeros(3).long()), TypeError, "x is torch.int64: .* floating"),
+        (lambda: Affine(3).inverse(torch.zeros(3).long()), TypeError, "z is torch.int64"),
         (lambda: Compose([]), ValueError, "at least one"),
         (lambda: Compose([Affine(2), Affine(3)]), ValueError, "same dim"),
-        (lambda: Flow(StandardNormal(2), [Affine(3)]), ValueError, "base has dim 2"),
+        (lambda: Flow(StandardNormal(2), [Affine(3)]), ValueError, "base has dim 2, .* 3"),
+        (lambda: Flow(StandardNormal(3), [Affine(2)]), ValueError, "base has dim 3, .* 2"),
+        (lambda: Flow(StandardNormal(1), Affine(2)), ValueError, "base has dim 1, .* 2"),
+        (lambda: Flow(None, [Affine(2)]), TypeError, "base must be of type Module"),
+        (lambda: Inverse([Affine(2)]), TypeError, "transform must be of type Transform"),
         (lambda: MuLaw(1, mu=0), ValueError, "positive"),
-        (lambda: Transform(1)(torch.zeros(1)), TypeError, "does not define"),
+        (lambda: Transform(1)(torch.zeros(1)), TypeError, "not define .* data -> noise"),
+        (lambda: Transform(1).inverse(torch.zeros(1)), TypeError, "not define .* noise -> data"),
         (lambda: AffineCoupling(1), ValueError, "dim >= 2"),
         (lambda: Permutation([0, 0, 1]), ValueError, "each of 0"),
+        (lambda: Permutation([1, 2]), ValueError, "each of 0"),
+        (lambda: Permutation([[0]]), ValueError, "each of 0"),
         (
             lambda: MaskedAffineAutoregressive(3, order=[0, 1]),
             ValueError,
             r"permutations as rows, not",
         ),
         (lambda: SplineMap(bins=1), ValueError, "bins >= 2"),
-        (lambda: SplineMap(bins=8, least=0.2), ValueError, "least < 1 / bins"),
+        (lambda: SplineMap(bound=0.0), ValueError, "not 8, 0.0, 0.001"),
+        (lambda: SplineMap(bins=8, least=0.125), ValueError, "least < 1 / bins"),
+        (lambda: SplineMap(least=0.0), ValueError, "0 < least"),
         (lambda: AffineMap(bound=0.0), ValueError, "positive, not 0.0"),
         (lambda: CausalFilter(3, [0.1, 0.1, 0.1]), ValueError, "taps are 1 to 2 finite"),
         (lambda: CausalFilter(3, [math.nan]), ValueError, "finite"),
         (lambda: MultiScale(6, levels=2), ValueError, "divisible by 2.levels, not 6"),
+        (lambda: MultiScale(8, levels=0), ValueError, "levels=0, steps=4 >= 1"),
+        (lambda: MultiScale(8, steps=0), ValueError, "levels=2, steps=0 >= 1"),
+        (lambda: MultiScale(0), ValueError, "not 0: pad it"),
         (lambda: ConvCoupling(1, 8), ValueError, "at least 2 channels"),
         (lambda: NSF(3, kind="other"), ValueError, "not 'other'"),
         (lambda: MAF(3, layers=0), ValueError, "at least one layer"),

@@ -95,6 +95,21 @@ def test_splines_round_trip_in_float32_without_a_negative_discriminant():
     assert ((back - x).abs() < room).all()
 
 
+def test_a_spline_keeps_to_its_own_bound_and_least_size():
+    """No piece is flatter than s² / e² allows of sizes and slopes of at least `least`."""
+    spline = SplineMap(4, 2.0, least=0.1)
+    params, x = 9 * points(300, spline.count), 2 * torch.rand(300).double()
+    z, log_slope = spline.forward(x, params)
+    want = rational_quadratic(x, params, 2.0, 0.1)
+    assert torch.equal(z, want[0]) and torch.equal(log_slope, want[1])
+    back, home = spline.inverse(z, params)
+    assert torch.allclose(back, x, atol=1e-8) and torch.allclose(home, -log_slope, atol=1e-6)
+    assert SplineMap(4).least == 1e-3
+    assert torch.equal(
+        rational_quadratic(x, params, 2.0)[0], SplineMap(4, 2.0).forward(x, params)[0]
+    )
+
+
 def test_zero_parameters_are_the_identity():
     x = points(5, 3)
     for univariate in (AffineMap(), SplineMap(6, 2.0)):

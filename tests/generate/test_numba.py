@@ -28,6 +28,19 @@ def test_weights_that_change_afterwards_do_not_matter():
     assert compiled.bytes_per_sample < 8 * sum(w.numel() for w in net.parameters()) + last + 100
 
 
+@torch.no_grad()
+def test_conditioning_may_come_as_a_function_of_first_and_last():
+    """A chunk at a time, each sample once, and the same parameters."""
+    net, x, cond, _ = make(
+        GaussianHead(), SHAPES[0].values[0], {"cond_channels": 3}, batch=1, length=601
+    )
+    asked = []
+    part = lambda first, last: asked.append((first, last)) or cond[..., first:last]
+    got = CompiledWaveNet(net, part, None).parameters(x[0, 0].numpy())
+    assert np.abs(got - net(x, cond)[0].numpy()).max() < 1e-10
+    assert asked == [(0, 256), (256, 512), (512, 601)]
+
+
 def test_rational_tanh():
     x = np.linspace(-30, 30, 60_001).astype(np.float32)
     got = np.array([_tanh32(value) for value in x])

@@ -52,6 +52,12 @@ def test_what_a_stream_remembers_is_the_receptive_field():
         assert (made[0][..., 0] != made[1][..., 0]).item() == heard
 
 
+@pytest.mark.parametrize("shape", [(1, 1, 0), (2, 1, 5), (1, 2, 5), (1, 5)])
+def test_a_piece_of_another_shape_is_refused(shape):
+    with pytest.raises(ValueError, match=r"\(1, 1, T\), T > 0"):
+        ParallelStream(random_student(flows=1))(torch.zeros(shape).double())
+
+
 def test_inputs_and_the_student_are_left_as_they_were():
     student = random_student(cond_channels=2)
     z, cond = torch.randn(1, 1, 40).double(), torch.randn(1, 2, 40).double()

@@ -13,9 +13,9 @@ from minigen.speech.corpus import held_out
 def test_recogniser_names_held_out_recordings_and_not_noise():
     train, kept = held_out()
     recogniser = DigitRecogniser(train[::4])
-    assert np.mean([recogniser(clip.audio) == clip.text for clip in kept]) >= 0.95
+    assert np.mean([recogniser(clip.audio) == clip.text for clip in kept[::2]]) >= 0.95
     rng = np.random.default_rng(0)
-    noise = [recogniser(0.05 * rng.normal(size=len(clip.audio))) == clip.text for clip in kept]
+    noise = [recogniser(0.05 * rng.normal(size=len(c.audio))) == c.text for c in kept[::4]]
     assert np.mean(noise) < 0.4  # ten words: chance is 0.1
 
 
@@ -30,7 +30,10 @@ def test_k_neighbours_vote_and_the_nearest_decides_a_tie(k, word, monkeypatch):
 def test_recogniser_needs_templates():
     with pytest.raises(ValueError, match="templates"):
         DigitRecogniser([])
-    assert DigitRecogniser(data.spoken_digits("slt", "one"))(data.example().audio) == "one"
+    recogniser = DigitRecogniser(data.spoken_digits("slt", "one"))
+    n = len(recogniser.templates)
+    assert recogniser(data.example().audio) == "one"
+    assert repr(recogniser) == f"DigitRecogniser({n} templates at 8000 Hz, k=3)"
 
 
 def test_frames_last_as_long_at_every_rate():

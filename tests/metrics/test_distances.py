@@ -25,7 +25,6 @@ from minigen.metrics import (
     voicing_error,
     warped_distance,
 )
-from minigen.speech.hmm_synthesis import HMMSynthesizer
 
 
 def voiced(f0: np.ndarray, rate: int = 8000, hop: int = 80) -> np.ndarray:
@@ -98,6 +97,8 @@ def test_log_spectral_distance_is_finite_on_silence_and_refuses_other_lengths():
     x = np.concatenate([np.zeros(4000), np.random.default_rng(0).normal(0, 0.1, 4000)])
     assert np.isfinite(log_spectral_distance(np.zeros(8000) + 1e-9, x, 8000))
     assert log_spectral_distance(x + 1e-6, x, 8000) < 0.1  # what is 60 dB down does not count
+    depths = [log_spectral_distance(0 * x + 1e-9, x[::-1], 8000, depth) for depth in (20, 40, 60)]
+    assert np.allclose(np.diff(depths), 20 * 0.5, atol=0.7)  # half of the frames are silent in both
     with pytest.raises(ValueError, match="cut them alike"):
         log_spectral_distance(x[1:], x, 8000)
     with pytest.raises(ValueError, match="NaN"):
@@ -155,10 +156,19 @@ def test_pitch_doubled_is_an_octave():
         pitch_errors(noise[1:], low, 8000)
 
 
+def revoiced(clip, pitch: float = 1.0, tempo: float = 1.0) -> np.ndarray:
+    """A vocoder says the clip again, its F0 times `pitch` (0: a whisper), each frame 1 / tempo as long."""
+    spectra = mel_cepstrum(clip.audio, 8000).T
+    log_f0, voiced = source_filter.continuous_log_f0(clip.f0, len(spectra))
+    n = (np.arange(int(len(spectra) / tempo)) * tempo).astype(int)
+    return source_filter.vocode(
+        spectra[n], pitch * np.where(voiced > 0.5, np.exp(log_f0), 0)[n], 8000
+    )
+
+
 def test_pitch_at_another_tempo_needs_the_path():
     """A vocoder says one word twice: slower, and at a known interval."""
-    voice = HMMSynthesizer.fit(data.spoken_digits("rms", "nine"))
-    own, other = voice.speak("nine", "rms"), voice.speak("nine", "rms", pace=0.8, pitch=1.25)
+    own, other = revoiced(data.example()), revoiced(data.example(), 1.25, 0.8)
     assert len(other) > 1.2 * len(own)
     cents, _, unvoiced = pitch_errors(other, own, 8000, warp=True)
     assert np.isclose(cents, 1200 * np.log2(1.25), atol=20) and unvoiced < 0.03
@@ -182,8 +192,14 @@ def test_kl_divergence_of_two_gaussians():
     assert kl_divergence(np.zeros(3), np.array([0, -np.inf, 0]))[0] == np.inf
     with pytest.raises(ValueError, match="made by q"):
         kl_divergence(np.array([0, -np.inf]), np.zeros(2))
-    with pytest.raises(ValueError, match="one value a draw"):
-        kl_divergence(np.zeros(1), np.zeros(1))
+    for wrong in (np.array([0, np.nan]), np.array([0, np.inf])):
+        with pytest.raises(ValueError, match="made by q"):
+            kl_divergence(wrong, np.zeros(2))
+    with pytest.raises(ValueError, match="made by q"):
+        kl_divergence(np.zeros(2), np.array([0, np.nan]))
+    for shapes in ((1, 1), (2, 3), ((2, 2), (2, 2))):
+        with pytest.raises(ValueError, match="one value a draw"):
+            kl_divergence(*map(np.zeros, shapes))
 
 
 def test_one_word_of_ten_costs_log_ten():
@@ -203,8 +219,9 @@ def test_real_time_factor_by_a_clock_of_our_own():
     assert len(calls) == 4
     with pytest.raises(ValueError, match="no samples"):
         real_time_factor(lambda: np.zeros(0), 8000)
-    with pytest.raises(ValueError, match="times"):
-        real_time_factor(speak, 8000, times=0)
+    for wrong in ({"times": 0, "rate": 8000}, {"rate": 0}, {"rate": -1}):
+        with pytest.raises(ValueError, match="times >= 1 and a positive rate"):
+            real_time_factor(speak, **wrong)
 
 
 def sentence() -> np.ndarray:
@@ -287,6 +304,11 @@ def test_mel_cepstral_distortion_of_words():
     near, far = (mel_cepstral_distortion(seven, x, 8000) for x in (same_word, other))
     assert 0 < near < 0.6 * far
     assert np.isclose(far, mel_cepstral_distortion(other, seven, 8000))
+    for order, bands in ((24, 32), (5, 20)):
+        cut = [mel_cepstra(x, 8000, order, bands) for x in (seven, other)]
+        assert len(cut[0]) == order and len(mel_cepstra(seven, 8000)) == 24
+        found = mel_cepstral_distortion(seven, other, 8000, order, bands)
+        assert found == cepstral_distortion(*cut) and (found == far) == (order == 24)
     with pytest.raises(ValueError, match="order"):
         mel_cepstral_distortion(seven, other, 8000, order=32)
     with pytest.raises(ValueError, match="waveform"):
@@ -295,12 +317,8 @@ def test_mel_cepstral_distortion_of_words():
 
 def test_another_pitch_costs_a_smooth_spectrum_more_than_no_voice_at_all():
     word = data.example()
-    x, spectra = word.audio.astype(float), mel_cepstrum(word.audio, 8000).T
-    log_f0, voiced = source_filter.continuous_log_f0(word.f0, len(spectra))
-    f0 = np.where(voiced > 0.5, np.exp(log_f0), 0)
     same, whisper, high = (
-        mel_cepstral_distortion(source_filter.vocode(spectra, k * f0, 8000), x, 8000)
-        for k in (1, 0, 1.25)
+        mel_cepstral_distortion(revoiced(word, pitch), word.audio, 8000) for pitch in (1, 0, 1.25)
     )
     assert 1.3 * same < whisper and 1.3 * whisper < high
 
@@ -342,7 +360,14 @@ def test_compare_is_the_mean_of_each_distance_and_the_median_ratio():
     row = compare(made, real, 8000)
     cut = [made[0], made[1], made[2][: len(real[2])]]
     pairs = list(zip(cut, real, strict=True))
-    assert np.isclose(row["log_mel"], np.mean([log_mel_distance(a, b, 8000) for a, b in pairs]))
+    frame_by_frame = {
+        "mcd": mel_cepstral_distortion,
+        "lsd": log_spectral_distance,
+        "log_mel": log_mel_distance,
+        "stft": stft_distance,
+    }
+    for name, distance in frame_by_frame.items():
+        assert np.isclose(row[name], np.mean([distance(a, b, 8000) for a, b in pairs])), name
     assert np.isclose(row["std_ratio"], np.median([std_ratio(a, b) for a, b in pairs]))
     cents, gross, unvoiced = zip(*(pitch_errors(a, b, 8000) for a, b in pairs), strict=True)
     assert np.isclose(row["f0"], np.mean(cents)) and np.isclose(row["gross"], 100 * np.mean(gross))
@@ -373,6 +398,9 @@ def test_summarise_leaves_out_what_is_not_known():
     ]
     assert summarise(rows) == {"a": 1.5, "std ratio": 2.0}
     assert np.isnan(summarise([{"a": np.nan}])["a"])
+    for wrong in ([], [{"a": 1.0}, {"b": 1.0}]):
+        with pytest.raises(ValueError, match="same columns"):
+            summarise(wrong)
 
 
 def test_shares_of_frames_are_percentages_in_the_table():

@@ -45,15 +45,16 @@ def test_wilson_interval_refuses(wins, trials):
 
 
 def power_by_enumeration(n: int, share: float, level: float) -> float:
-    rejected = [k for k in range(n + 1) if binomtest(k, n).pvalue <= level]
-    return float(binom.pmf(rejected, n, share).sum())
+    """The fair coin's p-value is as large for n - k wins as for k."""
+    rejected = [k for k in range(n // 2 + 1) if binomtest(k, n).pvalue <= level]
+    return float(binom.pmf([*rejected, *(n - k for k in rejected)], n, share).sum())
 
 
 @pytest.mark.parametrize("share, power", [(0.9, 0.8), (0.75, 0.8), (0.75, 0.9)])
 def test_listeners_needed_against_scipys_test(share, power):
     n = listeners_needed(share, power)
     assert power_by_enumeration(n - 1, share, 0.05) < power
-    assert all(power_by_enumeration(m, share, 0.05) >= power for m in range(n, n + 30))
+    assert all(power_by_enumeration(m, share, 0.05) >= power for m in range(n, n + 12))
 
 
 def test_listeners_needed_follows_the_square_root():
@@ -61,7 +62,16 @@ def test_listeners_needed_follows_the_square_root():
     for share in (0.55, 0.6):
         assert np.isclose(listeners_needed(share), 7.849 / (4 * (share - 0.5) ** 2), rtol=0.1)
     assert listeners_needed(0.6) > 3.5 * listeners_needed(0.7)  # half as far from ½: four times
-    for wrong in ({"share": 0.5}, {"share": 0.4}, {"share": 0.7, "power": 1}):
+    assert power_by_enumeration(listeners_needed(0.9, level=0.2), 0.9, 0.2) >= 0.8
+    assert (
+        listeners_needed(0.9, level=0.2) < listeners_needed(0.9) == listeners_needed(0.9, 0.8, 0.05)
+    )
+    for wrong in (
+        {"share": 0.5},
+        {"share": 1.1},
+        {"share": 0.7, "power": 1},
+        {"share": 0.7, "level": 0},
+    ):
         with pytest.raises(ValueError, match="½ < share"):
             listeners_needed(**wrong)
     with pytest.raises(ValueError, match="more than 100"):
@@ -92,5 +102,12 @@ def test_permutation_test_by_chance():
 
 def test_random_patterns_follow_the_seed():
     differences = np.random.default_rng(0).normal(0.3, 1, 40)
-    p = lambda seed: permutation_test(differences, 300, seed)
-    assert p(0) == p(0) and len({p(seed) for seed in range(6)}) > 1
+    p = lambda *seed: permutation_test(differences, 300, *seed)
+    assert p() == p(0) == p(0) and len({p(seed) for seed in range(6)}) > 1
+
+
+def test_all_patterns_are_tried_while_they_are_no_more_than_asked_for():
+    d = np.random.default_rng(3).normal(0.2, 1, 14)
+    many = lambda n, **options: {permutation_test(d[:n], seed=seed, **options) for seed in range(3)}
+    assert len(many(13)) == 1 == len(many(5, permutations=32))  # 8192 of 10,000
+    assert len(many(14)) == 3 and len(many(9, permutations=511)) > 1

@@ -19,8 +19,10 @@ def test_dtw_against_enumeration():
         return cost[i, j] + min(cheapest(*s) for s in steps if min(s) >= 0)
 
     assert np.isclose(dtw(a, b), cheapest(3, 2) / 7)
-    with pytest.raises(ValueError, match=r"\(F, N\)"):
-        dtw(a, b[:1])
+    for wrong in (b[:1], b[0], b[:, :0]):
+        for pair in ((a, wrong), (wrong, a)):
+            with pytest.raises(ValueError, match=r"\(F, N\)"):
+                dtw(*pair)
 
 
 def test_the_path_is_the_cheapest_of_all():
@@ -39,5 +41,8 @@ def test_the_path_is_the_cheapest_of_all():
     assert [tuple(map(int, step)) for step in zip(*warping_path(a, b), strict=True)] == best
     with pytest.raises(ValueError, match=r"\(F, N\)"):
         warping_path(a, b[:1])
-    with pytest.raises(ValueError, match="NaN"):
-        warping_path(a, b * np.nan)
+    for pair in ((a, b * np.nan), (a + np.inf, b)):
+        with pytest.raises(ValueError, match="NaN or infinite"):
+            warping_path(*pair)
+    i, j = warping_path(np.zeros((1, 3)), np.zeros((1, 3)))  # where all paths cost the same
+    assert i.tolist() == j.tolist() == [0, 1, 2]

@@ -164,3 +164,10 @@ def test_names_keep_clear_of_each_other_of_points_and_of_lines():
     with pytest.raises(ValueError, match="no room for the name 'x+'"):
         plot.name_points(ax, {"x" * 200: (0, 0)})
     plt.close(fig)
+
+
+@pytest.mark.parametrize("rate", [0, -8000])
+def test_a_rate_is_above_zero(rate):
+    for draw in (plot.waveform, plot.spectrogram):
+        with pytest.raises(ValueError, match=f"above 0, not {rate}"):
+            draw(np.zeros(9), rate)

@@ -32,6 +32,13 @@ def test_each_loss_reaches_its_own_side_alone(net):
     assert x.grad is None and all(w.grad.abs().max() > 0 for w in net.parameters())
 
 
+def test_an_answer_rests_on_17_frames_and_61_bands(net):
+    x = torch.randn(1, 128, 60, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    net(x)[0, 0, 8, 30].backward()
+    bands, frames = (x.grad[0].abs().sum(side).nonzero().flatten() for side in (1, 0))
+    assert frames.tolist() == list(range(22, 39)) and len(bands) == 61
+
+
 @pytest.mark.parametrize(("answer", "losses"), [(0.5, (0.25, 0.5)), (1.0, (0, 1)), (0, (1, 1))])
 def test_a_discriminator_that_gives_one_answer(net, answer, losses):
     torch.nn.init.zeros_(net.output_projection.parametrizations.weight.original0)  # its length

@@ -13,7 +13,7 @@ from scipy.special import logsumexp
 from scipy.stats import multivariate_normal
 
 from minigen import ConvergenceWarning, data
-from minigen.audio import speech_features
+from minigen.audio import resample, speech_features
 from minigen.data import Utterance, load_phones, speech
 from minigen.speech import alignment, pronunciation
 from minigen.speech.alignment import (
@@ -454,3 +454,28 @@ def test_a_gaussian_learns_from_more_than_three_frames(frames, learned):
     same = np.ones((3, 2), bool)
     same[0, 1] = False
     assert np.array_equal(after.mean[same], models.mean[same])
+
+
+def test_rates_that_frames_do_not_fit_are_resampled_and_a_lexicon_goes_first(monkeypatch):
+    clip = replace(data.example(), phones=None, f0=None)
+    odd = replace(clip, audio=resample(clip.audio, 8000, 11_025), rate=11_025)
+    want = speech_features(resample(odd.audio, 11_025, 16_000), 16_000)
+    assert np.array_equal(alignment._extract_features(odd), want)
+    assert np.array_equal(alignment._extract_features(clip), speech_features(clip.audio, 8000))
+    clips, own = [noisy("x", "one"), noisy("y", "one", seed=1)], {"one": [("b", "b", "b")]}
+    with pytest.warns(ConvergenceWarning):
+        times, models = align_corpus(clips, iterations=1, splits=0, lexicon=own)
+    assert models.names == ("b", "pau")
+    for clip in clips:
+        phones = times[clip.name]
+        assert [p for p, *_ in phones if p != "pau"] == ["b"] * 3 and phones[-1][2] == clip.duration
+
+
+@pytest.mark.parametrize("stays, share", [(10.0, 0.999), (0.0, 0.01), (6.0, 0.6)])
+def test_the_chance_to_stay_is_its_share_of_the_frames_within_limits(stays, share):
+    models = random_models(np.random.default_rng(0), m=1)
+    x = np.array([[[1.0, 2.0]]])
+    sums = -7.0, np.array([2]), np.array([stays]), np.array([[10.0]]), 10 * x, 10 * (x**2 + 0.25)
+    after = alignment._maximise([sums], models, np.zeros(2))
+    assert np.exp(after.log_stay[1, 0]) == pytest.approx(share) and after.history == [-7.0]
+    assert np.allclose(after.variance[1, 0, 0], 0.25)

@@ -1,16 +1,16 @@
 """Voices converted, words drawn: the bars, measured afresh, and what is refused."""
 
-import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 from conversion_toy import KEPT, LEARN, small, some
 
-from minigen import audio, code_prior, data, weights
+from minigen import audio, cli, code_prior, data, weights
 from minigen.metrics import DigitRecogniser, mel_cepstral_distortion
 from minigen.speech import conversion
 from minigen.speech import conversion_features as features
@@ -74,22 +74,17 @@ def test_new_utterances_are_words_of_the_speaker():
     assert not torch.equal(a.codes, b.codes) and 5 <= len(a.codes) <= 100
 
 
-def run(*arguments, cwd):
-    command = [sys.executable, "-m", "minigen.cli", *map(str, arguments)]
-    environment = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "NO_COLOR": "1"}
-    return subprocess.run(
-        command, cwd=cwd, env=environment, capture_output=True, text=True, check=False
-    )
-
-
-def test_the_command_converts_any_wav(tmp_path):
+def test_the_command_converts_any_wav(tmp_path, monkeypatch, capsys):
     clip = data.example()
     x = audio.resample(clip.audio, 8000, 44100)
-    import soundfile
-
     soundfile.write(tmp_path / "in.wav", np.stack([x, 0.5 * x], axis=1), 44100)  # stereo
-    done = run("convert", "in.wav", "--to", "rms", "--out", "out.wav", cwd=tmp_path)
-    assert done.returncode == 0 and "in the voice of rms" in done.stdout, done.stderr
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(torch, "set_num_threads", lambda n: None)
+    line = ["minigen", "convert", "in.wav", "--to", "rms", "--out", "out.wav"]
+    monkeypatch.setattr(sys, "argv", line)
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    assert end.value.code == 0 and "in the voice of rms" in capsys.readouterr().out
     made, rate = audio.load(tmp_path / "out.wav")
     assert rate == 8000 and abs(len(made) - len(clip.audio)) <= 1
     assert measures.SpeakerClassifier(LEARN)(made) == "rms"
@@ -150,11 +145,20 @@ def test_a_replaced_file_of_weights_is_noticed(tmp_path):
         file.write_bytes(weights.path(f"vq_{name}").read_bytes())
         assert conversion.load(file)[0].speakers == conversion.load(name)[0].speakers
     assert conversion.load(file)[0] is conversion.load(file)[0]
+    with pytest.raises(FileNotFoundError, match="there is no file none.safetensors"):
+        conversion.load("none.safetensors")
+    assert conversion.load(file)[1] == {}  # there is no card beside it
 
 
 def test_the_seed_of_a_new_word_is_that_of_its_sound_too(monkeypatch):
-    codes = conversion.load()[0].codes_of(KEPT[0].audio)[:10]
-    prior = SimpleNamespace(sample=lambda *_, **__: (codes,))
-    monkeypatch.setattr(conversion, "load_prior", lambda: (prior, {}))
-    one, same, other = (conversion.sample_word("rms", seed=seed).audio for seed in (0, 0, 1))
-    assert np.array_equal(one, same) and np.abs(one - other).max() > 1e-3
+    """Of codes that are long enough to be a word: shorter ones are drawn again."""
+    codes, asked = conversion.load()[0].codes_of(KEPT[0].audio)[:10], []
+
+    def sample(count, condition, max_length, generator):
+        asked.append((count, condition, max_length, generator.initial_seed()))
+        return (codes[: 4 if len(asked) % 2 else 5],)
+
+    monkeypatch.setattr(conversion, "load_prior", lambda: (SimpleNamespace(sample=sample), {}))
+    one, same, other = (conversion.sample_word("rms", "two", seed) for seed in (7, 7, 1))
+    assert np.array_equal(one.audio, same.audio) and np.abs(one.audio - other.audio).max() > 1e-3
+    assert len(one.codes) == 5 and asked == [(1, 2, 100, seed) for seed in (7, 7, 7, 7, 1, 1)]

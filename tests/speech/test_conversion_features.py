@@ -46,6 +46,14 @@ def test_features_are_whole_codes_long():
         assert got.audio.shape == (80 * frames,) and got.phase.shape == (6, 80 * frames)
 
 
+def test_five_frames_that_are_no_silence_are_enough():
+    x = np.resize([1e-4, -1e-4], 400)
+    assert features.extract(x, np.zeros(5)).mfcc.shape == (13, 6)
+    for wrong, why in ((x[1:], "0.05 s, peak 0.00010"), (0.99 * x, "peak 0.00010: no speech")):
+        with pytest.raises(ValueError, match=why):
+            features.extract(wrong, np.zeros(5))
+
+
 def test_f0_gets_the_wanted_moments():
     f0 = np.array([0.0, 100, 110, 120, 0, 130])
     made = features.convert_f0(f0, np.log(200), 0.15)

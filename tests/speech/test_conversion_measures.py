@@ -8,7 +8,7 @@ import torch
 from conversion_toy import KEPT, LEARN
 
 from minigen import data, vq
-from minigen.audio import mfcc
+from minigen.audio import mel_cepstrum, mfcc
 from minigen.speech import conversion
 from minigen.speech import conversion_features as features
 from minigen.speech import conversion_measures as measures
@@ -94,8 +94,8 @@ def test_k_means_codes_are_the_nearest_centres_of_pairs_of_frames():
 def test_moving_the_moments_moves_the_spectrum_to_the_target():
     model, _ = conversion.load()
     judge = measures.SpeakerClassifier(LEARN)
-    some = measures.pairs(KEPT)[::6]
-    moved = measures.move_moments(model, LEARN, some)
+    some = measures.pairs(KEPT)[::12]
+    moved = measures.move_moments(model, LEARN[::5], some)
     rows = measures.held_to_targets(moved, some, judge, lambda wave: "seven")
     before = measures.held_to_targets(
         [p.source.audio for p in some], some, judge, lambda wave: "seven"
@@ -103,6 +103,34 @@ def test_moving_the_moments_moves_the_spectrum_to_the_target():
     assert all(len(wave) == len(pair.source.audio) for wave, pair in zip(moved, some, strict=True))
     assert rows["clips"] == len(some) and rows["mcd dB"] < before["mcd dB"]
     assert rows["target %"] > before["target %"]
+
+
+def test_moved_spectra_have_the_targets_moments_and_its_pitch(monkeypatch):
+    """Over all that a speaker said; and what is moved to the speaker's own is left as it is."""
+    model, learn = conversion.load()[0], LEARN[::15]
+    own = {who: [c for c in learn if c.speaker == who] for who in ("slt", "rms")}
+    spectra = lambda clips: np.concatenate([mel_cepstrum(c.audio, 8000).T for c in clips])
+    seen = []
+    keep = lambda clip, rows: seen.append((clip.f0, rows)) or np.zeros(1)
+    monkeypatch.setattr(measures, "resynthesise", keep)
+    for to, clips in own.items():
+        seen.clear()
+        measures.move_moments(model, learn, [measures.Pair(c, clips[0]) for c in own["slt"]])
+        moved, want = np.concatenate([rows for _, rows in seen]), spectra(clips)
+        assert np.allclose(moved.mean(0), want.mean(0)) and np.allclose(moved.std(0), want.std(0))
+        assert np.allclose(moved, spectra(own["slt"])) == (to == "slt")
+        assert np.array_equal(seen[0][0], model.pitched(own["slt"][0].f0, to))
+
+
+def test_shares_are_of_the_target_and_of_the_words_in_per_cent():
+    """Four recordings of the target itself: no distance; one taken for the target, three for their word."""
+    some = [p for p in measures.pairs(KEPT) if p.target.speaker == "rms"][:4]
+    takes, reads = (iter(x) for x in (["rms", "slt", "awb", "slt"], [p.source.text for p in some]))
+    judge, recognise = (lambda wave: next(takes)), (lambda wave: next(reads).replace("zero", "no"))
+    rows = measures.held_to_targets([p.target.audio for p in some], some, judge, recognise)
+    zeros = sum(p.source.text == "zero" for p in some)
+    want = {"mcd dB": 0, "target %": 25, "recognised %": 25 * (4 - zeros), "clips": 4}
+    assert rows == pytest.approx(want, abs=1e-6) and 0 < zeros < 4
 
 
 def test_the_shipped_codes_know_phones():

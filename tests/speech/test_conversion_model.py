@@ -4,12 +4,14 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 from conversion_toy import KEPT, small, some
 
 from minigen.speech import conversion
 from minigen.speech import conversion_features as features
 from minigen.speech import conversion_training as training
+from minigen.speech.conversion_model import SpeechVQVAE
 
 ROOT = Path(__file__).parents[2]
 
@@ -40,6 +42,24 @@ def test_decoding_repeats_and_depends_on_speaker_codes_and_pitch():
     ):
         assert not np.array_equal(one, other)
     assert np.allclose(one, model.decode(codes, f0, "slt", seed=1, backend="naive"), atol=1e-4)
+    assert np.abs(model.decode(codes, f0, "slt", temperature=1e4)).max() == 1
+
+
+def test_a_model_is_built_of_what_its_recipe_says():
+    net = {"residual": 4, "skip": 5, "layers": 2, "cycles": 1, "cond_channels": 9}
+    sizes = {"codebook_size": 8, "embedding_dim": 3, "encoder": 6, "hidden": 7, "decay": 0.5}
+    recipe = {"speakers": ["a", "b"], "wavenet": net | {"min_log_scale": -4.0}}
+    model = SpeechVQVAE.build(recipe | {"model": sizes | {"adversary": 3}})
+    assert model.speakers == ("a", "b") and model.wavenet.head.min_log_scale == -4.0
+    assert model.quantizer.codebook.shape == (8, 3) and model.quantizer.decay == 0.5
+    assert (model.encoder[0].out_channels, model.conditioner.middle.out_channels) == (6, 7)
+    z = torch.zeros(1, 3, 41).requires_grad_()
+    model.adversary(z)[0, :, 20].sum().backward()  # two layers of 9, one of 5
+    assert model.adversary(z).shape == (1, 2, 41)
+    assert len(z.grad.abs().sum((0, 1)).nonzero()) == 1 + 8 + 8 + 4
+    for table, wrong in (("wavenet", net), ("model", sizes | {"size": 1}), ("wavenet", None)):
+        with pytest.raises((ValueError, TypeError), match=rf"\[{table}\]"):
+            SpeechVQVAE.build(recipe | {"model": sizes} | {table: wrong})
 
 
 def test_codes_of_a_waveform_are_those_of_its_features():

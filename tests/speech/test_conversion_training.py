@@ -227,22 +227,6 @@ def test_recipes_build_what_ships():
         assert card["recipe"] == recipe
 
 
-def test_scales_are_those_of_the_clips_and_each_speakers_pitch_is_her_own():
-    """Standardised MFCC have rms 1, spectra mean 0; log F0 of a speaker comes from that speaker's clips."""
-    seen, who = some(4)
-    model = small().standardise(seen, who)
-    mfcc = np.concatenate([f.mfcc for f in seen], 1) / model.mfcc_scale.numpy()
-    assert np.allclose(mfcc.std(1), 1, atol=1e-3)
-    spectrum = np.concatenate([f.spectrum for f in seen], 1)
-    standard = (spectrum - model.spectrum_mean.numpy()) / model.spectrum_scale.numpy()
-    assert np.allclose(standard.mean(1), 0, atol=1e-4)
-    assert abs(np.sqrt(np.mean(standard[1:] ** 2)) - 1) < 1e-3 and abs(standard[0].std() - 1) < 1e-3
-    for index in range(3):
-        own = [features.log_f0_moments(f.f0) for f, k in zip(seen, who, strict=True) if k == index]
-        assert np.allclose(model.log_f0[index].numpy(), np.mean(own, axis=0), atol=1e-5)
-    assert len({round(float(mean), 3) for mean in model.log_f0[:, 0]}) == 3
-
-
 def test_jitter_replaces_codes_by_their_neighbours():
     seen, who = some(2)
     moved = lambda jitter: training.ConversionCrops(seen, who, 4, 40, jitter=jitter)(0)["shifts"]

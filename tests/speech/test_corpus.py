@@ -233,3 +233,34 @@ def test_every_voice_is_conditioned_on_one_level():
     """The networks that ship know no other; `audio.to_level` brings to it unless another is asked for."""
     usual = inspect.signature(audio.to_level).parameters["level"].default
     assert corpus.LOUD == usual == 0.15
+
+
+@pytest.mark.parametrize("grid", [1, 4, 7])
+def test_crops_begin_on_the_grid_and_go_on_in_the_next_clip(grid):
+    rows = [np.arange(n) + 1000 * k for k, n in enumerate((28, 56))]
+    pool = [{"a": row[None], "b": np.repeat(row, 3)[None]} for row in rows]
+    sampler, rng, begins = (
+        corpus.CropSampler([pool], 20, grid=grid),
+        np.random.default_rng(0),
+        set(),
+    )
+    for _ in range(1000):
+        _, crop = sampler(rng)
+        a = crop["a"][0]
+        assert np.array_equal(crop["b"][0], np.repeat(a, 3)) and len(a) == 20
+        jumps = np.flatnonzero(np.diff(a) != 1)
+        assert all(a[j] in (27, 1055) and a[j + 1] in (0, 1000) for j in jumps)
+        begins.add(int(a[0]))
+    assert begins == {v for row in rows for v in row[::grid].tolist()}
+
+
+def test_a_clip_that_will_not_do_is_named():
+    clip = dataclasses.replace(data.example(), name="mine", phones=None, f0=None)
+    with pytest.raises(ValueError, match="mine is shorter than a frame of 10 ms"):
+        corpus.ready(dataclasses.replace(clip, audio=clip.audio[:79]), 8000)
+    with pytest.raises(ValueError, match="mine: .*no speech"):
+        corpus.at_one_level(dataclasses.replace(clip, audio=np.zeros(8000, np.float32)))
+    with pytest.raises(ValueError, match="no corpus 'nothing'"):
+        corpus.read("nothing", 8000)
+    with pytest.raises(ValueError, match="clips of every speaker"):
+        corpus.CropSampler([[{"a": np.zeros(9)}], []], 3)

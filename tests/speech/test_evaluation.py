@@ -57,7 +57,13 @@ def test_the_entropy_of_a_student_is_that_of_its_density():
 
 def test_each_batch_has_noise_of_its_own_and_words_their_pace_and_pitch(monkeypatch):
     seeds, plans, said = [], [], []
+    given = []
     sample = lambda cond, seed: (seeds.append(seed), np.zeros((len(cond), cond.shape[-1])))[1]
+    last = lambda cond, seed: given.append(cond) or cond[:, 0].numpy()
+    conds = [torch.arange(n).float().expand(1, 2, n) for n in (3, 5)]
+    waves = list(evaluation.in_batches(last, conds))
+    assert [wave.tolist() for wave in waves] == [[0, 1, 2], [0, 1, 2, 3, 4]] and len(given) == 1
+    assert given[0][0, 1].tolist() == [0, 1, 2, 2, 2]  # what is too short goes on as it ends
     waves = list(evaluation.in_batches(sample, [torch.zeros(1, 2, n) for n in (3, 5, 4)], 7, 1))
     assert [len(wave) for wave in waves] == [3, 5, 4] and len(set(seeds)) == 3
     plan = lambda word, speaker, *change: (plans.append(change), said.append((word, speaker)))

@@ -52,7 +52,7 @@ def value(words):
 
 def test_cardinals_are_read_back():
     rng = random.Random(0)
-    for n in [*range(2000), *(rng.randrange(10 ** rng.randint(1, 15)) for _ in range(1000))]:
+    for n in [*range(1100), *(rng.randrange(10 ** rng.randint(1, 15)) for _ in range(300))]:
         assert value(cardinal(n)) == n == value(cardinal(f"{n:,}"))
         fraction = f"{rng.randrange(1000):03}"
         assert cardinal(f"{n}.{fraction}") == f"{cardinal(n)} point {digits(fraction)}"

@@ -38,6 +38,13 @@ def shipped(tmp_path_factory):
     return model, path, ort.InferenceSession(str(path))
 
 
+@pytest.fixture(scope="module")
+def waveform(tmp_path_factory):
+    path, model = tmp_path_factory.mktemp("onnx") / "waveform.onnx", waveform_model.load()
+    to_onnx.export(model, path)
+    return model, path, ort.InferenceSession(str(path))
+
+
 @pytest.mark.parametrize("batch, n, loud", [(1, 2, 1), (1, 20, 1), (1, 77, 50), (3, 41, 1)])
 def test_equal_to_pytorch_at_every_length_and_level(shipped, batch, n, loud):
     model, _, session = shipped
@@ -63,10 +70,8 @@ def test_says_a_word_like_speak(shipped):
     assert path.stat().st_size < 1.5e6
 
 
-def test_the_waveform_model_makes_the_same_sound(tmp_path):
-    model, clip = waveform_model.load(), data.example()
-    to_onnx.export(model, tmp_path / "waveform.onnx")
-    session = ort.InferenceSession(str(tmp_path / "waveform.onnx"))
+def test_the_waveform_model_makes_the_same_sound(waveform):
+    (model, _, session), clip = waveform, data.example()
     mel = conditioning.mel_bands(clip.audio, 8000, 32)
     frames, phase = conditioning.planned_features(mel, clip.f0, model.spec)
     noise = torch.randn(1, 1, phase.shape[1], generator=torch.Generator().manual_seed(0)).numpy()
@@ -76,21 +81,20 @@ def test_the_waveform_model_makes_the_same_sound(tmp_path):
     assert got.shape == want.shape and np.abs(got - want).max() < 1e-4 < want.std()
 
 
-@pytest.mark.parametrize("kind", ["digits", "waveform"])
-def test_pieces_with_their_context_are_the_whole(shipped, tmp_path, kind):
+@pytest.mark.parametrize("kind", ["shipped", "waveform"])
+def test_pieces_with_their_context_are_the_whole(request, kind):
     """Which bounds the memory: a piece of 30 frames is given those that its metadata ask for, and no others."""
-    _, path, _ = shipped
+    model, _, session = request.getfixturevalue(kind)
     if kind == "waveform":
-        to_onnx.export(waveform_model.load(), path := tmp_path / "waveform.onnx")
         clip = data.spoken_digits("rms", "seven")[0]
         mel, f0 = np.tile(conditioning.mel_bands(clip.audio, 8000, 32), 3), np.tile(clip.f0, 3)
         part = mel, f0[: mel.shape[1]]
-        frames, phase = conditioning.planned_features(*part, waveform_model.load().spec)
+        frames, phase = conditioning.planned_features(*part, model.spec)
     else:
         frames, phase = conditioning.planned_features(
             *conditioning.plan("seven", "slt", 0.5), conditioning.DIGITS
         )
-    session, n = ort.InferenceSession(str(path)), frames.shape[1]
+    n = frames.shape[1]
     noise = np.random.default_rng(0).standard_normal((1, phase.shape[1])).astype(np.float32)
 
     def made(a: int, b: int) -> np.ndarray:
@@ -126,6 +130,8 @@ def test_errors(tmp_path, monkeypatch):
     model = voice.load("student")
     with pytest.raises(ValueError, match=r"end in \.onnx"):
         to_onnx.export(model, tmp_path / "a.bin")
+    with pytest.raises(ValueError, match="must be a file in an existing folder"):
+        to_onnx.export(model, tmp_path / "none" / "a.onnx")
     with pytest.raises(ValueError, match="not a TeacherVoice"):
         to_onnx.export(voice.load("teacher"), tmp_path / "a.onnx")
     monkeypatch.setitem(sys.modules, "onnx", None)
@@ -137,6 +143,6 @@ def test_the_file_is_of_the_opset_asked_for(tmp_path):
     import onnx
 
     student = StudentVoice(voice.load("student").upsampler, Student(1, 2, 4, cond_channels=24))
-    for opset in (16, 17):
-        to_onnx.export(student.eval(), tmp_path / "a.onnx", opset)
-        assert onnx.load(tmp_path / "a.onnx").opset_import[0].version == opset
+    for asked in ((16,), ()):
+        to_onnx.export(student.eval(), tmp_path / "a.onnx", *asked)
+        assert onnx.load(tmp_path / "a.onnx").opset_import[0].version == (*asked, 17)[0]

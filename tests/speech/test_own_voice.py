@@ -45,7 +45,7 @@ def made(tmp_path_factory):
 
 
 def test_it_ends_with_a_file_that_speaks_and_a_table(made):
-    place, _, said, measured = made
+    place, folder, said, measured = made
     spoken = synthesis.speak("seven two", voice=str(place / "rob.safetensors"))
     assert spoken.rate == 8000 and spoken.audio.std() > 0.01
     found = voice_file.load(place / "rob.safetensors")
@@ -58,6 +58,16 @@ def test_it_ends_with_a_file_that_speaks_and_a_table(made):
     assert any(row.startswith("listen: ") for row in said)
     clips = sorted(path.name for path in (place / "rob.run").glob("clip_*.wav"))
     assert clips[0].startswith("clip_acoustic") and clips[-1].startswith("clip_student")
+    seconds = sum(clip.duration for clip in data.folder(folder))
+    assert found.made["minutes"] == pytest.approx(seconds / 60)
+    assert found.made["measured"].keys() == measured.keys()
+    recipe, shipped = (
+        weights.notes(file)["recipe"]
+        for file in (place / "rob.run/student/checkpoint.safetensors", "waveform_student")
+    )
+    assert recipe["data"] == shipped["data"] | {"batch": 1, "frames": 30, "seed": 1}
+    assert all(recipe[name] == shipped[name] for name in ("kind", "model", "objective"))
+    assert recipe["run"] | {"rate": 5e-4, "warmup": 20, "average": 0.1} == recipe["run"]
 
 
 def test_nothing_of_the_held_out_recordings_is_in_the_voice(made):
@@ -99,6 +109,11 @@ def test_the_same_call_goes_on_where_it_stopped(made, monkeypatch):
     minutes, run = [], own_voice._train
     watch = lambda out, build, some, listen: minutes.append(some) or run(out, build, some, listen)
     monkeypatch.setattr(own_voice, "_train", watch)
+    configs, trainer = [], own_voice.Trainer
+    start = lambda loss, crops, config, out: (
+        configs.append(config) or trainer(loss, crops, config, out)
+    )
+    monkeypatch.setattr(own_voice, "Trainer", start)
     before, _ = weights.load(place / "rob.safetensors")
     again = make("rob", folder, place, 0.01, licence="CC0", report=lambda stage: None, sizes=TOY)
     after, _ = weights.load(place / "rob.safetensors")
@@ -106,6 +121,8 @@ def test_the_same_call_goes_on_where_it_stopped(made, monkeypatch):
     taken = (row["minutes"]["student"] for row in (again, measured))
     assert abs(np.subtract(*taken)) < 0.011  # rounded twice
     assert minutes == pytest.approx([0.5 * 0.01, 0.5 * 0.01])
+    usual = (1.5e-3, 20, 0.1)  # of the acoustic model
+    assert {(c.rate, c.warmup, c.average) for c in configs} == {usual}
     assert habits == [18] and levels == pytest.approx([LOUD] * 20, rel=0.01)
     bands = weights.load(place / "rob.run/acoustic/checkpoint.safetensors")[0]
     mean, spread = (bands[f"model.{name}"] for name in ("mean", "spread"))
@@ -146,6 +163,71 @@ def test_bad_recordings_are_named_at_once_or_left_out(tmp_path):
     assert len(clips) == 18 and set(wrong) == {"one1", "two2"}
     with pytest.raises(ValueError, match="a voice needs ten and 60 s at least"):
         own_voice.read(folder, Reader(), 8000, skip_bad=True)
+    with pytest.raises(ValueError, match="a voice needs ten and 60 s at least"):
+        make("bob", folder, tmp_path, skip_bad=True, report=lambda stage: None)
+    assert not (tmp_path / "bob.run").exists()
+
+
+def test_too_few_too_short_or_by_several_speakers_is_refused(monkeypatch):
+    """Ten recordings and the least of seconds will do."""
+    word = dataclasses.replace(data.example(), phones=None, f0=None)
+    monkeypatch.setattr(own_voice.recordings, "faults", lambda *_: {})
+
+    def read(count, least, *more):
+        clips = [dataclasses.replace(word, name=str(n)) for n in range(count)] + list(more)
+        monkeypatch.setattr(data, "folder", lambda _: clips)
+        return own_voice.read("mine", Reader(), 8000, least=least)
+
+    assert len(read(10, 10 * word.duration)[0]) == 10
+    for count, least in ((9, 1.0), (10, 10 * word.duration + 0.01)):
+        with pytest.raises(ValueError, match=f"holds {count} recordings that will do, [56] s: a"):
+            read(count, least)
+    with pytest.raises(ValueError, match="mine holds recordings of rms, slt: a voice is of one"):
+        read(10, 1.0, dataclasses.replace(word, name="x", speaker="rms"))
+
+
+def test_how_many_steps_are_planned_and_how_often_a_clip_is_made(tmp_path, monkeypatch):
+    """Once: by the seconds of a step, of which the quicker of two counts, and not the first."""
+    ticks, gone = iter([0, 9, 0, 0.5, 0, 0.7] * 9), []
+
+    class Trainer:
+        device, checkpoint, seconds = torch.device("cpu"), tmp_path / "none", 0.0
+        optimizer = SimpleNamespace(zero_grad=lambda: gone.append(1))
+
+        def batches(self, step, shard, shards):
+            return {"x": torch.ones(1, requires_grad=True)}
+
+        def objective(self, batch):
+            return batch["x"].sum(), {}
+
+        def run(self, resume, until):
+            raise KeyboardInterrupt
+
+    asked, build = [], lambda *given: asked.append(given) or Trainer()
+    monkeypatch.setattr(own_voice, "time", SimpleNamespace(process_time=lambda: next(ticks)))
+    for minutes, name, plan in (
+        (10, "long", (1200, 360)),
+        (0.01, "short", (2, 2)),
+        (1, "a", (120, 120)),
+    ):
+        work = tmp_path / name
+        for planned in ([(1, 1), plan], [plan]):  # the second time it is known
+            with pytest.raises(KeyboardInterrupt, match="the same command goes on from here"):
+                own_voice._train(work, build, minutes, None)
+            assert asked == planned
+            asked.clear()
+    assert len(gone) == 3
+
+
+def test_phones_are_found_once_by_as_many_workers_as_asked(tmp_path, monkeypatch):
+    asked, clip = [], dataclasses.replace(data.example(), phones=None)
+    times = {clip.name: [("pau", 0.0, 0.1)]}
+    align = lambda clips, scripts, **given: asked.append((scripts, given["workers"])) or (times, 0)
+    monkeypatch.setattr(own_voice, "align_corpus", align)
+    for _ in range(2):
+        (found,) = own_voice._aligned([clip], Reader(), tmp_path, 7, lambda stage: None)
+        assert found.phones == (("pau", 0.0, 0.1),)
+    assert asked == [([Reader().transcribe("seven")], 7)]
 
 
 def test_a_tenth_of_the_texts_is_held_out_on_one_side():
@@ -155,10 +237,13 @@ def test_a_tenth_of_the_texts_is_held_out_on_one_side():
     assert len(held) == 6 and len(train) == 54
     assert not {c.text for c in train} & {c.text for c in held}
     assert [c.name for c in split(clips[::-1])[1]] == [c.name for c in held[::-1]]
+    many = [dataclasses.replace(clip, text=f"text {i}", name=str(i)) for i in range(250)]
+    assert [len(split(many[:n])[1]) for n in (2, 19, 20, 250)] == [1, 1, 2, 20]
 
 
-def test_another_language_speaks_by_its_lexicon(tmp_path):
+def test_another_language_speaks_by_its_lexicon(tmp_path, monkeypatch):
     """The digits as if they were a language whose phones nobody knows."""
+    monkeypatch.setattr(own_voice.own_voice_measures, "table", lambda *_: {})
     folder = write(tmp_path / "rms")
     words = sorted({clip.text for clip in spoken_digits("rms")})
     from minigen.speech.pronunciation import pronunciations
@@ -176,6 +261,7 @@ def test_another_language_speaks_by_its_lexicon(tmp_path):
     )
     file = str(tmp_path / "alien.safetensors")
     assert synthesis.speak("seven, two", voice=file).audio.std() > 0.01
+    assert voice_file.load(file).licence.endswith("recordings: not stated")
     with pytest.raises(ValueError, match="no hello: add a line"):
         synthesis.speak("hello", voice=file)
 

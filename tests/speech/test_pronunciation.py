@@ -3,6 +3,7 @@
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from minigen import data
@@ -276,3 +277,43 @@ def test_a_word_of_three_letters_is_a_part():
         assert " ".join(pronunciations(word)[0]) == sounds
     other = [word for word, sounds in made.items() if " ".join(letters_to_sounds(word)) != sounds]
     assert other  # by its letters alone another word would be heard
+
+
+@pytest.mark.parametrize(
+    "part, right",
+    [
+        ("'s", 0.85),
+        ("s'", 0.8),
+        ("s", 0.85),
+        ("ed", 0.6),
+        ("ing", 0.9),
+        ("er", 0.8),
+        ("ly", 0.55),
+        ("less", 0.75),
+        ("ness", 0.7),
+        ("re", 0.7),
+        ("pre", 0.6),
+        ("non", 0.8),
+        ("dis", 0.7),
+        ("mis", 0.7),
+        ("over", 0.8),
+        ("sub", 0.6),
+        ("kilo", 0.8),
+        ("mega", 0.9),
+        ("micro", 0.75),
+        ("giga", 0.9),
+        ("nano", 0.9),
+        ("milli", 0.35),
+        ("un", 0.25),
+        ("de", 0.2),
+    ],
+)
+def test_parts_sound_as_in_words_that_the_dictionary_has_whole(part, right):
+    """Shares that a wrong sound would bring down to nearly nothing."""
+    known, starts = pronunciation._dictionary(), part in pronunciation._PREFIXES
+    rest = lambda word: word.removeprefix(part) if starts else word.removesuffix(part)
+    words = [w for w in known if len(w) > len(part) + 2 and rest(w) != w and rest(w) in known]
+    words = [w for w in words if not (part == "s" and w.endswith(("ss", "'s")))]
+    words = words[:: max(1, len(words) // 80)]
+    made = [set(pronunciation._by_parts(w)) & set(pronunciation._entry(w)) for w in words]
+    assert np.mean([bool(ways) for ways in made]) >= right

@@ -236,6 +236,8 @@ def test_plans_say_what_is_wrong(prosody, clips):
             prosody.plan(**arguments)
     with pytest.raises(ValueError, match="of one speaker"):
         Prosody.fit(data.spoken_digits()[:3] + data.spoken_digits("rms")[:3])
+    with pytest.raises(ValueError, match="only 19 voiced frames: a contour needs at least 20"):
+        Contour.fit([dataclasses.replace(clip, f0=np.where(np.arange(len(clip.f0)) < 19, 99.0, 0))])
     for missing in ({"f0": None}, {"phones": None}):
         with pytest.raises(ValueError, match="no phone times or no F0"):
             Contour.fit([dataclasses.replace(clip, **missing)])

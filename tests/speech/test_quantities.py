@@ -16,13 +16,13 @@ def reading(text):
     return " ".join(normalise(text))
 
 
-@pytest.mark.parametrize("unit", [u for u in UNITS if u[0] not in "%‰"])
-def test_each_unit_is_said_after_a_number_and_after_a_slash(unit):
-    one, many = (UNITS[unit] + f" | {UNITS[unit]}s").split(" | ")[:2]
-    assert reading(f"3 {unit} of it") == f"three {many} of it"
-    assert reading(f"1 {unit} of it") == f"one {one} of it"
-    if unit[0].isalpha() and " " not in unit and unit[-1] != ".":
-        assert reading(f"5 kg/{unit}") == f"five kilograms per {one}"
+def test_each_unit_is_said_after_a_number_and_after_a_slash():
+    for unit in UNITS.keys() - {"%", "‰"}:
+        one, many = (UNITS[unit] + f" | {UNITS[unit]}s").split(" | ")[:2]
+        assert reading(f"3 {unit} of it") == f"three {many} of it"
+        assert reading(f"1 {unit} of it") == f"one {one} of it"
+        if unit[0].isalpha() and " " not in unit and unit[-1] != ".":
+            assert reading(f"5 kg/{unit}") == f"five kilograms per {one}"
 
 
 @pytest.mark.parametrize(

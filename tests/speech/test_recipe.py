@@ -76,24 +76,39 @@ def test_what_is_wrong_is_named_in_one_line(tmp_path, name, change, message):
         Recipe.read(path, tables.get("kind", "student"))
 
 
+ENDS = {  # the least and the most that a recipe may ask for, table by table
+    "model": {
+        **dict.fromkeys(("residual", "cond_channels", "hidden"), (1, 10_000)),
+        "layers": (1, 20),
+        "kernel": (1, 64),
+        "lpc_order": (0, 1000),
+    },
+    "run": {"steps": (1, 10**9), "every": (1, 10**9), "warmup": (0, 10**9)},
+    "data": {"batch": (1, 10**7), "frames": (1, 10**7), "dither": (0, 1), "seed": (0, 2**63 - 1)},
+}
+OF_ONE = {
+    "teacher": {
+        "skip": (1, 10_000),
+        "cycles": (1, 20),
+        "mixture": (0, 100),
+        "min_log_scale": (-100, 10),
+        "input_scale": (1e-6, 1e6),
+    },
+    "student": {"flows": (1, 64), "log_scale": (-30, 30)},
+}
+
+
+@pytest.mark.parametrize("end", [0, 1])
 @pytest.mark.parametrize("name", ["teacher", "student"])
-def test_the_smallest_network_and_run_are_taken_and_no_smaller(name):
-    model = {
-        "layers": 1,
-        "kernel": 1,
-        "residual": 1,
-        "cond_channels": 1,
-        "hidden": 1,
-        "lpc_order": 0,
-    }
-    model |= {"skip": 1, "cycles": 1, "mixture": 0} if name == "teacher" else {"flows": 1}
-    least = {"model": model, "run": {"steps": 1, "every": 1, "warmup": 0}}
-    least["data"] = {"batch": 1, "frames": 1, "dither": 0, "seed": 0}
-    toy.recipe(name, **least)
-    for table, values in least.items():
+def test_the_smallest_and_the_largest_are_taken_and_nothing_beyond(name, end):
+    ends = ENDS | {"model": ENDS["model"] | OF_ONE[name]}
+    some = {table: {k: v[end] for k, v in rows.items()} for table, rows in ends.items()}
+    assert toy.recipe(name, **some).model == toy.raw(name, **some)["model"]
+    for table, values in some.items():
         for key, value in values.items():
-            with pytest.raises(ValueError, match=f"{key} must be "):
-                toy.recipe(name, **least | {table: values | {key: value - 1}})
+            beyond = value + (1 if end else -1)
+            with pytest.raises(ValueError, match=f"{key} must be from {ends[table][key][0]} to "):
+                toy.recipe(name, **some | {table: values | {key: beyond}})
 
 
 def test_files_that_are_no_recipes(tmp_path):

@@ -8,12 +8,14 @@ from minigen import weights
 from minigen.conditioning import DIGITS
 from minigen.speech import corpus, start, voice
 
+LEARN = corpus.held_out()[0][::31]  # eleven clips, by all speakers
+
 
 def begun(name, **changes):
     recipe = toy.recipe(name, **changes)
     torch.manual_seed(recipe.seed)
     model = voice.KINDS[recipe.kind].build(DIGITS, **recipe.model)
-    crops = corpus.Crops(corpus.held_out()[0], **recipe.data)
+    crops = corpus.Crops(LEARN, **recipe.data)
     teacher = start.teacher_for(recipe) if recipe.teacher else None
     start.initialise(model, recipe, crops, teacher)
     return model
@@ -21,7 +23,7 @@ def begun(name, **changes):
 
 def test_a_teacher_starts_at_the_linear_predictor_of_its_crops():
     model = begun("teacher")
-    crops = corpus.Crops(corpus.held_out()[0], **toy.raw("teacher")["data"])
+    crops = corpus.Crops(LEARN, **toy.raw("teacher")["data"])
     x = torch.cat([crops(step)["audio"] for step in range(100, 110)])
     with torch.no_grad():
         mean = model.wavenet.head.split(model.wavenet(x, torch.zeros(*x.shape[:1], 24, 960)))[0]

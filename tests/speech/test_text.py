@@ -2,14 +2,12 @@
 
 import random
 import re
-import unicodedata
 from pathlib import Path
 
 import pytest
 
 from minigen.speech import pronunciation
 from minigen.speech.phones import PHONES
-from minigen.speech.reader import Reader
 from minigen.speech.text import PAUSE, normalise, read
 
 
@@ -25,38 +23,10 @@ def rows():
             yield unescaped.replace("\\n", "\n"), words
 
 
-@pytest.mark.parametrize("text, words", list(rows()))
-def test_table(text, words):
-    assert reading(text) == words
-
-
-def test_the_table_is_large():
-    texts = [text for text, _ in rows()]
-    assert len(texts) > 300 and len(set(texts)) == len(texts)
-
-
-PROSE = "Dr. Lee paid $3.50 on May 5, 2024. Was it -5 °C at 3:30 p.m.? See www.a-b.org; then (maybe) stop."
-
-
-def test_invisible_characters_change_nothing():
-    rng = random.Random(0)
-    for c in "\u200b\u200c\u200d\u2060\ufeff\u00ad\u200e\u202c\ufe0f":
-        for _ in range(20):
-            place = rng.randint(0, len(PROSE))
-            assert reading(PROSE[:place] + c + PROSE[place:]) == reading(PROSE)
-
-
-def test_forms_of_a_character_are_read_alike():
-    wide = "".join(chr(ord(c) + 0xFEE0) if "!" <= c <= "~" else c for c in PROSE)
-    assert reading(wide) == reading(PROSE)
-    assert reading(PROSE.replace(" ", "\u00a0")) == reading(PROSE)
-    for text in ("Señor Núñez à Zürich", "x ≠ 2", "Việt"):
-        forms = {reading(unicodedata.normalize(form, text)) for form in ("NFC", "NFD", "NFKC")}
-        assert len(forms) == 1
-    for dash in "\u2010\u2011\ufe63\uff0d":
-        assert reading(f"a well{dash}known 5{dash}year plan") == reading("a well-known 5-year plan")
-    for minus in "-\u2212\u2013\uff0d":
-        assert reading(f"at {minus}7 degrees") == "at minus seven degrees"
+def test_table():
+    table = list(rows())
+    assert len(dict(table)) == len(table) > 500
+    assert {text: reading(text) for text, _ in table} == dict(table)
 
 
 def test_a_sign_is_never_lost():
@@ -66,23 +36,6 @@ def test_a_sign_is_never_lost():
         number = number.format(rng.randint(3, 10 ** rng.randint(1, 6)))
         assert reading(f"-{number}") == f"minus {reading(number)}"
         assert reading(f"x = -{number}") == f"x equals minus {reading(number)}"
-
-
-@pytest.mark.parametrize("c", ["я", "中", "\x00", "🙂", "\ue000", "ש", "≮", "♥", "\u0336"])
-def test_what_has_no_reading_is_named_with_its_place(c):
-    text = f"One\ntwo {c} three."
-    name = unicodedata.name(c, "unnamed")
-    message = re.escape(
-        f"{c!r} ({name}, U+{ord(c):04X}), character 9 of the text, in line 2: write"
-    )
-    for function in (read, normalise, pronunciation.phones, Reader().sentences):
-        with pytest.raises(ValueError, match=message):
-            function(text)
-        with pytest.warns(UserWarning, match="character 9 .* left out"):
-            assert function(text, skip_unknown=True) == function("One\ntwo  three.")
-    with pytest.raises(ValueError, match="nor for 99999 more") as caught:
-        read(c * 100_000)
-    assert len(str(caught.value)) < 400
 
 
 @pytest.mark.parametrize("text", ["", "   ", "...", "-", "?!", "\n\n", "\u200b", "“”"])
@@ -131,7 +84,7 @@ def test_anything_is_read_or_refused_in_one_line():
         " km",
         "VIII",
     ]
-    for _ in range(1500):
+    for _ in range(500):
         text = "".join(rng.choices(pool, k=rng.randint(1, 14)))
         try:
             found = read(text)

@@ -2,7 +2,6 @@
 
 import os
 
-import numpy as np
 import pytest
 import torch
 
@@ -31,6 +30,16 @@ def test_a_student_has_its_teachers_upsampler():
     assert student.spec == teacher.spec
     pairs = zip(student.upsampler.parameters(), teacher.upsampler.parameters(), strict=True)
     assert all(torch.allclose(mine, theirs, atol=1e-5) for mine, theirs in pairs)
+
+
+@pytest.mark.parametrize("mixture", [0, 2])
+def test_a_teacher_is_built_of_the_sizes_and_the_head_that_its_recipe_names(mixture):
+    sizes = {"residual": 4, "skip": 5, "layers": 3, "cycles": 2, "kernel": 3, "cond_channels": 9}
+    made = voice.TeacherVoice.build(conditioning.DIGITS, 6, -3.5, mixture, **sizes)
+    net = made.wavenet
+    assert net.head.min_log_scale == -3.5 and net.head.n_params == (3 * mixture or 2)
+    assert (net.receptive_field, net.cond_channels) == (1 + 2 * (2 + 4 + 8), 9)
+    assert (net.hidden.in_channels, made.upsampler.channels) == (5, 9)
 
 
 def test_a_loaded_voice_is_fresh_and_a_shared_one_the_same_until_its_file_changes(tmp_path):
@@ -78,7 +87,11 @@ def test_wrong_names_are_refused():
 
 def test_a_teacher_sees_conditioning_and_the_past():
     """Params at t depend on conditioning up to t and audio before t."""
-    teacher = voice.load("teacher")
-    times, f0 = conditioning.plan("one", "awb")
-    assert teacher.spec == conditioning.DIGITS and len(f0) == round(times[-1][2] / 0.01)
-    assert np.isfinite(f0).all()
+    teacher, draw = voice.load("teacher"), torch.Generator().manual_seed(0)
+    sizes = {"audio": (1, 800), "frames": (68, 10), "phase": (6, 800)}
+    batch = {k: torch.randn(1, *n, generator=draw).requires_grad_() for k, n in sizes.items()}
+    teacher(batch | {"speaker": torch.tensor([1])})[0, :, 400].sum().backward()
+    seen = {k: batch[k].grad.abs().sum((0, 1)).nonzero().flatten().tolist() for k in sizes}
+    first = 400 - teacher.wavenet.receptive_field
+    assert (seen["audio"][-1], seen["phase"][-1]) == (399, 400) and seen["audio"][0] >= first
+    assert {4, 5} <= set(seen["frames"])  # either side of 5 ms past the middle of frame 4

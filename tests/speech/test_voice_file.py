@@ -50,10 +50,20 @@ def test_every_field_of_a_voice_comes_back(mine):
     other = dataclasses.replace(found, name="x", reader=reader, licence="y", made={"minutes": 3})
     voice_file.save(other, mine.with_name("other.safetensors"))
     back = voice_file.load(mine.with_name("other.safetensors"))
+    assert voice_file.find("allison").licence == "CC BY-SA 4.0"
     for name in ("name", "reader", "licence", "made", "student_sizes", "rate"):
         assert getattr(back, name) == getattr(other, name), name
     assert back.prosody.to_table() == other.prosody.to_table()
     assert back.acoustic.sizes == other.acoustic.sizes
+
+
+def test_a_file_of_another_format_is_refused(mine):
+    tensors, notes = weights.load(mine)
+    for held in ({"format": "minigen voice 2"}, {}, "mine", None):
+        weights.save(mine.with_name("next.safetensors"), tensors, notes | {"voice": held})
+        with pytest.raises(ValueError, match="next.safetensors holds weights, but no voice"):
+            voice_file.load(mine.with_name("next.safetensors"))
+    mine.with_name("next.safetensors").unlink()
 
 
 def test_a_voice_is_found_by_name_or_file(mine, monkeypatch):
@@ -66,6 +76,7 @@ def test_a_voice_is_found_by_name_or_file(mine, monkeypatch):
     rows = {name: rest for name, *rest in voice_file.known(mine.parent)}
     assert list(rows)[:2] == ["allison", "digits"]
     assert rows["mine"] == ["any English", 8000, mine.stat().st_size / 1e6, "mine"]
+    assert rows["digits"][:2] == ["zero to nine, by slt, rms and awb", 8000]
     assert rows["one"][:2] == ["1 words", 8000] and rows["allison"][:2] == rows["mine"][:2]
     assert rows["allison"][2] == pytest.approx(rows["mine"][2], rel=0.2)  # MB
     assert [row[-1] for row in rows.values()][:2] == ["CC BY-SA 4.0", "CC BY 4.0"]

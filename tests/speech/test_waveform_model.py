@@ -80,7 +80,10 @@ def test_log_prob_is_that_of_each_sample_given_its_past(clip):
 def test_calibration_makes_the_median_that_of_a_normal(clip):
     teacher = small_teacher()
     batch = as_batch(clip, 5e-4, teacher.spec)
-    teacher.calibrate([batch])
+    scale = teacher.calibrate([batch])
+    assert (
+        scale == teacher.scale == pytest.approx(teacher.calibrate([batch]))
+    )  # from the start again
     assert abs(teacher.excitation(batch)[0].abs().median().item() - 0.6745) < 1e-3
 
 
@@ -152,14 +155,36 @@ def test_temperature_and_seed_are_those_of_the_noise(clip, build):
     quiet, usual = make(seed=1, temperature=0.0), make(seed=1)
     assert np.array_equal(quiet, make(seed=2, temperature=0.0))
     assert quiet.std() < 0.5 * usual.std()
+    assert usual.dtype == np.float32 and np.abs(make(temperature=1e3)).max() == 1
 
 
-def test_a_teacher_makes_sound_sample_by_sample(clip):
-    teacher = small_teacher()
+def test_a_teacher_makes_sound_sample_by_sample_by_any_backend(clip, monkeypatch):
+    teacher, asked = small_teacher(), []
     mel = conditioning.mel_bands(clip.audio, 8000, 32)[:, :20]
-    x = teacher.synthesize(mel, clip.f0[:20])
-    assert x.shape == (1600,)
-    assert np.isfinite(x).all()
+    usual = waveform_model.generate
+    watch = lambda *args, **options: asked.append(options["backend"]) or usual(*args, **options)
+    monkeypatch.setattr(waveform_model, "generate", watch)
+    made = [teacher.synthesize(mel, clip.f0[:20], backend=name) for name in ("numba", "numpy")]
+    assert asked == ["numba", "numpy"] and made[0].shape == (1600,)
+    assert np.isfinite(made[0]).all() and np.allclose(*made, atol=1e-3)
+
+
+@pytest.mark.parametrize("kind", waveform_model.KINDS)
+def test_the_usual_sizes_are_those_of_what_ships(clip, kind):
+    """Its weights fit, and mean the same: conditioning, predictor, filter and floor of the scale."""
+    shipped, usual = waveform_model.load(kind), waveform_model.KINDS[kind]()
+    if kind == "student":  # as it begins, it passes the noise through
+        z = torch.randn(1, 1, 800)
+        assert torch.allclose(usual.student(z, torch.randn(1, 33, 800))[0], z, atol=1e-5)
+    usual.load_state_dict(shipped.state_dict())
+    batch = as_batch(clip, 5e-4, shipped.spec)
+    assert usual.spec == shipped.spec
+    found, want = (model.conditioning(batch) for model in (usual, shipped))
+    assert torch.equal(found, want)
+    assert torch.equal(usual.excitation(batch)[0], shipped.excitation(batch)[0])
+    if kind == "teacher":
+        assert torch.equal(usual.log_prob(batch), shipped.log_prob(batch))
+        assert usual.wavenet.head.min_log_scale == shipped.wavenet.head.min_log_scale == -5
 
 
 def test_wrong_names_are_named(tmp_path):
@@ -204,5 +229,7 @@ def test_the_nats_of_voiced_samples_are_of_those_where_voicing_is_at_full_streng
     nll = -teacher.wavenet.head.log_prob(params, e)[:, first:]
     voicing = batch["phase"][:, [0, 3], first:].norm(dim=1)  # cos and sin of one angle
     voiced = nll[voicing > 0.5**0.5].mean().item()
-    assert ExcitationLikelihood(teacher)(batch)[1]["voiced"] == pytest.approx(voiced, rel=1e-5)
+    loss, metrics = ExcitationLikelihood(teacher)(batch)
+    assert metrics["voiced"] == pytest.approx(voiced, rel=1e-5)
+    assert loss.item() == pytest.approx(nll.mean().item(), rel=1e-6)
     assert ((voicing > 0) & (voicing < 0.7)).any()

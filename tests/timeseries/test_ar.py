@@ -7,10 +7,19 @@ import pytest
 from scipy.integrate import quad
 from scipy.linalg import toeplitz
 from scipy.stats import multivariate_normal
-from series_oracles import NILE, PHI, SUNSPOTS, dense_log_prob, noise, quietly, statsmodels
+from series_oracles import (
+    NILE,
+    PHI,
+    SUNSPOTS,
+    dense_log_prob,
+    noise,
+    quietly,
+    response,
+    statsmodels,
+)
 
 from minigen.gaussian import Gaussian
-from minigen.timeseries import AR, ARIMA
+from minigen.timeseries import AR, ARIMA, burg, step_down
 from minigen.timeseries.ar import METHODS
 
 
@@ -20,6 +29,11 @@ def test_ols_equals_statsmodels():
     ours = AR(3, "ols").fit(SUNSPOTS)
     assert np.allclose(np.append(ours.intercept, ours.coefficients), theirs.params)
     assert np.isclose(ours.log_likelihood, theirs.llf) and np.isclose(ours.sigma**2, theirs.sigma2)
+    names, point, errors = ours.estimates()
+    assert names == ["ar.L1", "ar.L2", "ar.L3", "const", "sigma2"]
+    assert np.allclose(point, [*ours.coefficients, ours.intercept, ours.sigma**2])
+    want = [*theirs.bse[1:], theirs.bse[0], ours.sigma**2 * math.sqrt(2 / ours.nobs)]
+    assert np.allclose(errors, want, rtol=0.02) and ours.message == "closed form"
     ours, theirs = AR(3, constant=False).fit(SUNSPOTS), sm.tsa.AutoReg(SUNSPOTS, 3, "n").fit()
     assert np.allclose(ours.coefficients, theirs.params) and ours.mean == 0
 
@@ -34,6 +48,8 @@ def test_yule_walker_and_burg_equal_statsmodels():
         ours = AR(order, "burg").fit(SUNSPOTS)
         assert np.allclose(ours.coefficients, phi)
         assert np.isclose(ours.sigma**2, variance, rtol=0.02)  # theirs leaves out the ends
+    phi, variance = burg(SUNSPOTS, 5)  # of a series whose mean is not taken away
+    assert np.isclose(variance, np.mean(SUNSPOTS**2) * np.prod(1 - step_down(phi)[1] ** 2))
 
 
 @pytest.mark.parametrize("constant", [True, False])
@@ -55,7 +71,7 @@ def test_every_method_recovers_the_model(method):
 
 
 @pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("scale", [1e-9, 1e-3, 1e6])
+@pytest.mark.parametrize("scale", [1e-9, 1e6])
 def test_units_and_origin_do_not_matter(method, scale):
     for constant, shift in ((True, 1e4), (False, 0.0)):
         x = SUNSPOTS - SUNSPOTS.mean()
@@ -68,7 +84,7 @@ def test_units_and_origin_do_not_matter(method, scale):
 
 
 @pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_rising_series_have_finite_and_consistent_likelihoods(method, seed):
     e, t = noise(150, seed), np.arange(150)
     for x in (np.cumsum(0.5 + e), 100 * 1.03**t * np.exp(0.01 * e), 100 * 1.03**t + e):
@@ -109,11 +125,15 @@ def test_a_batch_is_row_by_row():
         each = [[model.log_prob(row, start) for row in block] for block in x]
         assert np.allclose(model.log_prob(x, start), each)
     assert model.residuals_of(x, "given").shape == (2, 3, 8)
+    before = np.pad(x, ((0, 0), (0, 0), (2, 0)))  # silence
+    errors = x - 0.1 - 0.5 * before[..., 1:-1] - 0.2 * before[..., :-2]
+    assert np.allclose(model.residuals_of(x), errors)
+    assert np.allclose(model.residuals_of(x, "given"), errors[..., 2:])
 
 
 def test_the_density_integrates_to_one():
     model = AR.from_parameters([0.9], sigma=0.5)
-    grid = np.linspace(-8, 8, 401)
+    grid = np.linspace(-8, 8, 81)
     points = np.stack(np.meshgrid(grid, grid, indexing="ij"), -1).reshape(-1, 2)
     assert np.isclose(np.exp(model.log_prob(points)).sum() * (grid[1] - grid[0]) ** 2, 1)
 
@@ -126,14 +146,16 @@ def test_spectrum_is_the_transform_of_the_autocovariance():
         assert np.isclose(2 * integral, gamma[k])
 
 
-def test_simulation_starts_in_the_stationary_distribution():
+def test_simulation_starts_in_the_stationary_distribution(monkeypatch):
     """A burn-in that is too short, or none, shows at the first values."""
     model = AR.from_parameters([1.6, -0.81], intercept=2.0, sigma=0.5)
-    paths = np.stack([model.simulate(6, seed) for seed in range(20_000)])
-    want = toeplitz(model.autocovariance(5))
-    assert np.allclose(np.cov(paths.T), want, atol=0.05 * want[0, 0])
-    assert np.allclose(paths.mean(0), model.mean, atol=5 * math.sqrt(want[0, 0] / 20_000))
-    assert np.array_equal(model.simulate(1, 3), model.simulate(6, 3)[:1])
+    for n in (1, 6):
+        mean, root = response(monkeypatch, lambda n=n: model.simulate(n))
+        assert np.allclose(mean, model.mean) and mean.shape == (n,)
+        assert np.allclose(root @ root.T, toeplitz(model.autocovariance(5)[:n]))
+    mean, root = response(monkeypatch, lambda: model.simulate(6, start="zero"))
+    steps = np.linalg.inv(toeplitz(np.r_[1, -1.6, 0.81, 0, 0, 0], np.zeros(6)))
+    assert np.allclose(mean, steps @ np.full(6, 2.0)) and np.allclose(root, 0.5 * steps)
 
 
 def test_forecast_is_the_conditional_distribution():
@@ -170,6 +192,12 @@ def test_an_unstable_model_can_be_run_but_has_no_stationary_density():
         (lambda: AR.from_parameters([0.5], sigma=0), "sigma"),
         (lambda: AR.from_parameters([0.5]).log_prob(NILE, "warm"), "stationary"),
         (lambda: AR.from_parameters(PHI).log_prob(NILE[:3], "given"), "first 3 are given"),
+        (lambda: AR.from_parameters(PHI).simulate(9, start="given"), '"stationary" or "zero"'),
+        (lambda: AR.from_parameters(PHI).forecast(2, NILE[:2]), "2 observed .* at least 3"),
+        (lambda: AR.from_parameters(PHI).forecast(0, NILE), "h is a whole number"),
+        (lambda: AR(2).fit([1.0, 2.0, 1.5, 3.0, 2.0, 2.5]), "6 observed .* at least 7"),
+        (lambda: AR(2, constant=False).fit([1.0, 2.0, 1.5, 3.0, 2.0]), "5 .* at least 6"),
+        (lambda: burg([1.0, 2.0, 1.0], 2), "3 observed .* at least 4 for order 2"),
         (lambda: AR(2).forecast(2), "fit"),
     ],
 )

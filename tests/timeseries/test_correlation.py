@@ -64,7 +64,8 @@ def test_ljung_box_equals_statsmodels():
         theirs = sm.stats.acorr_ljungbox(x - x.mean(), [lags], model_df=fitted)
         ours = ts.ljung_box(x, lags, fitted)
         assert np.isclose(ours.statistic, theirs.lb_stat.iloc[0])
-        assert np.isclose(ours.p_value, theirs.lb_pvalue.iloc[0])
+        assert np.isclose(ours.p_value, theirs.lb_pvalue.iloc[0]) and ours.lags == lags
+    assert ts.ljung_box(x).lags == 10 and len(ts.pacf(x)) == 21
 
 
 def test_ljung_box_p_values_are_uniform_for_noise():
@@ -81,7 +82,16 @@ def test_ljung_box_p_values_are_uniform_for_noise():
         (lambda: ts.autocovariance(np.full(50, 0.1), 3), ValueError, "constant"),
         (lambda: ts.pacf(NILE[None], 3), ValueError, r"\(n,\), not \(1, 100\)"),
         (lambda: ts.pacf(["a", "b"], 1), TypeError, "real numbers"),
-        (lambda: ts.levinson_durbin([1.0, 2.0]), ValueError, "not the autocovariance"),
+        (lambda: ts.autocovariance(NILE, 0), ValueError, "at least 1, not 0"),
+        (lambda: ts.autocovariance(NILE, 2.0), ValueError, "whole number"),
+        (lambda: ts.autocovariance([1.0], 1), ValueError, "1 observed values and needs at least 2"),
+        (lambda: ts.autocovariance([1, 2, 1j], 1), TypeError, "dtype complex128"),
+        (lambda: ts.autocovariance([1, 2, -np.inf], 1), ValueError, "infinite"),
+        (lambda: ts.autocovariance(1 + 1e-14 * NILE / 1e3, 1), ValueError, "value is 1.: nothing"),
+        (lambda: ts.levinson_durbin([1.0, 1.0]), ValueError, "autocorrelation 1 at lag 1"),
+        (lambda: ts.levinson_durbin([1.0, 0.5, -1.0]), ValueError, "-1.667 at lag 2"),
+        (lambda: ts.levinson_durbin([1.0]), ValueError, "at least two finite"),
+        (lambda: ts.levinson_durbin([1.0, np.nan]), ValueError, "at least two finite"),
         (lambda: ts.levinson_durbin([0.0, 0.0]), ValueError, "positive"),
         (lambda: ts.ljung_box(NILE, 2, 2), ValueError, "take more"),
     ],
@@ -89,6 +99,26 @@ def test_ljung_box_p_values_are_uniform_for_noise():
 def test_bad_input_says_what_to_do(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+def test_what_may_just_be_measured_is():
+    """Whole numbers and booleans; all lags but the last value's; a part in 10^9 of a large level."""
+    gamma = ts.autocovariance([True, False, False, True], np.int64(3))
+    assert np.allclose(gamma, [0.25, -0.0625, -0.125, 0.0625])
+    level, x = 1e9 + np.arange(60.0) % 7, np.arange(60) % 7
+    assert np.allclose(ts.pacf(level, 5), ts.pacf(x, 5), atol=1e-6)
+    for unit in (1e-149, 1e149):
+        assert np.allclose(ts.pacf(unit * x / 6, 5), ts.pacf(x, 5))
+
+
+def test_an_unstable_mode_is_measured():
+    for phi, word, factor in (
+        ([0.5, 0.6], "ar", "1.064"),
+        ([0.0, -1.21], "ar", "1.1"),
+        ([-2.0], "-ma", "2"),
+    ):
+        with pytest.raises(ValueError, match=f"by the factor {factor} at each step"):
+            correlation.require_stationary(phi, word)
 
 
 @pytest.mark.parametrize("unit", [1e-200, 1e160, 1e200])

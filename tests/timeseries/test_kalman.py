@@ -5,8 +5,8 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from scipy.stats import multivariate_normal
-from series_oracles import NILE, noise, quietly, statsmodels
+from scipy.stats import multivariate_normal, norm
+from series_oracles import NILE, noise, quietly, response, statsmodels
 
 from minigen.gaussian import Gaussian
 from minigen.timeseries import StateSpace
@@ -55,15 +55,17 @@ def test_predictions_are_the_conditional_distribution():
     found = model.filter(np.append(y, np.nan))
     assert np.isclose(found.mean[-1], want.mean[0])
     assert np.isclose(found.variance[-1], want.cov[0, 0])
+    found = model.filter(y)  # the state comes one step ahead
+    assert np.isclose(model.design @ found.state, want.mean[0])
+    assert np.isclose(model.design @ found.cov @ model.design + model.noise, want.cov[0, 0])
+    assert np.allclose(found.innovations, y - found.mean)
 
 
-def test_samples_have_the_right_covariance():
+def test_samples_have_the_right_covariance(monkeypatch):
     model = random_model(2, seed=3)
-    y = np.stack([model.simulate(4, seed) for seed in range(20_000)])
+    found, root = response(monkeypatch, lambda: model.simulate(4))
     mean, cov = dense_moments(model, 4)
-    scale = np.sqrt(np.outer(np.diag(cov), np.diag(cov)))
-    assert (np.abs(np.cov(y.T) - cov) < 0.05 * scale).all()
-    assert (np.abs(y.mean(0) - mean) < 5 * np.sqrt(np.diag(cov) / 20_000)).all()
+    assert np.allclose(found, mean) and np.allclose(root @ root.T, cov)
 
 
 @pytest.mark.parametrize("unit", [1e-6, 1.0, 1e6])
@@ -81,6 +83,7 @@ def test_a_diffuse_start_is_the_limit_of_a_large_variance(gaps, unit):
     first_two = np.flatnonzero(~np.isnan(y))[1]
     infinite = np.isinf(model.filter(y).variance)
     assert infinite[: first_two + 1].all() and not infinite[first_two + 1 :].any()
+    assert np.array_equal(np.isnan(model.filter(y).innovations), infinite | np.isnan(y))
 
 
 def test_local_level_equals_statsmodels_exact_diffuse():
@@ -124,6 +127,14 @@ def test_no_digit_is_lost_where_the_start_is_vague(power):
     assert np.allclose(found.cov, np.array(P, dtype=float), rtol=1e-7)
 
 
+def test_what_is_certain_is_infinitely_likely_or_impossible():
+    """An unknown constant, seen exactly: its first value has a density, the others repeat it."""
+    model = StateSpace([[1.0]], [1.0], [[0.0]], 0.0, [0.0], [[1.0]])
+    assert np.isclose(model.log_prob([0.3]), norm.logpdf(0.3))
+    assert model.log_prob([0.3, 0.3, np.nan, 0.3]) == np.inf
+    assert model.log_prob([0.3, 0.3, 0.4]) == -np.inf
+
+
 def test_a_state_that_changes_sign_keeps_its_variance():
     """T = -1/2 without shocks: Var y_t = 4^-t, and no variance is lost with a column's sign."""
     model = StateSpace([[-0.5]], [1.0], [[0.0]], 0.0, [0.0], [[1.0]])
@@ -146,6 +157,11 @@ def test_repr_and_bad_input():
         (([[1]], [1], [[-1]], 0, [0], [[1]]), "covariance"),
         ((np.eye(2), [1, 0], np.eye(2), 0, [0, 0], [[1, 2], [2, 1]]), "cov is a covariance"),
         (([[1]], [1], [[1]], -1, [0], [[1]]), "noise"),
+        (([[1]], [1], [[1]], np.inf, [0], [[1]]), "noise"),
+        (([[np.nan]], [1], [[1]], 1, [0], [[1]]), "transition has shape .1, 1. and finite"),
+        ((np.eye(2), [1, 0], [[1, 1], [0, 1]], 0, [0, 0], np.eye(2)), "state_cov is a cov"),
+        (([[1]], [1], [[1]], 1, [0, 0], [[1]]), "mean has shape"),
+        (([[1]], [1], [[1]], 1, [0], [[1]], [1, 1]), "diffuse has shape"),
     ):
         with pytest.raises(ValueError, match=message):
             StateSpace(*arguments)

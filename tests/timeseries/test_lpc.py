@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from scipy.linalg import solve, toeplitz
+from scipy.signal import freqz
 from series_oracles import NILE, noise
 
 from minigen import data
@@ -35,6 +36,13 @@ def test_synthesis_from_the_residual_is_the_sound_itself():
         assert len(found.coefficients) == -(-len(X) // hop) and found.residual.shape == X.shape
         again = ts.lpc_synthesis(found.coefficients, found.residual, hop)
         assert np.abs(again - X).max() < 1e-9
+        around = np.pad(X, ((width - hop) // 2, width))  # each frame in the middle of its width
+        for i in (0, 7, len(found.gain) - 1):
+            a, gain = ts.lpc(around[i * hop : i * hop + width], order)
+            assert np.array_equal(found.coefficients[i], a) and found.gain[i] == gain
+    usual, same = ts.lpc_analysis(X), ts.lpc_analysis(X, 10, 80, 240)
+    assert np.array_equal(usual.residual, same.residual) and usual.hop == 80
+    assert repr(usual) == f"LPC(order 10, {len(usual.gain)} frames of 80 samples)"
 
 
 def test_analysis_and_synthesis_equal_the_sample_by_sample_formula():
@@ -76,19 +84,31 @@ def test_excitation_has_the_power_and_the_pitch_that_were_asked_for():
     assert (np.diff(np.flatnonzero(e[:4000])) == 64).all()
     glide = ts.lpc_excitation(np.ones(100), np.linspace(101, 201, 100), 8000, 80)
     assert np.count_nonzero(glide) == 151  # periods in a second: the mean F0
+    hiss = [ts.lpc_excitation([1.0, 2.0], [0.0, 0.0], 8000, 4, seed) for seed in (0, 0, 1)]
+    assert np.array_equal(hiss[0], hiss[1]) and not np.array_equal(hiss[0], hiss[2])
+    assert np.allclose(hiss[0], noise(8) * np.repeat([1.0, 2.0], 4))
 
 
 def test_lpc_spectrum_is_the_frames_envelope():
-    found = ts.lpc_analysis(AR.from_parameters([1.6, -0.81]).simulate(8000, seed=0), 2)
+    found = ts.lpc_analysis(X, 6)
     f = np.linspace(0, 0.5, 50)
-    want = np.sqrt(AR.from_parameters([1.6, -0.81]).spectrum(f))
-    assert np.allclose(np.median(found.spectrum(f), axis=1), want, rtol=0.3)
+    for a, gain, level in zip(found.coefficients, found.gain, found.spectrum(f).T, strict=True):
+        filtered = freqz([gain], np.r_[1, -a], 2 * np.pi * f)[1]
+        assert np.allclose(level, np.abs(filtered))
 
 
 @pytest.mark.parametrize(
     "call, message",
     [
-        (lambda: ts.lpc(np.zeros(5), 8), "too short"),
+        (lambda: ts.lpc(np.zeros(8), 8), "8 observed .* at least 9 for order 8"),
+        (lambda: ts.lpc(np.zeros(8), 0), "order is a whole number"),
+        (lambda: ts.lpc([np.nan] * 9, 2), "frame has 9 missing"),
+        (lambda: ts.lpc_analysis(NILE, width=10), "order 10"),
+        (lambda: ts.lpc_synthesis([[np.nan]], noise(9), 9), "finite"),
+        (lambda: ts.lpc_synthesis(np.zeros((3, 2)), noise(241), 80), "161 … 240 samples, not 241"),
+        (lambda: ts.lpc_excitation([1.0], [np.inf], 8000, 80), "finite"),
+        (lambda: ts.lpc_excitation([1.0], [-1.0], 8000, 80), "not negative"),
+        (lambda: ts.lpc_excitation([1.0], [1.0], 0, 80), "rate"),
         (lambda: ts.lpc_analysis(NILE, hop=0), "hop"),
         (lambda: ts.lpc_analysis(NILE, hop=80, width=40), "must hold"),
         (lambda: ts.lpc_synthesis(np.zeros((3, 2)), noise(100), 80), "161 … 240"),

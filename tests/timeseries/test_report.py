@@ -5,10 +5,10 @@ import warnings
 
 import numpy as np
 import pytest
-from series_oracles import AIRLINE, NILE, SUNSPOTS
+from series_oracles import AIRLINE, NILE, SUNSPOTS, quietly
 
 from minigen import ConvergenceWarning
-from minigen.timeseries import AR, ARFIMA, ARIMA
+from minigen.timeseries import AR, ARFIMA, ARIMA, ljung_box
 from minigen.timeseries.report import Maximum, maximise, standard_errors, warn
 
 
@@ -71,10 +71,13 @@ def test_summary_names_estimates_and_says_whether_it_converged(model, x):
 
 def test_residuals_of_the_true_model_are_white_and_others_are_not():
     paths = [AR.from_parameters([1.2, -0.6]).simulate(600, seed) for seed in range(9)]
-    assert np.median([ARIMA((2, 0, 0)).fit(x).diagnostics().p_value for x in paths]) > 0.2
-    x = paths[0]
-    assert ARIMA((1, 0, 0)).fit(x).diagnostics().p_value < 1e-6
-    assert abs(np.std(ARIMA((2, 0, 0)).fit(x).residuals) - 1) < 0.01
+    models = [ARIMA((2, 0, 0)).fit(x) for x in paths]
+    assert np.median([model.diagnostics().p_value for model in models]) > 0.2
+    short = ARIMA((1, 0, 0)).fit(paths[0])
+    assert short.diagnostics().p_value < 1e-6 and "(something is left)" in short.summary()
+    assert abs(np.std(models[0].residuals) - 1) < 0.01
+    assert "(nothing left to predict is seen)" in models[0].summary()
+    assert models[0].diagnostics(15) == ljung_box(models[0].residuals, 15, 2)
 
 
 @pytest.mark.parametrize("gaps", [False, True])
@@ -93,6 +96,38 @@ def test_standardised_residuals_have_the_mean_square_one(model, gaps):
         x[[20, 21, 22, 23, 60, 61, *range(90, 99)]] = np.nan
     residuals = model.fit(x[:120]).residuals
     assert np.nanmean(residuals**2) == pytest.approx(1, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    "model, name, names",
+    [
+        (AR(2, "burg"), "AR(2, 'burg')", "ar.L1 ar.L2 const sigma2"),
+        (AR(1, constant=False), "AR(1, 'ols')", "ar.L1 sigma2"),
+        (ARIMA((2, 0, 1), (1, 0, 1, 4)), "ARIMA(2,0,1)x(1,0,1,4)", "ar.L1 ar.L2 ma.L1 ar.S.L4 ma.S.L4 mean sigma2"),
+        (ARIMA((1, 1, 0), constant=True), "ARIMA(1,1,0) with drift", "ar.L1 drift sigma2"),
+        (ARIMA((1, 0, 1), constant=False), "ARIMA(1,0,1)", "ar.L1 ma.L1 sigma2"),
+        (ARFIMA((1, None, 1)), "ARFIMA(1,d,1)", "d ar.L1 ma.L1 mean sigma2"),
+        (ARFIMA((0, 0.2, 1)), "ARFIMA(0,0.2,1)", "ma.L1 mean sigma2"),
+    ],
+)  # fmt: skip
+def test_estimates_have_their_names_and_the_models_values(model, name, names):
+    found, values, errors = quietly(
+        lambda: model.fit(NILE, **{} if isinstance(model, AR) else {"iterations": 4})
+    ).estimates()
+    assert repr(model) == name and found == names.split()
+    own = {"mean": "mean", "drift": "mean", "const": "intercept", "d": "d"}
+    if isinstance(model, AR):
+        model.ar = model.coefficients
+    for label, value in zip(found, values, strict=True):
+        if label == "sigma2":
+            want = model.sigma**2
+        elif label in own:
+            want = getattr(model, own[label])
+        else:
+            kind, lag = label.split(".L") if ".S" not in label else (f"seasonal_{label[:2]}", 1)
+            want = getattr(model, kind)[int(lag) - 1]
+        assert value == want, label
+    assert len(errors) == len(values) == model.n_parameters
 
 
 def test_failing_to_converge_warns_and_says_what_to_do():
