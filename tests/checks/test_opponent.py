@@ -733,6 +733,8 @@ WRONG = [
     ("8.3", lambda x, w, d: vectorised(x[:], w, d), "more than one sample"),
     ("2.4", kept("2.4"), "stays that of earlier ones"),
     ("3.5", kept("3.5"), "stays that of earlier ones"),
+    ("12.1", lambda *given: (book("12.1")(*given)[0], book("12.1")(*given)[1].clamp(min=-3)), "right for the inputs before"),
+    ("15.6", lambda x, y, M: book("15.6")(x, y, min(M, 40)), "right for the inputs before"),
     ("15.7", kept("15.7"), "stays that of earlier ones"),
     ("4.4", lambda J, det=torch.linalg.slogdet: det(J)[1], "do without"),
     ("4.4", lambda J: TOOLS["log det"](J)[1], "do without"),
