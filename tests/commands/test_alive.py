@@ -34,6 +34,8 @@ def test_a_terminal_sees_that_work_goes_on_and_then_only_what_was_said(monkeypat
     monkeypatch.setattr(sys, "stdout", screen)
     with alive(silence=0.01):
         assert screen.signs.acquire(timeout=60) and screen.signs.acquire(timeout=60)
+        others = set(threading.enumerate()) - {threading.main_thread()}
+        assert all(thread.daemon for thread in others)  # none keeps a program from its end
         print("made", file=sys.stdout)
     assert sys.stderr is screen is sys.stdout
     lines = screen.getvalue().split(CLEAR)

@@ -48,13 +48,13 @@ def test_two_columns_are_enough(place):
 def test_every_fault_is_named_at_once(place):
     (place / "e.wav").write_bytes(b"RIFF....")
     audio.save(place / "f.wav", X, 8000)
-    rows = "a.wav,\nno.wav,Here.\ne.wav,Broken.\nf.wav,Good.\nf.wav,Again.\na,b,c,d\n"
+    rows = "a.wav,\nno.wav,Here.\ne.wav,Broken.\nf.wav,Good.\nf.wav,Again.\n\na,b,c,d\n"
     with pytest.raises(ValueError) as caught:
         data.folder(table(place, rows))
     lines = [*caught.value.__notes__, str(caught.value)]
     for line, words in zip(
         lines,
-        ("a: no text", "no.wav: there is no such", "e: ", "f: is in the table twice", "line 6: 4"),
+        ("a: no text", "no.wav: there is no such", "e: ", "f: is in the table twice", "line 7: 4"),
         strict=True,
     ):
         assert words in line and "\n" not in line
