@@ -111,8 +111,8 @@ REGISTRY = {
     "causal-filter": Family(
         lambda d, c: CausalFilter(d, torch.zeros(min(2, d - 1))), (2, 3, 4), triangular="lower"
     ),
-    "conv-coupling": Family(lambda d, c: ConvCoupling(2, d // 2, 6, c), (4, 8), "", True),
-    "multi-scale": Family(lambda d, c: MultiScale(d, 2, 1, 6, c), (4, 8), "", True),
+    "conv-coupling": Family(lambda d, c: ConvCoupling(2, d // 2, 6), (4, 8)),
+    "multi-scale": Family(lambda d, c: MultiScale(d, 2, 1, 6), (4, 8)),
     "real-nvp": Family(lambda d, c: RealNVP(d, 2, H, c).transform, (2, 3, 4), "", True),
     "maf": Family(lambda d, c: MAF(d, 2, H, c).transform, conditional=True),
     "iaf": Family(lambda d, c: IAF(d, 2, H, c).transform, conditional=True),

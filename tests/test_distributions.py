@@ -279,6 +279,7 @@ def test_a_mixture_draws_by_the_logistic_quantile():
     got = head.draw(params, u[None], temperature=0.5)[0, 0]
     assert (got[:4] - torch.tensor(want).double()).abs().max() <= 0.51 * head.step
     assert torch.isfinite(got).all() and got[4] < -0.3 and got[5] > 0.2
+    assert torch.isfinite(head.draw(params, u[None], temperature=0.0)).all()
     at = (got + 1) / head.step
     assert torch.allclose(at, at.round(), atol=1e-6)
     far = params + column(5.0, 5.0, 0.0, 0.0, 0.0, 0.0)  # means beyond the last level

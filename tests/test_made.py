@@ -84,6 +84,13 @@ def test_the_conditionals_do_not_move_with_what_comes_later():
 
 def test_degrees_and_masks_are_those_of_the_paper():
     assert hidden_degrees(7, 4).tolist() == [1, 2, 3, 1, 2, 3, 1]
+    made = MADE(4, (7, 300), generator=seeded())
+    assert [degrees.tolist() for degrees in made.degrees] == [
+        [1, 2, 3, 1, 2, 3, 1],
+        [1, 2, 3] * 100,
+    ]
+    widest = [layer.weight.abs().max().item() for layer in made.layers]
+    assert widest == pytest.approx([4**-0.5, 7**-0.5, 300**-0.5], rel=0.1)
     m = mask_between(torch.tensor([1, 2, 3]), torch.tensor([1, 2]))
     assert m.tolist() == [[1, 0, 0], [1, 1, 0]]
     assert mask_between(torch.tensor([1, 2]), torch.tensor([1, 2, 3]), strict=True).tolist() == [

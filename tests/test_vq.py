@@ -12,6 +12,7 @@ from sklearn.cluster import KMeans
 from torch import nn
 
 from minigen import data, vq
+from minigen.mixture import kmeans
 from minigen.train import TrainConfig, Trainer
 
 DTYPES = (torch.float32, torch.float64)
@@ -427,6 +428,10 @@ def test_codes_begin_by_their_own_seed_as_if_their_averages_had_settled():
     books = [quantizer(started=False, seed=seed).initialise(z) for seed in (0, 1, 0)]
     assert torch.equal(books[0].codebook, books[2].codebook)
     assert not torch.equal(books[0].codebook, books[1].codebook)
+    centres, _ = kmeans(z[0].T.numpy(), 5, seed=1, rounds=20)
+    assert np.allclose(books[1].codebook, centres)
+    one_each = quantizer(started=False).initialise(noise(1, 3, 5))
+    assert one_each.counts.tolist() == [1] * 5
     for book in books:
         assert torch.allclose(book.sums / book.counts[:, None], book.codebook)
         assert torch.equal(book.counts, torch.bincount(book.nearest(z)[0]).double())

@@ -373,7 +373,7 @@ def envelopes(score: Callable) -> None:
             *(np.lib.stride_tricks.sliding_window_view(v, M, axis=1) for v in (x, y))
         ),
         [(x, y, M)] + [
-            (*rng.normal(3, 1, (2, B, N)), m) for B, N, m in ((1, 5, 5), (4, 12, 3), (2, 30, 29))
+            (*rng.normal(3, 1, (2, B, N)), m) for B, N, m in ((1, 5, 5), (4, 12, 3), (2, 30, 29), (2, 90, 60))
         ],
         "score",
         1e-9,

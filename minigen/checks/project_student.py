@@ -16,7 +16,7 @@ from ..metrics import log_mel_distance
 from ..parallel_wavenet import Student, gaussian_kl
 from ..speech import corpus, voice
 from ..wavenet import WaveNet
-from .core import CheckFailed, compare, exercise, ok, parts, require
+from .core import CheckFailed, compare, exercise, made_once, ok, parts, require
 from .reader import Reader
 
 WITHOUT = (
@@ -326,19 +326,12 @@ def _untouched(teacher: Teacher, before: Tensor) -> None:
         )
 
 
-_students: dict[tuple, Callable] = {}  # what was trained in this process
-
-
-def _made(distil: Callable, name: object, make: Callable[[], tuple]) -> Callable:
-    """The student that is made of a teacher, which comes first in what `make` gives, or was before."""
-    key = getattr(distil, "function", distil), name
-    if key not in _students:
-        given = make()
-        before = _weights(given[0])
-        student = distil(*given)
-        _untouched(given[0], before)
-        _students[key] = student
-    return _students[key]
+def _frozen(distil: Callable, teacher: Teacher, *clips: list) -> Callable:
+    """The student, where the teacher stayed as it was."""
+    before = _weights(teacher)
+    student = distil(teacher, *clips)
+    _untouched(teacher, before)
+    return student
 
 
 # ---------------------------------------------------------------- the resonance
@@ -355,7 +348,8 @@ def resonant(coefficients: tuple[float, float], sigma: float) -> Teacher:
 
 def taught(distil: Callable, coefficients: tuple[float, float], sigma: float) -> Callable:
     """The student that `distil` makes of a resonance. Where the check has trained it, that one."""
-    return _made(distil, (coefficients, sigma), lambda: (resonant(coefficients, sigma),))
+    make = lambda: _frozen(distil, resonant(coefficients, sigma))
+    return made_once(distil, (coefficients, sigma), make)
 
 
 def level(coefficients: tuple[float, float], sigma: float) -> float:
@@ -466,8 +460,8 @@ def crops(
 
 def trained(distil: Callable) -> Callable:
     """The student that `distil_voice` makes of the digit teacher. Where the check has trained it, that one."""
-    make = lambda: (Teacher(voice.load("teacher").wavenet), ready(speaker_words()[0]))
-    return _made(distil, "digits", make)
+    teacher = Teacher(voice.load("teacher").wavenet)
+    return made_once(distil, "E.3", lambda: _frozen(distil, teacher, ready(speaker_words()[0])))
 
 
 @torch.no_grad()

@@ -18,7 +18,7 @@ from ..data import Utterance, spoken_digits
 from ..metrics import dtw
 from ..speech.corpus import LOUD
 from ..vq import usage
-from .core import CheckFailed, agree, compare, exercise, ok, parts, require, turned
+from .core import CheckFailed, agree, compare, exercise, made_once, ok, parts, require, turned
 from .reader import Reader
 
 WITHOUT = (
@@ -316,6 +316,18 @@ def training() -> tuple[list[Tensor], list[Tensor], Tensor, int]:
     return mels, mels, _one_hot(learn), SIZE
 
 
+def trained(train: Callable) -> tuple:
+    """What `train` of C.2 gives. Where the check has trained it, that."""
+    return made_once(train, "C.2", lambda: train(*training()))
+
+
+def trained_voices(train_voices: Callable) -> tuple:
+    """What `train_voices` of C.3 gives. Where the check has trained it, that."""
+    learn, _ = clips()
+    given = [c.mel for c in learn], [c.speaker for c in learn], SIZE
+    return made_once(train_voices, "C.3", lambda: train_voices(*given))
+
+
 def held_out_error(encode: Callable, decode: Callable) -> tuple[float, float]:
     """(error on the held-out frames in dB, perplexity of their codes)."""
     _, out = clips()
@@ -332,7 +344,7 @@ def held_out_error(encode: Callable, decode: Callable) -> tuple[float, float]:
 @exercise("C.2", "a VQ-VAE kept alive", forbid=WITHOUT)
 def alive(train: Callable) -> None:
     """train(inputs, targets, conditions, size) -> encode (F, N) -> codes (N,), decode (N,), (C,) -> (32, N)."""
-    encode, decode = _pair(train(*training()))
+    encode, decode = _pair(trained(train))
     error, perplexity = held_out_error(encode, decode)
     mean, allowed = (row[0] for row in baselines().values())
     codes = torch.arange(SIZE)
@@ -435,19 +447,19 @@ def converted(encode: Callable, decode: Callable, shuffled: bool = False) -> lis
 @exercise("C.3", "a converted voice", forbid=WITHOUT)
 def conversion(train_voices: Callable) -> None:
     """train_voices(mels, speakers, size) -> encode (32, N) -> (N,), decode (N,), speaker -> (32, N)."""
-    learn, out = clips()
-    encode, decode = _pair(train_voices([c.mel for c in learn], [c.speaker for c in learn], SIZE))
+    out = clips()[1]
+    encode, decode = _pair(trained_voices(train_voices))
+    codes = torch.arange(SIZE)
+    if torch.equal(_decoded(decode, codes, 0), _decoded(decode, codes, 1)):
+        raise CheckFailed(
+            "✗ decode: it gives the same for any speaker: its condition must be that of the speaker asked for"
+        )
     right = np.mean([judge()(clip.mel) == clip.speaker for clip in out])
     if right < 0.95:
         raise AssertionError(f"the judge of speakers names {100 * right:.0f} % of real clips")
     source, _ = judged([source.mel for source, _ in pairs()])
     distance, taken = judged(converted(encode, decode))
     shuffled, _ = judged(converted(encode, decode, shuffled=True))
-    codes = torch.arange(SIZE)
-    if torch.equal(_decoded(decode, codes, 0), _decoded(decode, codes, 1)):
-        raise CheckFailed(
-            "✗ decode: it gives the same for any speaker: its condition must be that of the speaker asked for"
-        )
     require(
         distance <= CONTENT * shuffled,
         f"the codes hold the word: {distance:.1f} dB from the target's own clip, in random order {shuffled:.1f}",

@@ -105,6 +105,7 @@ class Reader:
 
     def __init__(self, function: Callable, forbidden: tuple[str, ...] = ()):
         self.function, self.changed, self.global_chance = function, {}, False
+        self.first: tuple | None = None  # the arguments of the first call
         self.kinds: list | None = None  # right results, where the reader's are of another kind
         self._places = list(_places(function, forbidden))
 
@@ -121,6 +122,7 @@ class Reader:
                 ) from None
             except Exception as error:  # whatever the reader's code raised
                 raise crash(error, self.function) from error
+        self.first = self.first or tuple(map(_copy, args))
         Reader.latest = list(args), [argument_name(self.function, k) for k in range(len(args))]
         for position, (before, after) in enumerate(zip(args, given, strict=True)):
             if _changed(before, after):
@@ -219,7 +221,13 @@ def _places(function: Callable, forbidden: tuple[str, ...]) -> Iterator[tuple]:
         vars(m) for name, m in list(sys.modules.items()) if name.split(".")[0] in MODULES and m
     ]
     unwrapped = inspect.unwrap(function)
-    spaces.append(getattr(unwrapped, "__globals__", {}))
+    own = getattr(unwrapped, "__globals__", {})
+    spaces += [own, getattr(unwrapped, "__kwdefaults__", None) or {}]
+    spaces += [value for value in own.values() if type(value) is dict]
+    defaults = getattr(unwrapped, "__defaults__", None) or ()
+    if any(id(value) in stubs for value in defaults):
+        hidden = tuple(stubs[id(v)][1] if id(v) in stubs else v for v in defaults)
+        yield (lambda v: setattr(unwrapped, "__defaults__", v)), defaults, hidden
     for space in spaces:
         for key, value in list(space.items()):
             if id(value) in stubs and value is stubs[id(value)][0]:

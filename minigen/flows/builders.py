@@ -112,12 +112,7 @@ def NSF(
 
 
 def WaveformFlow(
-    length: int,
-    levels: int = 3,
-    steps: int = 4,
-    hidden: int = 32,
-    context_dim: int = 0,
-    generator: Random = None,
+    length: int, levels: int = 3, steps: int = 4, hidden: int = 32, generator: Random = None
 ) -> Flow:
     """A multi-scale flow for frames of `length` samples (..., length). See `MultiScale`.
 
@@ -125,5 +120,5 @@ def WaveformFlow(
     >>> WaveformFlow(16, levels=2, steps=1, hidden=4).log_prob(torch.zeros(5, 16)).shape
     torch.Size([5])
     """
-    scales = MultiScale(length, levels, steps, hidden, context_dim, generator)
+    scales = MultiScale(length, levels, steps, hidden, generator)
     return Flow(StandardNormal(scales.dim), scales)

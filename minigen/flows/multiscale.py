@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from ..distributions import Random
 from .linear import ActNorm, LULinear
 from .transform import Transform
-from .univariate import AffineMap, checked_context
+from .univariate import AffineMap
 
 
 def squeeze(x: Tensor) -> Tensor:
@@ -35,48 +35,41 @@ class ConvCoupling(Transform):
     The event is (C, T), given flat as (..., C · T).
 
     Args:
-        channels: C >= 2. length: T. hidden: channels of the net. context_dim: of a context that every
-            time sees. bound: of |s|.
+        channels: C >= 2. length: T. hidden: channels of the net. bound: of |s|.
     """
 
-    def __init__(
-        self, channels: int, length: int, hidden: int = 32, context_dim: int = 0, bound: float = 3.0
-    ) -> None:
+    def __init__(self, channels: int, length: int, hidden: int = 32, bound: float = 3.0) -> None:
         if channels < 2:
             raise ValueError(f"a coupling needs at least 2 channels, not {channels}")
         super().__init__(channels * length)
-        self.channels, self.length, self.context_dim = channels, length, context_dim
+        self.channels, self.length = channels, length
         self.kept = channels // 2
         self.univariate = AffineMap(bound)
         last = nn.Conv1d(hidden, 2 * (channels - self.kept), 3, padding=1)
         nn.init.zeros_(last.weight)
         nn.init.zeros_(last.bias)
         self.net = nn.Sequential(
-            nn.Conv1d(self.kept + context_dim, hidden, 3, padding=1),
+            nn.Conv1d(self.kept, hidden, 3, padding=1),
             nn.ReLU(inplace=True),
             nn.Conv1d(hidden, hidden, 1),
             nn.ReLU(inplace=True),
             last,
         )
 
-    def _map(self, value: Tensor, context: Tensor | None, back: bool) -> tuple[Tensor, Tensor]:
+    def _map(self, value: Tensor, back: bool) -> tuple[Tensor, Tensor]:
         maps = value.reshape(-1, self.channels, self.length)
         kept, changed = maps[:, : self.kept], maps[:, self.kept :]
-        inputs = kept
-        if self.context_dim > 0:
-            seen = checked_context(self, value, context).reshape(len(maps), self.context_dim, 1)
-            inputs = torch.cat([kept, seen.expand(-1, -1, self.length)], 1)
-        params = torch.stack(self.net(inputs).chunk(2, 1), -1)
+        params = torch.stack(self.net(kept).chunk(2, 1), -1)
         g = self.univariate.inverse if back else self.univariate.forward
         changed, log_slope = g(changed, params)
         result = torch.cat([kept, changed], 1).reshape(value.shape)
         return result, log_slope.flatten(1).sum(1).reshape(value.shape[:-1])
 
     def _forward(self, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
-        return self._map(x, context, back=False)
+        return self._map(x, back=False)
 
     def _inverse(self, z: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
-        return self._map(z, context, back=True)
+        return self._map(z, back=True)
 
     def extra_repr(self) -> str:
         hidden = self.net[0].out_channels
@@ -92,7 +85,7 @@ class MultiScale(Transform):
 
     Args:
         length: T, divisible by 2 ** levels. levels, steps: see above. hidden: channels of each coupling's
-            net. context_dim: C of a context (..., C). generator: of the starting rotations.
+            net. generator: of the starting rotations.
 
     References: Dinh, Sohl-Dickstein and Bengio, Density Estimation Using Real NVP, 2016 (arXiv:1605.08803),
     section 3.6; Kingma and Dhariwal, Glow, 2018 (arXiv:1807.03039).
@@ -109,7 +102,6 @@ class MultiScale(Transform):
         levels: int = 2,
         steps: int = 4,
         hidden: int = 32,
-        context_dim: int = 0,
         generator: Random = None,
     ) -> None:
         if levels < 1 or steps < 1 or length < 1 or length % 2**levels:
@@ -125,46 +117,38 @@ class MultiScale(Transform):
             block = nn.ModuleList()
             for _ in range(steps):
                 rotation = LULinear(channels, generator or torch.Generator().manual_seed(level))
-                coupling = ConvCoupling(channels, length, hidden, context_dim)
+                coupling = ConvCoupling(channels, length, hidden)
                 block.append(nn.ModuleList([ActNorm(channels), rotation, coupling]))
             self.blocks.append(block)
             out = channels // 2 if level < levels - 1 else channels
             self.sizes.append((out, length))
             channels -= out  # what goes on to the next level
 
-    def _apply_to(
-        self, maps: Tensor, transform: Transform, context: Tensor | None, back: bool
-    ) -> tuple[Tensor, Tensor]:
+    @staticmethod
+    def _apply_to(maps: Tensor, transform: Transform, back: bool) -> tuple[Tensor, Tensor]:
         """A coupling to whole maps (B, C, T), another transform to the channels of every time."""
         function = transform.inverse if back else transform
         if isinstance(transform, ConvCoupling):
-            flat, log_det = function(maps.flatten(1), context)
+            flat, log_det = function(maps.flatten(1))
             return flat.reshape(maps.shape), log_det
         rows, log_det = function(maps.mT)  # (B, T, C)
         return rows.mT, log_det.sum(1)
 
-    def _rows(self, value: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        rows = value.reshape(-1, self.dim)
-        if context is not None:
-            context = context.expand(*value.shape[:-1], context.shape[-1])
-            context = context.reshape(len(rows), context.shape[-1])
-        return rows, context
-
     def _forward(self, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
-        rows, context = self._rows(x, context)
+        rows = x.reshape(-1, self.dim)
         maps, total, done = rows[:, None], rows.new_zeros(len(rows)), []
         for block, (out, _) in zip(self.blocks, self.sizes, strict=True):
             maps = squeeze(maps)
             for step in block:
                 for transform in step:
-                    maps, log_det = self._apply_to(maps, transform, context, back=False)
+                    maps, log_det = self._apply_to(maps, transform, back=False)
                     total = total + log_det
             done.append(maps[:, :out].flatten(1))
             maps = maps[:, out:]
         return torch.cat(done, -1).reshape(x.shape), total.reshape(x.shape[:-1])
 
     def _inverse(self, z: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
-        rows, context = self._rows(z, context)
+        rows = z.reshape(-1, self.dim)
         total = rows.new_zeros(len(rows))
         parts = rows.split([out * length for out, length in self.sizes], -1)
         maps = rows.new_zeros(len(rows), 0, self.sizes[-1][1])
@@ -172,7 +156,7 @@ class MultiScale(Transform):
             maps = torch.cat([part.reshape(-1, *size), maps], 1)
             for step in reversed(block):
                 for transform in reversed(step):
-                    maps, log_det = self._apply_to(maps, transform, context, back=True)
+                    maps, log_det = self._apply_to(maps, transform, back=True)
                     total = total + log_det
             maps = unsqueeze(maps)
         return maps.reshape(z.shape), total.reshape(z.shape[:-1])

@@ -81,14 +81,12 @@ def warped_distance(generated: ArrayLike, recorded: ArrayLike, rate: int) -> flo
     return 2 * dtw(a / 40**0.5, b / 40**0.5)
 
 
-def log_spectral_distance(
-    generated: ArrayLike, recorded: ArrayLike, rate: int, depth: float = 60.0
-) -> float:
+def log_spectral_distance(generated: ArrayLike, recorded: ArrayLike, rate: int) -> float:
     """Log-spectral distance in dB: per frame the root mean square over frequency, then the mean.
 
         LSD = (1/N) Σ_n √( (1/F) Σ_f (20 log10 |X[f, n]| / |Y[f, n]|)² )
 
-    Frames of 32 ms every 8 ms with a Hann window, all F bins of the STFT. Levels more than `depth` dB
+    Frames of 32 ms every 8 ms with a Hann window, all F bins of the STFT. Levels more than 60 dB
     below the recording's loudest bin count as just that far below, or digital silence would be
     infinitely far from everything.
 
@@ -106,7 +104,7 @@ def log_spectral_distance(
     n_fft = frame_length(rate)
     pair = (np.abs(stft(wave, n_fft, n_fft // 4)) for wave in (generated, recorded))
     x, y = (DB * np.log(np.maximum(magnitude, FLOOR)) for magnitude in pair)
-    floor = y.max() - depth
+    floor = y.max() - 60
     difference = np.maximum(x, floor) - np.maximum(y, floor)  # (F, N)
     return float(np.mean(np.sqrt(np.mean(difference**2, axis=0))))
 
@@ -168,10 +166,8 @@ def f0_rmse(generated: ArrayLike, recorded: ArrayLike) -> float:
     return float(np.sqrt(np.mean(cents**2))) if len(cents) else float("nan")
 
 
-def f0_error(
-    generated: ArrayLike, recorded: ArrayLike, gross: float = 600.0
-) -> tuple[float, float]:
-    """Two F0 contours (N,) in Hz -> median |e_n| in cents, and the share of frames with |e_n| > `gross`.
+def f0_error(generated: ArrayLike, recorded: ArrayLike) -> tuple[float, float]:
+    """Two F0 contours (N,) in Hz -> median |e_n| in cents, and the share of frames with |e_n| > 600.
 
     e_n as in `f0_rmse`. Octave errors of a tracker are counted in the share and do not move the median.
     NaN where no frame is voiced in both.
@@ -184,7 +180,7 @@ def f0_error(
     cents = np.abs(_cents(generated, recorded))
     if not len(cents):
         return float("nan"), float("nan")
-    return float(np.median(cents)), float(np.mean(cents > gross))
+    return float(np.median(cents)), float(np.mean(cents > 600))
 
 
 def voicing_error(generated: ArrayLike, recorded: ArrayLike) -> float:

@@ -116,7 +116,7 @@ def _date(month: str, day: str, of: str | None = None) -> str:
     return f"{name} {ordinal(day) if day else ''} {year(of) if of else ''}"
 
 
-@rule(RULES, rf"(?<![\w/.-])(\d{{4}})([-/.]){_NUMERIC_MONTH}\2{_DAY}(?:T(?=\d\d:)|{_NO_MORE})")
+@rule(RULES, rf"(?<![\w/.-])(\d{{4}})([-/.]){_NUMERIC_MONTH}\2{_DAY}{_NO_MORE}")
 def _iso_date(m: re.Match) -> str:
     return _date(m[3], m[4], m[1])
 
@@ -228,7 +228,7 @@ _EXTENSION = r"(?:,?\s?(?:x|ext\.?)\s?\d+|(?![\w-]))"
     RULES,
     r"(?<![\w.-])(?:\+\d{1,3}[ .-]?)?(?:1[ .-])?(?:\(\d{3}\)\s?|\d{3}[ ./-])\d{3}[ .-]\d{4}",
     rf"{_EXTENSION}|(?<![\w.-])(?!\d+0-\d+0\b)\d{{3}}-\d{{4}}{_EXTENSION}",
-    r"|\+\d[\d ()/-]{6,}\d",
+    r"|\+\d[\d ()/-]{6,}\d|\+\d{1,3}(?:\.\d{2,4}){2,}",
     r"|(?<![\w./-])0\d{1,4}\s?/\s?\d[\d ]{3,}\d(?![\w/])",
     r"|(?<![\w.-])\d+(?:-\d+){2,}(?![\w-])|(?<![\w.-])\d{4}(?:[ -]\d{4}){2,}(?![\w-])",
     r"|(?<![\w.-])1-\d{3}(?=-[A-Z])|(?:(?<=[Cc]all )|(?<=[Dd]ial ))(?:911|999|112)\b",

@@ -56,7 +56,14 @@ _NUMBER = rf"(?:{_GROUPED}|\d+)(?:\.\d+)?|\.\d+"
 _LENGTH = "mm|cm|km|m|in|ft|yd|mi"
 _CURRENCY = r"(?:US|CA|AU|NZ|HK|A|C)?\$|[£€¥₹₽]"
 _SCALE = "thousand|million|billion|trillion"
-SCALES = {"k": "thousand", "m": "million", "b": "billion", "bn": "billion", "t": "trillion"}
+SCALES = {
+    "k": "thousand",
+    "m": "million",
+    "b": "billion",
+    "bn": "billion",
+    "mln": "million",
+    "t": "trillion",
+}
 
 
 # ---------------------------------------------------------------- commas between digits
@@ -191,10 +198,10 @@ def _angle(m: re.Match) -> str:
     rf"(?:(?<![A-Za-z])|(?<=\dx))(?:(?P<sign>{_CURRENCY})\s?(?P<minus>[-−])?)?",
     rf"(?P<n>(?:\d+(?:\s|-(?=\d/\d)))?(?<![\d/])\d+\s?/\s?\d+(?:,\d{{3}})*(?![\d/])(?:[rt][dh]s?\b)?|{_NUMBER})",
     rf"(?:(?P<to>\s?–\s?|-)(?P<sign2>{_CURRENCY})?(?P<n2>{_NUMBER})(?![\d/:-]|\s?=))?",
-    rf"(?P<scale>\s?(?:{_SCALE})\b|(?(sign)(?:[kKmMbBtT]|[bB]n)\b|(?!)))?",
+    rf"(?P<scale>\s?(?:{_SCALE}|[bB]n|mln)\b|(?(sign)[kKmMbBtT]\b|(?!)))?",
     rf"(?:(?P<gap>\s|-(?=[a-z]))?(?P<unit>{_UNIT}|[€£])(?:(?:\^|(?<=[mtd]))(?P<power>[23]))?(?!\w)",
     r"(?:\.(?=\s*[a-z0-9,;:)]))?)?",
-    rf"(?:/(?P<per>{_UNIT}|in)(?:\^?(?P<of>[23]))?(?!\w)|(?P<rate>/)(?=[a-z]{{2}}|(?(unit)\d|(?!))))?",
+    rf"(?:/(?P<per>{_UNIT}|in)(?:\^?(?P<of>[23]))?(?!\w)|(?P<rate>/)(?=[a-z]{{2}}|(?(unit)10*\s?[A-Za-z]|(?!))))?",
 )
 def _quantity(m: re.Match) -> str | list[str] | None:
     """A number with all that belongs to it: currency, minus, a range, million, a unit, per what."""

@@ -103,6 +103,22 @@ def _initials(m: re.Match) -> str:
 
 @rule(
     _RULES,
+    r"\b([A-Z][a-z]{2})\.?\s?[-–]\s?([A-Z][a-z]{2})\b(?:\.(?=,?\s*[a-z\d]))?",
+    rf"|\b(?P<day>Mon|Tues?|Wed|Thu(?:rs?)?|Fri|Sat|Sun)(?=,?\s(?:{MONTH}\s\d|\d\d?(?:st|nd|rd|th)?\s(?:of\s)?{MONTH}|",
+    r"\d\d?(?::\d\d|\s?[ap]\.?m)))",
+)
+def _days(m: re.Match) -> str | None:
+    """Mon-Fri, Jan-Mar; Sun 25 Dec."""
+    table = _ENGLISH["abbreviations"] | _ENGLISH["before_numbers"] | {"jun": "june", "jul": "july"}
+    if m["day"]:
+        return table[m["day"].lower()]
+    first, last = (table.get(name.lower(), "") for name in m.groups()[:2])
+    range_ = first[-1:] in ("y", "r") and last[-1:] in ("y", "r", "h", "t")
+    return f"{first} to {last}" if range_ else None
+
+
+@rule(
+    _RULES,
     r"\b([A-Za-z]{1,6})\.(?![A-Za-z]\w)|\b(Mrs?|Ms|Dr|Prof|St|(?:Mt|Ft|Lt|Sgt|Capt)(?=\s[A-Z])|Jr|Sr|Ltd|Blvd|Hwy|Dept|vs|etc)\b(?:(?!['.])|\.(?=[A-Z][a-z]))",
 )
 def _abbreviation(m: re.Match) -> str | None:
@@ -115,6 +131,8 @@ def _abbreviation(m: re.Match) -> str | None:
         if lower not in "bdr" or short in "bdr" and len(after) == 4:
             return _ENGLISH["before_numbers"][lower]
         return None
+    if short == "c" and re.search(r"\d(?:st|nd|rd|th)$", previous_word(m)):
+        return "century" + end
     if short in _ENGLISH["titles"]:
         named = after[:1].isupper() and after.lower() not in _LISTS["starters"]
         before = previous_word(m)
@@ -132,22 +150,6 @@ def _abbreviation(m: re.Match) -> str | None:
     return None
 
 
-@rule(
-    _RULES,
-    r"\b([A-Z][a-z]{2})\s?[-–]\s?([A-Z][a-z]{2})\b",
-    rf"|\b(?P<day>Mon|Tues?|Wed|Thu(?:rs?)?|Fri|Sat|Sun)(?=,?\s(?:{MONTH}\s\d|\d\d?(?:st|nd|rd|th)?\s(?:of\s)?{MONTH}|",
-    r"\d\d?(?::\d\d|\s?[ap]\.?m)))",
-)
-def _days(m: re.Match) -> str | None:
-    """Mon-Fri, Jan-Mar; Sun 25 Dec."""
-    table = _ENGLISH["abbreviations"] | _ENGLISH["before_numbers"] | {"jun": "june", "jul": "july"}
-    if m["day"]:
-        return table[m["day"].lower()]
-    first, last = (table.get(name.lower(), "") for name in m.groups()[:2])
-    range_ = first[-1:] in ("y", "r") and last[-1:] in ("y", "r", "h", "t")
-    return f"{first} to {last}" if range_ else None
-
-
 # ---------------------------------------------------------------- words, symbols, punctuation
 
 _ROMAN = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100}
@@ -160,7 +162,7 @@ _SHORT |= {"#": "number", "~": "about", "v.": "versus"}
 
 @rule(
     _RULES,
-    r"\b(?:w/o?|w/out|c/o|y/o)(?=\s)|\bb/c(?=\s(?:I|it|he|she|we|you|they|the|of|my|this|there)\b)|\bn/a\b|\b[A-Z]{1,2}&[A-Z]\b|\b[A-G]#(?!\w)|#(?=\d)|~(?=\s?[\d$£€.])",
+    r"\b(?:w/o?|w/out|c/o|y/o)(?=\s)|\bb/c(?=\s(?:I|it|he|she|we|you|they|the|of|my|this|there)\b)|\bn/a\b|\b[A-Z]{1,2}&[A-Z]s?\b|\b[A-G]#(?!\w)|#(?=\d)|~(?=\s?[\d$£€.])",
     r"|(?<=[A-Za-z)] )v\.(?=\s[A-Z])|(?<!\w)'n'(?!\w)|#(?=[A-Za-z])|(?<=\b[A-Za-z])'(?=\()|\b[a-z]/[a-z]/[a-z]\b|(?<=\b[a-z\d])/(?=[a-z]\b)",
     r"|(?<=\d)/(?=\d)|(?<=\d)!(?=\s?[=+×*/)])",
 )

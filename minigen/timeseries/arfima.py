@@ -12,8 +12,8 @@ from scipy.special import gammaln, rgamma
 from ..compiled import compiled
 from ..gaussian import Seed
 from .arima import ARIMA
-from .correlation import LOG_2PI, partial_to_ar, require_stationary, rows, series, step_down, whole
-from .report import Report, free_to_partial, maximise, partial_to_free, standard_errors, warn
+from .correlation import LOG_2PI, partial_to_ar, require_stationary, rows, series, whole
+from .report import Report, free_to_partial, maximise, standard_errors, warn
 
 D_EDGE = 0.5 - 1e-6  # |d| < ½: stationary and invertible
 
@@ -203,11 +203,6 @@ class ARFIMA(Report):
         partial = free_to_partial(free)
         return d, partial_to_ar(partial[: self.p]), -partial_to_ar(partial[self.p :])
 
-    def _to_free(self, d: float, ar: np.ndarray, ma: np.ndarray) -> np.ndarray:
-        partial = np.concatenate([step_down(ar)[1], step_down(-ma)[1]])
-        first = [] if self.fixed_d is not None else [math.atanh(d / D_EDGE)]
-        return np.append(first, partial_to_free(partial))
-
     def _profile(
         self, x: np.ndarray, d: float, ar: np.ndarray, ma: np.ndarray
     ) -> tuple[float, float, float]:
@@ -232,14 +227,10 @@ class ARFIMA(Report):
         sigma2 = max(np.mean(periodogram / g), 1e-24)
         return float(-0.5 * (math.log(sigma2) + np.mean(np.log(g)) + 1 + LOG_2PI))
 
-    def fit(
-        self, x: ArrayLike, start: dict[str, ArrayLike] | None = None, iterations: int = 200
-    ) -> Self:
+    def fit(self, x: ArrayLike, iterations: int = 200) -> Self:
         """Maximum likelihood from x (n,).
 
-        Args:
-            start: first guess, e.g. {"d": 0.2, "ar": [0.5]}; stationary and invertible.
-            iterations: of BFGS. If it does not converge, a `ConvergenceWarning` says what to do.
+        Args: iterations: of BFGS. If it does not converge, a `ConvergenceWarning` says what to do.
         """
         least = max(10, 3 * self.n_parameters)
         x = series(x, least=least, why=f"for {self}, which has {self.n_parameters} parameters")
@@ -247,14 +238,10 @@ class ARFIMA(Report):
         z = (x - level) / unit
         exact = lambda free: self._profile(z, *self._split(free))[0] / len(z)
         whittle = lambda free: self._whittle(z, *self._split(free))
-        if start is not None:
-            starts = [self._start(start)]
-        else:
-            k = self.n_lag_parameters
-            starts = [np.zeros(k), *np.random.default_rng(0).normal(0, 1, (16 * (k > 1), k))]
-            best = maximise(whittle, starts, iterations)
-            starts = [np.clip(best.point, -2, 2)]  # away from the edges
-        best = maximise(exact, starts, iterations)
+        k = self.n_lag_parameters
+        starts = [np.zeros(k), *np.random.default_rng(0).normal(0, 1, (16 * (k > 1), k))]
+        start = np.clip(maximise(whittle, starts, iterations).point, -2, 2)  # away from the edges
+        best = maximise(exact, [start], iterations)
         d, ar, ma = self._split(best.point)
         _, mean, sigma = self._profile(z, d, ar, ma)
         self._assign(d, ar, ma, level + unit * mean, unit * sigma)
@@ -269,15 +256,6 @@ class ARFIMA(Report):
         self.residuals = errors / np.sqrt(variances)
         self.log_likelihood = self.log_prob(x)
         return self
-
-    def _start(self, given: dict[str, ArrayLike]) -> np.ndarray:
-        if unknown := set(given) - {"d", "ar", "ma"}:
-            raise ValueError(f"no parameters {sorted(unknown)}: there are d, ar, ma")
-        nothing = {"d": 0.0, "ar": np.zeros(self.p), "ma": np.zeros(self.q)}
-        model = ARFIMA.from_parameters(**nothing | given)
-        if (model.p, model.q) != (self.p, self.q):
-            raise ValueError(f"{self} has {self.p} and {self.q} coefficients, not those of {model}")
-        return self._to_free(model.d, model.ar, model.ma)
 
     def log_prob(self, x: ArrayLike) -> np.ndarray | float:
         """log p(x) in nats: x (..., n) -> (...)."""

@@ -116,7 +116,7 @@ def warn(maximum: Maximum, partial: dict[str, np.ndarray], name: str) -> None:
     if not maximum.converged:
         warnings.warn(
             f"the likelihood of {name} did not converge ({maximum.message}): allow more iterations, "
-            "give `start` values, or take a lower order",
+            "or take a lower order",
             ConvergenceWarning,
             stacklevel=3,
         )

@@ -465,6 +465,7 @@ ENCODE, DECODE = reference("1.2")
 PROJECT, TABLE = reference("7.7")
 THERE, BACK = reference("12.2")
 KEPT = {}
+TOOLS = {"log det": torch.linalg.slogdet}
 NUCLEUS, CHAIN = book("6.3"), book("E.1")
 
 
@@ -730,6 +731,13 @@ WRONG = [
     ("8.3", lambda x, w, d: vectorised(np.pad(x, (0, 0)), w, d), "takes all of x"),
     ("8.3", lambda x, w, d: [sum(v * x[t - k * d] for k, v in enumerate(w[::-1]) if t >= k * d) for t in range(len(x))], "is asked for when"),
     ("8.3", lambda x, w, d: vectorised(x[:], w, d), "more than one sample"),
+    ("2.4", kept("2.4"), "stays that of earlier ones"),
+    ("3.5", kept("3.5"), "stays that of earlier ones"),
+    ("12.1", lambda *given: (book("12.1")(*given)[0], book("12.1")(*given)[1].clamp(min=-3)), "right for the inputs before"),
+    ("15.6", lambda x, y, M: book("15.6")(x, y, min(M, 40)), "right for the inputs before"),
+    ("15.7", kept("15.7"), "stays that of earlier ones"),
+    ("4.4", lambda J, det=torch.linalg.slogdet: det(J)[1], "do without"),
+    ("4.4", lambda J: TOOLS["log det"](J)[1], "do without"),
     ("E.1", (lambda nets, z, c: CHAIN[0](nets[:6], z, c), CHAIN[1]), "7 flows"),
 ]  # fmt: skip
 

@@ -77,14 +77,19 @@ def test_it_plays_or_says_that_nothing_does(run, monkeypatch, tmp_path):
         return SimpleNamespace(returncode=0)
 
     monkeypatch.setattr(speak.subprocess, "run", start)
-    monkeypatch.setattr(speak.shutil, "which", lambda name: name in ("aplay", "ffplay"))
-    assert run("speak", "No.", "--play", "--out", "a.wav")[0] == 0
-    assert run("speak", "No.", "--play", "--out", "a.ogg")[0] == 0
-    assert [(line[0], line[-1]) for line in played] == [("aplay", "a.wav"), ("ffplay", "a.ogg")]
+    for file, program in (("a.wav", "aplay"), ("a.ogg", "ffplay"), ("b.wav", "paplay")):
+        monkeypatch.setattr(
+            speak.shutil, "which", lambda name, own=program: name in (own, "ffplay")
+        )
+        assert run("speak", "No.", "--play", "--out", file)[0] == 0
+        assert (played[-1][0], played[-1][-1]) == (program, file)
+    monkeypatch.setattr(speak.shutil, "which", lambda name: name in ("paplay", "aplay", "ffplay"))
+    assert run("speak", "No.", "--play", "--out", "a.ogg")[0] == 0 and played[-1][0] == "ffplay"
+    assert len(played) == 4
     monkeypatch.setattr(speak.shutil, "which", lambda name: None)
     code, out, _ = run("speak", "No.", "--play")
     assert code == 0 and "nothing here plays spoken.wav" in out
-    assert len(played) == 2
+    assert len(played) == 4
     monkeypatch.setattr(speak.shutil, "which", lambda name: True)
     monkeypatch.setattr(speak.subprocess, "run", lambda *_, **__: SimpleNamespace(returncode=1))
     assert "nothing here plays" in run("speak", "No.", "--play")[1]

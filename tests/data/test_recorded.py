@@ -49,7 +49,8 @@ def test_lags_are_at_one_rate():
 
 def test_nothing_to_measure():
     with pytest.raises(ValueError, match="no clip has 161 samples"):
-        data.measure_dependence([])
+        data.measure_dependence([clip(np.sin(np.arange(160)))])
+    assert data.measure_dependence([clip(np.sin(np.arange(161)))]).clips == 1
 
 
 def test_what_is_kept_is_possible():

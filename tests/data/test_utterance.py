@@ -35,6 +35,7 @@ def utterance(**changes) -> data.Utterance:
         ({"phones": [("s", 0.0, float("nan"))]}, ValueError, "in order"),
         ({"f0": np.zeros((100, 1))}, TypeError, r"\(N,\)"),
         ({"f0": np.full(100, -1.0)}, ValueError, "use 0 for unvoiced"),
+        ({"f0": np.full(100, np.inf)}, ValueError, "use 0 for unvoiced"),
         ({"f0": np.zeros(50)}, ValueError, "about 100"),
     ],
 )

@@ -62,6 +62,15 @@ def test_gradients_reach_everything_in_both_directions():
         assert torch.autograd.gradcheck(
             lambda x, a, g, p, f=direction: f(x, Predictor(a, g), p), (x, a, g, past)
         )
+        grads = []
+        for dtype in (torch.float64, torch.float32):
+            given = [value.detach().to(dtype).requires_grad_() for value in (x, a, g, past)]
+            made = direction(given[0], Predictor(*given[1:3]), given[3])[0]
+            assert made.dtype == dtype
+            grads.append(torch.autograd.grad(made.square().sum(), given))
+        for exact, short in zip(*grads, strict=True):
+            assert short.dtype == torch.float32
+            torch.testing.assert_close(short.double(), exact, rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.parametrize("direction", [FLOW.forward, FLOW.inverse])

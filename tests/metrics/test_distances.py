@@ -97,8 +97,6 @@ def test_log_spectral_distance_is_finite_on_silence_and_refuses_other_lengths():
     x = np.concatenate([np.zeros(4000), np.random.default_rng(0).normal(0, 0.1, 4000)])
     assert np.isfinite(log_spectral_distance(np.zeros(8000) + 1e-9, x, 8000))
     assert log_spectral_distance(x + 1e-6, x, 8000) < 0.1  # what is 60 dB down does not count
-    depths = [log_spectral_distance(0 * x + 1e-9, x[::-1], 8000, depth) for depth in (20, 40, 60)]
-    assert np.allclose(np.diff(depths), 20 * 0.5, atol=0.7)  # half of the frames are silent in both
     with pytest.raises(ValueError, match="cut them alike"):
         log_spectral_distance(x[1:], x, 8000)
     with pytest.raises(ValueError, match="NaN"):
@@ -329,7 +327,7 @@ def test_f0_error_counts_octaves_apart():
     off = f0 * 2 ** (np.array([10, 0, -30, 1200, 5]) / 1200)
     median, gross = f0_error(off, f0)
     assert np.isclose(median, 20) and gross == 0.25
-    assert f0_error(off, f0, gross=20)[1] == 0.5
+    assert f0_error(f0 * 2 ** (np.array([599, 0, -601, 601, -599]) / 1200), f0)[1] == 0.5
     assert np.isnan(f0_error([0.0, 1.0], [1.0, 0.0])).all()
 
 

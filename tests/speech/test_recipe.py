@@ -4,7 +4,7 @@ import pytest
 import toy
 
 from minigen.conditioning import DIGITS
-from minigen.speech.recipe import Recipe
+from minigen.speech.recipe import Recipe, read_toml
 from minigen.speech.voice import KINDS
 
 # waveform-*.toml belong to training/waveform_model.py, whose recipes have fields of their own.
@@ -21,6 +21,7 @@ def test_every_recipe_can_be_read_and_built(path):
     recipe = Recipe.read(path, kind)
     assert KINDS[kind].build(DIGITS, **recipe.model).spec == DIGITS
     assert Recipe.from_dict(recipe.as_dict()) == recipe
+    assert recipe.as_dict().keys() == read_toml(path).keys() | {"seed"}
     other = "teacher" if kind == "student" else "student"
     with pytest.raises(ValueError, match=f"for a {kind}, not for a {other}"):
         Recipe.read(path, other)
@@ -51,6 +52,7 @@ def test_every_recipe_can_be_read_and_built(path):
         ("teacher", {"seed": True}, "seed is a whole number, not True"),
         ("teacher", {"model": {"min_log_scale": None}}, r"\[model\] lacks min_log_scale"),
         ("teacher", {"model": {"hidden": None}}, r"\[model\] lacks hidden"),
+        ("teacher", {"model": {"speakers": 3}}, r"\[model\] has 'speakers', unknown"),
         ("teacher", {"model": {"layers": 0}}, "layers must be from 1 to 20, not 0"),
         ("teacher", {"model": {"kernel": 65}}, "kernel must be from 1 to 64, not 65"),
         ("teacher", {"objective": {"beta": -0.5}}, "beta must be at least 0"),

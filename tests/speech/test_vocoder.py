@@ -139,6 +139,8 @@ def test_a_long_recording_is_made_in_pieces_that_make_up_the_whole(small):
     made = vocoder.vocode(x, 8000, str(small["student"]))
     mel, f0, level = analyse(x)
     whole = waveform_model.load(small["student"]).synthesize(mel, f0)[: len(x)]
+    other = waveform_model.load(small["student"]).synthesize(mel, f0, 5, 0.5)
+    assert np.array_equal(vocoder.synthesise(mel, f0, str(small["student"]), 5, 0.5), other)
     assert len(x) > 3 * 96 * 80
     assert np.allclose(made.audio, whole * level / corpus.LOUD, atol=2e-5)
 

@@ -81,6 +81,8 @@ def test_units_and_origin_do_not_matter(method, scale):
         assert np.isclose(b.mean / scale - shift, a.mean, atol=1e-4)
         same = b.log_likelihood + a.nobs * math.log(scale)
         assert np.isclose(same, a.log_likelihood, atol=1e-5)
+    ours, theirs = a.estimates()[2], b.estimates()[2]
+    assert np.allclose(theirs / [1, 1, scale**2], ours, rtol=0.01)
 
 
 @pytest.mark.parametrize("method", METHODS)

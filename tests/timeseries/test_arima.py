@@ -495,6 +495,8 @@ def test_every_sampler_follows_its_seed():
         (lambda: ARIMA((1, 0, 0), (1, 0, 0, 1)), ValueError, "s >= 2"),
         (lambda: ARIMA((0, 1, 1), level_variance=0), ValueError, "level_variance"),
         (lambda: ARIMA.from_parameters([0.5], sigma=0.0), ValueError, "sigma"),
+        (lambda: ARIMA.from_parameters([0.5], sigma=math.inf), ValueError, "sigma"),
+        (lambda: ARIMA.from_parameters([0.5], mean=math.nan), ValueError, "mean is finite"),
         (lambda: ARIMA.from_parameters([1.5]), ValueError, "not stationary"),
         (lambda: ARIMA.from_parameters([0.5], seasonal_ma=[0.1]), ValueError, "s >= 2"),
         (lambda: ARIMA((0, 1, 1)).forecast(3), ValueError, r"call fit\(x\) first"),

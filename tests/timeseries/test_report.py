@@ -5,10 +5,11 @@ import warnings
 
 import numpy as np
 import pytest
+from scipy.optimize import minimize
 from series_oracles import AIRLINE, NILE, SUNSPOTS, quietly
 
 from minigen import ConvergenceWarning
-from minigen.timeseries import AR, ARFIMA, ARIMA, ljung_box
+from minigen.timeseries import AR, ARFIMA, ARIMA, ljung_box, report
 from minigen.timeseries.report import Maximum, maximise, standard_errors, warn
 
 
@@ -19,6 +20,14 @@ def test_the_search_finds_the_highest_of_several_tops():
     found = maximise(value, [*tops + 0.4, np.zeros(2)], 100)
     assert np.allclose(found.point, [2, 2], atol=1e-4) and found.converged
     assert np.isclose(found.value, 1.5)
+
+
+def test_no_start_is_searched_from_twice(monkeypatch):
+    begun = []
+    search = lambda f, start, **options: begun.append(start.item()) or minimize(f, start, **options)
+    monkeypatch.setattr(report, "minimize", search)
+    maximise(lambda p: np.cos(7 * p[0]) - 0.1 * p[0] ** 2, list(np.linspace(-3, 3, 9)[:, None]), 50)
+    assert 3 < len(begun) == len(set(begun))
 
 
 def test_what_is_not_a_number_is_no_maximum_and_no_error():
@@ -135,7 +144,7 @@ def test_failing_to_converge_warns_and_says_what_to_do():
         model = ARIMA((2, 0, 2)).fit(SUNSPOTS, iterations=1)
     assert not model.converged and "NOT converged" in model.summary()
     with pytest.warns(ConvergenceWarning, match="did not converge"):
-        ARFIMA((1, None, 1)).fit(NILE, start={"ar": [-0.9], "d": -0.4}, iterations=1)
+        ARFIMA((1, None, 1)).fit(NILE, iterations=1)
 
 
 @pytest.mark.parametrize("model", [AR(2), ARIMA((0, 1, 1)), ARFIMA((0, None, 0))])
