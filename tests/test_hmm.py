@@ -465,6 +465,10 @@ READY = model()
         (lambda: GaussianHMM.from_parameters([1], [[1]], [0.0], [[1.0]]), r"\(K, D\)"),
         (lambda: GaussianHMM.from_parameters([1, 0], [[1.0]], [[0.0]], [[[1.0]]]), r"start \(1,\)"),
         (
+            lambda: GaussianHMM.from_parameters([1], [[0.5]], [[0.0]], [[[1.0]]], end=[[0.5]]),
+            r"end \(1,\), not .* and \(1, 1\)",
+        ),
+        (
             lambda: GaussianHMM.from_parameters([1.0], [[0.9]], [[0.0]], [[[1.0]]]),
             "transition.*sum to",
         ),

@@ -29,6 +29,13 @@ def exact_elbo(model: LinearGaussianVAE, x: torch.Tensor) -> torch.Tensor:
     return model.exact_log_prob(x) - torch.distributions.kl_divergence(q, p)
 
 
+def test_every_parameter_has_the_precision_of_the_weight():
+    for dtype in (torch.float32, torch.float64):
+        model = LinearGaussianVAE(torch.ones(4, 2, dtype=dtype), -0.1)
+        assert {p.dtype for p in model.parameters()} == {dtype}
+        assert model.log_scale == torch.tensor(-0.1, dtype=dtype)
+
+
 @pytest.mark.parametrize("kl", ["analytic", "monte_carlo"])
 def test_elbo_is_log_p_less_the_posteriors_kl(kl):
     model = linear()

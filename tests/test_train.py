@@ -293,6 +293,15 @@ def test_curves_keep_the_point_at_the_checkpoint(tmp_path):
     assert [event.step for event in events.Scalars("loss")] == [20, 40]
 
 
+def test_the_second_of_two_processes_writes_no_curves_and_no_weights(tmp_path, monkeypatch):
+    trainer = Trainer(Regression(), batches, TrainConfig(steps=20), tmp_path)
+    second = property(lambda accelerator: False)
+    monkeypatch.setattr(type(trainer.accelerator), "is_main_process", second)
+    trainer.run()
+    assert trainer.step == 20
+    assert not [path for path in tmp_path.rglob("*") if path.name[0] != "."]
+
+
 def test_two_trainings_in_one_process_may_differ_in_precision(tmp_path):
     for bf16 in (False, True, False):
         config = TrainConfig(steps=2, bf16=bf16)

@@ -363,6 +363,7 @@ def test_no_network_names_the_fix(name, part, server, cache):
     with pytest.raises((ConnectionError, FileNotFoundError)) as caught:
         fetch.locate(name, part)
     assert f"$MINIGEN_DATA/{name}" in str(caught.value)
+    assert str(caught.value).startswith(("https://", REGISTRY[name].title))
     assert left_in(cache) == []
 
 

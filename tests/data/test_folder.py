@@ -45,6 +45,14 @@ def test_two_columns_are_enough(place):
     assert [c.text for c in data.folder(table(place, "\ufeffa.wav,One.\n"))] == ["One."]
 
 
+def test_a_file_in_a_folder_below_is_itself_not_its_namesake(place):
+    (place / "two").mkdir()
+    audio.save(place / "two" / "a.wav", -X, 16_000)
+    clips = data.folder(table(place, "a,One.\ntwo/a,Two.\n"))
+    assert [c.name for c in clips] == ["a", "two/a"]
+    assert np.allclose(clips[0].audio, -clips[1].audio, atol=1e-3)
+
+
 def test_every_fault_is_named_at_once(place):
     (place / "e.wav").write_bytes(b"RIFF....")
     audio.save(place / "f.wav", X, 8000)

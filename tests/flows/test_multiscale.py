@@ -21,6 +21,14 @@ def test_convolutional_flows_are_normalised(transform):
     check_normalised(transform)
 
 
+def test_a_coupling_scales_within_its_bound():
+    """The largest log-det is the bound, once for each value that changes."""
+    coupling = ConvCoupling(4, 3, 6, bound=0.5)
+    coupling.net[-1].bias.data.fill_(1e4)
+    log_det = coupling(torch.zeros(2, 12))[1]
+    assert torch.allclose(log_det, torch.full((2,), -0.5 * 2 * 3))
+
+
 def test_squeeze_takes_neighbours_together_and_comes_back():
     wave = torch.arange(16.0).reshape(1, 2, 8)
     assert squeeze(wave)[0, :2, 0].tolist() == [0, 1]

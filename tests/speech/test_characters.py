@@ -54,6 +54,12 @@ def test_what_has_no_reading_is_named_with_its_place(c):
             assert function(text, skip_unknown=True) == function("One\ntwo  three.")
 
 
+def test_a_letter_in_greek_is_named_and_a_word_in_greek_refused():
+    assert reading("an λ of 5") == "an lambda of five"
+    with pytest.raises(ValueError, match="'λ' .*GREEK SMALL LETTER LAMDA.*character 4"):
+        read("an λόγος of 5")
+
+
 COUNTED = [*english()["units"], "million", "percent", "euros", "hours", "days", "%", "€"]
 
 

@@ -73,6 +73,10 @@ def test_phones_keep_their_times_at_another_rate():
     clip = corpus.ready(word, 12_000)
     assert [name for name, _, _ in clip.phones] == [name for name, _, _ in word.phones]
     assert np.allclose([p[2] for p in clip.phones], [p[2] for p in word.phones], atol=0.011)
+    part = dataclasses.replace(word, audio=word.audio[:2030], f0=None, phones=None)
+    spans = [("ah", 0.0, 0.1), ("b", 0.1, 0.25), ("s", 0.25, 0.25375)]  # 25 frames and a rest
+    part = corpus.ready(dataclasses.replace(part, phones=spans), 8000)
+    assert [name for name, _, _ in part.phones] == ["ah", "b"]  # none lasts no time
 
 
 def test_sentences_are_held_out_by_their_text():

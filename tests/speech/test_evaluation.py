@@ -76,6 +76,10 @@ def test_each_batch_has_noise_of_its_own_and_words_their_pace_and_pitch(monkeypa
     pace, pitch = np.array(plans).T
     assert 0.85 <= pace.min() < 0.9 and 1.1 < pace.max() <= 1.2
     assert 0.9 <= pitch.min() < 0.93 and 1.07 < pitch.max() <= 1.1
+    drawn, _ = plans[:50], plans.clear()
+    for seed in (0, 1):  # the default, another
+        list(evaluation.synthesize_digits(torch.nn.Identity(), 5, seed))
+    assert plans[:50] == drawn and not set(plans[50:]) & set(drawn)
 
 
 def test_a_mistake_is_filed_under_what_was_said(monkeypatch):

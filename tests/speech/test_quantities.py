@@ -2,11 +2,13 @@
 
 import itertools
 import random
+import re
 
 import pytest
 
 from minigen.data.text import english
 from minigen.speech.numbers import cardinal
+from minigen.speech.quantities import SCALES
 from minigen.speech.text import normalise
 
 UNITS = english()["units"]
@@ -30,6 +32,13 @@ def test_each_unit_is_said_after_a_number_and_after_a_slash():
 )
 def test_both_signs_of_minus_are_read_alike(text):
     assert "minus" in reading(text) and reading(text) == reading(text.replace("-", "−"))
+
+
+def test_a_range_says_to_whatever_its_scale():
+    for scale, low, high in itertools.product(SCALES.values(), ("5", "1.5"), ("7", "12")):
+        for range_ in (f"{low} {scale}-{high} {scale}", f"{low} {scale}–{high}"):
+            first, last = re.split("[-–]", range_)
+            assert reading(range_) == f"{reading(first)} to {reading(last)}", range_
 
 
 def test_a_range_says_to_whatever_its_unit():

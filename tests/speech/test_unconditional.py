@@ -1,6 +1,7 @@
 """The networks of chapter 7: what ships is what its card states, and nats are by hand what they are by call."""
 
 import dataclasses
+import itertools
 
 import numpy as np
 import pytest
@@ -85,6 +86,15 @@ def test_a_scale_that_follows_the_errors_is_found():
     scale = np.sqrt(loud**2 + unconditional.DITHER**2)
     best = np.mean(-np.log(scale) - 0.5 * np.log(2 * np.pi * np.e))
     assert fixed + 0.5 < adaptive < best
+
+
+def test_each_round_of_the_fit_counts():
+    """Of none least squares are left; each further round moves the weights of errors with long tails."""
+    x = np.random.default_rng(0).standard_t(2, 500)
+    found = [unconditional.AdaptiveAR.fit([x], 2, rounds).weights for rounds in (0, 1, 2, 3, 4)]
+    assert np.array_equal(found[0], unconditional.least_squares([x], 2))
+    assert all(np.abs(a - b).max() > 1e-9 for a, b in itertools.pairwise(found))
+    assert np.array_equal(unconditional.AdaptiveAR.fit([x], 2).weights, found[4])  # the default
 
 
 def test_the_adaptive_predictor_is_fitted_under_its_own_scale():
