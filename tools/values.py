@@ -65,7 +65,8 @@ def rows(body: list[ast.stmt], inside: str = "") -> Iterator[str]:
         elif isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
             target = node.targets[0] if isinstance(node, ast.Assign) else node.target
             name = getattr(target, "id", "__all__")
-            if name != "__all__" and (inside or name.isupper()):
+            private = name.startswith("_") and not isinstance(node.value, ast.Constant | ast.BinOp)
+            if name != "__all__" and (inside or name.isupper()) and not private:
                 yield f"{inside}{name} = {shown(node.value)}"
 
 
