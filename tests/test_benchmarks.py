@@ -89,6 +89,18 @@ def test_the_scoreboard_prints_rows_and_writes_only_whole_tables(capsys, monkeyp
     }
 
 
+def test_minutes_and_megabytes_of_the_table_are_those_of_the_weights_that_ship():
+    board, table = load("scoreboard"), results.read("scoreboard")["costs"]
+    for name, files in board.FILES.items():
+        assert table[name]["minutes"] == pytest.approx(sum(map(board.minutes, files)), abs=0.06), (
+            name
+        )
+        size = board.weights.path(files[-1]).stat().st_size / 1e6
+        assert table[name]["mb"] == pytest.approx(size, abs=1e-3), name
+    for name in board.CHECKPOINTS:
+        assert table[name]["minutes"] == board.checkpoint(name)["cpu_minutes"]
+
+
 def test_stored_tables_name_a_command_that_is_there():
     for name in ("scoreboard", "vocoder", "speed"):
         command = results.read(name)["command"]

@@ -103,6 +103,8 @@ def test_epub_is_whole(small, browser, tmp_path):
     assert {f"OEBPS/{n}" for n in named} == {n for n in files if n.startswith("OEBPS/")} - {
         "OEBPS/book.opf"
     }
+    contents = re.findall(r'<li><a href="([^"]+)"', files["OEBPS/nav.xhtml"].decode())
+    assert contents == ["book-index.xhtml", "book-notation.xhtml"]
     text = files["OEBPS/book-notation.xhtml"].decode()
     formulas = (small / "book" / "notation.html").read_text("utf-8").count('class="math')
     assert text.count("<m:math") == formulas > 50 and 'alttext="' in text and "mjx-" not in text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import difflib
 import re
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+import values
 
 import minigen
 
@@ -251,6 +253,20 @@ def test_an_argument_of_one_name_has_one_default():
     known = [row for row in found if row[1] in DEFAULTS and row[2] is not None]
     assert len(known) > 150
     assert [row for row in known if row[2] != DEFAULTS[row[1]]] == []
+
+
+def test_defaults_and_constants_change_with_their_table_only():
+    """So that nobody changes one unawares: `python tools/values.py`, and look at the difference."""
+    written, code = (
+        text.splitlines() for text in (values.TABLE.read_text("utf-8"), values.table())
+    )
+    assert [*difflib.unified_diff(written, code, "tests/values.txt", "the code", n=0)] == []
+    some = {
+        "MARGIN = 100",
+        "stft(n_fft=512, hop=128)",
+        "an option: '--samples', type=int, default=5000",
+    }
+    assert some <= set(code)
 
 
 def unread(path: Path) -> set[str]:

@@ -492,6 +492,9 @@ def test_address_is_written_moved_and_taken_back(repository):
         assert address.disagreements(repository) == []
     (repository / "book.md").write_text("https://github.com/ada/waves", encoding="utf-8")
     assert address.disagreements(repository) == ["book.md: github.com/ada/waves, not owned by bob"]
+    for host in ("github.com/", "colab.research.google.com/github/", "raw.githubusercontent.com/"):
+        (repository / "book.md").write_text(f"{host}ada/waves/x, {host}ada/wavesurfer", "utf-8")
+        assert len(address.disagreements(repository)) == 1, host
     address.write(None, repository)
     assert [(repository / n).read_text("utf-8") for n in ("pyproject.toml", "README.md")] == before
     with pytest.raises(ValueError, match="OWNER/NAME"):

@@ -117,8 +117,25 @@ def few(monkeypatch, count=2):
     return learn, kept
 
 
-def card(folder, name):
-    return json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
+def form(value, path=""):
+    """{path of names: kind of value} of a card; recipes and curves have their own tests."""
+    if isinstance(value, dict) and not path.endswith(("/recipe", "/curve")):
+        return {k: v for name in value for k, v in form(value[name], f"{path}/{name}").items()}
+    if isinstance(value, list) and value and isinstance(value[0], dict | list):
+        return form(value[0], f"{path}[]")
+    kind = "number" if isinstance(value, int | float) else type(value).__name__
+    return {path: kind}
+
+
+def card(folder, name, ships=None):
+    """A card that a run wrote: it says what the one that ships says, of as many cases or fewer."""
+    read = lambda path: json.loads(path.read_text(encoding="utf-8"))
+    found, package = read(folder / f"{name}.json"), Path(data.__file__).parents[1]
+    for room in ("weights", "results"):
+        if (path := package / room / f"{ships or name}.json").exists():
+            assert found.keys() == read(path).keys()
+            assert form(found).items() <= form(read(path)).items()
+    return found
 
 
 VALIDATION, TEST = 7, 5  # pictures; a batch has 64
@@ -256,11 +273,17 @@ def test_wavenet(tmp_path, monkeypatch):
         conditional_run={"steps": 2, "every": 1},
         conditional={"checkpoints": [0, 2]},
     )
-    script = load("wavenet")
+    recipe["heads_seeds"] = [3]
+    script, seeds = load("wavenet"), []
+    crops = lambda *given, seed, **more: (
+        seeds.append(seed) or corpus.Crops(*given, seed=seed, **more)
+    )
+    monkeypatch.setattr(script, "Crops", crops)
     script.train_heads(recipe, tmp_path / "heads", tmp_path)
     assert [row["head"] for row in card(tmp_path, "wavenet_heads")["heads"]] == list(
         recipe["heads"]
     )
+    assert seeds == [seed for seed in recipe["heads_seeds"] for _ in recipe["heads"]]
     first = tmp_path / "heads" / f"mu_law_{recipe['heads_seeds'][0]}" / "checkpoint.safetensors"
     kept, shipped = (weights.load(f)[0] for f in (first, tmp_path / "wavenet_mu_law.safetensors"))
     assert all(torch.equal(kept[f"ema.{name}"], value) for name, value in shipped.items())
@@ -277,11 +300,13 @@ def test_waveform_model(tmp_path):
     assert 30 < sum(clip.duration for clip in learn) < 90 and kept
     for kind, sizes in (("teacher", {"skip": 4, "cycles": 1}), ("student", {"flows": 1})):
         recipe = recipe_of(f"waveform-cpu-{kind}", model=small | sizes, **changes)
-        recipe["teacher"] = str(tmp_path / "teacher.safetensors")
+        if kind == "student":
+            recipe["teacher"] = str(tmp_path / "teacher.safetensors")
         script.trainer(recipe, script.clips_of(recipe["corpus"])[0], tmp_path / kind).run()
         script.export(tmp_path / kind, tmp_path / f"{kind}.safetensors")
         assert weights.load(tmp_path / f"{kind}.safetensors")[1]["step"] == 2
-        assert card(tmp_path, kind)["stages"][0]["curve"]["step"][-1] == 2
+        row = card(tmp_path, kind, ships=f"waveform_{kind}")
+        assert row["stages"][0]["curve"]["step"][-1] == 2
     assert set(script.held_out_nll(tmp_path / "teacher.safetensors")) == {
         "spoken_digits",
         "spoken_digits, no network",
@@ -300,8 +325,21 @@ def test_flows_quality(shipped, monkeypatch):
         monkeypatch.setitem(script.RUNS, part, (function, [cases[case]]))
     monkeypatch.setattr(sys, "argv", ["flows_quality", "--seeds", "1", "--ship"])
     script.main()
-    assert [run["seed"] for run in results.read("flows_quality")["runs"]["U1, planar_8"]] == [0]
+    runs = card(shipped / "results", "flows_quality")["runs"]
+    assert [run["seed"] for run in runs["U1, planar_8"]] == [0]
     assert weights.load("flows_U1_planar_8")[1]["seed"] == 0
+
+
+def test_each_plane_has_the_density_that_its_sampler_draws_from():
+    """It integrates to one, and its mean logarithm over samples is that over the density."""
+    for name, plane in load("flows_quality").PLANES.items():
+        edge = torch.arange(-plane.extent - 1, plane.extent + 1, 0.05, dtype=torch.float64) + 0.025
+        log_p = plane.log_prob(torch.cartesian_prod(edge, edge))
+        p = log_p.exp() * 0.05**2
+        assert p.sum().item() == pytest.approx(1, abs=2e-3), name
+        drawn = plane.log_prob(plane.sample(20_000, torch.Generator().manual_seed(0)))
+        want = (p * log_p.clamp(min=-99)).sum().item()
+        assert drawn.mean().item() == pytest.approx(want, abs=0.03), name
 
 
 def test_acoustic_model(shipped, tmp_path, monkeypatch):

@@ -12,10 +12,9 @@ from functools import cache
 
 from ..data.text import english
 from . import quantities
-from .numbers import MONTH
+from .numbers import LISTS, MONTH
 
 _ENGLISH = english()
-_LISTS = _ENGLISH["lists"]
 
 _KNOWN = frozenset(map(chr, range(32, 127))) | frozenset("\t\n\r\v\f£€¥₹₽¢°±×÷–—−≠≤≥≈√∞µΩ‰§©®→·")
 _INSTEAD = {
@@ -57,13 +56,16 @@ def _plain_character(c: str) -> str | None:
 
 
 _WRITTEN_OTHERWISE = {
-    r"(?<![\w.,'])\d{1,3}(?:(?:['_]\d{3})+|(?: 000)+)(?!\d)": lambda m: re.sub(r"\D", ",", m[0]),
+    r"(?<![\w.,'])\d{1,3}(?:(?:['_]\d{3})+|(?: 000)+)(?!\d)|(?<![\w.,'+-])(?<!\d )\d\d?(?: \d{3}){2,}(?!\d| \d)": lambda m: (
+        re.sub(r"\D", ",", m[0])
+    ),
     r"(?<=\^[\d−+-])\^(?=\d)": "",  # 10^−^3
     r"(?<![\w)\]}])\^(\d+)(?=[A-Z])": r"\1",  # the isotope ²³⁵U
     r"\b((?:[A-Z][a-z]?\d*){2,}|[A-Z][a-z]|[HKF])\^(\d?)\^?([-−+])(?![\d.])": (
         lambda m: f"{m[1]} {m[2]} {'plus' if m[3] == '+' else 'minus'} "  # SO₄²⁻
     ),
-    r"(?<=\d)\.\.(?=[-−]?\d)": "–",
+    r"(?<=\d)(?:\.\.|~)(?=[-−]?\d)": "–",
+    r"(?<=[\w)])\*\*(?=[-\w(])": "^",
     r"(?<=\d)\.{3}(?=[-−]?\d)": ", ",
     r"(?<=\d)T(?=\d\d:\d)": " ",  # 2024-12-25T13:45
     r"(?<=\d/\d{4})-(?=\d\d?/\d)|(?<=\d-\d\d)/(?=\d{4}-\d)": "–",
@@ -71,12 +73,12 @@ _WRITTEN_OTHERWISE = {
     rf"\b{MONTH}-(\d\d?)-(\d{{4}})\b": r"\1 \2, \3",
     r"(?<![\w.])(\d+)h([0-5]\d)(?!\w)": r"\1h \2m",
     r"\b([kMG]?W|N)·([hm])\b": r"\1\2",
-    rf"(?<![\w.$£€])(\d+(?:\.\d+)?)\s?([kKmMbB])(?=\s(?:{'|'.join(_LISTS['counted'].split())})\b)": (
+    rf"(?<![\w.$£€])(\d+(?:\.\d+)?)\s?([kKmMbB])(?=\s(?:{'|'.join(LISTS['counted'])})\b)": (
         lambda m: f"{m[1]} {quantities.SCALES[m[2].lower()]}"  # 3m people
     ),
-    r"(?<=\d)\s?in(?=\s(?:by|x|long|wide|tall|high|deep|thick)\b|\s?[x×]\s?\d)|(?<=\d)in\b(?!\.)": " in.",
+    r"(?<=\d)\s?in(?=\s(?:by|x|long|wide|tall|high|deep|thick)\b|\s?[x×]\s?\d|\^[23]|[,;:)]|\s*\Z)|(?<=\d\ssq\s)in\b(?!\.)|(?<=\d)in\b(?!\.)": " in.",
     r"\bRs\.?\s?(?=\d)": "₹",
-    r"\b[Nn]°\s?(?=\d)": "No. ",
+    r"\b[Nn]\.?°\s?(?=\d)": "No. ",
     r"(?<=\d)\s?·\s?(?=\d)": " × ",
     "·": " ",
     r"(?<=\d)(\s?m(?=s)|\s(?:[mk]?g|[kc]?m|mol|[JWN])\s)(s|[cm]?m|L|kg)\^?[-−]([123])\b(?!\s?m?s\b)": (
@@ -97,12 +99,7 @@ def plain_text(text: str, skip_unknown: bool, lexicon: Container[str]) -> str:
     unknown: list[tuple[int, str]] = []
     for match in re.finditer(r"(?:[^\W\d_][\u0300-\u036f]*)+|.[\u0300-\u036f]*", text, re.DOTALL):
         run = unicodedata.normalize("NFC", match[0])
-        known = (
-            run.isascii()
-            and run.isalpha()
-            or run.lower() in _LISTS["accented"].split()
-            or run == "Å"
-        )
+        known = run.isascii() and run.isalpha() or run.lower() in LISTS["accented"] or run == "Å"
         if known or run.lower() in lexicon:
             out.append((match.start(), run))
             continue

@@ -13,7 +13,9 @@ from ..data.text import english
 
 Rules = list[tuple[re.Pattern, Callable[[re.Match], str | list[str] | None]]]
 RULES: Rules = []
-_LISTS = {name: frozenset(words.split()) for name, words in english()["lists"].items()}
+LISTS = {
+    name: dict.fromkeys(words.split()) for name, words in english()["lists"].items()
+}  # in order
 
 
 def rule(rules: Rules, *pattern: str) -> Callable:
@@ -37,7 +39,7 @@ def previous_word(m: re.Match) -> str:
 
 # ---------------------------------------------------------------- digits to words
 
-_DIGITS = english()["lists"]["digits"].split()
+_DIGITS = list(LISTS["digits"])
 _AND = re.compile("(?<=hundred )and |(?<=thousand )and |(?<=illion )and ")
 
 
@@ -100,7 +102,7 @@ def readings(written: str) -> list[str]:
 
 # ---------------------------------------------------------------- dates and times
 
-_MONTHS = english()["lists"]["months"].split()
+_MONTHS = list(LISTS["months"])
 MONTH = "|".join(f"{name[:3]}(?:{name[3:]})?" for name in map(str.title, _MONTHS))
 MONTH = rf"({MONTH.replace('Sep(?:t', 'Sept?(?:')})\b\.?"
 _DAY, _NUMERIC_MONTH = r"(0?[1-9]|[12]\d|3[01])", "(0?[1-9]|1[0-2])"
@@ -176,10 +178,13 @@ def _month_and_year(m: re.Match) -> str:
 
 @rule(
     RULES,
-    rf"(?<![\w:.])([01]?\d|2[0-4])(?::|\.(?=\d\d\s?[AaPp]\.?[Mm]\b))([0-5]\d)(?::([0-5]\d))?{_HALF}?(?=Z\b|(?![\w:]))",
+    rf"(?<![\w:.])([01]?\d|2[0-4])(?::|\.(?=\d\d\s?[AaPp]\.?[Mm]\b))([0-5]\d)(?::([0-5]\d))?{_HALF}?(?:\s?h\b|(?=Z\b|(?![\w:])))",
 )
-def _time(m: re.Match) -> str:
+def _time(m: re.Match) -> str | None:
     hour, minute, second, half = m.groups()
+    around = m.string[max(0, m.start() - 24) : m.end() + 12]
+    if not half and re.search(r"\b(?:ratio|scale|odds|mix|dilut|aspect)", around):
+        return None
     if second:
         rest = f"{year(minute)} {year(second)}".replace("oh zero", "oh oh")
     elif minute != "00":
@@ -196,8 +201,12 @@ def _hour(m: re.Match) -> str:
 
 @rule(RULES, r"(?<![\w.:-])(\d[\d,]*)\s?:\s?(\d+(?:,\d{3})*)(?![\w:])")
 def _ratio(m: re.Match) -> str:
-    to = "" if previous_word(m).lower().rstrip(".") in _LISTS["before_verses"] else "to"
+    to = "" if previous_word(m).lower().rstrip(".") in LISTS["before_verses"] else "to"
     return f"{cardinal(m[1])} {to} {cardinal(m[2])}"
+
+
+_THE = "|".join(LISTS["before_decades"])
+_BEFORE_DECADES = rf"\b(?i:{_THE})\W*$|(?:\d\d|'|(?:{_THE})\s)\d0s\s?[-–]\s?'?$"
 
 
 @rule(RULES, r"(?<!\w)'?(\d{2}|\d{4})'?s\b(?<=0s|'s)|(?<!\w)'(\d\d)\b(?!['\"])")
@@ -206,11 +215,7 @@ def _decade(m: re.Match) -> str | None:
     if m[2]:
         return year(m[2])
     short = len(m[1]) == 2 and "'" not in m[0]
-    the = "|".join(_LISTS["before_decades"])
-    before = m.string[max(0, m.start() - 24) : m.start()]
-    if short and not re.search(
-        rf"\b(?i:{the})\W*$|(?:\d\d|'|(?:{the})\s)\d0s\s?[-–]\s?'?$", before
-    ):
+    if short and not re.search(_BEFORE_DECADES, m.string[max(0, m.start() - 24) : m.start()]):
         return None
     return _plural(year(m[1]))
 
@@ -243,10 +248,15 @@ def _telephone(m: re.Match) -> str:
 
 @rule(
     RULES,
-    r"(?<![\w.])(?:9[/-]11|24[/-]7(?:/365)?|50[/-]50|20/20|(?:19|20)\d\d/(?:\d\d){1,2})(?![\w/])",
+    r"(?<![\w.])(?:9[/-]11|24[/-]7(?:/365)?|50[/-]50|20/20|\d{1,2}/(?:2|4|8|16)(?=\stime\b)|(?:19|20)\d\d/(?:\d\d){1,2})(?![\w/])",
 )
 def _fixed(m: re.Match) -> str:
     return " ".join(year(n) if len(n) == 4 else cardinal(n) for n in re.findall(r"\d+", m[0]))
+
+
+@rule(RULES, r"\b0(?:[xX][\da-fA-F]+|b[01]+)\b")
+def _digits_to_another_base(m: re.Match) -> str:
+    return " ".join(_DIGITS[int(c)] if c.isdigit() else c.upper() for c in m[0])
 
 
 @rule(RULES, r"(?<![\w.])\d+(?=\.x\b)\.")

@@ -9,10 +9,21 @@ from decimal import Decimal
 from num2words import num2words
 
 from ..data.text import english
-from .numbers import MONTH, Rules, cardinal, clean, ordinal, previous_word, readings, rule, year
+from .numbers import (
+    LISTS,
+    MONTH,
+    Rules,
+    cardinal,
+    clean,
+    ordinal,
+    previous_word,
+    readings,
+    rule,
+    year,
+)
 
 RULES: Rules = []
-_BEFORE_YEARS = frozenset(english()["lists"]["before_years"].split())
+_AREAS = {"sq": "2", "cu": "3"}
 _CURRENCIES = {"$": "USD", "£": "GBP", "€": "EUR", "₹": "INR", "₽": "RUB"}
 
 
@@ -53,8 +64,9 @@ _UNITS = {sign: f"{words} | {words}s".split(" | ")[:2] for sign, words in _UNITS
 _UNIT = "|".join(sorted(map(re.escape, _UNITS), key=len, reverse=True))
 _GROUPED = r"\d{1,2}(?:,\d\d)+,\d{3}(?!\d)|\d{1,3}(?:,\d{3})+(?!\d)"
 _NUMBER = rf"(?:{_GROUPED}|\d+)(?:\.\d+)?|\.\d+"
+_FRACTION = r"(?:\d+(?:\s|-(?=\d/\d)))?(?<![\d/])\d+\s?/\s?\d+(?:,\d{3})*(?![\d/])"
 _LENGTH = "mm|cm|km|m|in|ft|yd|mi"
-_CURRENCY = r"(?:US|CA|AU|NZ|HK|A|C)?\$|[£€¥₹₽]"
+_CURRENCY = r"(?:US|CA|AU|NZ|HK|A|C|S|NT|MX)?\$|[£€¥₹₽]"
 _SCALE = "thousand|million|billion|trillion"
 SCALES = {
     "k": "thousand",
@@ -130,7 +142,7 @@ def _through_a_sign(m: re.Match) -> str | None:
 def _through(m: re.Match) -> str | None:
     """Between two quantities: 10°C-20°C, 3rd-5th, 9 a.m.-5 p.m.; but $5 - $3 is a difference."""
     before, after = m.string[max(0, m.start() - 24) : m.start()], m.string[m.end() :]
-    named = rf"({_NUMBER})\s?(?:{_UNIT}|{_SCALE}|[kKMB]|(st|nd|rd|th|[ap]\.?m\.?))$|(?:{_CURRENCY})({_NUMBER})[a-zA-Z]{{0,2}}$"
+    named = rf"({_NUMBER})\s?(?:{_UNIT}|{_SCALE}|[kKMB]|(st|nd|rd|th|[ap]\.?m\.?|BC|AD|B?CE))$|(?:{_CURRENCY})({_NUMBER})[a-zA-Z]{{0,2}}$"
     dated = rf":\d{{1,3}}$|{MONTH}\s\d\d?$|\d\s{MONTH}$"
     found = re.search(rf"{named}|{dated}", before.rstrip())
     if not found or before[-1].isspace() != after[0].isspace():
@@ -144,6 +156,7 @@ def _through(m: re.Match) -> str | None:
     RULES,
     rf"[-–−](?<![\w)\]%].)(?<!--)(?=(?:{_CURRENCY})?\s?\.?\d)|−|(?<=[\d)\]] )-(?= [-−]?[\d(.])",
     r"|(?<=\b[a-z] )-(?= (?:[a-z]\b|\d))|(?<=\d)-(?=[\d.]+\s?=|[xyzn]\b)|(?<=\b[a-cijkmnt-z])-(?=\d)",
+    r"|(?:(?<![\w)\]-])|(?<=\d)|(?<=\b[a-z]))-(?=[(√|{])|(?<=\w\s)-(?==)|(?<=\d[xyz])-(?=\d+(?![\dx]))",
     r"|(?<![\w)\]%-])-(?=[A-Za-z]\b(?!['-]))|(?<=\bT)-(?=\d+ (?:sec|min|hour|day))|(?:(?<=\bUTC)|(?<=\bGMT))-(?=\d)",
 )
 def _minus(m: re.Match) -> str:
@@ -152,15 +165,16 @@ def _minus(m: re.Match) -> str:
 
 @rule(
     RULES,
-    rf"(?<![\w.])({_NUMBER})(?:[eE]([+−-]?\d+)|\s?[×x*]\s?10\^([−-]?\d+))(?:\s?({_UNIT}))?(?!\w)",
+    rf"(?<![\w.])({_NUMBER})(?:[eE]([+−-]?\d+)|\s?[×x*]\s?10\^([−-]?\d+))(?:\s?({_UNIT})(?:/({_UNIT})(?:\^?([23]))?)?)?(?!\w)",
 )
 def _scientific(m: re.Match) -> str:
     exponent = m[2] or m[3]
     minus = "minus" if exponent[0] in "-−" else ""
-    return f"{cardinal(m[1])} times ten to the {minus} {cardinal(exponent.strip('+-−'))} {_UNITS[m[4]][1] if m[4] else ''}"
+    unit = _UNITS[m[4]][1] + (_per(m[5], m[6]) if m[5] else "") if m[4] else ""
+    return f"{cardinal(m[1])} times ten to the {minus} {cardinal(exponent.strip('+-−'))} {unit}"
 
 
-@rule(RULES, r"\^([-−+]?)(\d+|(?=\w))")
+@rule(RULES, r"\^[({]?([-−+]?)(\d+|(?=[^\W_]))")
 def _power(m: re.Match) -> str:
     sign = {"": "", "+": "plus"}.get(m[1], "minus")
     usual = f"to the power of {sign} {m[2] and cardinal(m[2])}"
@@ -196,10 +210,10 @@ def _angle(m: re.Match) -> str:
 @rule(
     RULES,
     rf"(?:(?<![A-Za-z])|(?<=\dx))(?:(?P<sign>{_CURRENCY})\s?(?P<minus>[-−])?)?",
-    rf"(?P<n>(?:\d+(?:\s|-(?=\d/\d)))?(?<![\d/])\d+\s?/\s?\d+(?:,\d{{3}})*(?![\d/])(?:[rt][dh]s?\b)?|{_NUMBER})",
-    rf"(?:(?P<to>\s?–\s?|-)(?P<sign2>{_CURRENCY})?(?P<n2>{_NUMBER})(?![\d/:-]|\s?=))?",
-    rf"(?P<scale>\s?(?:{_SCALE}|[bB]n|mln)\b|(?(sign)[kKmMbBtT]\b|(?!)))?",
-    rf"(?:(?P<gap>\s|-(?=[a-z]))?(?P<unit>{_UNIT}|[€£])(?:(?:\^|(?<=[mtd]))(?P<power>[23]))?(?!\w)",
+    rf"(?P<n>{_FRACTION}(?:[rt][dh]s?\b)?|{_NUMBER})",
+    rf"(?:(?P<to>\s?–\s?|-)(?P<sign2>{_CURRENCY})?(?P<n2>{_FRACTION}|{_NUMBER})(?![\d/:-]|\s?=))?",
+    rf"(?P<scale>[\s-]?(?:{_SCALE}|[bB]n|mln)\b|(?(sign)[kKmMbBtT]\b|(?!)))?",
+    rf"(?:(?P<gap>\s|-(?=[a-z]))?(?:(?P<area>sq|cu)\.?\s?)?(?P<unit>{_UNIT}|[€£])(?:(?:\^|(?<=[mtd]))(?P<power>[23]))?(?!\w)",
     r"(?:\.(?=\s*[a-z0-9,;:)]))?)?",
     rf"(?:/(?P<per>{_UNIT}|in)(?:\^?(?P<of>[23]))?(?!\w)|(?P<rate>/)(?=[a-z]{{2}}|(?(unit)10*\s?[A-Za-z]|(?!))))?",
 )
@@ -215,7 +229,7 @@ def _quantity(m: re.Match) -> str | list[str] | None:
     n, n2, sign, unit = m["n"], m["n2"], m["sign"], m["unit"]
     if unit in ("€", "£"):
         sign, unit = unit, None
-    scale = (m["scale"] or "").strip().lower()
+    scale = (m["scale"] or "").strip(" -").lower()
     scale = SCALES.get(scale, scale)
     alone = not (sign or unit or scale)
     dated = alone and _is_year(m, n)
@@ -237,7 +251,7 @@ def _quantity(m: re.Match) -> str | list[str] | None:
         words = re.sub(r"(dollar|pound|euro)s$", r"\1", words)
     if unit:
         one = adjective or not n2 and (n == "1" or n[:2] == "1/")
-        power = {"2": "square ", "3": "cubic "}.get(m["power"], "")
+        power = {"2": "square ", "3": "cubic "}.get(m["power"] or _AREAS.get(m["area"]), "")
         words += f" {power}{_UNITS[unit][not one]}"
     if m["per"]:
         words += _per(m["per"], m["of"])
@@ -250,7 +264,7 @@ def _is_year(m: re.Match, written: str) -> bool:
     if not re.fullmatch(r"1\d{3}|20\d\d", written):
         return False
     clue = re.match(r"\s?(?:AD|BC|CE|BCE|A\.D|B\.C)\b", after)
-    return int(written) >= 1900 or bool(clue) or previous_word(m).lower() in _BEFORE_YEARS
+    return int(written) >= 1900 or bool(clue) or previous_word(m).lower() in LISTS["before_years"]
 
 
 @rule(RULES, rf"(?:(?<=\^\d\s)|(?<=\^\d\d\s))({_UNIT})(?:\^([23]))?(?!\w)")
@@ -276,6 +290,7 @@ def _bare_units(m: re.Match) -> str:
     RULES,
     r"(?<!\b0)[x×*–](?:(?<=\d.)|(?<=\d\s.)|(?<=\d['\"].)|(?<=\d['\"]\s.))(?=\s?\d)",
     r"|–(?<=\b[A-Z].)(?=[A-Z]\b)|[-–](?:(?<=[APap][mM].)|(?<=[APap][mM]\s.)|(?<=:\d\d.))(?=\s?\d)",
+    r"|(?<=\d)[-–](?=\d\d?:[0-5]\d)",
 )
 def _between(m: re.Match) -> str:
     return {"x": "by", "×": "times", "*": "times"}.get(m[0], "to")

@@ -2,9 +2,9 @@
 
     "Dr. Lee paid $5 on 3/14/2024." -> doctor lee paid five dollars on march fourteenth twenty twenty four
 
-Characters are first brought to a small alphabet (`characters`). Then rules, the most specific first, take the
-text piece by piece, and each returns words: in lower case, in capitals what
-is spelled letter by letter, "," for a pause, "." and "¶" for the end of a sentence and of a paragraph.
+Characters are first brought to a small alphabet (`characters`). Then rules, the most specific first, take
+the text piece by piece, and each returns words: in lower case, in capitals what is spelled letter by letter,
+"," for a pause, "." and "¶" for the end of a sentence and of a paragraph.
 """
 
 import re
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from ..data.text import english
 from . import numbers, quantities
 from .characters import plain_text
-from .numbers import MONTH, Rules, previous_word, rule
+from .numbers import LISTS, MONTH, Rules, previous_word, rule
 
 PAUSE = ","
 
@@ -33,14 +33,13 @@ class Sentence:
 
 
 _ENGLISH = english()
-_LISTS = {name: frozenset(words.split()) for name, words in _ENGLISH["lists"].items()}
 
 
 # ---------------------------------------------------------------- addresses and abbreviations
 
 _FIRST: Rules = []
 _RULES: Rules = []
-_SITES = "|".join(_LISTS["domains"] | _LISTS["files"])
+_SITES = "|".join(LISTS["domains"] | LISTS["files"])
 
 
 @rule(_FIRST, r" |(?<!\^\d\s)(?<!\^\d\d\s)(?!vs |etc )[a-z]{2,}(?= )")
@@ -53,7 +52,7 @@ def _plain_word(m: re.Match) -> str:
     _FIRST,
     r"(?:\w+://|www\.)[^\s\"'<>]*[\w/]|[\w.+-]*\w@\w[\w-]*(?:\.\w[\w-]*)+|(?<!\w)@\w+",
     rf"|[^\W\d]\w*(?:[.-]\w+)*\.(?:{_SITES})\b(?:[/:?#][^\s\"'<>]*[\w/])?",
-    rf"|\b(?:doi|DOI):\s?10\.\S*\w|(?<!\S)[~.]{{0,2}}/\w[\w./-]*\w|(?<!\w)\.(?:{_SITES}|NET)\b",
+    rf"|\b(?:doi|DOI):\s?10\.\S*\w|(?<!\S)[~.]{{0,2}}/\.?\w[\w./-]*\w|(?<!\w)\.(?:{_SITES}|NET)\b",
 )
 def _address(m: re.Match) -> str:
     """Web, e-mail, file: sign by sign, digits one by one."""
@@ -82,13 +81,13 @@ def _next_word(m: re.Match) -> str:
 def _end(m: re.Match) -> str:
     """What an abbreviation's dot adds: the end of a sentence, as in "Inc. She", or nothing."""
     word = _next_word(m)
-    return " ." if word == "." or word.istitle() and word.lower() in _LISTS["starters"] else ""
+    return " ." if word == "." or word.istitle() and word.lower() in LISTS["starters"] else ""
 
 
 @rule(
     _RULES,
     r"(?<![\w.])(?:[A-Za-z]\.)+[A-Za-z](?![\w.])|(?<![\w.])(?:[A-Za-z]\.){2,}(?:'s\b)?",
-    r"|\b(?:Ph\.?D|[MB]\.?Sc)\b\.?|(?<![\w.'])[A-Z]\.(?=\s*[A-Z]|\s[a-z])",
+    r"|\b(?:Ph\.?D|[MB]\.?Sc)\b\.?|(?<![\w.'])[A-Z]\.(?=\s*[A-Z]|\s[a-z]|\s\d+(?:st|nd|rd|th)\b)",
 )
 def _initials(m: re.Match) -> str:
     """U.S., a.m., J. S., Ph.D., i.e."""
@@ -101,20 +100,23 @@ def _initials(m: re.Match) -> str:
     return " ".join(letters) + (_end(m) if m[0][-1] == "." else "")
 
 
+_DAYS_AND_MONTHS = [*LISTS["days"], *LISTS["months"]]
+_DAY_OR_MONTH = "|".join(f"{name[:3]}(?:{name[3:]})?" for name in map(str.title, _DAYS_AND_MONTHS))
+
+
 @rule(
     _RULES,
-    r"\b([A-Z][a-z]{2})\.?\s?[-–]\s?([A-Z][a-z]{2})\b(?:\.(?=,?\s*[a-z\d]))?",
+    rf"\b({_DAY_OR_MONTH})\b\.?\s?[-–]\s?({_DAY_OR_MONTH})\b(?:\.(?=,?\s*[a-z\d]))?",
     rf"|\b(?P<day>Mon|Tues?|Wed|Thu(?:rs?)?|Fri|Sat|Sun)(?=,?\s(?:{MONTH}\s\d|\d\d?(?:st|nd|rd|th)?\s(?:of\s)?{MONTH}|",
     r"\d\d?(?::\d\d|\s?[ap]\.?m)))",
 )
-def _days(m: re.Match) -> str | None:
+def _days(m: re.Match) -> str:
     """Mon-Fri, Jan-Mar; Sun 25 Dec."""
-    table = _ENGLISH["abbreviations"] | _ENGLISH["before_numbers"] | {"jun": "june", "jul": "july"}
-    if m["day"]:
-        return table[m["day"].lower()]
-    first, last = (table.get(name.lower(), "") for name in m.groups()[:2])
-    range_ = first[-1:] in ("y", "r") and last[-1:] in ("y", "r", "h", "t")
-    return f"{first} to {last}" if range_ else None
+    names = [m["day"]] if m["day"] else m.groups()[:2]
+    return " to ".join(
+        next(full for full in _DAYS_AND_MONTHS if full.startswith(name[:3].lower()))
+        for name in names
+    )
 
 
 @rule(
@@ -134,11 +136,11 @@ def _abbreviation(m: re.Match) -> str | None:
     if short == "c" and re.search(r"\d(?:st|nd|rd|th)$", previous_word(m)):
         return "century" + end
     if short in _ENGLISH["titles"]:
-        named = after[:1].isupper() and after.lower() not in _LISTS["starters"]
+        named = after[:1].isupper() and after.lower() not in LISTS["starters"]
         before = previous_word(m)
         if short in ("Dr", "St") and re.search(r"\d(?:st|nd|rd|th)$", before):  # 5th St.
             return {"Dr": "drive", "St": "street"}[short] + end
-        follows = before[:1].isupper() and before.lower() not in _LISTS["starters"]
+        follows = before[:1].isupper() and before.lower() not in LISTS["starters"]
         if short in ("Dr", "St") and follows:
             start = m.string[max(0, m.start() - 40) : m.start()]
             address = re.search(r"\b\d+ (?:\w+\.? ){1,3}$", start)
@@ -153,7 +155,8 @@ def _abbreviation(m: re.Match) -> str | None:
 # ---------------------------------------------------------------- words, symbols, punctuation
 
 _ROMAN = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100}
-_NUMBERED = rf"\b(?i:{'|'.join(_LISTS['numbered'])})\.?\s(?:[IVXivx]+(?:[-–]|,? (?:and|or|to) ))?$"
+_FIGURES = "[IVX]+|(?=.*[IVX])C{0,3}(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})"
+_NUMBERED = rf"\b(?i:{'|'.join(LISTS['numbered'])})s?\.?\s(?:[IVXivx]+(?:[-–]|,? (?:and|or|to) ))?$"
 _SYMBOLS = "|".join(sorted(map(re.escape, _ENGLISH["symbols"]), key=len, reverse=True))
 _SHORT = {"w/": "with", "w/o": "without", "w/out": "without", "c/o": "care of", "n/a": "N A"}
 _SHORT |= {"b/c": "because", "y/o": "year old"}
@@ -162,7 +165,7 @@ _SHORT |= {"#": "number", "~": "about", "v.": "versus"}
 
 @rule(
     _RULES,
-    r"\b(?:w/o?|w/out|c/o|y/o)(?=\s)|\bb/c(?=\s(?:I|it|he|she|we|you|they|the|of|my|this|there)\b)|\bn/a\b|\b[A-Z]{1,2}&[A-Z]s?\b|\b[A-G]#(?!\w)|#(?=\d)|~(?=\s?[\d$£€.])",
+    r"\b(?:w/o?|w/out|c/o|y/o)(?!\w)|\bb/c(?=\s(?:I|it|he|she|we|you|they|the|of|my|this|there)\b)|\bn/a\b|\b[A-Z]{1,2}&[A-Z]s?\b|\b[A-G]#(?!\w)|#(?=\d)|~(?=\s?[\d$£€.])",
     r"|(?<=[A-Za-z)] )v\.(?=\s[A-Z])|(?<!\w)'n'(?!\w)|#(?=[A-Za-z])|(?<=\b[A-Za-z])'(?=\()|\b[a-z]/[a-z]/[a-z]\b|(?<=\b[a-z\d])/(?=[a-z]\b)",
     r"|(?<=\d)/(?=\d)|(?<=\d)!(?=\s?[=+×*/)])",
 )
@@ -180,8 +183,16 @@ def _is_pronoun(m: re.Match) -> bool:
     return (
         m[0] == "I"
         and previous_word(m).islower()
-        and (after in _LISTS["after_i"] or after[-2:] == "ed")
+        and (after in LISTS["after_i"] or after[-2:] == "ed")
     )
+
+
+def _is_king(m: re.Match) -> bool:
+    """Henry I ruled, a queen like Mary I of England; but: for Henry I ran, Mary I hope."""
+    after, before = _next_word(m).lower(), m.string[max(0, m.start() - 40) : m.start()]
+    first = re.search(r"(?:^|[.!?\n(\"]\s*|(?i:king|queen|pope|emperor|tsar)\s)[A-Z]\w+\s$", before)
+    verb = after in LISTS["after_i"] and after not in ("was", "had")
+    return after in LISTS["after_king"] or bool(first) and not verb
 
 
 @rule(_RULES, r"(?<!\w)'(?i:em|til|tis|twas|cause|bout)\b|[^\W\d_µΩÅ]+(?:'[^\W\d_µΩÅ]+|\(s\))*")
@@ -189,25 +200,26 @@ def _word(m: re.Match) -> str:
     word, before = m[0], previous_word(m).lower().rstrip(".")
     if word.endswith("(s)"):
         return f"{word[:-3].lower()} or {word[:-3].lower()}s"
-    numbered = re.search(_NUMBERED, m.string[max(0, m.start() - 40) : m.start()])
-    roman = re.fullmatch(
-        "[IVX]+|(?=.*[IVX])C{0,3}(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})", word.upper()
-    )
-    roman = roman and (word.isupper() or numbered and len(word) > 1 and word.islower())
-    if roman and (before in _LISTS["kings"] or numbered) and not (numbered and _is_pronoun(m)):
-        values = [_ROMAN[c] for c in word.upper()]
-        n = sum(-a if a < b else a for a, b in zip(values, [*values[1:], 0], strict=True))
-        if numbered:
-            return numbers.cardinal(n)
-        if word != "I" or _next_word(m) in (".", ""):
-            return f"the {numbers.ordinal(n)}"
+    figures = word.removesuffix("'s")
+    if re.fullmatch(_FIGURES, figures.upper()):
+        numbered = re.search(_NUMBERED, m.string[max(0, m.start() - 40) : m.start()])
+        if figures.isupper() or numbered and len(figures) > 1 and figures.islower():
+            values = [_ROMAN[c] for c in figures.upper()]
+            n = sum(-a if a < b else a for a, b in zip(values, [*values[1:], 0], strict=True))
+            if numbered and not _is_pronoun(m):
+                to = "to " if m.string[m.start() - 1] in "-–" else ""
+                return to + numbers.cardinal(n) + word[len(figures) :]
+            if not numbered and before in LISTS["kings"] and (word != "I" or _is_king(m)):
+                return f"the {numbers.ordinal(n)}{word[len(figures) :]}"
     around = m.string[max(0, m.start() - 40) : m.end() + 40]
-    if word in _LISTS["shouted"] and not (around.isupper() and len(around.split()) > 2):
+    if word in LISTS["shouted"] and not (around.isupper() and len(around.split()) > 2):
         return " ".join(word)
     if word == "A":  # a letter, unless it is an article
         after = m.string[m.end() : m.end() + 2]
         article = re.fullmatch(r"\s[A-Z\"']", after) or not before and after[:1].isspace()
         return "a" if article else "A"
+    if re.fullmatch(r"[a-z][A-Z]+", word):  # pH, mRNA
+        return " ".join(word.upper())
     tail = re.fullmatch(r"([A-Z]?[a-z]{2,})([A-Z]{2,})", word)  # OpenAI
     if tail:
         return f"{tail[1].lower()} {' '.join(tail[2])}"
@@ -226,10 +238,15 @@ def _stop(m: re.Match) -> str:
     around = m.string[max(0, m.start() - 2) : m.end() + 1]
     if re.search(r"\b[A-Za-z]\.\d$", around):
         return ""
-    if re.search(r"[^\W\d_]\.[a-z]$", around):
+    if re.search(r"[^\W\d_]\.[a-z\d]$", around):
         return "dot"
     goes_on = re.match(r"\s*[a-z]", m.string[m.end() : m.end() + 9])
-    return "," if m[0].startswith("..") and goes_on else "."
+    no_word = re.fullmatch("(?i:[bcdfghjklmnpqrstvwxz]{1,5})", previous_word(m))  # 2 pts. milk
+    numbered = (
+        no_word and len(no_word[0]) > 1 and re.match(r"\s\d", m.string[m.end() : m.end() + 2])
+    )
+    short = m[0] == "." and (no_word and goes_on or numbered or m.string.startswith(",", m.end()))
+    return "" if short else "," if m[0].startswith("..") and goes_on else "."
 
 
 @rule(_RULES, r"[,:]|-{2,}|—|(?<=\s)[-–](?=\s)|(?<!\w)[(\[]|[)\]]")
@@ -242,7 +259,7 @@ def _symbol(m: re.Match) -> str:
     return _ENGLISH["symbols"][m[0]]
 
 
-@rule(_RULES, r"(?<=\w)/(?=\w)|[\"'`()\[\]{}_–-]+")
+@rule(_RULES, r"(?<=\w)/(?=\w)|[\"'`()\[\]{}_–-]")
 def _quiet(m: re.Match) -> str:
     return ""
 

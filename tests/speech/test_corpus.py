@@ -77,6 +77,10 @@ def test_phones_keep_their_times_at_another_rate():
     spans = [("ah", 0.0, 0.1), ("b", 0.1, 0.25), ("s", 0.25, 0.25375)]  # 25 frames and a rest
     part = corpus.ready(dataclasses.replace(part, phones=spans), 8000)
     assert [name for name, _, _ in part.phones] == ["ah", "b"]  # none lasts no time
+    long = dataclasses.replace(word, phones=[("s", 0.0, word.duration + 0.04)])
+    for rate in (8000, 12_000):  # none is longer than the sound
+        clip = corpus.ready(long, rate)
+        assert clip.phones[0][2] == len(clip.audio) / rate
 
 
 def test_sentences_are_held_out_by_their_text():
