@@ -102,6 +102,8 @@ def test_bad_moments_say_what_is_wrong():
         mlpg(mean * np.nan, variance)
     with pytest.raises(ValueError, match=r"\(N, D\)"):
         dynamics(np.zeros(5))
+    with pytest.raises(ValueError, match=r"\(0, 3\)"):
+        dynamics(np.zeros((0, 3)))
 
 
 # ---------------------------------------------------------------- states
