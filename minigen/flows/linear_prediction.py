@@ -49,7 +49,7 @@ def levinson(r: Tensor) -> tuple[Tensor, Tensor]:
 
 
 @cache
-def _bands_to_bins(rate: int, n_fft: int, mels: int) -> tuple[np.ndarray, np.ndarray]:
+def bands_to_bins(rate: int, n_fft: int, mels: int) -> tuple[np.ndarray, np.ndarray]:
     """Interpolation over mel from band centres to STFT bins (F, M), and the log of each band's weight (M,)."""
     bank = mel_filterbank(rate, n_fft, mels)
     edges = np.linspace(0, hz_to_mel(rate / 2), mels + 2)
@@ -92,7 +92,7 @@ def predictor_from_mel(
     n_fft = frame_length(rate)
     weights, log_sums = (
         torch.as_tensor(part, dtype=mel.dtype, device=mel.device)
-        for part in _bands_to_bins(rate, n_fft, int(mel.shape[1]))
+        for part in bands_to_bins(rate, n_fft, int(mel.shape[1]))
     )
     mean = mel - log_sums[:, None]  # log of the mean magnitude in each band
     mean = F.interpolate(mean, scale_factor=SUBFRAMES, mode="linear")  # (B, M, S)

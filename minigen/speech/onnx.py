@@ -20,6 +20,7 @@ from ..audio import write_whole
 from ..flows.linear_prediction import SUBFRAMES
 from ..wavenet import WaveNet
 from ..weights import takes_networks
+from .band_correction import REACH, correct
 from .stream import CONTEXT
 from .waveform_model import ExcitationStudent
 
@@ -42,7 +43,9 @@ class Graph(nn.Module):
         cond = self.voice.upsampler(frames, speaker, phase)
         made, _, _ = self.voice.student(noise, cond)
         if isinstance(self.voice, ExcitationStudent):
-            made = _all_pole(made, *self.voice.predictor({"frames": frames}), self.voice.spec.hop)
+            spec = self.voice.spec
+            made = _all_pole(made, *self.voice.predictor({"frames": frames}), spec.hop)
+            made = correct(made, self.voice.bands(frames), spec.rate)
         return made.clamp(-1, 1)
 
 
@@ -143,7 +146,7 @@ def export(voice: nn.Module, path: Path | str, opset: int = 17) -> None:
     model = onnx.load_from_string(traced.getvalue())
     facts = {"rate": spec.rate, "hop": spec.hop, "base": voice.student.base}
     facts["context"] = CONTEXT + -(-voice.student.receptive_field // spec.hop)
-    facts["context"] += RINGING * isinstance(voice, ExcitationStudent)
+    facts["context"] += (RINGING + REACH) * isinstance(voice, ExcitationStudent)
     facts |= {"speakers": " ".join(spec.speakers), "phones": " ".join(spec.phones)}
     onnx.helper.set_model_props(model, {name: str(value) for name, value in facts.items()})
     onnx.checker.check_model(model)

@@ -4,6 +4,7 @@
     mel -> power spectrum -> Levinson -> predictor a, g            (chapter 5)
     noise z -> inverse autoregressive flows, given c -> e          (chapter 13)
     e -> all-pole filter with a and g -> x                         (`flows.linear_prediction`)
+    x -> what its own bands lack of mel, put back -> sound         (`band_correction`)
 
 The teacher is a WaveNet of the excitation e: log p(x) = log p(e) - Σ_t log g. Given the past, e[t] and x[t] differ
 by a shift and a scale that teacher and student share, so the KL of the one to the other is the same in e as in x,
@@ -24,6 +25,7 @@ from ..flows.linear_prediction import SUBFRAMES, LinearPrediction, Predictor, pr
 from ..generate import ParallelStream, generate
 from ..parallel_wavenet import Student
 from ..wavenet import WaveNet
+from .band_correction import correct, correct_pieces
 from .stream import Part, windows
 
 ANYBODY = "anybody"  # the one speaker of a model that is conditioned on sounds
@@ -60,9 +62,12 @@ class _WaveformModel(nn.Module):
 
     def predictor(self, batch: dict[str, Tensor]) -> Predictor:
         """-> coefficients (B, K, S), gain (B, S), S = N · SUBFRAMES."""
-        mel = (batch["frames"][:, : self.spec.mels] + 1) * RAISED + QUIET
-        spec = self.spec
+        spec, mel = self.spec, self.bands(batch["frames"])
         return predictor_from_mel(mel, spec.rate, spec.lpc_order, self.noise, self.scale)
+
+    def bands(self, frames: Tensor) -> Tensor:
+        """Frame features (B, F, N) -> the log-mel bands among them (B, M, N)."""
+        return (frames[:, : self.spec.mels] + 1) * RAISED + QUIET
 
     def excitation(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
         """The recording without what its mel bands predict: e (B, 1, T), log|det de/dx| (B,)."""
@@ -140,7 +145,8 @@ class ExcitationTeacher(_WaveformModel):
             generator=generator,
             temperature=temperature,
         )
-        return self.sound(e, batch)[0, 0].clamp(-1, 1).numpy()
+        x = correct(self.sound(e, batch), self.bands(batch["frames"]), self.spec.rate)
+        return x[0, 0].clamp(-1, 1).numpy()
 
 
 class ExcitationStudent(_WaveformModel):
@@ -179,9 +185,17 @@ class ExcitationStudent(_WaveformModel):
         """Parts of speech, read as they are needed -> audio, `chunk` frames at a time, (T_i,) float32.
 
         Together the pieces are the one pass over all parts. What is carried from piece to piece: what the flows
-        look back on, and the last samples of x for the filter. Noise drawn in multiples of 16 values is the
+        look back on, the last samples of x for the filter, and REACH frames for the correction. Noise drawn in multiples of 16 values is the
         noise that one draw of all would be.
         """
+        made = self._uncorrected(parts, generator, temperature, chunk)
+        for x in correct_pieces(made, self.spec.rate):
+            yield x[0, 0].clamp(-1, 1).numpy()
+
+    def _uncorrected(
+        self, parts: Iterable[Part], generator: torch.Generator, temperature: float, chunk: int
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Parts of speech -> what the filter makes, (1, 1, n · hop), and the bands that it should have, (1, M, n)."""
         hop, order, flows = self.spec.hop, self.spec.lpc_order, ParallelStream(self.student)
         past = torch.zeros(1, order)
         for new, frames, phase in windows(parts, self.spec, chunk):
@@ -193,7 +207,7 @@ class ExcitationStudent(_WaveformModel):
             e = flows(temperature * self.student.noise(noise), cond)
             x = self.flow.inverse(e, Predictor(a, g), past)[0]
             past = x[:, 0, -order:]
-            yield x[0, 0].clamp(-1, 1).numpy()
+            yield x, self.bands(frames)[..., new]
 
 
 class ExcitationLikelihood(nn.Module):
