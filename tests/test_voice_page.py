@@ -21,6 +21,7 @@ import voice as tool
 from minigen import conditioning, weights
 from minigen.flows.linear_prediction import Predictor
 from minigen.speech import acoustic_model, synthesis, voice, voice_file, waveform_model
+from minigen.speech.band_correction import correct
 from minigen.speech.phones import nearest
 from minigen.speech.pronunciation import pronunciations
 
@@ -164,6 +165,7 @@ def _sentence(text: str, pace: float, pitch: float, z: float):
         e = net.student(z * noise, c)[0].double()
         a, g = net.predictor({"frames": batch["frames"].double()})
         x = net.flow.inverse(e, Predictor(a, g))[0]
+        x = correct(x, net.bands(batch["frames"].double()), 8000)
     return noise.numpy().ravel(), x.clamp(-1, 1).float().numpy().ravel()
 
 
@@ -266,7 +268,7 @@ def test_digits_are_the_library_s(browser, site, kernel, text, speaker, pace, pi
     ],
 )
 def test_sentences_are_the_library_s(browser, site, text, pace, pitch, temperature):
-    """Text, prosody, mel bands, excitation and filter, from the same noise."""
+    """Text, prosody, mel bands, excitation, filter and correction, from the same noise."""
     noise, wanted = _sentence(text, pace, pitch, temperature)
     request = {"pace": pace, "pitch": pitch, "temperature": temperature, "text": text}
     made = _ask(browser, site, "allison", 0, request, noise)

@@ -570,18 +570,22 @@ window.minigenEngine = function minigenEngine() {
 
   // ---------------------------------------------------------------- chapter 13: linear prediction
   const SUBFRAMES = 4;
+  /** Where each bin lies between the centres of bands: [the band below, how far to the next]. */
+  function toBins(rate, frame, mels) {
+    const edge = (m) => toMel(rate / 2) * (m + 1) / (mels + 1);
+    return range(frame / 2 + 1).map((k) => {
+      const at = clip((toMel(k * rate / frame) - edge(0)) / (edge(1) - edge(0)), 0, mels - 1);
+      const low = Math.min(Math.floor(at), mels - 2);
+      return [low, at - low];
+    });
+  }
   /** Log-mel bands (M rows of N) -> predictors {a: K numbers, gain} of N * SUBFRAMES short frames. */
   function predictors(mel, rate, order, noise, scale) {
     const [mels, N] = [mel.length, mel[0].length];
     const frame = 4 * rint(0.032 * rate / 4);
     const bins = frame / 2 + 1;
     const logs = melBank(rate, frame, mels).map((weights) => Math.log(total(weights)));
-    const edge = (m) => toMel(rate / 2) * (m + 1) / (mels + 1);
-    const within = range(bins).map((k) => {
-      const at = clip((toMel(k * rate / frame) - edge(0)) / (edge(1) - edge(0)), 0, mels - 1);
-      const low = Math.min(Math.floor(at), mels - 2);
-      return [low, at - low];
-    });
+    const within = toBins(rate, frame, mels);
     const window = range(order + 1).map((k) => Math.exp(-0.5 * (2 * Math.PI * 40 / rate * k) ** 2) * (k ? 1 : 1.0001));
     const waves = range(order + 1).map((k) => Float64Array.from({ length: bins }, (_, j) =>
       Math.cos(2 * Math.PI * k * j / frame) * (j === 0 || j === frame / 2 ? 1 : 2) / frame * window[k]));
@@ -623,13 +627,54 @@ window.minigenEngine = function minigenEngine() {
     return Float32Array.from(x.subarray(order));
   }
 
-  /** The voice of any sentence: text, prosody, mel bands, excitation, filter. speech/synthesis.py. */
+  // ---------------------------------------------------------------- chapter 14: speech/band_correction.py
+  /** -> a function: samples, and the log-mel bands (M rows of N) that they should have -> samples nearer to them. */
+  function correction(rate, mels) {
+    const [hop, frame] = [rate / 100, 4 * rint(0.032 * rate / 4)];
+    const [bins, before] = [frame / 2 + 1, (frame - hop) / 2];
+    const [bank, within] = [melBank(rate, frame, mels), toBins(rate, frame, mels)];
+    const angle = (k) => 2 * Math.PI * k / frame;
+    const window = range(frame).map((i) => 0.5 - 0.5 * Math.cos(angle(i)));
+    const wave = (row, i) => (row < bins ? Math.cos(angle(row * i)) : -Math.sin(angle((row - bins) * i)));
+    const sides = (row) => (row % bins % (bins - 1) ? 2 : 1) / frame;
+    const product = (O, K, value) => convolution({
+      "w.weight": { shape: [O, K, 1], data: Float32Array.from({ length: O * K }, (_, at) => value(Math.floor(at / K), at % K)) },
+      "w.bias": { data: new Float32Array(O) },
+    }, "w");
+    const analysis = product(2 * bins, frame, (row, i) => window[i] * wave(row, i));
+    const synthesis = product(frame, 2 * bins, (i, row) => window[i] * wave(row, i) * sides(row));
+    return (x, mel) => {
+      const N = mel[0].length;
+      const at = (t) => x[t - before] ?? 0;
+      const parts = analysis(range(frame).map((i) => Float32Array.from({ length: N }, (_, n) => at(n * hop + i))), N);
+      for (let n = 0; n < N; n++) {
+        const magnitude = range(bins).map((k) => Math.sqrt(parts[k][n] ** 2 + parts[bins + k][n] ** 2 + 1e-12));
+        const missing = bank.map((weights, m) => {
+          const has = Math.log(weights.reduce((sum, v, k) => sum + v * magnitude[k], 0));
+          return clip(Math.max(mel[m][n], -6) - Math.max(has, -6), -1.4, 1.4);
+        });
+        within.forEach(([low, part], k) => {
+          const gain = Math.exp(missing[low] + part * (missing[low + 1] - missing[low]));
+          parts[k][n] *= gain;
+          parts[bins + k][n] *= gain;
+        });
+      }
+      const [sum, weight] = [0, 0].map(() => new Float64Array(x.length + 2 * before));
+      synthesis(parts, N).forEach((row, i) => row.forEach((v, n) => {
+        sum[n * hop + i] += v;
+        weight[n * hop + i] += window[i] ** 2;
+      }));
+      return Float32Array.from(x, (_, t) => sum[t + before] / weight[t + before]);
+    };
+  }
+
+  /** The voice of any sentence: text, prosody, mel bands, excitation, filter, correction. speech/synthesis.py. */
   function allison(pack) {
     const { rate, mels, order, noise: dither } = pack;
     const tensors = read(pack);
     const [up, flow] = [upsampler(tensors), student(tensors)];
     const bands = acousticModel(tensors, pack.acoustic, rate, mels);
-    const [text, timed] = [reader(pack), prosody(pack)];
+    const [text, timed, corrected] = [reader(pack), prosody(pack), correction(rate, mels)];
     return {
       rate,
       plan(request) {
@@ -645,7 +690,8 @@ window.minigenEngine = function minigenEngine() {
         const c = up(frames, 0, frames[0].length);
         const e = flow(c, wave, noise(wave[0].length).map((v) => temperature * v), rate / 100);
         const mel = frames.slice(0, mels).map((row) => row.map((v) => (v + 1) * 3 - 6));
-        return allPole(e, predictors(mel, rate, order, dither, tensors.scale.data[0]));
+        const x = allPole(e, predictors(mel, rate, order, dither, tensors.scale.data[0]));
+        return corrected(x, mel);
       },
     };
   }
