@@ -41,7 +41,7 @@ class NGram:
     """
 
     def __init__(self, vocab: int, order: int = 2, alpha: float = 4.0) -> None:
-        if vocab < 1 or order < 1 or alpha <= 0:
+        if vocab < 1 or order < 1 or not alpha > 0:
             raise ValueError(f"need vocab, order >= 1, alpha > 0, not {(vocab, order, alpha)}")
         if vocab**order >= 2**63:
             raise ValueError(f"{vocab}^{order} runs cannot be numbered: choose a lower order")

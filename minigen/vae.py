@@ -247,7 +247,7 @@ def elbo(
     """
     if samples < 1:
         raise ValueError(f"samples is at least 1, not {samples}")
-    if beta < 0 or free_bits < 0:
+    if not (beta >= 0 and free_bits >= 0):
         raise ValueError(f"beta and free_bits are not negative, not {beta} and {free_bits}")
     kl = kl or ("analytic" if model.diagonal else "monte_carlo")
     if kl not in ("analytic", "monte_carlo"):

@@ -147,7 +147,7 @@ class VectorQuantizer(nn.Module):
         super().__init__()
         if codebook_size < 2 or embedding_dim < 1:
             raise ValueError(f"{codebook_size=} is below 2 or {embedding_dim=} below 1")
-        if not 0 <= decay < 1 or smoothing <= 0 or not 0 <= dead < 1:
+        if not (0 <= decay < 1 and smoothing > 0 and 0 <= dead < 1):
             raise ValueError(f"decay, dead in [0, 1), smoothing > 0, not {decay, dead, smoothing}")
         self.codebook_size, self.embedding_dim = codebook_size, embedding_dim
         self.ema, self.restart = ema, restart

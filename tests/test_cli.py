@@ -28,8 +28,10 @@ from minigen import (
     vq,
     weights,
 )
+from minigen.audio import source_filter
 from minigen.checks import grading
 from minigen.code_prior import CodePrior
+from minigen.distillation import DistillationLoss
 from minigen.distributions import GaussianHead
 from minigen.generate import ParallelStream, generate
 from minigen.made import MADE
@@ -42,6 +44,7 @@ from minigen.speech import (
     conversion,
     corpus,
     evaluation,
+    objectives,
     own_voice,
     recipe,
     scoreboard,
@@ -53,6 +56,8 @@ from minigen.speech import (
     voice_file,
 )
 from minigen.speech.reader import Reader
+from minigen.timeseries import AR, ARFIMA, ARIMA
+from minigen.train import TrainConfig
 from minigen.wavenet import WaveNet
 
 
@@ -148,9 +153,8 @@ def test_a_lexicon_mends_a_name_and_skipping_leaves_a_character_out(run, place):
 
 def test_it_speaks_vocodes_converts_and_exports(run, place):
     code, out, err = run(*DIGITS, "three one", "--speaker", "awb", "--out", "said.wav", "--seed", 3)
-    said = re.sub(
-        r"\r(speaking: [^\r]*| *)(?=\r|$)", "", err
-    )  # progress, after two seconds of work
+    # progress, after two seconds of work
+    said = re.sub(r"\r(speaking: [^\r]*| *)(?=\r|$)", "", err)
     assert code == 0 and "times real time" in out and said.strip() == ""
     x, rate = audio.load(place / "said.wav")
     want = synthesis.speak("three one", speaker="awb", seed=3, voice="digits").audio
@@ -682,6 +686,47 @@ def test_functions_of_the_book_refuse_what_they_cannot_take(kind):
         with pytest.raises((ValueError, TypeError)) as caught:
             call()
         assert "\n" not in str(caught.value) and len(str(caught.value)) < 600, (kind, index)
+
+
+#: a function, what else it is given, its options of which none may be NaN, which every comparison with `<` lets through
+NUMBERS = [
+    (
+        DistillationLoss,
+        (STUDENT, NET),
+        "penalty stft power mel beta kl perceptual contrastive margin",
+    ),
+    (plot.waveform, (WORD,), "rate"),
+    (plot.spectrogram, (WORD,), "rate"),
+    (audio.to_level, (WORD, 8000), "level"),
+    (source_filter.excitation, (np.full(20, 100.0), 8000), "buzz"),
+    (mixture.GaussianMixture, (2,), "floor tol"),
+    (hmm.GaussianHMM, (2,), "floor tol"),
+    (hmm.left_to_right, (3,), "stay"),
+    (hmm.viterbi, (np.zeros((3, 2)), np.zeros((2, 2)), np.zeros(2)), "beam"),
+    (generate, (NET,), "temperature"),
+    (CodePrior(4, hidden=4).sample, (1,), "temperature top_p"),
+    (RNNLM(5, 4).sample, ((1,), 5), "temperature top_p"),
+    (NGram, (5,), "alpha"),
+    (vae.elbo, (vae.VAE(4, 2), torch.zeros(3, 4)), "beta free_bits"),
+    (vq.VectorQuantizer, (4, 2), "decay smoothing dead"),
+    (metrics.wilson_interval, (3, 5), "confidence"),
+    (conditioning.plan, ("seven", "slt"), "pace pitch"),
+    (synthesis.speak, ("seven",), "pace pitch temperature"),
+    (vocoder.synthesise, (np.zeros((32, 10)), np.zeros(10)), "temperature"),
+    (AR.from_parameters, ([0.5],), "intercept sigma"),
+    (ARFIMA.from_parameters, (0.2,), "mean sigma"),
+    (ARIMA.from_parameters, (), "mean sigma"),
+    (objectives.Likelihood, (NET,), "beta"),
+    (TrainConfig, (10,), "rate clip"),
+]
+
+
+def test_nan_is_no_option():
+    """It is refused by the option's name, before it has become the sound or the figures."""
+    for function, given, names in NUMBERS:
+        for name in names.split():
+            with pytest.raises(ValueError, match=rf"\b{name}\b.*\bnan\b"):
+                function(*given, **{name: np.nan})
 
 
 def ticking(*times):

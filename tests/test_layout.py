@@ -7,6 +7,7 @@ import difflib
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -288,11 +289,103 @@ def unread(path: Path) -> set[str]:
     return found
 
 
+def unread_on_the_line(path: Path) -> set[str]:
+    """What a script's command line takes and no line of the script looks at."""
+    nodes = [*ast.walk(tree(path))]
+    read = {n.attr for n in nodes if isinstance(n, ast.Attribute)}
+    calls = [n for n in nodes if isinstance(n, ast.Call)]
+    first = [n.args[0] for n in calls if getattr(n.func, "attr", "") == "add_argument"]
+    names = {n.value.lstrip("-").replace("-", "_") for n in first if isinstance(n, ast.Constant)}
+    return names - read
+
+
 def test_every_option_is_read():
     """One that nobody reads is ignored without a word."""
     scripts = [p for room in ("training", "benchmarks", "tools") for p in ROOT.glob(f"{room}/*.py")]
+    assert {p.name: what for p in scripts if (what := unread_on_the_line(p))} == {}
     wrong = {f"{p.name}: {what}" for p in [*FILES, *scripts] for what in unread(p)}
     assert wrong - UNREAD == set()
+
+
+def parameters(function: ast.FunctionDef) -> tuple[list[str], set[str]]:
+    """The arguments that have a place, and the options."""
+    given = function.args
+    placed = [arg.arg for arg in (*given.posonlyargs, *given.args)]
+    named = zip(given.kwonlyargs, given.kw_defaults, strict=True)
+    options = set(placed[len(placed) - len(given.defaults) :]) | {a.arg for a, d in named if d}
+    return placed, options
+
+
+def known_options(paths: list[Path]) -> dict[str, list[tuple[list[str], set[str]]]]:
+    """{name of a function, or of the class that it makes: its `parameters`, without self, of each of that name}"""
+    found: dict[str, list[tuple[list[str], set[str]]]] = {}
+    for path in paths:
+        parents = {child: n for n in ast.walk(tree(path)) for child in ast.iter_child_nodes(n)}
+        for node in ast.walk(tree(path)):
+            if isinstance(node, ast.FunctionDef):
+                placed, options = parameters(node)
+                inside = isinstance(owner := parents[node], ast.ClassDef)
+                if inside and "staticmethod" not in map(ast.unparse, node.decorator_list):
+                    placed = placed[1:]
+                key = owner.name if node.name == "__init__" else node.name
+                found.setdefault(key, []).append((placed, options))
+    for key in (
+        "randn",
+        "rand",
+        "randint",
+        "randperm",
+        "multinomial",
+        "bernoulli",
+        "normal_",
+        "uniform_",
+    ):
+        found[key] = [([], {"generator"})]
+    found["default_rng"] = found["manual_seed"] = [(["seed"], {"seed"})]
+    return found
+
+
+def not_handed_on(path: Path, known: dict) -> Iterator[str]:
+    """Options that a function has, and that what it calls has too, by the same name, but is not given."""
+    for function in ast.walk(tree(path)):
+        if not isinstance(function, ast.FunctionDef):
+            continue
+        placed, options = parameters(function)
+        own = {*placed, *options}
+        for call in (
+            n for line in function.body for n in ast.walk(line) if isinstance(n, ast.Call)
+        ):
+            name = getattr(call.func, "attr", getattr(call.func, "id", ""))
+            stars = [k for k in call.keywords if k.arg is None]
+            if name not in known or stars or any(isinstance(a, ast.Starred) for a in call.args):
+                continue
+            for option in set.intersection(*(options for _, options in known[name])) & own:
+                places = [p.index(option) if option in p else 99 for p, _ in known[name]]
+                value = next((k.value for k in call.keywords if k.arg == option), None)
+                if value is None and len(call.args) > min(places):
+                    value = call.args[min(places)]
+                if value is None or isinstance(value, ast.Constant):
+                    yield f"{path.name}: {function.name}: {name}({option})"
+
+
+NOT_HANDED_ON = {
+    "cuda.py: replay: stream(model)",  # another `stream`: torch's
+    "evaluation.py: student_kl: held_out(clips)",  # where none are given
+    "flows_quality.py: digits: manual_seed(seed)",  # noise of a measurement, the same for all seeds
+    "pronunciation.py: _spoken: phones(lexicon)",  # a word of the dictionary
+    "reader.py: _words: phones(lexicon)",  # another `phones`
+    "reader.py: _words: phones(skip_unknown)",
+    "scoreboard.py: likelihood: held_out(clips)",  # the other clips, to train on
+    "synthesis.py: _planned: plan(pace)",  # of a recording's times
+    "vae_digits.py: train: manual_seed(seed)",
+    "vae_mnist.py: measure: elbo(samples)",  # 20, however many estimate log p
+}
+
+
+def test_an_option_of_one_name_is_handed_on():
+    """A seed, a temperature, a rate that a function takes goes to everything it calls that takes one."""
+    scripts = [p for room in ("training", "benchmarks") for p in ROOT.glob(f"{room}/*.py")]
+    known = known_options(FILES)
+    assert {row for p in [*FILES, *scripts] for row in not_handed_on(p, known)} == NOT_HANDED_ON
 
 
 def test_every_file_has_its_tests():

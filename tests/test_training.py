@@ -313,6 +313,30 @@ def test_waveform_model(tmp_path):
     }
 
 
+@pytest.mark.parametrize("resume", [False, True])
+def test_the_waveform_models_command_line_does_what_it_is_asked(resume, tmp_path, monkeypatch):
+    asked, script = [], load("waveform_model")
+    run = SimpleNamespace(run=lambda resume: asked.append(resume))
+    monkeypatch.setattr(script, "clips_of", lambda corpus: (["learn", corpus], ["held out"]))
+    monkeypatch.setattr(script, "trainer", lambda *given: asked.append(given) or run)
+    monkeypatch.setattr(script, "export", lambda *given: asked.append(given))
+    path, out = FOLDER / "waveform-cpu-teacher.toml", tmp_path / "run"
+    for line in (["train", path, "--out", out, *["--resume"] * resume], ["export", out, "to"]):
+        monkeypatch.setattr(sys, "argv", ["", *map(str, line)])
+        script.main()
+    recipe = recipe_of("waveform-cpu-teacher")
+    trained = (recipe, ["learn", recipe["corpus"]], out)
+    assert asked == [trained, resume, (out, Path("to"))]
+
+
+def test_minutes_of_a_run_are_those_of_its_stages(tmp_path):
+    for stage, minutes in (("codes", 12.34), ("waveform", 90.0)):
+        file = tmp_path / stage / "checkpoint.safetensors"
+        file.parent.mkdir()
+        weights.save(file, {"x": torch.zeros(1)}, {"minutes": minutes})
+    assert load("vq_speech").minutes_of(tmp_path) == {"codes": 12.3, "waveform": 90.0}
+
+
 def test_flows_quality(shipped, monkeypatch):
     script = load("flows_quality")
     whole = script.minimise

@@ -12,11 +12,6 @@ from . import Lexicon, one_thread
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Make a voice of your own.")
 
 
-@app.callback()
-def _group() -> None:
-    pass
-
-
 @app.command()
 def new(
     name: Annotated[str, typer.Argument(help="Of the voice; it becomes NAME.safetensors.")],

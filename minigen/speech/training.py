@@ -88,7 +88,7 @@ def _stages(checkpoint: Path, seen: set[Path], points: int = 40) -> list[dict]:
     if shipped.is_file():  # an exported file has its card beside it
         return json.loads(shipped.read_text(encoding="utf-8"))["stages"]
     start = notes["recipe"].get("start_from")
-    before = _stages(Path(start), seen | {checkpoint.resolve()}) if start else []
+    before = _stages(Path(start), seen | {checkpoint.resolve()}, points) if start else []
     events = EventAccumulator(str(checkpoint.parent), size_guidance={"scalars": 0}).Reload()
     logged = {name: events.Scalars(name) for name in events.Tags()["scalars"]}
     if not logged:

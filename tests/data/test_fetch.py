@@ -7,9 +7,12 @@ import hashlib
 import io
 import multiprocessing
 import os
+import shutil
 import signal
+import stat
 import tarfile
 import threading
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -160,6 +163,15 @@ def test_links_in_archives_are_left_out(offer, tmp_path):
         info.size = 5
         bundle.addfile(info, io.BytesIO(b"hello"))
     offer(buffer.getvalue())
+    assert [path.name for path in fetch.locate("toy").iterdir()] == ["toy.txt"]
+    zipped = io.BytesIO()
+    with zipfile.ZipFile(zipped, "w") as bundle:
+        info = zipfile.ZipInfo("link")
+        info.create_system, info.external_attr = 3, (stat.S_IFLNK | 0o777) << 16
+        bundle.writestr(info, str(secret))
+        bundle.writestr("toy.txt", "hello")
+    shutil.rmtree(fetch.locate("toy"))
+    offer(zipped.getvalue(), "toy.zip")
     assert [path.name for path in fetch.locate("toy").iterdir()] == ["toy.txt"]
 
 

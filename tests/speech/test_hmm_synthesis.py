@@ -102,6 +102,8 @@ def test_bad_moments_say_what_is_wrong():
         mlpg(mean * np.nan, variance)
     with pytest.raises(ValueError, match=r"\(N, D\)"):
         dynamics(np.zeros(5))
+    with pytest.raises(ValueError, match=r"\(0, 3\)"):
+        dynamics(np.zeros((0, 3)))
 
 
 # ---------------------------------------------------------------- states
@@ -134,9 +136,8 @@ def test_states_are_found_again():
     assert np.allclose(unit.frames, lengths) and np.allclose(unit.voicing, [0, 1, 1])
     assert np.allclose(unit.mean, levels[:, None, None], atol=0.6)
     assert np.allclose(unit.variance, 1, rtol=0.6)
-    alone = hmm_synthesis._fit_unit(
-        [(segments[0][0][::4], np.ones(4))], 4, passes=0
-    )  # one frame a state
+    # one frame a state
+    alone = hmm_synthesis._fit_unit([(segments[0][0][::4], np.ones(4))], 4, passes=0)
     assert np.allclose(alone.variance, 0.01 * segments[0][0][::4].var(axis=0) + 1e-6)
 
 
