@@ -153,9 +153,8 @@ def test_a_lexicon_mends_a_name_and_skipping_leaves_a_character_out(run, place):
 
 def test_it_speaks_vocodes_converts_and_exports(run, place):
     code, out, err = run(*DIGITS, "three one", "--speaker", "awb", "--out", "said.wav", "--seed", 3)
-    said = re.sub(
-        r"\r(speaking: [^\r]*| *)(?=\r|$)", "", err
-    )  # progress, after two seconds of work
+    # progress, after two seconds of work
+    said = re.sub(r"\r(speaking: [^\r]*| *)(?=\r|$)", "", err)
     assert code == 0 and "times real time" in out and said.strip() == ""
     x, rate = audio.load(place / "said.wav")
     want = synthesis.speak("three one", speaker="awb", seed=3, voice="digits").audio

@@ -146,10 +146,11 @@ def test_what_each_conditioning_knows_of_the_waveform():
     assert moves(follow_audio=False) == (False, False)  # phones, times, F0: what a listener has
     assert moves() == (False, True)  # the phase is the recording's own
     vocoder = conditioning.VoiceSpec((), 8000, ("anybody",), mels=32)
+    # the mel spectrum is of the recording
     assert moves(vocoder, follow_audio=False) == (
         True,
         False,
-    )  # the mel spectrum is of the recording
+    )
     assert moves(vocoder) == (True, True)
 
 

@@ -236,10 +236,11 @@ def test_contrast_pushes_the_wrong_conditioning_away_up_to_the_margin(k):
     assert loss.item() == pytest.approx(-0.5 * metrics["wrong_kl"])
     capped, _ = part(margin=0.1)
     assert -0.5 * 0.1 <= capped < 0
+    # nothing is wrong: KL itself, negative
     same = {
         **data,
         "cond": data["cond"][:1].expand(4, -1, -1),
-    }  # nothing is wrong: KL itself, negative
+    }
     loss, metrics = DistillationLoss(model, teacher, **OFF, contrastive=0.5, margin=math.inf)(same)
     assert metrics["wrong_kl"] == pytest.approx(metrics["kl"], abs=0.0 if k == 0 else 0.05)
     alone = {name: value[:1] for name, value in data.items()}

@@ -193,9 +193,8 @@ def test_kl_of_a_density_to_itself_is_zero():
     kl = mol_kl(mean, log_scale, params, head, 3, dice, sampled_entropy=True)
     assert kl.abs().max() < 1e-12  # in every draw
     assert mol_kl(mean, log_scale, params, head, 50_000, dice).abs().max() < 1e-3  # in the mean
-    two = torch.cat(
-        [mean, mean, log_scale, log_scale, mean, -mean], dim=1
-    )  # the same, as a mixture
+    # the same, as a mixture
+    two = torch.cat([mean, mean, log_scale, log_scale, mean, -mean], dim=1)
     head = DiscretizedLogisticMixture(k=2, min_log_scale=-9.0)
     assert mol_kl(mean, log_scale, two, head, 3, sampled_entropy=True).abs().max() < 1e-12
 

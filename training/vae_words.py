@@ -100,9 +100,8 @@ def measure(model: word_vae.WordVAE, found: dict[str, torch.Tensor], by: str = "
         for clip, z in zip(test, model.latents(test), strict=True):
             if here not in (None, clip.speaker):
                 continue
-            places = (
-                0.5 * (1 + STEPS) if here else STEPS
-            )  # from one speaker all the way to the other
+            # from one speaker all the way to the other
+            places = 0.5 * (1 + STEPS) if here else STEPS
             his = [c for c in learn if c.speaker == there and c.text == clip.text]
             target = spectral_mean(his) if here else 0.0
             values = []

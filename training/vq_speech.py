@@ -87,9 +87,8 @@ def train(
     begun = "model_from" in recipe or any("init_from" in recipe.get(name, {}) for name in STAGES)
     if "model_from" in recipe:
         own = model.state_dict()
-        adversary = {
-            name: own[name] for name in own if name.startswith("adversary.")
-        }  # was not kept
+        # was not kept
+        adversary = {name: own[name] for name in own if name.startswith("adversary.")}
         model.load_state_dict(adversary | conversion.weights_of(recipe["model_from"])[0])
     for stage in (name for name in STAGES if name in recipe):
         table = recipe[stage]

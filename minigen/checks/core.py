@@ -7,6 +7,7 @@ import copy
 import functools
 import io
 import itertools
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import redirect_stdout, suppress
 from typing import Any
@@ -24,7 +25,7 @@ from .diagnosis import (
 from .exercises import exercises, passed
 from .properties import mixed_reason, output_reason, response_reason
 from .reader import CheckFailed, Crash, Reader, argument_name, check_crashed
-from .slips import in_words, solution
+from .slips import Solution, in_words, solution
 
 
 def exercise(
@@ -213,31 +214,35 @@ def compare(
     raise CheckFailed(message, None if reason else (what, got))
 
 
-_trying: list[str] = []  # the exercise of which slips are tried: then nothing is explained
+_trying = False  # slips of the book's answer: then nothing is explained
 
 
 def _slip(number: str, check: Callable, forbid: tuple, numbers: tuple[str, np.ndarray]) -> str:
     """Which one slip in the book's answer gives the same wrong numbers."""
-    if _trying or not number[0].isdigit() or number not in exercises():
+    global _trying
+    book = _book(number)
+    if _trying or book is None:
         return ""
     what, got = numbers
-    _trying.append(number)
+    _trying = True
     try:
-        with redirect_stdout(io.StringIO()):
-            for _, node, new, definitions in solution(number).changed():
+        with redirect_stdout(io.StringIO()), warnings.catch_warnings(action="ignore"):
+            for _, node, new, definitions in book.changed():
                 with suppress(Exception):
                     try:
-                        check(*(Reader(f, forbid) for f in solution(number).functions(definitions)))
+                        check(*(Reader(f, forbid) for f in book.functions(definitions)))
                     except CheckFailed as error:
-                        if (
-                            error.numbers
-                            and error.numbers[0] == what
-                            and near(error.numbers[1], got, 1e-6)
-                        ):
+                        its, values = error.numbers or ("", None)
+                        if its == what and near(values, got, 1e-6):
                             return f"\n  The book's answer gives these numbers with one slip: {in_words(node, new)}"
     finally:
-        _trying.clear()
+        _trying = False
     return ""
+
+
+def _book(number: str) -> Solution | None:
+    """The book's answer; none to a project, nor to what only a test calls an exercise."""
+    return solution(number) if number[0].isdigit() and number in exercises() else None
 
 
 def _digits(what: str, less: str, quiet: bool) -> str:
@@ -269,9 +274,8 @@ def turned(function: Callable, *names: str) -> Callable:
     def reverse(*args: Any) -> list:
         return parts(function(*args), *names)[::-1]
 
-    reverse.function = getattr(
-        function, "function", function
-    )  # the reader's names of the arguments
+    # the reader's names of the arguments
+    reverse.function = getattr(function, "function", function)
     return reverse
 
 
@@ -432,17 +436,18 @@ KEPT = (
 
 def _any_remembers(number: str, readers: Sequence[Reader]) -> bool:
     """Whether a function that passed answers by the shapes of its inputs: the book's shows what should move."""
-    if not number[0].isdigit() or number not in exercises():
+    book = _book(number)
+    if book is None:
         return False
     with redirect_stdout(io.StringIO()):
-        right = solution(number).functions(solution(number).definitions)
+        right = book.functions()
     return any(
         _remembers(
             lambda *a, f=reader.function: _flat(f(*a)),
-            lambda *a, f=book: _flat(f(*a)),
+            lambda *a, f=twin: _flat(f(*a)),
             reader.first,
         )
-        for reader, book in zip(readers, right, strict=True)
+        for reader, twin in zip(readers, right, strict=True)
         if reader.first is not None
     )
 

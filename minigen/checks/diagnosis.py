@@ -254,9 +254,8 @@ def _other_inputs(value: Any) -> Iterator[tuple[Any, str]]:
         yield value + 1, "one more"
         yield 2 * value, "twice what it is"
         yield value // 2, "half of what it is"
-        for (
-            number
-        ) in FIXED:  # none so large that a table of so many rows and columns fills the memory
+        # none so large that a table of so many rows and columns fills the memory
+        for number in FIXED:
             if number > 64 * max(value, 4):
                 break
             yield number, f"{number}, whatever it is: is a number fixed?"

@@ -89,9 +89,8 @@ def planar(layer: Callable) -> None:
         x, v = (torch.randn(k, d, generator=generator).double() for k in (n, 2))
         u = v[0] * torch.sign(v[0] @ v[1])  # wᵀu > 0, so that it can be inverted
         cases.append((x, u, v[1], torch.tensor(0.7).double()))
-    one = torch.ones(
-        1
-    ).double()  # where the map is nearly flat its log-determinant is far below zero
+    # where the map is nearly flat its log-determinant is far below zero
+    one = torch.ones(1).double()
     cases.append((torch.tensor([[0.0], [0.5]]).double(), -0.9999 * one, one, 0 * one[0]))
     agree(layer, right, cases, ("z", "log-determinant"), 1e-9, hints)
 

@@ -165,9 +165,8 @@ def nucleus(cut: Callable) -> None:
         return q / q.sum()
 
     rng = np.random.default_rng(0)
-    exact = np.array(
-        [0.125, 0.5, 0.125, 0.25]
-    )  # exact in floating point, so that a sum may equal top_p
+    # exact in floating point, so that a sum may equal top_p
+    exact = np.array([0.125, 0.5, 0.125, 0.25])
     agree(
         cut,
         right,

@@ -420,9 +420,8 @@ def windowed_power(power: Callable) -> None:
     got = np.asarray(power(frames))
     scale = lopsided.square().sum()
     twin = (torch.fft.rfft(frames * lopsided).abs().square() / scale).numpy()
-    periodic = not (
-        got.shape == twin.shape and np.allclose(got, twin, 1e-5)
-    )  # either window will do
+    # either window will do
+    periodic = not (got.shape == twin.shape and np.allclose(got, twin, 1e-5))
 
     def right(frames: Tensor) -> Tensor:
         w = torch.hann_window(frames.shape[-1], periodic=periodic).double()

@@ -20,10 +20,11 @@ RATE = 8000
 MEASURES = ("mcd", "log_mel", "std_ratio")
 MCD, CENTS, NAMED = 5.5, 50.0, 10  # dB, cents, of twelve words
 LEVELS, LATE, LOUD = 0.8, 2, 3.0  # correlation; frames of 10 ms; a factor
+# recordings, and what learned from them
 CLOSED = (
     "minigen.data.spoken_digits",
     "minigen.weights.load",
-)  # recordings, and what learned from them
+)
 
 
 def muted(clip: Utterance) -> Utterance:

@@ -31,10 +31,11 @@ WITHOUT = tuple(
     "minigen.checks.project_vocoder.clips",
 )
 RATE, HOP, ORDER, BITS = 8000, 180, 10, 54  # 54 bits for 180 samples at 8 kHz: 2,400 bit/s
+# dB, RMS over frequency: what quantising at so many bits may do to a filter
 FILTER = {
     54: 2.5,
     40: 5.5,
-}  # dB, RMS over frequency: what quantising at so many bits may do to a filter
+}
 LOG_MEL, MCD, VOICED, UNVOICED = 6.0, 4.6, 0.7, 0.8
 
 

@@ -35,11 +35,12 @@ HELD_OUT = ("one", "seven")  # of slt and rms; those of awb are in training
 SIZE = 64  # codes
 DEAD = 0.1  # of an equal share
 PERPLEXITY = 22  # on the held-out words
+# of the source's distance, of that of shuffled codes; of clips
 NEARER, CONTENT, TAKEN = (
     0.85,
     0.7,
     0.8,
-)  # of the source's distance, of that of shuffled codes; of clips
+)
 
 
 @exercise("C.1", "a quantiser that stays alive", forbid=WITHOUT)

@@ -79,24 +79,23 @@ NAMES = {
     "hann_window": ("hamming_window", "ones"),
     "upper": ("lower",),
 }
+MODULES = {"np", "torch", "math", "F"}
 
 
 class Solution:
     """The book's answer to an exercise: its definitions, and what stands before them."""
 
     def __init__(self, number: str):
-        tree, kinds = (
-            ast.parse("\n".join(exercises()[number].solution)),
-            (ast.FunctionDef, ast.ClassDef),
-        )
+        tree = ast.parse("\n".join(exercises()[number].solution))
+        kinds = (ast.FunctionDef, ast.ClassDef)
         self.answers = exercises()[number].answers
         self.definitions = [n for n in tree.body if isinstance(n, kinds)]
         self.before = [n for n in tree.body if not isinstance(n, kinds)]  # imports, earlier answers
 
-    def functions(self, definitions: list[ast.stmt]) -> list[Any]:
-        """What the check is given, with these definitions."""
+    def functions(self, definitions: list[ast.stmt] | None = None) -> list[Any]:
+        """What the check is given, with these definitions or its own."""
         space = {"__name__": "answers"}
-        code = ast.Module([*self.before, *definitions], [])
+        code = ast.Module([*self.before, *(definitions or self.definitions)], [])
         exec(compile(ast.fix_missing_locations(code), "the book's answer", "exec"), space)  # noqa: S102
         return [eval(answer, space) for answer in self.answers]
 
@@ -212,15 +211,10 @@ def _changes(node: ast.AST) -> Iterator[ast.AST | None]:
         for other in NAMES.get(name, ()):
             if isinstance(f, ast.Attribute):
                 yield twin(func=_with(f, attr=other))
-        module = isinstance(f, ast.Attribute) and ast.unparse(f.value) in (
-            "np",
-            "torch",
-            "math",
-            "F",
-        )
+        module = isinstance(f, ast.Attribute) and ast.unparse(f.value) in MODULES
         if isinstance(f, ast.Attribute) and not module and name != "default_rng":
             yield f.value  # x.abs() -> x
-        elif len(node.args) >= 1 and name not in ("range", "len", "zip", "list", "range"):
+        elif len(node.args) >= 1 and name not in ("range", "len", "zip", "list"):
             yield node.args[0]  # np.abs(x) -> x
         if len(node.args) == 2 and name not in ("where",):
             yield twin(args=node.args[::-1])

@@ -134,9 +134,8 @@ def mu_law(encode: Callable, decode: Callable) -> None:
             raise CheckFailed(f"✗ codes: they are {codes.dtype}; make them int with .astype(int)")
         steps = np.arange(levels)
         y = 2 * steps / mu - 1
-        some = np.random.default_rng(0).permutation(levels - 1)[
-            : levels // 2
-        ]  # neither all nor in order
+        # neither all nor in order
+        some = np.random.default_rng(0).permutation(levels - 1)[: levels // 2]
         agree(
             decode,
             lambda codes, n: _decode(2 * codes / (n - 1) - 1, n - 1),

@@ -28,7 +28,6 @@ from .conversion_features import (
     log_f0_moments,
 )
 from .recipe import arguments, check_table
-from .synthesis import sample
 from .voice import check_speaker
 
 
@@ -228,14 +227,8 @@ class SpeechVQVAE(VQVAE):
         speaker: str,
         seed: int = 0,
         temperature: float = 1.0,
-        backend: str = "numba",
     ) -> np.ndarray:
-        """Codes (n,), F0 in Hz for each of 2n frames, a speaker's name -> a waveform (160 n,) float32.
-
-        Args: seed, temperature, backend: of `generate.generate`.
-        """
-        if backend != "numba":
-            return sample(self, self.condition(codes, f0, speaker), seed, temperature, backend)[0]
+        """Codes (n,), F0 in Hz for each of 2n frames, a speaker's name -> a waveform (160 n,) float32."""
         net = CompiledWaveNet(self.wavenet, self._conditioning_of(codes, f0, speaker), None)
         samples = HOP * FRAMES_A_CODE * len(codes)
         noise = draw_noise(self.wavenet, 1, samples, torch.Generator().manual_seed(seed))

@@ -203,9 +203,8 @@ def test_an_mp3_without_a_header_of_its_length_is_walked(tmp_path):
     for rate in (8000, 44_100):
         sf.write(path, noise(3 * rate), rate, format="MP3", bitrate_mode="VARIABLE")
         whole = path.read_bytes()
-        path.write_bytes(
-            whole[whole.index(whole[:2], 4) :]
-        )  # of which libsndfile would read a half
+        # of which libsndfile would read a half
+        path.write_bytes(whole[whole.index(whole[:2], 4) :])
         with pytest.raises(ValueError, match="convert it to WAV"):
             audio.load(path)
 

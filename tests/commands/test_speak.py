@@ -35,9 +35,8 @@ def run(tmp_path, monkeypatch, capsys):
 
 def test_hello_says_hello(run, tmp_path):
     code, out, err = run("speak", "hello")
-    said = re.sub(
-        r"\r(speaking: [^\r]*| *)(?=\r|$)", "", err
-    )  # progress, after two seconds of work
+    # progress, after two seconds of work
+    said = re.sub(r"\r(speaking: [^\r]*| *)(?=\r|$)", "", err)
     assert (code, said.strip()) == (0, "") and "spoken.wav" in out
     want = synthesis.speak("hello", voice="allison").audio
     assert np.abs(audio.load(tmp_path / "spoken.wav")[0] - want).max() < 1e-4
@@ -45,9 +44,8 @@ def test_hello_says_hello(run, tmp_path):
 
 def test_a_text_comes_from_the_line_from_standard_input_or_from_a_file(run, tmp_path):
     (tmp_path / "text.txt").write_text("Thank you.\n\nNo.\n", encoding="utf-8-sig")
-    assert (
-        speak.text_of(None, tmp_path / "text.txt") == "Thank you.\n\nNo.\n"
-    )  # and no mark before it
+    # and no mark before it
+    assert speak.text_of(None, tmp_path / "text.txt") == "Thank you.\n\nNo.\n"
     lines = ("Thank you.\n\nNo.",), ("-",), ("--file", "text.txt")
     found = []
     for line in lines:

@@ -110,9 +110,8 @@ def test_a_repr_says_what_matters_and_the_defaults_are_those_of_the_docstrings()
     layers = {RealNVP: AffineCoupling, NSF: SplineCoupling}
     layers |= dict.fromkeys((MAF, IAF), MaskedAffineAutoregressive)
     for build, layer in layers.items():
-        assert (
-            repr(build(3)).count(repr(layer(3))[:50]) == 5
-        )  # up to `hidden`: orders and halves turn
+        # up to `hidden`: orders and halves turn
+        assert repr(build(3)).count(repr(layer(3))[:50]) == 5
     for build in (RealNVP, MAF, IAF, NSF, partial(NSF, kind="autoregressive")):
         with pytest.raises(ValueError, match=r"give it context \(..., 2\)"):
             build(8, context_dim=2).log_prob(torch.zeros(8))

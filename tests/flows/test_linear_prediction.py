@@ -139,9 +139,8 @@ def test_a_predictor_is_the_autocorrelation_method_on_the_bands_spectrum():
     assert a.shape == (2, 16, 5 * SUBFRAMES)
     for b, s in np.ndindex(2, 20):
         bands = [np.interp((s + 0.5) / 4, np.arange(5) + 0.5, row) for row in loud[b]]
-        amplitude = np.exp(np.interp(bins, centres, bands)) / np.sqrt(
-            np.pi / 4
-        )  # of Gaussian noise
+        # of Gaussian noise
+        amplitude = np.exp(np.interp(bins, centres, bands)) / np.sqrt(np.pi / 4)
         power = amplitude**2 / (n_fft * 3 / 8)  # the mean square of a Hann window
         r, noisy = (np.fft.irfft(power + v**2)[:17] * window for v in (5e-4, 0.1))
         for (mine, size), want, scale in (

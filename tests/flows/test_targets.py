@@ -52,7 +52,6 @@ def test_energies_at_points_by_hand():
     assert math.isclose(u["U4"], -math.log(1 + math.exp(-0.5 * (step / 0.35) ** 2)), abs_tol=1e-5)
     far = torch.tensor([[5.0, -1.0]])  # half a wall: ½ (1 / 0.4)²
     assert math.isclose(ENERGIES["U2"](far).item(), 0.5 * (2 / 0.4) ** 2 + 3.125, rel_tol=1e-5)
-    u2 = 0.4 * math.sqrt(
-        2 * math.pi
-    )  # a normal across the wave; along it 8, and half a normal at each wall
+    # a normal across the wave; along it 8, and half a normal at each wall
+    u2 = 0.4 * math.sqrt(2 * math.pi)
     assert math.isclose(log_normaliser(ENERGIES["U2"]), math.log(u2 * (8 + u2)), rel_tol=1e-6)

@@ -109,9 +109,8 @@ def test_every_part_of_the_loss_reaches_what_it_should():
         got = gradients(**nothing | {name: 1.0})
         assert reached(got, "encoder."), name
         assert reached(got, "wavenet.") == (name == "waveform")
-        assert reached(got, "adversary.") and reached(
-            got, "f0_predictor."
-        )  # those learn in any case
+        # those learn in any case
+        assert reached(got, "adversary.") and reached(got, "f0_predictor.")
     frozen = gradients(frozen=True)
     assert not any(reached(frozen, part) for part in script.LEARNED_FIRST)
     assert reached(frozen, "wavenet.") and reached(frozen, "conditioner.")
@@ -190,9 +189,8 @@ def test_the_melodys_error_by_hand():
     fold = lambda x: x.unflatten(1, (2, 2)).transpose(1, 2).flatten(0, 1)[None]  # (1, 4, N/2)
     assert training._f0_error(fold(guess), pitch) < 1e-6
     assert training._f0_error(-fold(guess), pitch) > 10
-    off = torch.stack(
-        [guess[0], right + 0.5]
-    )  # wrong by half a deviation, a tenth of whose square counts
+    # wrong by half a deviation, a tenth of whose square counts
+    off = torch.stack([guess[0], right + 0.5])
     assert training._f0_error(fold(off), pitch).item() == pytest.approx(0.1 * 0.5**2, rel=1e-4)
 
 

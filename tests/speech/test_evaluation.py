@@ -47,9 +47,8 @@ def test_the_entropy_of_a_student_is_that_of_its_density():
     torch.manual_seed(0)
     size = {"residual": 4, "skip": 4, "layers": 3, "cond_channels": 24, "lpc_order": 2, "hidden": 8}
     teacher = voice.TeacherVoice.build(conditioning.DIGITS, **size, min_log_scale=-8.4).eval()
-    student = Student(
-        1, 2, 4, cond_channels=24, log_scale=-1.0
-    )  # untrained: N(0, 1 / e²) throughout
+    # untrained: N(0, 1 / e²) throughout
+    student = Student(1, 2, 4, cond_channels=24, log_scale=-1.0)
     model = voice.StudentVoice(teacher.upsampler, student).eval()
     kl, entropy = evaluation.student_kl(model, teacher, corpus.held_out()[1][:1])
     assert entropy == pytest.approx(-1 + 0.5 * math.log(2 * math.pi * math.e), abs=1e-4) and kl > 0

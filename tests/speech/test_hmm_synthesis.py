@@ -136,9 +136,8 @@ def test_states_are_found_again():
     assert np.allclose(unit.frames, lengths) and np.allclose(unit.voicing, [0, 1, 1])
     assert np.allclose(unit.mean, levels[:, None, None], atol=0.6)
     assert np.allclose(unit.variance, 1, rtol=0.6)
-    alone = hmm_synthesis._fit_unit(
-        [(segments[0][0][::4], np.ones(4))], 4, passes=0
-    )  # one frame a state
+    # one frame a state
+    alone = hmm_synthesis._fit_unit([(segments[0][0][::4], np.ones(4))], 4, passes=0)
     assert np.allclose(alone.variance, 0.01 * segments[0][0][::4].var(axis=0) + 1e-6)
 
 

@@ -262,9 +262,8 @@ def test_saved_prosody_plans_the_same(prosody, tmp_path):
 
 def test_shipped_prosody_speaks_any_sentence():
     prosody = find("allison").prosody
-    times, f0 = prosody.plan(
-        "Your measure of joy has been changed, thank you."
-    )  # zh was never said
+    # zh was never said
+    times, f0 = prosody.plan("Your measure of joy has been changed, thank you.")
     assert 2 < times[-1][2] < 6 and len(f0) == round(times[-1][2] / 0.01)
     names = [name for name, _, _ in times]
     assert names.count("pau") == 3 and "zh" not in names and "oy" in names

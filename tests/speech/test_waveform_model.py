@@ -81,9 +81,8 @@ def test_calibration_makes_the_median_that_of_a_normal(clip):
     teacher = small_teacher()
     batch = as_batch(clip, 5e-4, teacher.spec)
     scale = teacher.calibrate([batch])
-    assert (
-        scale == teacher.scale == pytest.approx(teacher.calibrate([batch]))
-    )  # from the start again
+    # from the start again
+    assert scale == teacher.scale == pytest.approx(teacher.calibrate([batch]))
     assert abs(teacher.excitation(batch)[0].abs().median().item() - 0.6745) < 1e-3
 
 

@@ -231,9 +231,8 @@ def test_a_fit_to_regularly_spaced_values_reaches_the_top(distance, phi):
     x[np.arange(len(x)) % distance != 0] = np.nan
     model = ARIMA((1, 0, 0), constant=False).fit(x)
     seen = x[::distance]
-    grid = (
-        np.linspace(-0.999, 0.999, 400) ** distance
-    )  # of the values seen, an AR(1) with φ^distance
+    # of the values seen, an AR(1) with φ^distance
+    grid = np.linspace(-0.999, 0.999, 400) ** distance
 
     def value(a):
         whitened = np.append(seen[0] * np.sqrt(1 - a * a), seen[1:] - a * seen[:-1])
