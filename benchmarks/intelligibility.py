@@ -26,6 +26,7 @@ from minigen import audio, results
 from minigen.audio.source_filter import copy_synthesis
 from minigen.data.spoken_digits import DIGIT_WORDS
 from minigen.speech import synthesis
+from minigen.speech.band_correction import as_recorded
 from minigen.speech.own_voice_measures import word_errors
 from minigen.speech.scoreboard import from_mel_alone
 from minigen.speech.sentence_evaluation import CONDITIONS, clips, synthesize_sentence
@@ -112,6 +113,9 @@ def table(phones: Path, listen: Listener, seeds: int, limit: int | None = None) 
         "recording": lambda clip: clip.audio,
         "Griffin-Lim, from the recorded bands": lambda clip: from_mel_alone(clip, spec.mels),
         "pulses and filters, from the recording": copy_synthesis,
+        "the same, brought to the bands": lambda clip: as_recorded(
+            copy_synthesis(clip), clip, spec.mels
+        ),
         "teacher, from the recorded bands": lambda clip: vocode(clip.audio, RATE, "teacher").audio,
         "flite": lambda clip: flite(clip.text),
     }

@@ -18,6 +18,7 @@ from minigen import audio, metrics, results
 from minigen.audio.source_filter import copy_synthesis
 from minigen.data import Utterance
 from minigen.speech import corpus, waveform_model
+from minigen.speech.band_correction import as_recorded
 from minigen.speech.scoreboard import from_mel_alone
 from minigen.speech.vocoder import vocode
 
@@ -54,6 +55,12 @@ def table(
     methods: dict[str, Maker] = {
         "Griffin-Lim": lambda clip: from_mel_alone(clip, spec.mels),
         "source and filter": copy_synthesis,
+        "Griffin-Lim, corrected": lambda clip: as_recorded(
+            from_mel_alone(clip, spec.mels), clip, spec.mels
+        ),
+        "source and filter, corrected": lambda clip: as_recorded(
+            copy_synthesis(clip), clip, spec.mels
+        ),
         "teacher": lambda clip: vocode(clip.audio, clip.rate, teacher).audio,
         "student": lambda clip: vocode(clip.audio, clip.rate, student).audio,
     }

@@ -15,7 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..audio import frame_length, mel_filterbank
-from ..conditioning import QUIET
+from ..conditioning import QUIET, mel_bands
+from ..data import Utterance
 from ..flows.linear_prediction import bands_to_bins
 
 LIMIT = 1.4  # 12 dB: a band is not made louder or quieter by more
@@ -75,3 +76,11 @@ def correct_pieces(pieces: Iterable[tuple[Tensor, Tensor]], rate: int) -> Iterat
             x, mel, ready = x[..., gone * hop :], mel[..., gone:], known - gone
     if mel is not None:
         yield correct(x, mel, rate)[..., ready * hop :]
+
+
+def as_recorded(x: np.ndarray, clip: Utterance, mels: int) -> np.ndarray:
+    """Any sound (T,) brought to the bands of a recording that is as long: for a fair comparison."""
+    hop = clip.rate // 100
+    mel = torch.from_numpy(mel_bands(np.pad(clip.audio, (0, -len(x) % hop)), clip.rate, mels))
+    padded = torch.from_numpy(np.pad(np.asarray(x, float), (0, -len(x) % hop)))
+    return correct(padded[None, None], mel[None], clip.rate)[0, 0, : len(x)].numpy()

@@ -1,11 +1,13 @@
 """Sound is brought to the bands that were asked for, at once or piece by piece."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
 
 from minigen import audio, conditioning, data
-from minigen.speech.band_correction import LIMIT, REACH, correct, correct_pieces
+from minigen.speech.band_correction import LIMIT, REACH, as_recorded, correct, correct_pieces
 
 
 @pytest.fixture(scope="module", params=[8000, 16000])
@@ -75,3 +77,12 @@ def test_gradients_reach_the_sound_and_the_bands(asked):
     silent = torch.zeros(1, 1, rate // 5, requires_grad=True)
     correct(silent, mel.detach().float(), rate).sum().backward()
     assert torch.isfinite(silent.grad).all()
+
+
+@pytest.mark.parametrize("n", [-1, 0, 1])
+def test_any_sound_is_brought_to_the_bands_of_a_recording(n):
+    clip = data.example()
+    x = clip.audio[: len(clip.audio) // 80 * 80 + n].astype(float) * 0.5
+    clip = dataclasses.replace(clip, audio=clip.audio[: len(x)])
+    y = as_recorded(x, clip, 32)
+    assert y.shape == x.shape and np.abs(y - 2 * x).max() < 0.05 * x.std()
