@@ -121,6 +121,8 @@ def stable(function: Callable) -> None:
         "order 4, a hidden explosion": [0.5, -0.5, 0.5, 0.9],
         "0.5, -0.9 and -0.9": [0.5, -0.9, -0.9],
         "-0.9, 0.5 and 0.5": [-0.9, 0.5, 0.5],
+        "a slow explosion, 1.95 and -0.9": [1.95, -0.9],
+        "order 20, far in the past": [0.0] * 18 + [0.5, 0.6],
     }
     truth = [AR.from_parameters(phi).is_stationary for phi in cases.values()]
     answers = [function(np.array(phi)) for phi in cases.values()]

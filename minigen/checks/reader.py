@@ -7,11 +7,13 @@ import functools
 import importlib
 import inspect
 import linecache
+import operator
 import re
 import sys
 import sysconfig
+import types
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import CodeType, TracebackType
 from typing import Any
@@ -107,7 +109,7 @@ class Reader:
         self.function, self.changed, self.global_chance = function, {}, False
         self.first: tuple | None = None  # the arguments of the first call
         self.kinds: list | None = None  # right results, where the reader's are of another kind
-        self._places = list(_places(function, forbidden))
+        self._places = list(_places(self, forbidden))
 
     def __call__(self, *args: Any) -> Any:
         given, chance = [_copy(value) for value in args], _global_chance()
@@ -176,6 +178,8 @@ class _Stub:
         return original
 
     def __call__(self, *args: Any, **names: Any) -> Any:
+        if sys._getframe(1).f_globals is globals():  # what is forbidden is the answer itself
+            raise _Forbidden(f"`{self._kept[0]}`")
         return self._check()(*args, **names)
 
     def __get__(self, instance: Any, owner: type) -> Any:  # as a method, x.slogdet()
@@ -201,13 +205,14 @@ def _find(dotted: str) -> tuple[Any, str, Any] | None:
     return None
 
 
-def _places(function: Callable, forbidden: tuple[str, ...]) -> Iterator[tuple]:
+def _places(reader: Reader, forbidden: tuple[str, ...]) -> Iterator[tuple]:
     """(setter of a value, its original, its stub) wherever the reader could find a forbidden name."""
     stubs = {}
     for dotted in forbidden:
         if found := _find(dotted):
             owner, name, original = found
             stubs[id(original)] = original, _Stub(dotted, original)
+            yield from _operators(dotted, stubs)
             if inspect.isclass(owner):  # a method: set it, and remove it again
                 own = name in vars(owner)
                 yield (
@@ -220,25 +225,87 @@ def _places(function: Callable, forbidden: tuple[str, ...]) -> Iterator[tuple]:
     spaces = [
         vars(m) for name, m in list(sys.modules.items()) if name.split(".")[0] in MODULES and m
     ]
-    unwrapped = inspect.unwrap(function)
-    own = getattr(unwrapped, "__globals__", {})
-    spaces += [own, getattr(unwrapped, "__kwdefaults__", None) or {}]
-    spaces += [value for value in own.values() if type(value) is dict]
-    defaults = getattr(unwrapped, "__defaults__", None) or ()
-    if any(id(value) in stubs for value in defaults):
-        hidden = tuple(stubs[id(v)][1] if id(v) in stubs else v for v in defaults)
-        yield (lambda v: setattr(unwrapped, "__defaults__", v)), defaults, hidden
     for space in spaces:
         for key, value in list(space.items()):
             if id(value) in stubs and value is stubs[id(value)][0]:
                 yield (lambda v, s=space, k=key: s.__setitem__(k, v)), *stubs[id(value)]
-    for cell in getattr(unwrapped, "__closure__", None) or ():
-        try:
-            value = cell.cell_contents
-        except ValueError:  # not bound yet
+    yield from _held(reader, stubs)
+
+
+def _operators(dotted: str, stubs: dict[int, tuple]) -> Iterator[tuple]:
+    """The same of torch.ops, under which all that torch computes lies once more."""
+    first, *_, name = dotted.split(".")
+    if first != "torch":
+        return
+    aten = sys.modules["torch"].ops.aten
+    for alias in (name, f"linalg_{name}", f"_linalg_{name}"):
+        with suppress(AttributeError):  # no operator
+            original = getattr(aten, alias)
+            stub = stubs[id(original)] = original, _Stub(f"torch.ops.aten.{alias}", original)
+            stubs[id(original.default)] = original.default, stub[1]
+            yield (lambda v, a=alias: setattr(aten, a, v)), *stub
+
+
+def _held(reader: Reader, stubs: dict[int, tuple]) -> Iterator[tuple]:
+    """The places of forbidden names in all that the reader's function can reach: containers, functions, classes."""
+    todo, seen = [reader], set()
+
+    def hidden(value: Any) -> Any:
+        """It, or its stub, or an immutable twin with stubs; what can be changed in place waits in `todo`."""
+        if id(value) in stubs and value is stubs[id(value)][0]:
+            return stubs[id(value)][1]
+        if type(value) is tuple:
+            new = tuple(map(hidden, value))
+            return value if all(map(operator.is_, new, value)) else new
+        if type(value) in (staticmethod, classmethod):
+            new = hidden(value.__func__)
+            return value if new is value.__func__ else type(value)(new)
+        if type(value) is functools.partial:
+            old = (value.func, value.args, value.keywords)
+            func, args, words = map(hidden, old)
+            todo.append(value.keywords)
+            return (
+                value
+                if func is old[0] and args is old[1]
+                else functools.partial(func, *args, **words)
+            )
+        if type(value) is types.MethodType:
+            todo.extend((value.__self__, value.__func__))
+            return value
+        named = value if isinstance(value, (type, types.FunctionType)) else type(value)
+        home = sys.modules.get(named.__module__)
+        file = str(getattr(home, "__file__", None) or "")
+        built_in = named.__module__ in sys.builtin_module_names
+        if type(value) in (dict, list) or not (built_in or any(lib in file for lib in LIBRARIES)):
+            todo.append(value)
+        return value
+
+    def items(holder: Any) -> Iterator[tuple[Callable, Any]]:
+        """(setter, value) of all that it holds."""
+        if type(holder) in (dict, list):
+            pairs = holder.items() if type(holder) is dict else enumerate(holder)
+            for key, value in list(pairs)[:1000]:
+                yield (lambda v, k=key: holder.__setitem__(k, v)), value
+            return
+        if type(holder) is types.FunctionType:
+            yield (lambda v: setattr(holder, "__defaults__", v)), holder.__defaults__
+            for cell in holder.__closure__ or ():
+                with suppress(ValueError):  # not bound yet
+                    yield (lambda v, c=cell: setattr(c, "cell_contents", v)), cell.cell_contents
+            todo.extend((holder.__globals__, holder.__kwdefaults__ or {}))
+        yield (lambda v: None), type(holder)
+        with suppress(TypeError):  # it has no attributes
+            for name, value in list(vars(holder).items()):
+                yield (lambda v, n=name: setattr(holder, n, v)), value
+
+    while todo:
+        holder = todo.pop()
+        if id(holder) in seen:
             continue
-        if id(value) in stubs:
-            yield (lambda v, c=cell: setattr(c, "cell_contents", v)), *stubs[id(value)]
+        seen.add(id(holder))
+        for put, value in items(holder):
+            if (new := hidden(value)) is not value:
+                yield put, value, new
 
 
 def _setter(owner: type, name: str, inherited: Any) -> Callable:

@@ -232,6 +232,12 @@ def pitch(estimate: Callable) -> None:
         "a voice that half a period later is its own negative",
         "a sound of 100 Hz which half a period later is its own negative is taken for 200 Hz: the largest r, not |r|",
     )
+    beats = np.zeros(800)
+    beats[::40], beats[20::80], beats[60::80] = 1.0, -1.0, -0.2
+    if not abs(float(estimate(beats, 8000, low, high)) - 100) < 0.01:
+        raise CheckFailed(
+            "✗ a sound of 100 Hz whose positive half has 200 Hz is taken for that: take x itself, not its positive half"
+        )
     got = float(estimate(_voice(160, 8000, offset=5.0), 8000, low, high))
     require(
         abs(got - 160) < 0.01,

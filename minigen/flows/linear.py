@@ -54,12 +54,12 @@ class LULinear(Transform):
     operations in place of D³; the inverse two triangular solves. Applied to the channels of every
     pixel it is the 1 × 1 convolution of Glow.
 
-    Args: dim: D. generator: start at a random rotation drawn from it; without one, at the identity.
+    Args: dim: D. generator: start at a random orthogonal matrix drawn from it; without one, at the identity.
 
     References: Kingma and Dhariwal, Glow, 2018 (arXiv:1807.03039), section 3.2.
 
     >>> lu = LULinear(3, generator=torch.Generator().manual_seed(0))
-    >>> bool(torch.allclose(lu.matrix @ lu.matrix.T, torch.eye(3), atol=1e-5))  # a rotation
+    >>> bool(torch.allclose(lu.matrix @ lu.matrix.T, torch.eye(3), atol=1e-5))  # orthogonal
     True
     """
 

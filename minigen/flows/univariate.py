@@ -32,7 +32,7 @@ class AffineMap:
         inverse:  x = z exp(s) + m
         log-slope: s
 
-    params (..., D, 2) are m and a. |s| < bound keeps exp from overflowing; since s takes both signs, the map
+    params (..., D, 2) are m and a. |s| <= bound keeps exp from overflowing; since s takes both signs, the map
     can stretch as well as contract.
 
     >>> z, log_slope = AffineMap().forward(torch.ones(1), torch.tensor([[3.0, 0.0]]))

@@ -1,5 +1,7 @@
 """The reader's function is called on copies, without what is forbidden, and its own line is shown."""
 
+import functools
+
 import numpy as np
 import pytest
 import torch
@@ -41,6 +43,22 @@ def by_hand(function):
 @exercise("9.4", "chance", own_chance=True)
 def chance(function):
     function(np.random.default_rng(0))
+
+
+class Holder:
+    solve, static = np.linalg.solve, staticmethod(np.cov)
+
+    def __init__(self):
+        self.mine = [(np.cov,)]
+
+
+PART, HOLDER = functools.partial(np.linalg.solve, np.eye(3)), Holder()
+INNER = (functools.partial(np.cov),)
+OPERATOR = torch.ops.aten.slogdet.default
+
+
+def helper(values, inner=INNER):
+    return inner[0](values)
 
 
 def in_place(values):
@@ -122,6 +140,17 @@ def test_chance_of_ones_own():
         lambda x: torch.slogdet(torch.eye(3)),
         lambda x: torch.eye(3).slogdet(),
         lambda x: getattr(np.linalg, "solve")(np.eye(3), x),  # noqa: B009
+        lambda x: PART(x),
+        lambda x: Holder.solve(np.eye(3), x),
+        lambda x: Holder.static(x),
+        lambda x: HOLDER.mine[0][0](x),
+        lambda x: helper(x),
+        functools.partial(np.cov),
+        functools.partial(helper),
+        lambda x: torch.ops.aten.slogdet(torch.eye(3)),
+        lambda x: torch.ops.aten.linalg_slogdet(torch.eye(3)),
+        lambda x: torch.ops.aten.slogdet.default(torch.eye(3)),
+        lambda x: OPERATOR(torch.eye(3)),
     ],
 )
 def test_what_is_forbidden_raises_under_any_name(function):
