@@ -13,9 +13,8 @@ from ..data.text import english
 
 Rules = list[tuple[re.Pattern, Callable[[re.Match], str | list[str] | None]]]
 RULES: Rules = []
-LISTS = {
-    name: dict.fromkeys(words.split()) for name, words in english()["lists"].items()
-}  # in order
+# dictionaries of nothing, because these keep the order
+LISTS = {name: dict.fromkeys(words.split()) for name, words in english()["lists"].items()}
 
 
 def rule(rules: Rules, *pattern: str) -> Callable:

@@ -185,8 +185,8 @@ class ExcitationStudent(_WaveformModel):
         """Parts of speech, read as they are needed -> audio, `chunk` frames at a time, (T_i,) float32.
 
         Together the pieces are the one pass over all parts. What is carried from piece to piece: what the flows
-        look back on, the last samples of x for the filter, and REACH frames for the correction. Noise drawn in multiples of 16 values is the
-        noise that one draw of all would be.
+        look back on, the last samples of x for the filter, and REACH frames for the correction. Noise drawn in
+        multiples of 16 values is the noise that one draw of all would be.
         """
         made = self._uncorrected(parts, generator, temperature, chunk)
         for x in correct_pieces(made, self.spec.rate):
